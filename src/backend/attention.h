@@ -1,0 +1,34 @@
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "backend/context.h"
+#include "core/matrix.h"
+
+namespace cola::ops {
+
+/// Sizes of grouped-query attention: query head h reads key/value head h / (heads / kv_heads).
+struct AttentionShape {
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_dim = 0;
+  float scale = 1.0F;  ///< of the scores; 1 / sqrt(head_dim)
+};
+
+/// Causal attention over a ragged batch: sequence s is rows offsets[s] .. offsets[s+1] of every matrix, and attends to
+/// itself only. q, out [T, heads * head_dim], k, v [T, kv_heads * head_dim] in the compute dtype; softmax in f32;
+/// log_sum_exp [T, heads] (f32, written) is kept for the backward. No T x T matrix is kept (Dao, 2023).
+void attention_forward(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
+                       ConstMatrixView q, ConstMatrixView k, ConstMatrixView v, MatrixView out, MatrixView log_sum_exp);
+
+/// dq, dk, dv are written (all rows).
+void attention_backward(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
+                        ConstMatrixView dout, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
+                        ConstMatrixView out, ConstMatrixView log_sum_exp, MatrixView dq, MatrixView dk, MatrixView dv);
+
+/// Attention of new tokens over a key/value cache: q [n, heads * head_dim] are the last n of the `length` rows of
+/// k_cache and v_cache [>= length, kv_heads * head_dim]; row i attends to cache rows 0 .. length - n + i.
+void attention_cached(Context& context, const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k_cache,
+                      ConstMatrixView v_cache, std::int64_t length, MatrixView out);
+
+}  // namespace cola::ops

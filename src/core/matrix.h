@@ -1,0 +1,91 @@
+#pragma once
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "core/dtype.h"
+
+namespace cola {
+
+/// Read-only view of a row-major matrix [rows, cols]; `stride` elements from one row to the next.
+/// A view owns nothing and is passed by value.
+struct ConstMatrixView {
+  const void* data = nullptr;
+  DType dtype = DType::f32;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::int64_t stride = 0;
+
+  template <class T>
+  [[nodiscard]] const T* as() const {
+    assert(dtype == dtype_of<T>);
+    return static_cast<const T*>(data);
+  }
+  [[nodiscard]] bool empty() const { return rows == 0 || cols == 0; }
+  /// Rows [begin, end).
+  [[nodiscard]] ConstMatrixView row_range(std::int64_t begin, std::int64_t end) const {
+    const auto* bytes = static_cast<const std::byte*>(data);
+    return {bytes + begin * stride * static_cast<std::int64_t>(size_of(dtype)), dtype, end - begin, cols, stride};
+  }
+};
+
+/// Writable view; converts to ConstMatrixView.
+struct MatrixView {
+  void* data = nullptr;
+  DType dtype = DType::f32;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::int64_t stride = 0;
+
+  template <class T>
+  [[nodiscard]] T* as() const {
+    assert(dtype == dtype_of<T>);
+    return static_cast<T*>(data);
+  }
+  [[nodiscard]] bool empty() const { return rows == 0 || cols == 0; }
+  [[nodiscard]] MatrixView row_range(std::int64_t begin, std::int64_t end) const {
+    auto* bytes = static_cast<std::byte*>(data);
+    return {bytes + begin * stride * static_cast<std::int64_t>(size_of(dtype)), dtype, end - begin, cols, stride};
+  }
+  operator ConstMatrixView() const { return {data, dtype, rows, cols, stride}; }  // NOLINT(google-explicit-constructor)
+};
+
+/// Owns a dense row-major matrix, 64-byte aligned. `resize` keeps the memory when it is large enough, so that
+/// a buffer used again every step stops allocating after the largest batch. Contents after a resize are unspecified.
+class Matrix {
+ public:
+  Matrix() = default;
+  Matrix(DType dtype, std::int64_t rows, std::int64_t cols);  ///< zero-filled
+  [[nodiscard]] static Matrix copy_of(ConstMatrixView source);
+
+  void resize(DType dtype, std::int64_t rows, std::int64_t cols);
+  void fill_zero();
+  void release();  ///< gives the memory back; the matrix is empty after it
+
+  [[nodiscard]] MatrixView view() { return {data_.get(), dtype_, rows_, cols_, cols_}; }
+  [[nodiscard]] ConstMatrixView view() const { return {data_.get(), dtype_, rows_, cols_, cols_}; }
+  [[nodiscard]] std::int64_t rows() const { return rows_; }
+  [[nodiscard]] std::int64_t cols() const { return cols_; }
+  [[nodiscard]] std::int64_t size() const { return rows_ * cols_; }
+  [[nodiscard]] DType dtype() const { return dtype_; }
+  [[nodiscard]] bool empty() const { return size() == 0; }
+  [[nodiscard]] std::size_t capacity_bytes() const { return capacity_; }
+
+  /// The elements as one span; the matrix is f32.
+  [[nodiscard]] std::span<float> floats();
+  [[nodiscard]] std::span<const float> floats() const;
+
+ private:
+  struct Free {
+    void operator()(std::byte* memory) const noexcept;
+  };
+  std::unique_ptr<std::byte[], Free> data_;
+  std::size_t capacity_ = 0;
+  DType dtype_ = DType::f32;
+  std::int64_t rows_ = 0;
+  std::int64_t cols_ = 0;
+};
+
+}  // namespace cola

@@ -1,0 +1,39 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace cola {
+
+using Json = nlohmann::json;
+
+/// Parses text; `where` ("config.json", "data.jsonl:12") begins the message of the Error thrown on malformed input.
+/// Nesting deeper than 100 levels is refused.
+[[nodiscard]] Json parse_json(std::string_view text, const std::string& where);
+[[nodiscard]] Json read_json_file(const std::filesystem::path& file);
+
+/// Reads members of one JSON object with checked types; errors name `where` and the key.
+class JsonReader {
+ public:
+  JsonReader(const Json& object, std::string where);  ///< throws Error if it is not an object
+
+  [[nodiscard]] bool has(const std::string& key) const;  ///< present and not null
+  [[nodiscard]] std::int64_t integer(const std::string& key) const;
+  [[nodiscard]] std::int64_t integer(const std::string& key, std::int64_t fallback) const;
+  [[nodiscard]] double number(const std::string& key) const;
+  [[nodiscard]] double number(const std::string& key, double fallback) const;
+  [[nodiscard]] bool boolean(const std::string& key, bool fallback) const;
+  [[nodiscard]] std::string string(const std::string& key) const;
+  [[nodiscard]] std::string string(const std::string& key, const std::string& fallback) const;
+  [[nodiscard]] const Json& at(const std::string& key) const;
+  [[nodiscard]] const std::string& where() const { return where_; }
+
+ private:
+  const Json& object_;
+  std::string where_;
+};
+
+}  // namespace cola
