@@ -31,7 +31,10 @@ struct DropoutKey {
   float probability = 0.0F;
 };
 /// y = x * mask / (1 - p), mask from (key, token_keys[t], column); the backward is the same call on the gradient.
-/// y may be x. token_keys [T].
+/// y may be x. token_keys [T]. 0 <= p < 1.
+/// Element (t, c) is kept where u >= p, u = (word >> 8) 2^-24 for word c % 4 of the Philox4x32-10 block with counter
+/// (c / 4, low and high half of token_keys[t], 0) and as key the first two words of the block with counter (low and
+/// high half of stream, 0, 0) and key (low and high half of seed).
 void dropout(Context& context, ConstMatrixView x, const DropoutKey& key, std::span<const std::uint64_t> token_keys,
              MatrixView y);
 

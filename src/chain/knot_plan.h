@@ -6,8 +6,8 @@
 namespace cola {
 
 /// Knots as numbers of optimizer steps done, strictly increasing, each in (0, total_steps).
-/// `knots` is the text of --knots: comma-separated steps ("120,240") or epochs ("3ep", "2ep,4ep"), also mixed.
-/// Throws UsageError naming the entry that is malformed, out of range or not increasing.
+/// `knots` is the text of --knots: comma-separated steps ("120,240") or epochs ("3ep", "2ep,4ep"), also
+/// mixed. Throws UsageError naming the entry that is malformed, out of range or not increasing.
 [[nodiscard]] std::vector<std::int64_t> parse_knots(const std::string& knots, std::int64_t steps_per_epoch,
                                                     std::int64_t total_steps);
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "core/dtype.h"
 
@@ -27,7 +28,8 @@ struct ConstMatrixView {
   /// Rows [begin, end).
   [[nodiscard]] ConstMatrixView row_range(std::int64_t begin, std::int64_t end) const {
     const auto* bytes = static_cast<const std::byte*>(data);
-    return {bytes + begin * stride * static_cast<std::int64_t>(size_of(dtype)), dtype, end - begin, cols, stride};
+    return {bytes + begin * stride * static_cast<std::int64_t>(size_of(dtype)), dtype, end - begin, cols,
+            stride};
   }
 };
 
@@ -47,17 +49,26 @@ struct MatrixView {
   [[nodiscard]] bool empty() const { return rows == 0 || cols == 0; }
   [[nodiscard]] MatrixView row_range(std::int64_t begin, std::int64_t end) const {
     auto* bytes = static_cast<std::byte*>(data);
-    return {bytes + begin * stride * static_cast<std::int64_t>(size_of(dtype)), dtype, end - begin, cols, stride};
+    return {bytes + begin * stride * static_cast<std::int64_t>(size_of(dtype)), dtype, end - begin, cols,
+            stride};
   }
-  operator ConstMatrixView() const { return {data, dtype, rows, cols, stride}; }  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor): a writable view is a read-only one
+  operator ConstMatrixView() const { return {data, dtype, rows, cols, stride}; }
 };
 
 /// Owns a dense row-major matrix, 64-byte aligned. `resize` keeps the memory when it is large enough, so that
-/// a buffer used again every step stops allocating after the largest batch. Contents after a resize are unspecified.
+/// a buffer used again every step stops allocating after the largest batch. Contents after a resize are
+/// unspecified. A moved-from matrix is empty and may be used again. Throws Error if the memory cannot be had.
 class Matrix {
  public:
   Matrix() = default;
   Matrix(DType dtype, std::int64_t rows, std::int64_t cols);  ///< zero-filled
+  Matrix(Matrix&& other) noexcept { swap(other); }
+  Matrix& operator=(Matrix&& other) noexcept {
+    Matrix taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
   [[nodiscard]] static Matrix copy_of(ConstMatrixView source);
 
   void resize(DType dtype, std::int64_t rows, std::int64_t cols);
@@ -78,6 +89,8 @@ class Matrix {
   [[nodiscard]] std::span<const float> floats() const;
 
  private:
+  void swap(Matrix& other) noexcept;
+
   struct Free {
     void operator()(std::byte* memory) const noexcept;
   };

@@ -27,9 +27,10 @@ class RandomStream {
   RandomStream(std::uint64_t seed, RandomPurpose purpose, std::uint64_t stream = 0);
 
   [[nodiscard]] std::uint32_t next_u32();
-  [[nodiscard]] std::uint64_t next_below(std::uint64_t bound);  ///< uniform in [0, bound), without modulo bias
-  [[nodiscard]] float next_uniform();                           ///< uniform in [0, 1), 24 bits
-  [[nodiscard]] float next_normal();                            ///< N(0, 1), Box-Muller
+  [[nodiscard]] std::uint64_t next_below(
+      std::uint64_t bound);            ///< uniform in [0, bound), without modulo bias
+  [[nodiscard]] float next_uniform();  ///< uniform in [0, 1), 24 bits
+  [[nodiscard]] float next_normal();   ///< N(0, 1), Box-Muller
 
  private:
   std::array<std::uint32_t, 2> key_;

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <fstream>
+#include <limits>
 #include <sstream>
 #include <utility>
 
@@ -23,6 +23,18 @@ std::int64_t proc_kilobytes(const char* path, const std::string& key) {
   return -1;
 }
 
+/// Bytes of the cgroup's page cache, which the kernel gives back under pressure (a mapped checkpoint is
+/// there).
+std::int64_t cgroup_page_cache() {
+  std::ifstream file("/sys/fs/cgroup/memory.stat");
+  std::int64_t total = 0;
+  std::int64_t value = 0;
+  for (std::string key; file >> key >> value;) {
+    if (key == "active_file" || key == "inactive_file") total += value;
+  }
+  return total;
+}
+
 /// The number in a cgroup file; -1 if it is absent or says "max".
 std::int64_t cgroup_number(const char* path) {
   std::ifstream file(path);
@@ -32,13 +44,18 @@ std::int64_t cgroup_number(const char* path) {
 
 }  // namespace
 
-std::int64_t peak_resident_bytes() { return std::max<std::int64_t>(0, proc_kilobytes("/proc/self/status", "VmHWM")); }
+std::int64_t peak_resident_bytes() {
+  return std::max<std::int64_t>(0, proc_kilobytes("/proc/self/status", "VmHWM"));
+}
 
 std::int64_t available_memory_bytes() {
   std::int64_t available = proc_kilobytes("/proc/meminfo", "MemAvailable");
   const std::int64_t limit = cgroup_number("/sys/fs/cgroup/memory.max");
   const std::int64_t used = cgroup_number("/sys/fs/cgroup/memory.current");
-  if (limit >= 0 && used >= 0) available = std::min(available, std::max<std::int64_t>(0, limit - used));
+  if (available < 0) available = std::numeric_limits<std::int64_t>::max();  // no /proc: nothing known
+  if (limit >= 0 && used >= 0) {
+    available = std::min(available, std::clamp<std::int64_t>(limit - used + cgroup_page_cache(), 0, limit));
+  }
   return available;
 }
 
@@ -54,15 +71,22 @@ std::string format_bytes(std::int64_t bytes) {
 }
 
 std::int64_t parse_bytes(const std::string& text) {
-  constexpr std::array<std::pair<const char*, double>, 8> units{
-      {{"", 1.0}, {"B", 1.0}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}}};
+  constexpr std::array<std::pair<const char*, double>, 8> units{{{"", 1.0},
+                                                                 {"B", 1.0},
+                                                                 {"KB", 1e3},
+                                                                 {"MB", 1e6},
+                                                                 {"GB", 1e9},
+                                                                 {"KiB", 1024.0},
+                                                                 {"MiB", 1048576.0},
+                                                                 {"GiB", 1073741824.0}}};
   std::istringstream stream(text);
   double value = 0.0;
   std::string unit;
   if (stream >> value) {
     stream >> unit;
+    const bool ends = (stream >> std::ws).eof();
     for (const auto& [name, factor] : units) {
-      if (unit == name && value > 0 && value * factor < 0x1p62 && std::isfinite(value)) {
+      if (ends && unit == name && value * factor >= 1.0 && value * factor < 0x1p62) {
         return static_cast<std::int64_t>(value * factor);
       }
     }

@@ -13,8 +13,8 @@ namespace cola {
 /// "512 B", "3.4 MiB", "12.0 GiB".
 [[nodiscard]] std::string format_bytes(std::int64_t bytes);
 
-/// Bytes of "5GB", "512MB", "100KB" (powers of ten, as in Hugging Face), "4GiB" (powers of two) or a plain number.
-/// Throws UsageError otherwise.
+/// Bytes of "5GB", "512MB", "100KB" (powers of ten, as in Hugging Face), "4GiB" (powers of two) or a plain
+/// number. Throws UsageError otherwise.
 [[nodiscard]] std::int64_t parse_bytes(const std::string& text);
 
 }  // namespace cola

@@ -14,7 +14,8 @@ namespace cola {
 
 inline constexpr std::int32_t no_label = -100;
 
-/// One tokenised sequence. labels[t] is token t as a target (predicted at t-1), or no_label; labels[0] is ignored.
+/// One tokenised sequence. labels[t] is token t as a target (predicted at t-1), or no_label; labels[0] is
+/// ignored.
 struct Example {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> labels;  ///< as long as ids
@@ -32,11 +33,11 @@ struct DataOptions {
 /// What became of a file's records; printed before training.
 struct DataReport {
   std::int64_t records = 0;
-  std::int64_t sequences = 0;     ///< examples made
-  std::int64_t windowed = 0;      ///< texts longer than max_length, cut into windows
-  std::int64_t truncated = 0;     ///< prompts cut from the left
-  std::int64_t skipped_long = 0;  ///< completions that do not fit
-  std::int64_t skipped_empty = 0; ///< sequences without a trainable token
+  std::int64_t sequences = 0;      ///< examples made
+  std::int64_t windowed = 0;       ///< texts longer than max_length, cut into windows
+  std::int64_t truncated = 0;      ///< prompts cut from the left
+  std::int64_t skipped_long = 0;   ///< completions that do not fit
+  std::int64_t skipped_empty = 0;  ///< sequences without a trainable token
   std::int64_t tokens = 0;
   std::int64_t loss_tokens = 0;
 
@@ -50,15 +51,18 @@ struct Dataset {
 
 /// Reads a JSONL file in one of the four forms of docs/formats.md (each line may be of its own form).
 /// `tokenizer` may be null: then only input_ids lines are taken, and text asks for a tokenizer in the error.
-/// Throws Error naming file and line: malformed JSON, unknown form, labels longer or shorter than ids, ids outside
-/// [0, vocabulary_size), no records at all, no trainable token in the whole file.
+/// Throws Error naming file and line: malformed JSON, unknown form, labels longer or shorter than ids, ids
+/// outside [0, vocabulary_size), no records at all, no trainable token in the whole file.
 [[nodiscard]] Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokenizer,
                                    std::int64_t vocabulary_size, const DataOptions& options);
 
-/// Moves a random `fraction` of the examples (at least one, at most all but one) into the returned set, by `seed`.
+/// Moves a random `fraction` of the examples (at least one, at most all but one) into the returned set, by
+/// `seed`.
 [[nodiscard]] Dataset split_dev(Dataset& train, double fraction, std::uint64_t seed);
 
-/// Packs examples into one ragged batch; `first_sequence` is the number of the first one within its optimizer step.
-[[nodiscard]] RaggedBatch make_batch(std::span<const Example* const> examples, std::int64_t first_sequence = 0);
+/// Packs examples into one ragged batch; `first_sequence` is the number of the first one within its optimizer
+/// step.
+[[nodiscard]] RaggedBatch make_batch(std::span<const Example* const> examples,
+                                     std::int64_t first_sequence = 0);
 
 }  // namespace cola

@@ -10,15 +10,20 @@ namespace cola {
 
 using Json = nlohmann::json;
 
-/// Parses text; `where` ("config.json", "data.jsonl:12") begins the message of the Error thrown on malformed input.
-/// Nesting deeper than 100 levels is refused.
+/// Parses text; `where` ("config.json", "data.jsonl:12") begins the message of the Error thrown on malformed
+/// input. Nesting deeper than 100 levels is refused. Of keys that occur twice in an object the last counts.
 [[nodiscard]] Json parse_json(std::string_view text, const std::string& where);
+/// As parse_json, and an object in which a key occurs twice is refused.
+[[nodiscard]] Json parse_json_with_unique_keys(std::string_view text, const std::string& where);
 [[nodiscard]] Json read_json_file(const std::filesystem::path& file);
 
-/// Reads members of one JSON object with checked types; errors name `where` and the key.
+/// Reads members of one JSON object, which must outlive it, with checked types; errors name `where` and the
+/// key. A member that is null counts as missing. A float without a fraction ("1e4", up to 2^53) counts as an
+/// integer.
 class JsonReader {
  public:
   JsonReader(const Json& object, std::string where);  ///< throws Error if it is not an object
+  JsonReader(Json&& object, std::string where) = delete;
 
   [[nodiscard]] bool has(const std::string& key) const;  ///< present and not null
   [[nodiscard]] std::int64_t integer(const std::string& key) const;

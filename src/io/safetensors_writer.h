@@ -23,10 +23,11 @@ struct TensorToWrite {
 };
 
 /// A TensorToWrite over f32 values that outlive the call to the writer.
-[[nodiscard]] TensorToWrite tensor_of_floats(std::string name, std::vector<std::int64_t> shape, std::span<const float> values);
+[[nodiscard]] TensorToWrite tensor_of_floats(std::string name, std::vector<std::int64_t> shape,
+                                             std::span<const float> values);
 
-/// Writes one .safetensors file, metadata {"format": "pt"} plus `metadata`; header padded to 8 bytes; fsync'ed.
-/// Throws Error (disk full, unwritable) and removes what it had written.
+/// Writes one .safetensors file, metadata {"format": "pt"} plus `metadata`; header padded to 8 bytes;
+/// fsync'ed. Throws Error (disk full, unwritable) and removes what it had written.
 void write_safetensors(const std::filesystem::path& file, const std::vector<TensorToWrite>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 

@@ -11,8 +11,8 @@
 
 namespace cola {
 
-/// One tensor of a checkpoint file: a view of memory-mapped (or decompressed) bytes, little-endian, contiguous
-/// row-major. `data` may be unaligned. Valid while the TensorSource it came from lives.
+/// One tensor of a checkpoint file: a view of memory-mapped (or decompressed) bytes, little-endian,
+/// contiguous row-major. `data` may be unaligned. Valid while the TensorSource it came from lives.
 struct SourceTensor {
   DType dtype = DType::f32;
   std::vector<std::int64_t> shape;
@@ -31,20 +31,22 @@ class TensorSource {
 };
 
 /// Opens one .safetensors file (memory-mapped, never copied).
-/// Throws Error naming file and cause: truncated, header too large, overlapping or out-of-range tensors, a dtype that
-/// is not supported, sizes that do not match shapes, not JSON.
+/// Throws Error naming file and cause: truncated, header too large, overlapping or out-of-range tensors, a
+/// dtype that is not supported, sizes that do not match shapes, bytes that belong to no tensor, not JSON.
 [[nodiscard]] std::unique_ptr<TensorSource> open_safetensors(const std::filesystem::path& file);
 
-/// Opens one PyTorch .bin/.pt zip file with a restricted pickle reader: an (ordered) dict of tensors over storages;
-/// any other global is refused by name. Nothing is executed. Storages stored uncompressed are used in place from the
-/// memory-mapped file; others are decompressed.
+/// Opens one PyTorch .bin/.pt zip file with a restricted pickle reader: an (ordered) dict of tensors over
+/// storages; any other global is refused by name. Nothing is executed. Storages stored uncompressed are used
+/// in place from the memory-mapped file; others are decompressed.
 [[nodiscard]] std::unique_ptr<TensorSource> open_torch_bin(const std::filesystem::path& file);
 
-/// Opens a Hugging Face folder's weights: model.safetensors, else model.safetensors.index.json (sharded), else
-/// pytorch_model.bin, else pytorch_model.bin.index.json. Throws Error if there is none, or a shard is missing.
+/// Opens a Hugging Face folder's weights: model.safetensors, else model.safetensors.index.json (sharded),
+/// else pytorch_model.bin, else pytorch_model.bin.index.json. Throws Error if there is none, or a shard is
+/// missing.
 [[nodiscard]] std::unique_ptr<TensorSource> open_checkpoint(const std::filesystem::path& folder);
 
-/// Converts `count` elements at (possibly unaligned) `source` to float.
+/// Converts all elements of a f32, f16 or bf16 tensor (possibly unaligned) to float; `destination` has
+/// tensor.size(). Throws Error if the sizes differ or the tensor holds integers.
 void read_as_f32(const SourceTensor& tensor, std::span<float> destination);
 
 }  // namespace cola

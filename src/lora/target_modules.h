@@ -13,11 +13,12 @@ struct LinearName {
   std::int64_t in_features = 0;
 };
 
-/// Chooses target modules as PEFT does: `selectors` entries match a module whose name is the entry or ends with
-/// ".entry"; the single entry "all-linear" takes every linear layer of the blocks (not the head, not project_in/out);
-/// an entry with any of the characters \^$*+?[](){}| is a regular expression that must match a whole name.
-/// Returns indices into `linears`, increasing. Throws UsageError naming an entry that matches nothing (and what
-/// exists) or an invalid pattern.
+/// Chooses target modules as PEFT does: `selectors` entries match a module whose name is the entry or ends
+/// with
+/// ".entry"; the single entry "all-linear" takes every linear layer of the blocks (not the head, not
+/// project_in/out); an entry with any of the characters \^$*+?[](){}| is a regular expression that must match
+/// a whole name. Returns indices into `linears`, increasing. Throws UsageError naming an entry that matches
+/// nothing (and what exists) or an invalid pattern.
 [[nodiscard]] std::vector<std::size_t> select_target_modules(const std::vector<LinearName>& linears,
                                                              const std::vector<std::string>& selectors);
 

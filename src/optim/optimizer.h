@@ -38,7 +38,8 @@ class Optimizer {
   [[nodiscard]] bool is_fresh() const;  ///< no step done and every state element zero
   [[nodiscard]] const std::vector<TrainableParameter>& parameters() const { return parameters_; }
 
-  /// State arrays by name ("adamw.m.<parameter>", ...), for checkpoints: same names and lengths for the same set.
+  /// State arrays by name ("adamw.m.<parameter>", ...), for checkpoints: same names and lengths for the same
+  /// set.
   struct NamedState {
     std::string name;
     std::span<float> values;
@@ -59,7 +60,8 @@ class Optimizer {
 /// Norm over all gradients in double, deterministic.
 [[nodiscard]] double gradient_norm(ops::Context& context, std::span<const TrainableParameter> parameters);
 
-/// torch.nn.utils.clip_grad_norm_'s factor: min(1, max_norm / (norm + 1e-6)); 1 if max_norm is 0 (no clipping).
+/// torch.nn.utils.clip_grad_norm_'s factor: min(1, max_norm / (norm + 1e-6)); 1 if max_norm is 0 (no
+/// clipping).
 [[nodiscard]] float clip_factor(double norm, double max_norm);
 
 }  // namespace cola

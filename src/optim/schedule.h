@@ -12,7 +12,8 @@ enum class ScheduleKind : std::uint8_t { linear, cosine, constant };
 /// What happens to the learning rate at a knot: the run's one schedule goes on, or each link has its own
 /// (with its own warm-up of `warmup_steps`).
 enum class LearningRateAtKnot : std::uint8_t { go_on, restart };
-[[nodiscard]] LearningRateAtKnot parse_learning_rate_at_knot(std::string_view name);  ///< "continue", "restart"
+[[nodiscard]] LearningRateAtKnot parse_learning_rate_at_knot(
+    std::string_view name);  ///< "continue", "restart"
 [[nodiscard]] std::string_view name_of(LearningRateAtKnot choice);
 
 /// Hugging Face's get_{linear,cosine,constant}_schedule_with_warmup: the factor for the update number `step`

@@ -15,8 +15,8 @@ struct ChatMessage {
   std::string content;
 };
 
-/// A stretch of rendered text. Loss falls on trained segments (the assistant's turns, with the end-of-turn that makes
-/// generation stop). `bos`/`eos`: the tokenizer's special token stands before/after this text.
+/// A stretch of rendered text. Loss falls on trained segments (the assistant's turns, with the end-of-turn
+/// that makes generation stop). `bos`/`eos`: the tokenizer's special token stands before/after this text.
 struct ChatSegment {
   std::string text;
   bool trained = false;
@@ -27,11 +27,13 @@ struct ChatSegment {
 [[nodiscard]] ChatTemplate parse_chat_template(std::string_view name);  ///< throws UsageError
 [[nodiscard]] std::string_view name_of(ChatTemplate chat_template);
 
-/// Recognises the template from tokenizer_config.json's chat_template string (or chat_template.jinja); nullopt where
-/// there is none or it is none of ours.
+/// Recognises the template from tokenizer_config.json's chat_template string (or chat_template.jinja);
+/// nullopt where there is none or it is none of ours.
 [[nodiscard]] std::optional<ChatTemplate> recognise_chat_template(const std::filesystem::path& folder);
 
-/// Renders a conversation as Hugging Face's published templates of that name do. Throws Error for roles out of order.
-[[nodiscard]] std::vector<ChatSegment> render_chat(ChatTemplate chat_template, const std::vector<ChatMessage>& messages);
+/// Renders a conversation as Hugging Face's published templates of that name do. Throws Error for roles out
+/// of order.
+[[nodiscard]] std::vector<ChatSegment> render_chat(ChatTemplate chat_template,
+                                                   const std::vector<ChatMessage>& messages);
 
 }  // namespace cola

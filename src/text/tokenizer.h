@@ -18,14 +18,15 @@ struct SpecialTokens {
   bool add_bos = false;  ///< whether the tokenizer's configuration puts BOS before a text
 };
 
-/// Turns text into token ids and back. Special tokens' strings inside the text are recognised as Hugging Face does
-/// (added_tokens); BOS and EOS are never added by `encode`: one place, data/, adds them.
+/// Turns text into token ids and back. Special tokens' strings inside the text are recognised as Hugging Face
+/// does (added_tokens); BOS and EOS are never added by `encode`: one place, data/, adds them.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   [[nodiscard]] virtual std::vector<std::int32_t> encode(std::string_view text) const = 0;
   /// Special tokens are left out when `skip_special`. Invalid UTF-8 becomes U+FFFD.
-  [[nodiscard]] virtual std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const = 0;
+  [[nodiscard]] virtual std::string decode(std::span<const std::int32_t> ids,
+                                           bool skip_special = true) const = 0;
   /// The piece of one id, as it stands in the vocabulary (for `cola inspect`).
   [[nodiscard]] virtual std::string piece(std::int32_t id) const = 0;
   /// One more than the largest id.
@@ -33,15 +34,16 @@ class Tokenizer {
   [[nodiscard]] virtual const SpecialTokens& special() const = 0;
 };
 
-/// Opens the tokenizer of a Hugging Face folder: tokenizer.json, else tokenizer.model, else vocab.json + merges.txt;
-/// special tokens from tokenizer_config.json / special_tokens_map.json, with the defaults of docs/formats.md.
-/// Throws Error naming the file and the cause.
+/// Opens the tokenizer of a Hugging Face folder: tokenizer.json, else tokenizer.model, else vocab.json +
+/// merges.txt; special tokens from tokenizer_config.json / special_tokens_map.json, with the defaults of
+/// docs/formats.md. Throws Error naming the file and the cause.
 [[nodiscard]] std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& folder);
 
 /// Whether the folder has files that open_tokenizer would read.
 [[nodiscard]] bool has_tokenizer(const std::filesystem::path& folder);
 
-/// The tokenizer files (and generation_config.json, chat templates) of a folder, to be copied beside a checkpoint.
+/// The tokenizer files (and generation_config.json, chat templates) of a folder, to be copied beside a
+/// checkpoint.
 [[nodiscard]] std::vector<std::filesystem::path> tokenizer_files(const std::filesystem::path& folder);
 
 }  // namespace cola

@@ -1,0 +1,84 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cola {
+
+/// Which model: a Hugging Face folder, and what is applied to it. Adapters and a run exclude each other.
+struct ModelSource {
+  std::filesystem::path model;                  ///< may be empty with `run`: the run's own base model
+  std::vector<std::filesystem::path> adapters;  ///< PEFT folders, applied in order
+  std::filesystem::path run;                    ///< run folder of `cola train`
+  std::string state;                            ///< "best" or "last"; empty: best where there is one
+  std::optional<std::int64_t> up_to_link;       ///< only links 1 .. N of the run
+  std::string dtype = "auto";                   ///< f32, bf16, auto
+  std::filesystem::path tokenizer;              ///< folder; empty: the model's
+  int threads = 0;                              ///< 0: all cores
+};
+
+struct GenerateOptions {
+  std::int64_t max_new_tokens = 128;
+  double temperature = 0.0;  ///< 0: greedy
+  double top_p = 1.0;
+  std::uint64_t seed = 42;
+};
+
+struct GenerateResult {
+  std::string text;  ///< what follows the prompt
+  std::int64_t tokens = 0;
+  double tokens_per_second = 0.0;         ///< the prompt's pass included
+  bool stopped_at_eos = false;            ///< EOS is not counted in `tokens`
+  bool stopped_at_last_position = false;  ///< the model has no position for more
+};
+
+struct EvaluateOptions {
+  std::int64_t max_length = 0;   ///< 0: the model's positions, at most 2048
+  bool train_on_prompt = false;  ///< loss on prompts too
+  bool no_eos = false;
+  std::string chat_template;
+  std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< sequences, after each batch
+};
+
+struct EvaluateResult {
+  double loss = 0.0;  ///< nats, mean over loss tokens
+  double perplexity = 0.0;
+  double token_accuracy = 0.0;
+  std::int64_t loss_tokens = 0;
+  std::int64_t sequences = 0;
+  std::int64_t links = 0;    ///< applied to the base model
+  std::string data_summary;  ///< one line: records, tokens, what was cut or skipped
+};
+
+/// A loaded model with its tokenizer: evaluates and generates on the CPU.
+/// Every function throws cola::Error on failure.
+class LanguageModel {
+ public:
+  explicit LanguageModel(const ModelSource& source);
+  ~LanguageModel();
+  LanguageModel(LanguageModel&&) noexcept;
+  LanguageModel& operator=(LanguageModel&&) noexcept;
+
+  /// Loss on a JSONL file (forms: docs/formats.md).
+  [[nodiscard]] EvaluateResult evaluate(const std::filesystem::path& data,
+                                        const EvaluateOptions& options = {});
+
+  /// Continues a prompt; `each_piece` is called with new text as it comes.
+  [[nodiscard]] GenerateResult generate(std::string_view prompt, const GenerateOptions& options = {},
+                                        const std::function<void(std::string_view)>& each_piece = {});
+
+  [[nodiscard]] std::int64_t link_count() const;
+  /// Frobenius norm of the weight change that the applied links make, over all modules.
+  [[nodiscard]] double delta_norm() const;
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace cola

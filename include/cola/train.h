@@ -1,0 +1,88 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace cola {
+
+/// Everything that defines a training run: the options of `cola train`, by the same names and with the same
+/// defaults (docs/command-line.md says what each means). Lists that are empty take the single value beside
+/// them.
+struct TrainOptions {
+  std::filesystem::path model;  ///< Hugging Face folder
+  std::filesystem::path train;  ///< JSONL
+  std::filesystem::path dev;    ///< JSONL; empty: none
+  double dev_fraction = 0.0;    ///< of `train`, held out; 0: none
+  std::filesystem::path out;    ///< run folder
+
+  std::string method = "cola";  ///< cola, lora, full
+  std::optional<std::int64_t> links;
+  std::string knots;  ///< "3ep", "120,240"
+  std::int64_t lora_r = 8;
+  double lora_alpha = 16.0;
+  std::vector<std::int64_t> ranks;
+  std::vector<double> alphas;
+  std::vector<std::string> target_modules{"q_proj", "v_proj"};
+  std::string tie = "auto";             ///< auto, merge, stack
+  std::string link_init = "fresh";      ///< fresh, same
+  std::string lr_at_knot = "continue";  ///< continue, restart
+  bool freeze_a = false;
+  std::string bias = "none";  ///< none, lora_only
+  std::vector<std::filesystem::path> initial_link;
+  std::vector<std::filesystem::path> tied_link;
+  std::filesystem::path extend;  ///< a finished run whose whole chain is tied before step 1
+
+  std::optional<double> learning_rate;  ///< 1e-4; with full 1e-5
+  std::string lr_scheduler = "linear";
+  std::int64_t warmup_steps = 0;
+  std::string optimizer = "adamw";
+  double weight_decay = 0.0;
+  double momentum = 0.0;
+  double max_grad_norm = 1.0;
+  std::int64_t epochs = 5;
+  std::optional<std::int64_t> max_steps;
+  std::int64_t batch_size = 8;
+  std::int64_t gradient_accumulation_steps = 1;
+  bool no_shuffle = false;
+
+  std::optional<std::int64_t> max_length;
+  bool train_on_prompt = false;
+  bool no_eos = false;
+  std::string chat_template;
+  std::string dropout = "0";  ///< a probability, or "config"
+  double lora_dropout = 0.0;
+  std::uint64_t seed = 42;
+  std::optional<std::uint64_t> data_seed;
+
+  std::optional<std::int64_t> eval_steps;
+  std::optional<std::int64_t> early_stopping_patience;
+  std::optional<std::int64_t> save_steps;
+  std::int64_t save_total_limit = 2;
+
+  std::string dtype = "auto";
+  std::string device = "auto";
+  int threads = 0;  ///< 0: all cores
+  std::filesystem::path tokenizer;
+};
+
+struct TrainResult {
+  std::filesystem::path run;
+  std::int64_t steps = 0;
+  std::int64_t links = 0;
+  double train_loss = 0.0;  ///< of the last step
+  std::optional<double> dev_loss, best_dev_loss;
+  double seconds = 0.0;     ///< training and evaluation, over all resumed parts
+  std::int64_t tokens = 0;  ///< trained on
+  std::int64_t trained_parameters = 0;
+  double hf_flos = 0.0, real_flops = 0.0;
+  std::int64_t peak_rss_bytes = 0;
+};
+
+/// Runs (or, with `resume`, goes on with) the training that `options` describes and leaves a run folder.
+/// Progress goes to standard error unless `quiet`. Throws cola::Error (core/error.h) with what, where and
+/// what to do.
+[[nodiscard]] TrainResult train(const TrainOptions& options, bool resume = false, bool quiet = false);
+
+}  // namespace cola

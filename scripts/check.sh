@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Checks beyond the tests; installs the tools that are missing.
+#   scripts/check.sh [format|tidy|asan]...     default: all three
+#   scripts/check.sh format --fix              formats the sources in place
+# format: clang-format-19 on every source; tidy: clang-tidy-19 on src/; asan: the tests under
+# AddressSanitizer and UndefinedBehaviorSanitizer.
+set -euo pipefail
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$root"
+
+fix=false
+stages=()
+for argument in "$@"; do
+  case $argument in
+    --fix) fix=true ;;
+    format | tidy | asan) stages+=("$argument") ;;
+    *)
+      echo "check.sh: unknown argument '$argument': use format, tidy, asan or --fix" >&2
+      exit 2
+      ;;
+  esac
+done
+if [[ $fix == true && ${stages[*]} != format ]]; then
+  echo "check.sh: --fix goes with the format stage only: scripts/check.sh format --fix" >&2
+  exit 2
+fi
+[[ ${#stages[@]} -gt 0 ]] || stages=(format tidy asan)
+
+check_format() {
+  scripts/install_dependencies.sh format
+  local options=(--dry-run --Werror)
+  [[ $fix == false ]] || options=(-i)
+  local folders=()
+  for folder in include src tests bench; do
+    [[ ! -d $folder ]] || folders+=("$folder")
+  done
+  if ! find "${folders[@]}" \( -name '*.h' -o -name '*.cpp' \) -print0 |
+    xargs -0 --no-run-if-empty clang-format-19 "${options[@]}"; then
+    echo "check.sh: the sources are not formatted; run: scripts/check.sh format --fix" >&2
+    return 1
+  fi
+  echo "format: done"
+}
+
+check_tidy() {
+  scripts/install_dependencies.sh build test tidy
+  cmake --preset release
+  local source_folder  # as a regular expression
+  source_folder="$(printf %s "$root/src/" | sed 's/[][\.*^$+?(){}|]/\\&/g')"
+  # The compile commands are GCC's; clang does not know all of its options.
+  run-clang-tidy-19 -quiet -p build/release -j "$(nproc)" -extra-arg=-Wno-unknown-warning-option \
+    -extra-arg=-Wno-ignored-optimization-argument "^$source_folder.*\.cpp\$"
+  echo "tidy: done"
+}
+
+check_asan() {
+  scripts/install_dependencies.sh build test
+  cmake --preset asan
+  cmake --build --preset asan --parallel "$(nproc)"
+  UBSAN_OPTIONS=print_stacktrace=1 ctest --preset asan --output-on-failure --parallel "$(nproc)"
+  echo "asan: done"
+}
+
+for stage in "${stages[@]}"; do
+  "check_$stage"
+done

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds everything and runs all tests; arguments go to ctest (-R NAME, ...).
+set -euo pipefail
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+
+"$root/scripts/install_dependencies.sh" build test
+cd "$root"
+cmake --preset release
+cmake --build --preset release --parallel "$(nproc)"
+ctest --preset release --output-on-failure --parallel "$(nproc)" "$@"

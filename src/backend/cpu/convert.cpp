@@ -1,0 +1,66 @@
+#include "backend/cpu/kernels/convert.h"
+
+#include <cstring>
+
+#include "backend/cpu/operands.h"
+#include "backend/elementwise.h"
+#include "core/parallel.h"
+
+namespace cola::ops {
+namespace {
+
+void copy_rows(ConstMatrixView source, MatrixView destination) {
+  const std::size_t bytes = static_cast<std::size_t>(source.cols) * size_of(source.dtype);
+  for (std::int64_t row = 0; row < source.rows; ++row) {
+    std::memcpy(destination.row_range(row, row + 1).data, source.row_range(row, row + 1).data, bytes);
+  }
+}
+
+void convert_rows(ConstMatrixView source, MatrixView destination) {
+  const kernels::ConvertKernels& table = kernels::convert_kernels();
+  const auto is = [&](DType from, DType to) { return source.dtype == from && destination.dtype == to; };
+  const std::int64_t rows = source.rows;
+  const std::int64_t cols = source.cols;
+  using Half = std::uint16_t;
+  if (is(DType::f32, DType::bf16)) {
+    table.f32_to_bf16(rows, cols, rows_of<float>(source), rows_of<Half>(destination));
+  } else if (is(DType::bf16, DType::f32)) {
+    table.bf16_to_f32(rows, cols, rows_of<Half>(source), rows_of<float>(destination));
+  } else if (is(DType::f16, DType::f32)) {
+    table.f16_to_f32(rows, cols, rows_of<Half>(source), rows_of<float>(destination));
+  } else if (is(DType::f16, DType::bf16)) {
+    table.f16_to_bf16(rows, cols, rows_of<Half>(source), rows_of<Half>(destination));
+  } else {
+    copy_rows(source, destination);
+  }
+}
+
+[[nodiscard]] bool can_convert(DType from, DType to) {
+  const auto is_float = [](DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; };
+  return (is_float(from) || from == DType::f16) && (is_float(to) || to == from);
+}
+
+}  // namespace
+
+void convert(Context& /*context*/, ConstMatrixView source, MatrixView destination) {
+  check_shape(source, destination.rows, destination.cols, "convert", "the source");
+  check(can_convert(source.dtype, destination.dtype), "convert", "no such conversion");
+  // A matrix without gaps is one long row, cut anywhere: few long rows keep all threads busy too.
+  if (source.stride == source.cols && destination.stride == destination.cols) {
+    const std::int64_t count = source.rows * source.cols;
+    parallel_for(count, row_grain(1), [&](std::int64_t begin, std::int64_t end) {
+      const ConstMatrixView from =
+          ConstMatrixView{source.data, source.dtype, count, 1, 1}.row_range(begin, end);
+      const MatrixView to =
+          MatrixView{destination.data, destination.dtype, count, 1, 1}.row_range(begin, end);
+      convert_rows({from.data, from.dtype, 1, end - begin, end - begin},
+                   {to.data, to.dtype, 1, end - begin, end - begin});
+    });
+    return;
+  }
+  parallel_for(source.rows, row_grain(source.cols), [&](std::int64_t begin, std::int64_t end) {
+    convert_rows(source.row_range(begin, end), destination.row_range(begin, end));
+  });
+}
+
+}  // namespace cola::ops

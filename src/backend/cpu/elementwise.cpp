@@ -1,0 +1,64 @@
+#include "backend/elementwise.h"
+
+#include "backend/cpu/kernels/elementwise.h"
+#include "backend/cpu/operands.h"
+#include "core/parallel.h"
+
+namespace cola::ops {
+
+void add(Context& /*context*/, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
+  check_alike({a, b, y}, "add");
+  with_element_type(y.dtype, "add", [&]<class T>(T) {
+    parallel_for(y.rows, row_grain(y.cols), [&](std::int64_t begin, std::int64_t end) {
+      kernels::elementwise_kernels<T>().add(end - begin, y.cols, rows_of<T>(a.row_range(begin, end)),
+                                            rows_of<T>(b.row_range(begin, end)),
+                                            rows_of<T>(y.row_range(begin, end)));
+    });
+  });
+}
+
+void relu_forward(Context& /*context*/, MatrixView x) {
+  with_element_type(x.dtype, "relu_forward", [&]<class T>(T) {
+    parallel_for(x.rows, row_grain(x.cols), [&](std::int64_t begin, std::int64_t end) {
+      kernels::elementwise_kernels<T>().relu_forward(end - begin, x.cols,
+                                                     rows_of<T>(x.row_range(begin, end)));
+    });
+  });
+}
+
+void relu_backward(Context& /*context*/, ConstMatrixView dy, ConstMatrixView y, MatrixView dx) {
+  check_alike({dy, y, dx}, "relu_backward");
+  with_element_type(dx.dtype, "relu_backward", [&]<class T>(T) {
+    parallel_for(dx.rows, row_grain(dx.cols), [&](std::int64_t begin, std::int64_t end) {
+      kernels::elementwise_kernels<T>().relu_backward(
+          end - begin, dx.cols, rows_of<T>(dy.row_range(begin, end)), rows_of<T>(y.row_range(begin, end)),
+          rows_of<T>(dx.row_range(begin, end)));
+    });
+  });
+}
+
+void silu_gate_forward(Context& /*context*/, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
+  check_alike({gate, up, h}, "silu_gate_forward");
+  with_element_type(h.dtype, "silu_gate_forward", [&]<class T>(T) {
+    parallel_for(h.rows, row_grain(h.cols), [&](std::int64_t begin, std::int64_t end) {
+      kernels::elementwise_kernels<T>().silu_gate_forward(
+          end - begin, h.cols, rows_of<T>(gate.row_range(begin, end)), rows_of<T>(up.row_range(begin, end)),
+          rows_of<T>(h.row_range(begin, end)));
+    });
+  });
+}
+
+void silu_gate_backward(Context& /*context*/, ConstMatrixView dh, ConstMatrixView gate, ConstMatrixView up,
+                        MatrixView dgate, MatrixView dup) {
+  check_alike({dh, gate, up, dgate, dup}, "silu_gate_backward");
+  with_element_type(dh.dtype, "silu_gate_backward", [&]<class T>(T) {
+    parallel_for(dh.rows, row_grain(dh.cols), [&](std::int64_t begin, std::int64_t end) {
+      kernels::elementwise_kernels<T>().silu_gate_backward(
+          end - begin, dh.cols, rows_of<T>(dh.row_range(begin, end)), rows_of<T>(gate.row_range(begin, end)),
+          rows_of<T>(up.row_range(begin, end)), rows_of<T>(dgate.row_range(begin, end)),
+          rows_of<T>(dup.row_range(begin, end)));
+    });
+  });
+}
+
+}  // namespace cola::ops

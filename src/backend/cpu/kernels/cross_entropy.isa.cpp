@@ -1,0 +1,62 @@
+#include "backend/cpu/kernels/cross_entropy.h"
+
+#include "backend/cpu/kernels/simd.h"
+
+namespace cola::kernels::COLA_ISA_NAMESPACE {
+namespace {
+
+// f32 sums this long are exact to about 1e-6; those of the blocks are added in double.
+constexpr std::int64_t block = 1024;
+
+float largest_of(std::int64_t count, const float* logits) {
+  const auto larger = [](auto a, auto b) { return a > b ? a : b; };
+  const float lowest = -__builtin_inff();
+  Floats largest[2] = {Floats{} + lowest, Floats{} + lowest};
+  std::int64_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    largest[0] = larger(load(logits + i), largest[0]);
+    largest[1] = larger(load(logits + i + lanes), largest[1]);
+  }
+  float rest = lowest;
+  for (; i < count; ++i) rest = larger(logits[i], rest);
+  return larger(max_of(larger(largest[0], largest[1])), rest);
+}
+
+double sum_of_exponentials(std::int64_t count, const float* logits, float largest) {
+  double sum = 0.0;
+  for (std::int64_t begin = 0; begin < count; begin += block) {
+    const std::int64_t length = count - begin < block ? count - begin : block;
+    sum += static_cast<double>(
+        sum_over(length, [largest](auto logit) { return exp_of(logit - largest); }, logits + begin));
+  }
+  return sum;
+}
+
+LogitSummary summarise(std::int64_t count, const float* logits) {
+  LogitSummary summary = {0, -__builtin_inff(), 0.0};
+  std::int64_t where = 0;
+  for (std::int64_t begin = 0; begin < count; begin += block) {
+    const float largest = largest_of(count - begin < block ? count - begin : block, logits + begin);
+    if (largest > summary.largest) {
+      summary.largest = largest;
+      where = begin;
+    }
+  }
+  while (where + 1 < count && logits[where] != summary.largest) ++where;
+  summary.first_largest = where;
+  summary.others = sum_of_exponentials(where, logits, summary.largest) +
+                   sum_of_exponentials(count - where - 1, logits + where + 1, summary.largest);
+  return summary;
+}
+
+template <class T>
+void softmax(std::int64_t count, const float* logits, float largest, float factor, T* out) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < count; ++i) store_float(factor * exp_of(logits[i] - largest), out + i);
+}
+
+}  // namespace
+
+const CrossEntropyKernels cross_entropy_table = {summarise, softmax<float>, softmax<std::uint16_t>};
+
+}  // namespace cola::kernels::COLA_ISA_NAMESPACE

@@ -1,0 +1,59 @@
+#pragma once
+#include <cstdint>
+
+#include "backend/cpu/kernels/rows.h"
+
+namespace cola::ops {
+enum class CpuIsa : std::uint8_t;
+}
+
+namespace cola::kernels {
+
+/// What identifies a dropout mask: see ops::dropout.
+struct DropoutMask {
+  std::uint32_t key[2];
+  float probability;
+};
+
+/// The ops of backend/elementwise.h on matrices [rows, cols] of T = float or std::uint16_t (bf16).
+template <class T>
+struct ElementwiseKernels {
+  void (*add)(std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b, Rows<T> y);
+  void (*relu_forward)(std::int64_t rows, std::int64_t cols, Rows<T> x);
+  void (*relu_backward)(std::int64_t rows, std::int64_t cols, Rows<const T> dy, Rows<const T> y, Rows<T> dx);
+  void (*silu_gate_forward)(std::int64_t rows, std::int64_t cols, Rows<const T> gate, Rows<const T> up,
+                            Rows<T> h);
+  void (*silu_gate_backward)(std::int64_t rows, std::int64_t cols, Rows<const T> dh, Rows<const T> gate,
+                             Rows<const T> up, Rows<T> dgate, Rows<T> dup);
+  void (*dropout)(std::int64_t rows, std::int64_t cols, Rows<const T> x, const DropoutMask& mask,
+                  const std::uint64_t* token_keys, Rows<T> y);
+  /// x1 cos -+ x2 sin on every head of every row; cos and sin are read at row positions[t]. sign: 1, or -1 to
+  /// invert.
+  void (*rotary)(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, Rows<T> x,
+                 const std::int32_t* positions, Rows<const float> cos, Rows<const float> sin, float sign);
+};
+
+namespace isa_baseline {
+extern const ElementwiseKernels<float> elementwise_f32;
+extern const ElementwiseKernels<std::uint16_t> elementwise_bf16;
+}  // namespace isa_baseline
+namespace isa_avx2 {
+extern const ElementwiseKernels<float> elementwise_f32;
+extern const ElementwiseKernels<std::uint16_t> elementwise_bf16;
+}  // namespace isa_avx2
+namespace isa_avx512 {
+extern const ElementwiseKernels<float> elementwise_f32;
+extern const ElementwiseKernels<std::uint16_t> elementwise_bf16;
+}  // namespace isa_avx512
+namespace isa_avx512_bf16 {
+extern const ElementwiseKernels<float> elementwise_f32;
+extern const ElementwiseKernels<std::uint16_t> elementwise_bf16;
+}  // namespace isa_avx512_bf16
+
+/// T = float or std::uint16_t.
+template <class T>
+[[nodiscard]] const ElementwiseKernels<T>& elementwise_kernels(ops::CpuIsa isa);
+template <class T>
+[[nodiscard]] const ElementwiseKernels<T>& elementwise_kernels();  ///< of ops::cpu_isa()
+
+}  // namespace cola::kernels

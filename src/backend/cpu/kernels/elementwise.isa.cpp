@@ -1,0 +1,168 @@
+#include "backend/cpu/kernels/elementwise.h"
+
+#include "backend/cpu/kernels/simd.h"
+
+namespace cola::kernels::COLA_ISA_NAMESPACE {
+namespace {
+
+template <class T>
+void add(std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b, Rows<T> y) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const T* left = a[row];
+    const T* right = b[row];
+    T* sum = y[row];
+#pragma omp simd
+    for (std::int64_t i = 0; i < cols; ++i) store_float(to_float(left[i]) + to_float(right[i]), sum + i);
+  }
+}
+
+template <class T>
+void relu_forward(std::int64_t rows, std::int64_t cols, Rows<T> x) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    T* values = x[row];
+    // The comparison keeps a NaN, as max(x, 0) does in PyTorch.
+#pragma omp simd
+    for (std::int64_t i = 0; i < cols; ++i) values[i] = to_float(values[i]) <= 0.0F ? T{0} : values[i];
+  }
+}
+
+template <class T>
+void relu_backward(std::int64_t rows, std::int64_t cols, Rows<const T> dy, Rows<const T> y, Rows<T> dx) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const T* gradient = dy[row];
+    const T* output = y[row];
+    T* result = dx[row];
+#pragma omp simd
+    for (std::int64_t i = 0; i < cols; ++i) {
+      const T value = gradient[i];
+      result[i] = to_float(output[i]) > 0.0F ? value : T{0};
+    }
+  }
+}
+
+template <class T>
+void silu_gate_forward(std::int64_t rows, std::int64_t cols, Rows<const T> gate, Rows<const T> up,
+                       Rows<T> h) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const T* g = gate[row];
+    const T* u = up[row];
+    T* result = h[row];
+#pragma omp simd
+    for (std::int64_t i = 0; i < cols; ++i) {
+      const float value = to_float(g[i]);
+      store_float(value / (1.0F + exp_of(-value)) * to_float(u[i]), result + i);
+    }
+  }
+}
+
+template <class T>
+void silu_gate_backward(std::int64_t rows, std::int64_t cols, Rows<const T> dh, Rows<const T> gate,
+                        Rows<const T> up, Rows<T> dgate, Rows<T> dup) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const T* gradient = dh[row];
+    const T* g = gate[row];
+    const T* u = up[row];
+    T* gate_gradient = dgate[row];
+    T* up_gradient = dup[row];
+#pragma omp simd
+    for (std::int64_t i = 0; i < cols; ++i) {
+      const float value = to_float(g[i]);
+      const float d = to_float(gradient[i]);
+      const float upward = to_float(u[i]);
+      const float sigmoid = 1.0F / (1.0F + exp_of(-value));
+      // silu'(g) = sigmoid(g) (1 + g (1 - sigmoid(g))), and 1 - sigmoid(g) = sigmoid(g) e^-g without
+      // cancellation.
+      const float complement = 1.0F / (1.0F + exp_of(value));
+      store_float(d * upward * (sigmoid * (1.0F + value * complement)), gate_gradient + i);
+      store_float(d * (value * sigmoid), up_gradient + i);
+    }
+  }
+}
+
+constexpr std::int64_t mask_blocks = 64;  // counter blocks of 4 columns that are computed together
+
+/// Philox4x32-10 of counters (block + i, low, high, 0): word w of block i in words[4 i + w].
+[[gnu::always_inline]] inline void philox_blocks(std::uint32_t block, std::uint64_t token_key,
+                                                 const std::uint32_t* key, std::uint32_t* words) {
+  const auto low = static_cast<std::uint32_t>(token_key);
+  const auto high = static_cast<std::uint32_t>(token_key >> 32);
+#pragma omp simd
+  for (std::int64_t i = 0; i < mask_blocks; ++i) {
+    std::uint32_t c0 = block + static_cast<std::uint32_t>(i);
+    std::uint32_t c1 = low;
+    std::uint32_t c2 = high;
+    std::uint32_t c3 = 0;
+    std::uint32_t key0 = key[0];
+    std::uint32_t key1 = key[1];
+    for (int round = 0; round < 10; ++round) {
+      const std::uint64_t product0 = std::uint64_t{0xD2511F53U} * c0;
+      const std::uint64_t product1 = std::uint64_t{0xCD9E8D57U} * c2;
+      c0 = static_cast<std::uint32_t>(product1 >> 32) ^ c1 ^ key0;
+      c1 = static_cast<std::uint32_t>(product1);
+      c2 = static_cast<std::uint32_t>(product0 >> 32) ^ c3 ^ key1;
+      c3 = static_cast<std::uint32_t>(product0);
+      key0 += 0x9E3779B9U;
+      key1 += 0xBB67AE85U;
+    }
+    words[4 * i] = c0;
+    words[4 * i + 1] = c1;
+    words[4 * i + 2] = c2;
+    words[4 * i + 3] = c3;
+  }
+}
+
+template <class T>
+void dropout(std::int64_t rows, std::int64_t cols, Rows<const T> x, const DropoutMask& mask,
+             const std::uint64_t* token_keys, Rows<T> y) {
+  const float probability = mask.probability;
+  const float scale = 1.0F / (1.0F - probability);
+  alignas(64) std::uint32_t words[4 * mask_blocks];
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t begin = 0; begin < cols; begin += 4 * mask_blocks) {
+      philox_blocks(static_cast<std::uint32_t>(begin / 4), token_keys[row], mask.key, words);
+      const T* source = x[row] + begin;
+      T* result = y[row] + begin;
+      const std::int64_t count = cols - begin < 4 * mask_blocks ? cols - begin : 4 * mask_blocks;
+#pragma omp simd
+      for (std::int64_t i = 0; i < count; ++i) {
+        const float uniform = static_cast<float>(static_cast<std::int32_t>(words[i] >> 8)) * 0x1p-24F;
+        const float scaled = to_float(source[i]) * scale;
+        store_float(uniform >= probability ? scaled : 0.0F, result + i);
+      }
+    }
+  }
+}
+
+template <class T>
+void rotary(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, Rows<T> x,
+            const std::int32_t* positions, Rows<const float> cos, Rows<const float> sin, float sign) {
+  const std::int64_t half = head_dim / 2;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const float* cosine = cos[positions[row]];
+    const float* sine = sin[positions[row]];
+    for (std::int64_t head = 0; head < heads; ++head) {
+      T* first = x[row] + head * head_dim;
+      T* second = first + half;
+#pragma omp simd
+      for (std::int64_t i = 0; i < half; ++i) {
+        const float a = to_float(first[i]);
+        const float b = to_float(second[i]);
+        const float s = sign * sine[i];
+        store_float(a * cosine[i] - b * s, first + i);
+        store_float(b * cosine[i] + a * s, second + i);
+      }
+    }
+  }
+}
+
+template <class T>
+constexpr ElementwiseKernels<T> table = {
+    add<T>,     relu_forward<T>, relu_backward<T>, silu_gate_forward<T>, silu_gate_backward<T>,
+    dropout<T>, rotary<T>};
+
+}  // namespace
+
+const ElementwiseKernels<float> elementwise_f32 = table<float>;
+const ElementwiseKernels<std::uint16_t> elementwise_bf16 = table<std::uint16_t>;
+
+}  // namespace cola::kernels::COLA_ISA_NAMESPACE

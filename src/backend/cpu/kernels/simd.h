@@ -1,0 +1,98 @@
+#pragma once
+#include <cstdint>
+
+#include "backend/cpu/kernels/bf16.h"
+
+// Vectors as wide as the instruction set's, for kernels (*.isa.cpp) whose sums must have a fixed order: what
+// a compiler makes of a reduction loop may depend on the alignment of the data.
+namespace cola::kernels::COLA_ISA_NAMESPACE {
+
+constexpr int vector_bytes = __BIGGEST_ALIGNMENT__;  // 16, 32 or 64: the widest registers in use
+constexpr int lanes = vector_bytes / 4;
+using Floats [[gnu::vector_size(vector_bytes)]] = float;
+using Words [[gnu::vector_size(vector_bytes)]] = std::uint32_t;
+using HalfWords [[gnu::vector_size(vector_bytes / 2)]] = std::uint16_t;
+
+[[gnu::always_inline]] inline Floats load(const float* source) {
+  Floats value;
+  __builtin_memcpy(&value, source, sizeof value);
+  return value;
+}
+[[gnu::always_inline]] inline Floats load(const std::uint16_t* source) {
+  HalfWords bits;
+  __builtin_memcpy(&bits, source, sizeof bits);
+  return __builtin_bit_cast(Floats, __builtin_convertvector(bits, Words) << 16);
+}
+[[gnu::always_inline]] inline void store(Floats value, float* destination) {
+  __builtin_memcpy(destination, &value, sizeof value);
+}
+
+using Quad [[gnu::vector_size(16)]] = float;
+
+/// The elements of a vector combined by an associative operation on vectors, by quarters, halves and
+/// neighbours.
+template <class Operation>
+[[gnu::always_inline]] inline float fold(Floats vector, Operation operation) {
+  Quad part[lanes / 4];
+  __builtin_memcpy(part, &vector, sizeof vector);
+  for (int count = lanes / 8; count > 0; count /= 2) {
+#pragma GCC unroll 2
+    for (int i = 0; i < count; ++i) part[i] = operation(part[i], part[i + count]);
+  }
+  const Quad pairs = operation(part[0], __builtin_shufflevector(part[0], part[0], 2, 3, 0, 1));
+  return operation(pairs, __builtin_shufflevector(pairs, pairs, 1, 0, 3, 2))[0];
+}
+[[gnu::always_inline]] inline float sum_of(Floats vector) {
+  return fold(vector, [](Quad a, Quad b) { return a + b; });
+}
+[[gnu::always_inline]] inline float max_of(Floats vector) {
+  return fold(vector, [](Quad a, Quad b) { return a > b ? a : b; });
+}
+
+/// Sum over i < count of term(p[i]...), the pointers' elements widened to f32.
+template <class Term, class... T>
+[[gnu::always_inline]] inline float sum_over(std::int64_t count, Term term, const T*... p) {
+  Floats sum[4] = {};
+  std::int64_t i = 0;
+  for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    for (int part = 0; part < 4; ++part) sum[part] += term(load(p + i + part * lanes)...);
+  }
+  for (; i + lanes <= count; i += lanes) sum[0] += term(load(p + i)...);
+  float rest = 0.0F;
+  for (; i < count; ++i) rest += term(to_float(p[i])...);
+  return sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])) + rest;
+}
+
+/// e^x to 2 ulp for Float = float (with Word = std::uint32_t, Int = std::int32_t) or a vector of floats;
+/// over- and underflows as exp does, NaN stays NaN. Argument reduction and polynomial: Cephes' expf (Moshier,
+/// 1989).
+template <class Float, class Word, class Int>
+[[gnu::always_inline]] inline Float exponential(Float x) {
+  x = x > 89.0F ? Float{} + 89.0F : x;
+  x = x < -104.0F ? Float{} - 104.0F : x;
+  const Float magic =
+      Float{} + 12582912.0F;  // 1.5 2^23: adding it rounds to an integer, kept in the low bits
+  const Float shifted = x * 1.44269504F + magic;
+  const Float n = shifted - magic;
+  const Float r = (x - n * 0.693359375F) - n * -2.12194440e-4F;
+  Float p = r * 1.9875691500e-4F + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  p = p * (r * r) + r + 1.0F;
+  // 2^n in two factors, so that neither over- nor underflows before the product does.
+  const Int exponent = __builtin_bit_cast(Int, __builtin_bit_cast(Word, shifted) - 0x4B400000U);
+  const Int half = exponent >> 1;
+  const Word first = (__builtin_bit_cast(Word, half) + 127U) << 23;
+  const Word second = (__builtin_bit_cast(Word, exponent - half) + 127U) << 23;
+  return p * __builtin_bit_cast(Float, first) * __builtin_bit_cast(Float, second);
+}
+
+using Integers [[gnu::vector_size(vector_bytes)]] = std::int32_t;
+[[gnu::always_inline]] inline Floats exp_of(Floats x) { return exponential<Floats, Words, Integers>(x); }
+[[gnu::always_inline]] inline float exp_of(float x) {
+  return exponential<float, std::uint32_t, std::int32_t>(x);
+}
+
+}  // namespace cola::kernels::COLA_ISA_NAMESPACE

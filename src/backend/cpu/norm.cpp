@@ -1,0 +1,159 @@
+#include "backend/norm.h"
+
+#include <algorithm>
+
+#include "backend/cpu/kernels/norm.h"
+#include "backend/cpu/operands.h"
+#include "core/parallel.h"
+
+namespace cola::ops {
+namespace {
+
+/// Rows whose weight gradients make one partial sum: fixed, so that the result does not depend on the
+/// threads.
+constexpr std::int64_t block_rows = 64;
+
+/// The sizes of spans: 0 where `may_be_empty` allows it, else `size`.
+void check_size(std::span<const float> values, std::int64_t size, bool may_be_empty, std::string_view op) {
+  check(std::ssize(values) == size || (may_be_empty && values.empty()), op, "a vector has the wrong length");
+}
+
+template <class T>
+[[nodiscard]] kernels::NormForward<T> forward_slice(ConstMatrixView x, std::span<const float> weight,
+                                                    std::span<const float> bias, float eps, MatrixView y,
+                                                    std::span<float> mean, std::span<float> rstd,
+                                                    std::int64_t begin, std::int64_t end) {
+  return {end - begin,
+          x.cols,
+          rows_of<T>(x.row_range(begin, end)),
+          weight.data(),
+          bias.data(),
+          eps,
+          rows_of<T>(y.row_range(begin, end)),
+          mean.empty() ? nullptr : mean.data() + begin,
+          rstd.data() + begin};
+}
+
+/// What both backwards are given; `mean` and `dbias` are empty for RMS norm.
+struct Backward {
+  ConstMatrixView dy, x;
+  std::span<const float> weight, mean, rstd;
+  MatrixView dx;
+  Write write;
+  std::span<float> dweight, dbias;
+};
+
+template <class T>
+[[nodiscard]] kernels::NormBackward<T> backward_slice(const Backward& op, std::int64_t begin,
+                                                      std::int64_t end) {
+  return {end - begin,
+          op.x.cols,
+          rows_of<T>(op.dy.row_range(begin, end)),
+          rows_of<T>(op.x.row_range(begin, end)),
+          op.weight.data(),
+          op.mean.empty() ? nullptr : op.mean.data() + begin,
+          op.rstd.data() + begin,
+          rows_of<T>(op.dx.row_range(begin, end)),
+          op.write == Write::add,
+          nullptr,
+          nullptr};
+}
+
+/// destination[i] += the sum over blocks, in order, of partial[block][i].
+void add_partial_sums(ConstMatrixView partial, std::span<float> destination) {
+  parallel_for(std::ssize(destination), 1024, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t block = 0; block < partial.rows; ++block) {
+      const float* sums = partial.as<float>() + block * partial.stride;
+      for (std::int64_t i = begin; i < end; ++i) destination[static_cast<std::size_t>(i)] += sums[i];
+    }
+  });
+}
+
+/// Runs a backward kernel over all rows, with partial sums of the weights' gradients where they are wanted.
+template <class T, class Kernel>
+void run_backward(Context& context, const Backward& op, Kernel kernel) {
+  const std::int64_t cols = op.x.cols;
+  if (op.dweight.empty() && op.dbias.empty()) {
+    parallel_for(op.x.rows, row_grain(cols),
+                 [&](std::int64_t begin, std::int64_t end) { kernel(backward_slice<T>(op, begin, end)); });
+    return;
+  }
+  const std::int64_t blocks = (op.x.rows + block_rows - 1) / block_rows;
+  const MatrixView partial = context.scratch("norm_backward", DType::f32, 2 * blocks, cols);
+  parallel_for(blocks, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t block = first; block < last; ++block) {
+      auto work = backward_slice<T>(op, block * block_rows, std::min(op.x.rows, (block + 1) * block_rows));
+      float* dweight = partial.as<float>() + block * cols;
+      float* dbias = dweight + blocks * cols;
+      if (!op.dweight.empty()) std::fill_n(work.dweight = dweight, cols, 0.0F);
+      if (!op.dbias.empty()) std::fill_n(work.dbias = dbias, cols, 0.0F);
+      kernel(work);
+    }
+  });
+  add_partial_sums(partial.row_range(0, blocks), op.dweight);
+  add_partial_sums(partial.row_range(blocks, 2 * blocks), op.dbias);
+}
+
+void check_backward(const Backward& op, bool centered, std::string_view name) {
+  check_alike({op.dy, op.x, op.dx}, name);
+  check_size(op.weight, op.x.cols, false, name);
+  check_size(op.mean, centered ? op.x.rows : 0, false, name);
+  check_size(op.rstd, op.x.rows, false, name);
+  check_size(op.dweight, op.x.cols, true, name);
+  check_size(op.dbias, op.x.cols, true, name);
+}
+
+}  // namespace
+
+void layer_norm_forward(Context& /*context*/, ConstMatrixView x, std::span<const float> weight,
+                        std::span<const float> bias, float eps, MatrixView y, std::span<float> mean,
+                        std::span<float> rstd) {
+  const std::string_view op = "layer_norm_forward";
+  check_alike({x, y}, op);
+  check_size(weight, x.cols, false, op);
+  check_size(bias, x.cols, false, op);
+  check_size(mean, x.rows, false, op);
+  check_size(rstd, x.rows, false, op);
+  with_element_type(x.dtype, op, [&]<class T>(T) {
+    parallel_for(x.rows, row_grain(x.cols), [&](std::int64_t begin, std::int64_t end) {
+      kernels::norm_kernels<T>().layer_norm_forward(
+          forward_slice<T>(x, weight, bias, eps, y, mean, rstd, begin, end));
+    });
+  });
+}
+
+void layer_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x,
+                         std::span<const float> weight, std::span<const float> mean,
+                         std::span<const float> rstd, MatrixView dx, Write write, std::span<float> dweight,
+                         std::span<float> dbias) {
+  const Backward op = {dy, x, weight, mean, rstd, dx, write, dweight, dbias};
+  check_backward(op, true, "layer_norm_backward");
+  with_element_type(x.dtype, "layer_norm_backward", [&]<class T>(T) {
+    run_backward<T>(context, op, kernels::norm_kernels<T>().layer_norm_backward);
+  });
+}
+
+void rms_norm_forward(Context& /*context*/, ConstMatrixView x, std::span<const float> weight, float eps,
+                      MatrixView y, std::span<float> rstd) {
+  const std::string_view op = "rms_norm_forward";
+  check_alike({x, y}, op);
+  check_size(weight, x.cols, false, op);
+  check_size(rstd, x.rows, false, op);
+  with_element_type(x.dtype, op, [&]<class T>(T) {
+    parallel_for(x.rows, row_grain(x.cols), [&](std::int64_t begin, std::int64_t end) {
+      kernels::norm_kernels<T>().rms_norm_forward(
+          forward_slice<T>(x, weight, {}, eps, y, {}, rstd, begin, end));
+    });
+  });
+}
+
+void rms_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x, std::span<const float> weight,
+                       std::span<const float> rstd, MatrixView dx, Write write, std::span<float> dweight) {
+  const Backward op = {dy, x, weight, {}, rstd, dx, write, dweight, {}};
+  check_backward(op, false, "rms_norm_backward");
+  with_element_type(x.dtype, "rms_norm_backward", [&]<class T>(T) {
+    run_backward<T>(context, op, kernels::norm_kernels<T>().rms_norm_backward);
+  });
+}
+
+}  // namespace cola::ops

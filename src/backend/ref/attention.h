@@ -1,0 +1,128 @@
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+// Slow, obvious versions of backend/attention.h on dense matrices of Number = double or std::complex<double>
+// (comparisons look at the real part): what tests compare with.
+namespace cola::ref {
+
+struct AttentionSizes {
+  std::size_t heads, kv_heads, head_dim;
+  double scale;
+
+  [[nodiscard]] std::size_t query_index(std::size_t row, std::size_t head) const {
+    return (row * heads + head) * head_dim;
+  }
+  [[nodiscard]] std::size_t key_index(std::size_t row, std::size_t head) const {
+    return (row * kv_heads + head / (heads / kv_heads)) * head_dim;
+  }
+};
+
+template <class Number>
+Number dot(std::span<const Number> a, std::size_t a_begin, std::span<const Number> b, std::size_t b_begin,
+           std::size_t count) {
+  Number sum{};
+  for (std::size_t i = 0; i < count; ++i) sum += a[a_begin + i] * b[b_begin + i];
+  return sum;
+}
+
+/// Softmax weights of one query over keys [first, first + count), and their log-sum-exp.
+template <class Number>
+struct AttentionWeights {
+  std::vector<Number> weights;
+  Number log_sum_exp;
+};
+template <class Number>
+AttentionWeights<Number> attention_weights(const AttentionSizes& sizes, std::span<const Number> q,
+                                           std::span<const Number> k, std::size_t row, std::size_t head,
+                                           std::size_t first, std::size_t count) {
+  using std::exp;
+  using std::log;
+  AttentionWeights<Number> result;
+  double largest = -INFINITY;
+  for (std::size_t j = 0; j < count; ++j) {
+    result.weights.push_back(sizes.scale * dot(q, sizes.query_index(row, head), k,
+                                               sizes.key_index(first + j, head), sizes.head_dim));
+    largest = std::max(largest, std::real(result.weights.back()));
+  }
+  Number total{};
+  for (Number& weight : result.weights) total += weight = exp(weight - largest);
+  for (Number& weight : result.weights) weight /= total;
+  result.log_sum_exp = largest + log(total);
+  return result;
+}
+
+template <class Number>
+struct AttentionResult {
+  std::vector<Number> out, log_sum_exp;
+};
+
+template <class Number>
+AttentionResult<Number> attention_forward(const AttentionSizes& sizes, std::span<const std::int32_t> offsets,
+                                          std::span<const Number> q, std::span<const Number> k,
+                                          std::span<const Number> v) {
+  AttentionResult<Number> result{std::vector<Number>(q.size()),
+                                 std::vector<Number>(q.size() / sizes.head_dim)};
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    const auto first = static_cast<std::size_t>(offsets[s]);
+    for (std::size_t row = first; row < static_cast<std::size_t>(offsets[s + 1]); ++row) {
+      for (std::size_t head = 0; head < sizes.heads; ++head) {
+        const auto [weights, log_sum_exp] = attention_weights(sizes, q, k, row, head, first, row - first + 1);
+        result.log_sum_exp[row * sizes.heads + head] = log_sum_exp;
+        for (std::size_t j = 0; j < weights.size(); ++j) {
+          for (std::size_t i = 0; i < sizes.head_dim; ++i) {
+            result.out[sizes.query_index(row, head) + i] +=
+                weights[j] * v[sizes.key_index(first + j, head) + i];
+          }
+        }
+      }
+    }
+  }
+  return result;
+}
+
+template <class Number>
+struct AttentionGradients {
+  std::vector<Number> dq, dk, dv;
+};
+
+template <class Number>
+AttentionGradients<Number> attention_backward(const AttentionSizes& sizes,
+                                              std::span<const std::int32_t> offsets,
+                                              std::span<const Number> dout, std::span<const Number> q,
+                                              std::span<const Number> k, std::span<const Number> v) {
+  AttentionGradients<Number> result{std::vector<Number>(q.size()), std::vector<Number>(k.size()),
+                                    std::vector<Number>(v.size())};
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    const auto first = static_cast<std::size_t>(offsets[s]);
+    for (std::size_t row = first; row < static_cast<std::size_t>(offsets[s + 1]); ++row) {
+      for (std::size_t head = 0; head < sizes.heads; ++head) {
+        const auto weights = attention_weights(sizes, q, k, row, head, first, row - first + 1).weights;
+        const std::size_t query = sizes.query_index(row, head);
+        std::vector<Number> dweights;
+        Number mean{};  // of dweights under the weights
+        for (std::size_t j = 0; j < weights.size(); ++j) {
+          dweights.push_back(dot(dout, query, v, sizes.key_index(first + j, head), sizes.head_dim));
+          mean += weights[j] * dweights[j];
+        }
+        for (std::size_t j = 0; j < weights.size(); ++j) {
+          const Number dscore = sizes.scale * weights[j] * (dweights[j] - mean);
+          const std::size_t key = sizes.key_index(first + j, head);
+          for (std::size_t i = 0; i < sizes.head_dim; ++i) {
+            result.dq[query + i] += dscore * k[key + i];
+            result.dk[key + i] += dscore * q[query + i];
+            result.dv[key + i] += weights[j] * dout[query + i];
+          }
+        }
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace cola::ref

@@ -1,0 +1,77 @@
+#pragma once
+#include <cmath>
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "backend/ref/linear.h"
+
+// Slow, obvious versions of backend/cross_entropy.h on any number type; matrices are dense, row-major
+// vectors.
+namespace cola::ref {
+
+struct CrossEntropySizes {
+  std::size_t rows, hidden, vocabulary;  ///< L, D, V
+};
+
+/// softmax of each row of logits [L, V]; the shift is the largest real part.
+template <class Number>
+std::vector<Number> softmax(const std::vector<Number>& logits, std::size_t rows, std::size_t cols) {
+  using std::exp;
+  std::vector<Number> result(logits.size());
+  for (std::size_t row = 0; row < rows; ++row) {
+    double largest = std::real(logits[row * cols]);
+    for (std::size_t i = 0; i < cols; ++i) largest = std::max(largest, std::real(logits[row * cols + i]));
+    Number sum(0);
+    for (std::size_t i = 0; i < cols; ++i) sum += exp(logits[row * cols + i] - largest);
+    for (std::size_t i = 0; i < cols; ++i)
+      result[row * cols + i] = exp(logits[row * cols + i] - largest) / sum;
+  }
+  return result;
+}
+
+/// nll [L].
+template <class Number>
+std::vector<Number> cross_entropy_forward(const CrossEntropySizes& size, const std::vector<Number>& hidden,
+                                          const std::vector<Number>& head,
+                                          const std::vector<std::int32_t>& targets) {
+  using std::exp;
+  using std::log;
+  const std::vector<Number> logits =
+      linear_forward(hidden, head, {}, size.rows, size.vocabulary, size.hidden);
+  std::vector<Number> nll(size.rows);
+  for (std::size_t row = 0; row < size.rows; ++row) {
+    const Number* logit = logits.data() + row * size.vocabulary;
+    double largest = std::real(logit[0]);
+    for (std::size_t i = 0; i < size.vocabulary; ++i) largest = std::max(largest, std::real(logit[i]));
+    Number sum(0);
+    for (std::size_t i = 0; i < size.vocabulary; ++i) sum += exp(logit[i] - largest);
+    nll[row] = largest + log(sum) - logit[targets[row]];
+  }
+  return nll;
+}
+
+template <class Number>
+struct CrossEntropyGradient {
+  std::vector<Number> dhidden;  ///< [L, D]
+  std::vector<Number> dhead;    ///< [V, D]
+};
+
+/// The gradient of scale * sum(nll).
+template <class Number>
+CrossEntropyGradient<Number> cross_entropy_backward(const CrossEntropySizes& size,
+                                                    const std::vector<Number>& hidden,
+                                                    const std::vector<Number>& head,
+                                                    const std::vector<std::int32_t>& targets, double scale) {
+  std::vector<Number> gradient = softmax(
+      linear_forward(hidden, head, {}, size.rows, size.vocabulary, size.hidden), size.rows, size.vocabulary);
+  for (std::size_t row = 0; row < size.rows; ++row) {
+    gradient[row * size.vocabulary + static_cast<std::size_t>(targets[row])] -= 1.0;
+  }
+  for (Number& value : gradient) value *= scale;
+  return {linear_backward_input(gradient, head, size.rows, size.vocabulary, size.hidden),
+          linear_backward_weight(gradient, hidden, size.rows, size.vocabulary, size.hidden)};
+}
+
+}  // namespace cola::ref

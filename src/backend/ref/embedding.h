@@ -1,0 +1,34 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+// Slow, obvious versions of backend/embedding.h on any number type; matrices are dense, row-major vectors.
+namespace cola::ref {
+
+/// y [T, D]: row t is row ids[t] of table [V, D].
+template <class Number>
+std::vector<Number> embedding_forward(const std::vector<Number>& table, const std::vector<std::int32_t>& ids,
+                                      std::size_t cols) {
+  std::vector<Number> y;
+  for (const std::int32_t id : ids) {
+    for (std::size_t col = 0; col < cols; ++col)
+      y.push_back(table[static_cast<std::size_t>(id) * cols + col]);
+  }
+  return y;
+}
+
+/// dtable [V, D]: row v is the sum of the rows t of dy with ids[t] = v.
+template <class Number>
+std::vector<Number> embedding_backward(const std::vector<Number>& dy, const std::vector<std::int32_t>& ids,
+                                       std::size_t vocabulary, std::size_t cols) {
+  std::vector<Number> dtable(vocabulary * cols);
+  for (std::size_t t = 0; t < ids.size(); ++t) {
+    for (std::size_t col = 0; col < cols; ++col) {
+      dtable[static_cast<std::size_t>(ids[t]) * cols + col] += dy[t * cols + col];
+    }
+  }
+  return dtable;
+}
+
+}  // namespace cola::ref

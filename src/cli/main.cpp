@@ -1,0 +1,58 @@
+#include <fmt/format.h>
+
+#include <csignal>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "cola/version.h"
+#include "core/error.h"
+
+namespace {
+
+int report(const std::string& message, int status) {
+  fmt::print(stderr, "cola: error: {}\n", message);
+  return status;
+}
+
+int run(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    if (app.get_subcommands().empty()) throw cola::UsageError("no command given\nsee cola --help");
+    return 0;
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    const auto verbs = app.get_subcommands();
+    const std::string verb = verbs.empty() ? "" : verbs.front()->get_name() + " ";
+    return report(fmt::format("{}\nsee cola {}--help", error.what(), verb), 2);
+  } catch (const cola::BrokenPipe&) {
+    return 0;
+  } catch (const cola::Error& error) {
+    return report(error.what(), error.exit_status());
+  } catch (const std::bad_alloc&) {
+    return report("out of memory: use a shorter --max-length, a smaller batch or a smaller model", 1);
+  } catch (const std::exception& error) {
+    return report(error.what(), 1);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is noticed where output is written
+  try {
+    CLI::App app("cola: fine-tunes and runs language models: LoRA, chains of LoRA, all weights", "cola");
+    app.set_version_flag("--version", "cola " + std::string(cola::version()));
+    cola::add_train(app);
+    cola::add_eval(app);
+    cola::add_generate(app);
+    cola::add_inspect(app);
+    cola::add_init(app);
+    return run(app, argc, argv);
+  } catch (const std::exception& error) {
+    return report(error.what(), 1);
+  }
+}

@@ -1,0 +1,57 @@
+#include "cli/model_options.h"
+
+#include "chain/run_folder.h"
+#include "core/error.h"
+#include "train/options_toml.h"
+
+namespace cola {
+
+void add_model_options(CLI::App& verb, ModelOptions& options) {
+  verb.add_option("--model", options.model, "Hugging Face model folder (with --run: default the run's base model)")
+      ->type_name("DIR");
+  verb.add_option("--adapter", options.adapters, "PEFT adapter to apply (repeatable, in order)")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+  verb.add_option("--run", options.run, "run of cola train to apply")->type_name("RUN");
+  verb.add_option("--state", options.state, "best or last of the run (default: best where there is one)");
+  verb.add_option("--up-to-link", options.up_to_link, "only links 1 to N of the run")->type_name("N");
+  verb.add_option("--dtype", options.dtype, "f32, bf16, or auto")->capture_default_str();
+  verb.add_option("--device", options.device, "cpu or auto")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "cpu"}));
+  verb.add_option("--tokenizer", options.tokenizer, "folder of the tokenizer (default: the run's or the model's)")
+      ->type_name("DIR");
+  verb.add_option("--threads", options.threads, "threads; 0: all cores")->type_name("N")->capture_default_str();
+}
+
+void add_data_options(CLI::App& verb, EvaluateOptions& options) {
+  verb.add_option("--max-length", options.max_length,
+                  "longest sequence in tokens (default: the model's positions, at most 2048)")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  verb.add_flag("--train-on-prompt", options.train_on_prompt, "loss on prompts too");
+  verb.add_flag("--no-eos", options.no_eos, "leave out the EOS after a text, completion or assistant turn");
+  verb.add_option("--chat-template", options.chat_template, "llama2, llama3, chatml or plain")->type_name("NAME");
+}
+
+ModelSource model_source(const ModelOptions& options) {
+  if (options.model.empty() && options.run.empty()) throw UsageError("no model: give --model DIR or --run RUN");
+  ModelSource source;
+  source.model = options.model;
+  source.adapters.assign(options.adapters.begin(), options.adapters.end());
+  source.run = options.run;
+  source.state = options.state;
+  source.up_to_link = options.up_to_link;
+  source.dtype = options.dtype;
+  source.tokenizer = options.tokenizer;
+  source.threads = options.threads;
+  const auto config = RunFolder{options.run}.config();
+  if (!options.run.empty() && options.tokenizer.empty() && std::filesystem::exists(config)) {
+    TrainOptions trained;
+    read_toml(config, trained);
+    source.tokenizer = trained.tokenizer;
+  }
+  return source;
+}
+
+}  // namespace cola

@@ -1,0 +1,36 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cola/language_model.h"
+
+namespace cola {
+
+/// What the options common to eval, generate, merge, export and inspect were set to.
+struct ModelOptions {
+  std::string model;
+  std::vector<std::string> adapters;
+  std::string run;
+  std::string state;
+  std::optional<std::int64_t> up_to_link;
+  std::string dtype = "auto";
+  std::string device = "auto";
+  std::string tokenizer;
+  int threads = 0;
+};
+
+/// Adds --model, --adapter, --run, --state, --up-to-link, --dtype, --device, --tokenizer and --threads to a verb;
+/// `options` outlives the parsing.
+void add_model_options(CLI::App& verb, ModelOptions& options);
+
+/// Adds --max-length, --train-on-prompt, --no-eos and --chat-template: how a data file becomes sequences.
+void add_data_options(CLI::App& verb, EvaluateOptions& options);
+
+/// The options as resolve() and LanguageModel take them; a run brings the tokenizer it was trained with.
+/// Throws UsageError if neither --model nor --run is given.
+[[nodiscard]] ModelSource model_source(const ModelOptions& options);
+
+}  // namespace cola

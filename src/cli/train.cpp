@@ -1,0 +1,191 @@
+// cola train
+#include "cola/train.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <concepts>
+#include <map>
+#include <memory>
+
+#include "chain/run_folder.h"
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "core/progress.h"
+#include "core/system_memory.h"
+#include "train/option_fields.h"
+#include "train/options_toml.h"
+
+namespace cola {
+namespace {
+
+template <class T>
+inline constexpr bool is_list = false;
+template <class T>
+inline constexpr bool is_list<std::vector<T>> = true;
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+struct TrainVerb {
+  std::map<std::string, CLI::Option*> options;  ///< by TrainOptions' names
+  std::string config;
+  bool resume = false, quiet = false, json = false;
+};
+
+/// The value that the command line gives, in the field's type.
+template <class T>
+T value_of(const CLI::Option& option) {
+  if constexpr (is_optional<T>) {
+    return value_of<typename T::value_type>(option);
+  } else if constexpr (std::same_as<T, std::filesystem::path>) {
+    return value_of<std::string>(option);
+  } else if constexpr (std::same_as<T, std::vector<std::filesystem::path>>) {
+    const auto paths = value_of<std::vector<std::string>>(option);
+    return {paths.begin(), paths.end()};
+  } else {
+    T value{};
+    option.results(value);
+    return value;
+  }
+}
+
+template <class T>
+std::string type_name() {
+  if constexpr (is_optional<T> || is_list<T>) {
+    const std::string one = type_name<typename T::value_type>();
+    return is_list<T> && one != "PATH" ? one + "," + one + ",..." : one;
+  } else if constexpr (std::same_as<T, std::filesystem::path>) {
+    return "PATH";
+  } else if constexpr (std::integral<T>) {
+    return "N";
+  } else if constexpr (std::floating_point<T>) {
+    return "X";
+  } else {
+    return "NAME";
+  }
+}
+
+template <class T>
+std::string default_text(const T& value) {
+  if constexpr (std::same_as<T, std::vector<std::string>>) {
+    return fmt::format("{}", fmt::join(value, ","));
+  } else if constexpr (std::same_as<T, std::string> || (std::is_arithmetic_v<T> && !std::same_as<T, bool>)) {
+    return fmt::format("{}", value);
+  } else {
+    return {};
+  }
+}
+
+template <class T>
+CLI::Option* add_field(CLI::App& verb, const std::string& name, const T& value, const char* help) {
+  if constexpr (std::same_as<T, bool>) {
+    return verb.add_flag(name, help);
+  } else {
+    CLI::Option* option = verb.add_option(name, help)->expected(1)->type_name(type_name<T>());
+    if constexpr (is_list<T>) {
+      option->take_all();
+      if (!std::same_as<T, std::vector<std::filesystem::path>>) option->delimiter(',');
+    }
+    if (const std::string text = default_text(value); !text.empty()) option->default_str(text);
+    return option;
+  }
+}
+
+/// Overwrites what the command line gives.
+void apply_command_line(const TrainVerb& verb, TrainOptions& options) {
+  for_each_train_option(options, [&](const char* name, auto& field, const char*) {
+    const CLI::Option& option = *verb.options.at(name);
+    if (option.count() > 0) field = value_of<std::remove_reference_t<decltype(field)>>(option);
+  });
+}
+
+TrainOptions resumed_options(const TrainVerb& verb) {
+  TrainOptions given;
+  apply_command_line(verb, given);
+  if (given.out.empty()) throw UsageError("--resume needs --out RUN, the run to go on with");
+  const RunFolder run{given.out};
+  if (!std::filesystem::exists(run.config())) {
+    throw UsageError(fmt::format("--resume: {} has no config.toml: there is no run to resume", given.out.string()));
+  }
+  TrainOptions saved;
+  read_toml(run.config(), saved);
+  saved.out = given.out;  // the run may have been moved
+  make_paths_absolute(saved);
+  TrainOptions wanted = saved;
+  apply_command_line(verb, wanted);
+  make_paths_absolute(wanted);
+  if (const auto names = differing_options(saved, wanted); !names.empty()) {
+    throw UsageError(fmt::format("--resume: --{} differs from the run's {}: leave it out, or start another run",
+                                 fmt::join(names, ", --"), run.config().string()));
+  }
+  return saved;
+}
+
+TrainOptions options_of(const TrainVerb& verb) {
+  if (verb.resume) return resumed_options(verb);
+  TrainOptions options;
+  if (!verb.config.empty()) read_toml(verb.config, options);
+  apply_command_line(verb, options);
+  return options;
+}
+
+Json json_of(const TrainResult& result) {
+  const auto number_or_null = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
+  return {{"run", result.run.string()},
+          {"steps", result.steps},
+          {"links", result.links},
+          {"train_loss", result.train_loss},
+          {"dev_loss", number_or_null(result.dev_loss)},
+          {"best_dev_loss", number_or_null(result.best_dev_loss)},
+          {"seconds", result.seconds},
+          {"tokens", result.tokens},
+          {"trained_parameters", result.trained_parameters},
+          {"hf_flos", result.hf_flos},
+          {"real_flops", result.real_flops},
+          {"peak_rss_bytes", result.peak_rss_bytes}};
+}
+
+std::string summary_of(const TrainResult& result) {
+  std::string text = fmt::format("run:        {}\n", result.run.string());
+  text += fmt::format("trained:    {} steps, {} tokens, {} in {}\n", result.steps, result.tokens,
+                      result.links > 0 ? fmt::format("{} link{}", result.links, result.links == 1 ? "" : "s")
+                                       : std::string("all weights"),
+                      format_duration(result.seconds));
+  text += fmt::format("train loss: {:.5f}\n", result.train_loss);
+  if (result.dev_loss) text += fmt::format("dev loss:   {:.5f}", *result.dev_loss);
+  if (result.best_dev_loss) text += fmt::format(", best {:.5f}", *result.best_dev_loss);
+  if (result.dev_loss) text += "\n";
+  text += fmt::format("memory:     {} at most\n", format_bytes(result.peak_rss_bytes));
+  return text;
+}
+
+void run_train(const TrainVerb& verb) {
+  const TrainResult result = train(options_of(verb), verb.resume, verb.quiet);
+  if (verb.json) {
+    print_json(json_of(result));
+  } else {
+    print(summary_of(result));
+  }
+}
+
+}  // namespace
+
+void add_train(CLI::App& app) {
+  CLI::App& verb = *app.add_subcommand("train", "fine-tune a model: cola (chain of LoRA), lora or full");
+  const auto state = std::make_shared<TrainVerb>();
+  const TrainOptions defaults;
+  for_each_train_option(defaults, [&](const std::string& name, const auto& field, const char* help) {
+    state->options[name] = add_field(verb, "--" + name, field, help);
+  });
+  CLI::Option* config = verb.add_option("--config", state->config, "options as TOML; the command line wins");
+  config->type_name("FILE");
+  verb.add_flag("--resume", state->resume, "go on with the run in --out, with its own options")->excludes(config);
+  verb.add_flag("--quiet", state->quiet, "no progress on standard error");
+  verb.add_flag("--json", state->json, "print the result as JSON");
+  verb.callback([state] { run_train(*state); });
+}
+
+}  // namespace cola

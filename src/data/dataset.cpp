@@ -1,0 +1,127 @@
+#include "data/dataset.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "data/jsonl_reader.h"
+#include "data/record.h"
+#include "data/sequence_builder.h"
+
+namespace cola {
+namespace {
+
+/// Counts the sequences and tokens of `dataset` anew.
+void count_sequences(Dataset& dataset) {
+  DataReport& report = dataset.report;
+  report.sequences = static_cast<std::int64_t>(dataset.examples.size());
+  report.tokens = report.loss_tokens = 0;
+  for (const Example& example : dataset.examples) {
+    report.tokens += static_cast<std::int64_t>(example.ids.size());
+    report.loss_tokens += example.loss_tokens();
+  }
+}
+
+}  // namespace
+
+std::int64_t Example::loss_tokens() const {
+  if (labels.empty()) return 0;
+  return std::count_if(labels.begin() + 1, labels.end(),
+                       [](std::int32_t label) { return label != no_label; });
+}
+
+std::string DataReport::summary() const {
+  std::string line =
+      fmt::format("{} records, {} sequences, {} tokens, {} trained", records, sequences, tokens, loss_tokens);
+  const std::pair<std::int64_t, const char*> remarks[] = {
+      {windowed, "texts cut into windows"},
+      {truncated, "prompts cut from the left"},
+      {skipped_long, "skipped: completion longer than --max-length"},
+      {skipped_empty, "sequences skipped: no trained token"},
+  };
+  for (const auto& [count, what] : remarks) {
+    if (count > 0) line += fmt::format("; {} {}", count, what);
+  }
+  return line;
+}
+
+Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokenizer,
+                     std::int64_t vocabulary_size, const DataOptions& options) {
+  const SequenceBuilder builder(tokenizer, vocabulary_size, options);
+  JsonlReader reader(file);
+  Dataset dataset;
+  for (std::string line; reader.next(line);) {
+    const std::string where = reader.where();
+    builder.add(parse_record(line, where), where, dataset);
+  }
+  if (dataset.report.records == 0)
+    throw Error(fmt::format("{}: no records: one JSON object a line", file.string()));
+  if (dataset.examples.empty()) {
+    throw Error(fmt::format("{}: no trainable token in the whole file ({})", file.string(),
+                            dataset.report.summary()));
+  }
+  return dataset;
+}
+
+Dataset split_dev(Dataset& train, double fraction, std::uint64_t seed) {
+  if (!(fraction > 0.0 && fraction < 1.0)) {
+    throw UsageError(fmt::format("--dev-fraction {} is not between 0 and 1", fraction));
+  }
+  const auto count = static_cast<std::int64_t>(train.examples.size());
+  if (count < 2)
+    throw Error(fmt::format("--dev-fraction needs at least 2 sequences, and there are {}", count));
+  const auto wanted = static_cast<std::int64_t>(std::llround(fraction * static_cast<double>(count)));
+  const std::int64_t dev_count = std::clamp<std::int64_t>(wanted, 1, count - 1);
+
+  const std::vector<std::int64_t> order = random_permutation(count, RandomStream(seed, RandomPurpose::split));
+  std::vector<bool> is_dev(train.examples.size());
+  for (std::int64_t i = 0; i < dev_count; ++i)
+    is_dev[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = true;
+
+  Dataset dev;
+  std::vector<Example> remaining;
+  for (std::size_t i = 0; i < train.examples.size(); ++i) {
+    (is_dev[i] ? dev.examples : remaining).push_back(std::move(train.examples[i]));
+  }
+  train.examples = std::move(remaining);
+  count_sequences(train);
+  count_sequences(dev);
+  return dev;
+}
+
+RaggedBatch make_batch(std::span<const Example* const> examples, std::int64_t first_sequence) {
+  std::size_t tokens = 0;
+  for (const Example* example : examples) tokens += example->ids.size();
+  if (tokens > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) {
+    throw Error(fmt::format("a batch of {} tokens is too large: lower --batch-size", tokens));
+  }
+  RaggedBatch batch;
+  batch.ids.reserve(tokens);
+  batch.positions.reserve(tokens);
+  batch.token_keys.reserve(tokens);
+  auto sequence = static_cast<std::uint64_t>(first_sequence);
+  for (const Example* example : examples) {
+    const std::int32_t begin = batch.offsets.back();
+    const auto length = static_cast<std::int32_t>(example->ids.size());
+    for (std::int32_t t = 0; t < length; ++t) {
+      const auto at = static_cast<std::size_t>(t);
+      batch.ids.push_back(example->ids[at]);
+      batch.positions.push_back(t);
+      batch.token_keys.push_back((sequence << 32) + static_cast<std::uint64_t>(t));
+      if (t > 0 && example->labels[at] != no_label) {
+        batch.loss_rows.push_back(begin + t - 1);
+        batch.targets.push_back(example->labels[at]);
+      }
+    }
+    batch.offsets.push_back(begin + length);
+    ++sequence;
+  }
+  return batch;
+}
+
+}  // namespace cola

@@ -1,0 +1,16 @@
+#pragma once
+#include <filesystem>
+
+#include "cola/language_model.h"
+#include "data/dataset.h"
+#include "model/config.h"
+
+namespace cola {
+
+/// How a data file becomes sequences for this model: max_length 0 becomes the model's positions, at most
+/// 2048, and an empty chat template the one that the tokenizer's folder is recognised by. Throws UsageError
+/// for a length above the model's positions and for an unknown template.
+[[nodiscard]] DataOptions data_options(const EvaluateOptions& options, const ModelConfig& config,
+                                       const std::filesystem::path& tokenizer);
+
+}  // namespace cola

@@ -1,0 +1,123 @@
+#include "cola/language_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/error.h"
+#include "eval/data_options.h"
+#include "eval/generate.h"
+#include "eval/loaded_model.h"
+#include "eval/loss.h"
+#include "eval/text_stream.h"
+#include "text/tokenizer.h"
+
+namespace cola {
+
+struct LanguageModel::Implementation {
+  ops::Context context;
+  LoadedModel loaded;
+  std::unique_ptr<Tokenizer> tokenizer;  ///< null where the folder has none: input_ids data needs none
+  DecoderActivations activations;
+
+  /// The prompt's tokens, BOS first where the tokenizer's configuration adds one.
+  [[nodiscard]] std::vector<std::int32_t> encode_prompt(std::string_view prompt) const;
+};
+
+LanguageModel::LanguageModel(const ModelSource& source) : implementation_(std::make_unique<Implementation>()) {
+  const ResolvedSource resolved = resolve(source);
+  if (!source.tokenizer.empty() || has_tokenizer(resolved.tokenizer)) {
+    implementation_->tokenizer = open_tokenizer(resolved.tokenizer);
+  }
+  implementation_->loaded = load_model(implementation_->context, source);
+}
+
+LanguageModel::~LanguageModel() = default;
+LanguageModel::LanguageModel(LanguageModel&&) noexcept = default;
+LanguageModel& LanguageModel::operator=(LanguageModel&&) noexcept = default;
+
+EvaluateResult LanguageModel::evaluate(const std::filesystem::path& data, const EvaluateOptions& options) {
+  auto& self = *implementation_;
+  const ModelConfig& config = self.loaded.model->config();
+  const Dataset dataset = read_dataset(data, self.tokenizer.get(), config.vocab_size,
+                                       data_options(options, config, self.loaded.resolved.tokenizer));
+  const LossSummary summary = evaluate_loss(self.context, *self.loaded.model, self.activations, dataset.examples,
+                                            default_evaluation_tokens, options.progress);
+  EvaluateResult result;
+  result.loss = summary.loss();
+  result.perplexity = summary.perplexity();
+  result.token_accuracy = summary.token_accuracy();
+  result.loss_tokens = summary.loss_tokens;
+  result.sequences = summary.sequences;
+  result.links = self.loaded.resolved.links;
+  result.data_summary = dataset.report.summary();
+  return result;
+}
+
+std::vector<std::int32_t> LanguageModel::Implementation::encode_prompt(std::string_view prompt) const {
+  if (!tokenizer) {
+    throw Error(fmt::format("{}: no tokenizer to read a prompt with: give --tokenizer DIR",
+                            loaded.resolved.tokenizer.string()));
+  }
+  const SpecialTokens& special = tokenizer->special();
+  std::vector<std::int32_t> ids;
+  if (special.add_bos && special.bos) ids.push_back(*special.bos);
+  const auto text = tokenizer->encode(prompt);
+  ids.insert(ids.end(), text.begin(), text.end());
+  if (ids.empty()) throw UsageError("the prompt is empty, and the tokenizer adds no BOS to begin with");
+  const std::int64_t vocabulary = loaded.model->config().vocab_size;
+  if (const auto outside = std::ranges::find_if(ids, [&](std::int32_t id) { return id < 0 || id >= vocabulary; });
+      outside != ids.end()) {
+    throw Error(fmt::format("the tokenizer makes id {}, outside the model's vocabulary of {}: give the model's own",
+                            *outside, vocabulary));
+  }
+  return ids;
+}
+
+GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOptions& options,
+                                       const std::function<void(std::string_view)>& each_piece) {
+  auto& self = *implementation_;
+  Sampler sampler(options.temperature, options.top_p, options.seed);
+  if (options.max_new_tokens < 1) {
+    throw UsageError(fmt::format("--max-new-tokens is {}: it must be 1 or more", options.max_new_tokens));
+  }
+  const auto ids = self.encode_prompt(prompt);
+  const std::int64_t positions = self.loaded.model->config().max_position_embeddings;
+  const std::int64_t room = positions - static_cast<std::int64_t>(ids.size());
+  if (room < 1) {
+    throw Error(fmt::format("the prompt has {} tokens: it leaves no room in the model's {} positions", ids.size(),
+                            positions));
+  }
+  const auto stops = stop_tokens(self.loaded.resolved.model, self.tokenizer->special());
+  TextStream stream(*self.tokenizer, ids);
+  GenerateResult result;
+  const auto give = [&](const std::string& piece) {
+    if (piece.empty()) return;
+    result.text += piece;
+    if (each_piece) each_piece(piece);
+  };
+  const auto start = std::chrono::steady_clock::now();
+  generate_tokens(self.context, *self.loaded.model, ids, std::min(options.max_new_tokens, room), sampler,
+                  [&](std::int32_t token) {
+                    result.stopped_at_eos = stops.contains(token);
+                    if (result.stopped_at_eos) return false;
+                    ++result.tokens;
+                    give(stream.add(token));
+                    return true;
+                  });
+  give(stream.finish());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.tokens_per_second = static_cast<double>(result.tokens) / seconds;
+  result.stopped_at_last_position = !result.stopped_at_eos && room < options.max_new_tokens;
+  return result;
+}
+
+std::int64_t LanguageModel::link_count() const { return implementation_->loaded.resolved.links; }
+
+double LanguageModel::delta_norm() const {
+  const Chain& chain = *implementation_->loaded.chain;
+  return chain.tied().empty() ? 0.0 : chain.as_one().delta_norm(implementation_->context);
+}
+
+}  // namespace cola

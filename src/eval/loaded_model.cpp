@@ -1,0 +1,140 @@
+#include "eval/loaded_model.h"
+
+#include <fmt/format.h>
+
+#include "chain/run_folder.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "io/json.h"
+#include "io/tensor_source.h"
+#include "lora/peft_format.h"
+#include "text/tokenizer.h"
+
+namespace cola {
+namespace {
+
+void require_folder(const std::filesystem::path& folder, const char* what) {
+  if (!std::filesystem::is_directory(folder)) throw Error(fmt::format("{}: no such {} folder", folder.string(), what));
+}
+
+void check_members(const ModelSource& source) {
+  if (source.model.empty() && source.run.empty()) throw UsageError("no model: give --model DIR or --run RUN");
+  if (!source.run.empty() && !source.adapters.empty()) throw UsageError("--run and --adapter exclude each other");
+  if (source.run.empty() && (!source.state.empty() || source.up_to_link)) {
+    throw UsageError("--state and --up-to-link belong to --run");
+  }
+  if (!source.state.empty() && source.state != "best" && source.state != "last") {
+    throw UsageError(fmt::format("--state '{}' is not one of: best, last", source.state));
+  }
+  if (source.state == "best" && source.up_to_link) {
+    throw UsageError("--state best and --up-to-link exclude each other: links are kept as they were last");
+  }
+  if (source.threads < 0) throw UsageError(fmt::format("--threads is {}: it must be 0 or more", source.threads));
+}
+
+/// Folder of the state that the source asks for; empty if there is none and it may be put together from links/.
+std::filesystem::path state_folder(const RunFolder& run, const ModelSource& source) {
+  const bool has_best = std::filesystem::is_directory(run.best());
+  const bool has_last = std::filesystem::is_directory(run.last());
+  if (source.state == "best") {
+    if (!has_best) {
+      throw Error(fmt::format("{} has no best/: it was trained without a dev set; use --state last", run.root.string()));
+    }
+    return run.best();
+  }
+  if (source.state.empty() && has_best) return run.best();
+  if (has_last) return run.last();
+  return {};
+}
+
+/// How many links of the run a best/ or last/ holds.
+std::int64_t links_of_state(const std::filesystem::path& folder) {
+  const auto file = folder / "cola_state.json";
+  const Json json = read_json_file(file);
+  return JsonReader(json, file.string()).integer("links");
+}
+
+void resolve_chain(const RunFolder& run, const ChainManifest& manifest, const ModelSource& source,
+                   ResolvedSource& resolved) {
+  const auto count = static_cast<std::int64_t>(manifest.links.size());
+  if (source.up_to_link && (*source.up_to_link < 1 || *source.up_to_link > count)) {
+    throw UsageError(fmt::format("--up-to-link {}: {} has links 1 to {}", *source.up_to_link, run.root.string(), count));
+  }
+  const auto folder = source.up_to_link ? std::filesystem::path() : state_folder(run, source);
+  if (!folder.empty()) {
+    resolved.adapters = {folder};
+    resolved.links = links_of_state(folder);
+    return;
+  }
+  resolved.links = source.up_to_link.value_or(count);
+  for (std::int64_t number = 1; number <= resolved.links; ++number) resolved.adapters.push_back(run.link(number));
+}
+
+void resolve_full(const RunFolder& run, const ModelSource& source, ResolvedSource& resolved) {
+  if (source.up_to_link) {
+    throw UsageError(fmt::format("--up-to-link: {} is a run of full fine-tuning, without links", run.root.string()));
+  }
+  resolved.model = state_folder(run, source);
+  if (resolved.model.empty()) {
+    throw Error(fmt::format("{} has no weights yet: go on with cola train --resume --out {}", run.root.string(),
+                            run.root.string()));
+  }
+}
+
+void resolve_run(const ModelSource& source, ResolvedSource& resolved) {
+  require_folder(source.run, "run");
+  const RunFolder run{source.run};
+  const ChainManifest manifest = read_manifest(run);
+  resolved.model = source.model.empty() ? std::filesystem::path(manifest.base_model) : source.model;
+  if (manifest.method == "full") {
+    resolve_full(run, source, resolved);
+    return;
+  }
+  if (!std::filesystem::is_directory(resolved.model)) {
+    throw Error(fmt::format("{}: the base model {} is not there: name it with --model", run.root.string(),
+                            resolved.model.string()));
+  }
+  resolve_chain(run, manifest, source, resolved);
+}
+
+}  // namespace
+
+ResolvedSource resolve(const ModelSource& source) {
+  check_members(source);
+  ResolvedSource resolved;
+  resolved.model = source.model;
+  if (!source.run.empty()) {
+    resolve_run(source, resolved);
+  } else {
+    resolved.adapters = source.adapters;
+    resolved.links = static_cast<std::int64_t>(source.adapters.size());
+  }
+  require_folder(resolved.model, "model");
+  for (const auto& adapter : resolved.adapters) require_folder(adapter, "adapter");
+  resolved.tokenizer = source.tokenizer.empty() ? resolved.model : source.tokenizer;
+  if (!source.tokenizer.empty()) require_folder(source.tokenizer, "tokenizer");
+  return resolved;
+}
+
+LoadedModel load_model(ops::Context& context, const ModelSource& source) {
+  LoadedModel loaded;
+  loaded.resolved = resolve(source);
+  if (source.threads > 0) set_thread_count(source.threads);
+  const ModelConfig config = read_model_config(loaded.resolved.model);
+  std::vector<Link> links;
+  for (const auto& folder : loaded.resolved.adapters) links.push_back(read_adapter(folder));
+  auto tensors = open_checkpoint(loaded.resolved.model);
+  const DType dtype = choose_compute_dtype(source.dtype, dominant_dtype(*tensors));
+  loaded.model = std::make_unique<Decoder>(config, Weights(config, std::move(tensors), dtype));
+  loaded.chain = std::make_unique<Chain>(*loaded.model, dtype == DType::f32 ? TieMode::merge : TieMode::stack);
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    try {
+      loaded.chain->add_tied(context, std::move(links[i]));
+    } catch (const Error& error) {
+      throw Error(fmt::format("{}: {}", loaded.resolved.adapters[i].string(), error.what()));
+    }
+  }
+  return loaded;
+}
+
+}  // namespace cola

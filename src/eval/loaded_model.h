@@ -1,0 +1,31 @@
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "chain/chain.h"
+#include "cola/language_model.h"
+#include "lora/link.h"
+#include "model/decoder.h"
+
+namespace cola {
+
+/// Which folders a ModelSource means, worked out and checked without loading weights.
+struct ResolvedSource {
+  std::filesystem::path model;      ///< Hugging Face folder of the weights (a full run's best/ or last/)
+  std::filesystem::path tokenizer;  ///< folder
+  std::vector<std::filesystem::path> adapters;  ///< PEFT folders to apply
+  std::int64_t links = 0;           ///< links that the adapters stand for (a run's best/ holds several as one)
+};
+/// Throws UsageError for contradicting members, Error for a folder that is missing or not what it should be.
+[[nodiscard]] ResolvedSource resolve(const ModelSource& source);
+
+/// A model with adapters applied as tied links (merged where the compute dtype is f32, stacked otherwise).
+struct LoadedModel {
+  ResolvedSource resolved;
+  std::unique_ptr<Decoder> model;
+  std::unique_ptr<Chain> chain;
+};
+[[nodiscard]] LoadedModel load_model(ops::Context& context, const ModelSource& source);
+
+}  // namespace cola

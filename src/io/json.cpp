@@ -1,0 +1,136 @@
+#include "io/json.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "io/files.h"
+#include "io/printable.h"
+
+namespace cola {
+namespace {
+
+constexpr int max_depth = 100;
+
+/// nlohmann's message without its "[json.exception.parse_error.101] " prefix.
+std::string cause_of(const Json::exception& error) {
+  const std::string_view text = error.what();
+  const std::size_t prefix_end = text.find("] ");
+  return printable(prefix_end == std::string_view::npos ? text : text.substr(prefix_end + 2));
+}
+
+Json parse_with(std::string_view text, const std::string& where, const Json::parser_callback_t& callback) {
+  try {
+    return Json::parse(text, callback);
+  } catch (const Json::exception& error) {
+    throw Error(fmt::format("{}: not valid JSON: {}", where, cause_of(error)));
+  }
+}
+
+void check_depth(int depth, Json::parse_event_t event, const std::string& where) {
+  const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+  if (opens && depth >= max_depth) {
+    throw Error(fmt::format("{}: JSON nested deeper than {} levels is refused", where, max_depth));
+  }
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& where) {
+  return parse_with(text, where, [&where](int depth, Json::parse_event_t event, Json&) {
+    check_depth(depth, event, where);
+    return true;
+  });
+}
+
+Json parse_json_with_unique_keys(std::string_view text, const std::string& where) {
+  std::vector<std::unordered_set<std::string>> keys;  // of the objects that are open, by depth
+  return parse_with(text, where, [&](int depth, Json::parse_event_t event, Json& parsed) {
+    check_depth(depth, event, where);
+    const auto level = static_cast<std::size_t>(depth);
+    if (event == Json::parse_event_t::object_start) {
+      keys.resize(std::max(keys.size(), level + 2));
+      keys[level + 1].clear();
+    } else if (event == Json::parse_event_t::key &&
+               !keys.at(level).insert(parsed.get<std::string>()).second) {
+      throw Error(
+          fmt::format("{}: '{}' occurs twice", where, printable(parsed.get_ref<const std::string&>())));
+    }
+    return true;
+  });
+}
+
+Json read_json_file(const std::filesystem::path& file) {
+  return parse_json(read_text_file(file), file.string());
+}
+
+JsonReader::JsonReader(const Json& object, std::string where) : object_(object), where_(std::move(where)) {
+  if (!object.is_object()) throw Error(fmt::format("{}: must be a JSON object", where_));
+}
+
+bool JsonReader::has(const std::string& key) const {
+  const auto member = object_.find(key);
+  return member != object_.end() && !member->is_null();
+}
+
+const Json& JsonReader::at(const std::string& key) const {
+  const auto member = object_.find(key);
+  if (member == object_.end() || member->is_null()) {
+    throw Error(fmt::format("{}: '{}' is missing", where_, printable(key)));
+  }
+  return *member;
+}
+
+std::int64_t JsonReader::integer(const std::string& key) const {
+  const Json& value = at(key);
+  if (value.is_number_unsigned()) {
+    const auto number = value.get<std::uint64_t>();
+    if (number <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+      return static_cast<std::int64_t>(number);
+    }
+  } else if (value.is_number_integer()) {
+    return value.get<std::int64_t>();
+  } else if (value.is_number_float()) {  // Python writes 1e4 and 10000.0 where it means an integer
+    const auto number = value.get<double>();
+    if (std::trunc(number) == number && std::abs(number) <= 0x1p53) return static_cast<std::int64_t>(number);
+  }
+  throw Error(fmt::format("{}: '{}' must be an integer", where_, printable(key)));
+}
+
+std::int64_t JsonReader::integer(const std::string& key, std::int64_t fallback) const {
+  return has(key) ? integer(key) : fallback;
+}
+
+double JsonReader::number(const std::string& key) const {
+  const Json& value = at(key);
+  if (!value.is_number()) throw Error(fmt::format("{}: '{}' must be a number", where_, printable(key)));
+  return value.get<double>();
+}
+
+double JsonReader::number(const std::string& key, double fallback) const {
+  return has(key) ? number(key) : fallback;
+}
+
+bool JsonReader::boolean(const std::string& key, bool fallback) const {
+  if (!has(key)) return fallback;
+  const Json& value = at(key);
+  if (!value.is_boolean()) throw Error(fmt::format("{}: '{}' must be true or false", where_, printable(key)));
+  return value.get<bool>();
+}
+
+std::string JsonReader::string(const std::string& key) const {
+  const Json& value = at(key);
+  if (!value.is_string()) throw Error(fmt::format("{}: '{}' must be a string", where_, printable(key)));
+  return value.get<std::string>();
+}
+
+std::string JsonReader::string(const std::string& key, const std::string& fallback) const {
+  return has(key) ? string(key) : fallback;
+}
+
+}  // namespace cola

@@ -1,0 +1,33 @@
+#pragma once
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "io/json.h"
+
+namespace cola {
+
+/// log.jsonl of a run: one object a line, appended and flushed at once. Keys and events: docs/formats.md.
+class RunLog {
+ public:
+  /// Opens for appending and locks; with `keep_bytes` >= 0 the file is first cut back to that many bytes.
+  /// Throws Error if another process has it open.
+  RunLog(const std::filesystem::path& file, std::int64_t keep_bytes);
+
+  void write(const Json& event);  ///< throws Error if the disk is full
+  void sync();                    ///< to the disk: before a checkpoint that refers to its length
+  [[nodiscard]] std::int64_t bytes() const;
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+  };
+  std::filesystem::path path_;
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+/// Reads a log; a last line that was cut short is passed over.
+[[nodiscard]] std::vector<Json> read_run_log(const std::filesystem::path& file);
+
+}  // namespace cola

@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/context.h"
+#include "core/matrix.h"
+
+namespace cola {
+
+/// One low-rank update of one linear layer: delta W [out, in] = scale B A.
+struct LoraModule {
+  std::string name;  ///< Hugging Face's module name: "model.decoder.layers.0.self_attn.q_proj"
+  Matrix a;          ///< [r, in], f32
+  Matrix b;          ///< [out, r], f32
+  double alpha = 0.0;
+  double scale = 0.0;  ///< alpha / r, or alpha / sqrt(r) with rsLoRA
+
+  [[nodiscard]] std::int64_t rank() const { return a.rows(); }
+};
+
+/// A bias as `--bias lora_only` trained it: the whole vector, not a difference.
+struct TrainedBias {
+  std::string module;  ///< as LoraModule::name
+  Matrix value;        ///< [1, out], f32
+};
+
+/// One link of a chain: a LoRA on every target module.
+struct Link {
+  std::vector<LoraModule> modules;
+  std::vector<TrainedBias> biases;  ///< empty unless --bias lora_only
+  std::vector<std::string>
+      target_modules;  ///< as adapter_config.json names them; derived from the modules if empty
+
+  [[nodiscard]] std::int64_t parameter_count() const;
+  /// sqrt(sum over modules of |scale B A|^2), Frobenius.
+  [[nodiscard]] double delta_norm(ops::Context& context) const;
+};
+
+/// Fills A ~ U(-1/sqrt(in), 1/sqrt(in)) (PyTorch's kaiming_uniform with a = sqrt 5), B = 0. `draw` numbers
+/// the draws of one run: a new link has its own, or link 1's again (--link-init same).
+void initialise_link(Link& link, std::uint64_t seed, std::uint64_t draw);
+
+/// A whole chain is one LoRA: the A_i stacked, the s_i B_i side by side, scale 1, rank sum r_i. Modules are
+/// those of any link; biases are the last link's.
+[[nodiscard]] Link concatenate(std::span<const Link* const> links);
+
+}  // namespace cola

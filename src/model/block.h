@@ -1,0 +1,56 @@
+#pragma once
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "model/self_attention.h"
+
+namespace cola {
+
+/// What one block keeps between forward and backward. Which members are used depends on the architecture.
+struct BlockActivations {
+  Matrix input;         ///< [T, D] residual stream into the block
+  Matrix attention_in;  ///< [T, D] input of q, k, v (pre-norm: the norm's output)
+  Matrix middle;        ///< [T, D] input of the second norm (pre-norm: residual after attention)
+  Matrix mlp_in;        ///< [T, D] input of the MLP
+  Matrix gate, up;      ///< [T, F] Llama's gate and up projections
+  Matrix hidden;        ///< [T, F] input of the last projection
+  Matrix last;          ///< [T, D] post-norm only: input of the last norm
+  std::array<std::vector<float>, 2> mean, rstd;  ///< [T] of the first and second norm
+  AttentionActivations attention;
+  std::array<LinearActivations, 3> mlp;
+};
+
+/// A decoder block as a forward/backward pair.
+class Block {
+ public:
+  virtual ~Block() = default;
+
+  /// x [T, D] becomes the block's output, in place. `cache` as in SelfAttention::forward.
+  virtual void forward(const StepState& step, MatrixView x, BlockActivations& kept,
+                       KeyValueCache* cache) const = 0;
+
+  /// d [T, D], the gradient of the output, becomes that of the input, in place. With `input_gradient` false
+  /// nothing below this block is trained: only gradients of its own trained tensors are computed and d is
+  /// left unspecified.
+  virtual void backward(const StepState& step, MatrixView d, BlockActivations& kept,
+                        bool input_gradient) const = 0;
+
+  [[nodiscard]] virtual std::vector<Linear*> linears() = 0;
+  [[nodiscard]] virtual bool trained() const = 0;  ///< whether anything in the block gets a gradient
+};
+
+/// `index` numbers the block; rotary is null for OPT.
+[[nodiscard]] std::unique_ptr<Block> make_block(const ModelConfig& config, Weights& weights,
+                                                std::int64_t index, const RotaryTable* rotary);
+[[nodiscard]] std::unique_ptr<Block> make_opt_block(const ModelConfig& config, Weights& weights,
+                                                    std::int64_t index);
+[[nodiscard]] std::unique_ptr<Block> make_llama_block(const ModelConfig& config, Weights& weights,
+                                                      std::int64_t index, const RotaryTable* rotary);
+
+/// x = x + branch, the branch first passing the hidden dropout of the step (site: 2 block + 0 or 1).
+void add_residual(const StepState& step, MatrixView x, MatrixView branch, std::uint64_t site);
+/// The gradient that enters the branch of add_residual: d under the same mask (d itself without dropout).
+[[nodiscard]] ConstMatrixView branch_gradient(const StepState& step, ConstMatrixView d, std::uint64_t site);
+
+}  // namespace cola

@@ -1,0 +1,213 @@
+#include "model/decoder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "backend/cross_entropy.h"
+#include "backend/elementwise.h"
+#include "backend/embedding.h"
+#include "backend/linear.h"
+#include "core/error.h"
+
+namespace cola {
+namespace {
+
+constexpr std::int32_t opt_position_offset = 2;  // OPT's table has two rows before position 0
+constexpr std::uint64_t project_in_index = std::uint64_t{1} << 24;  // after every block's layers
+constexpr std::uint64_t project_out_index = project_in_index + 1;
+
+std::vector<std::int32_t> shifted_positions(const RaggedBatch& batch) {
+  std::vector<std::int32_t> rows(batch.positions);
+  for (auto& row : rows) row += opt_position_offset;
+  return rows;
+}
+
+}  // namespace
+
+Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), weights_(std::move(weights)) {
+  const bool opt = config_.architecture == Architecture::opt;
+  const std::string root = opt ? "model.decoder" : "model";
+  tokens_ = &weights_.at(root + ".embed_tokens.weight");
+  if (opt) {
+    positions_ = &weights_.at(root + ".embed_positions.weight");
+  } else {
+    rotary_.emplace(config_);
+  }
+  head_ = config_.tie_word_embeddings ? tokens_ : &weights_.at("lm_head.weight");
+  if (config_.has_projections()) {
+    project_in_.emplace(root + ".project_in", project_in_index, weights_.at(root + ".project_in.weight"),
+                        nullptr);
+    project_out_.emplace(root + ".project_out", project_out_index, weights_.at(root + ".project_out.weight"),
+                         nullptr);
+  }
+  for (std::int64_t index = 0; index < config_.num_hidden_layers; ++index) {
+    blocks_.push_back(make_block(config_, weights_, index, rotary_ ? &*rotary_ : nullptr));
+  }
+  if (config_.final_layer_norm)
+    final_norm_.emplace(config_, weights_, root + (opt ? ".final_layer_norm" : ".norm"));
+}
+
+std::vector<Linear*> Decoder::linears() {
+  std::vector<Linear*> all;
+  if (project_in_) all.push_back(&*project_in_);
+  for (const auto& block : blocks_) {
+    const auto inner = block->linears();
+    all.insert(all.end(), inner.begin(), inner.end());
+  }
+  if (project_out_) all.push_back(&*project_out_);
+  return all;
+}
+
+std::vector<KeyValueCache> Decoder::make_caches(std::int64_t capacity) const {
+  std::vector<KeyValueCache> caches(blocks_.size());
+  const std::int64_t width = config_.num_key_value_heads * config_.head_dim;
+  for (auto& cache : caches) {
+    cache.keys.resize(weights_.compute_dtype(), capacity, width);
+    cache.values.resize(weights_.compute_dtype(), capacity, width);
+  }
+  return caches;
+}
+
+bool Decoder::embedding_trained() const {
+  return tokens_->trained() || (positions_ != nullptr && positions_->trained()) ||
+         (project_in_ && project_in_->trained());
+}
+
+std::size_t Decoder::first_trained_block() const {
+  if (embedding_trained()) return 0;
+  const auto first = std::ranges::find_if(blocks_, [](const auto& block) { return block->trained(); });
+  return static_cast<std::size_t>(first - blocks_.begin());
+}
+
+void Decoder::embed(const StepState& step, DecoderActivations& activations) const {
+  auto& context = step.context;
+  const RaggedBatch& batch = step.batch;
+  const DType dtype = weights_.compute_dtype();
+  activations.x.resize(dtype, batch.tokens(), config_.hidden_size);
+  if (project_in_) {
+    activations.embedded.resize(dtype, batch.tokens(), config_.word_embed_proj_dim);
+    ops::embedding_forward(context, tokens_->value, batch.ids, activations.embedded.view());
+    project_in_->forward(step, activations.embedded.view(), activations.x.view(), activations.project_in);
+  } else {
+    ops::embedding_forward(context, tokens_->value, batch.ids, activations.x.view());
+  }
+  if (positions_ != nullptr) {
+    ops::embedding_forward(context, positions_->value, shifted_positions(batch), activations.x.view(),
+                           ops::Write::add);
+  }
+}
+
+void Decoder::embed_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const {
+  auto& context = step.context;
+  const RaggedBatch& batch = step.batch;
+  if (positions_ != nullptr && positions_->trained()) {
+    ops::embedding_backward(context, d, shifted_positions(batch), positions_->gradient.view());
+  }
+  if (!project_in_) {
+    if (tokens_->trained()) ops::embedding_backward(context, d, batch.ids, tokens_->gradient.view());
+    return;
+  }
+  const MatrixView dembedded =
+      tokens_->trained() ? context.scratch("decoder.dembedded", d.dtype, d.rows, config_.word_embed_proj_dim)
+                         : MatrixView{};
+  project_in_->backward(step, d, activations.embedded.view(), activations.project_in, dembedded,
+                        ops::Write::replace);
+  if (tokens_->trained()) ops::embedding_backward(context, dembedded, batch.ids, tokens_->gradient.view());
+}
+
+void Decoder::forward(const StepState& step, DecoderActivations& activations,
+                      std::vector<KeyValueCache>* caches) const {
+  const auto& positions = step.batch.positions;
+  if (const auto last = std::ranges::max_element(positions);
+      last != positions.end() && *last >= config_.max_position_embeddings) {
+    throw Error(fmt::format("a sequence of {} tokens is longer than the model's {} positions", *last + 1,
+                            config_.max_position_embeddings));
+  }
+  embed(step, activations);
+  const std::size_t first = step.keep ? first_trained_block() : blocks_.size();
+  activations.blocks.resize(blocks_.size());
+  StepState below = step;
+  below.keep = false;
+  for (std::size_t index = 0; index < blocks_.size(); ++index) {
+    const bool keep = index >= first;
+    blocks_[index]->forward(keep ? step : below, activations.x.view(),
+                            keep ? activations.blocks[index] : activations.shared,
+                            caches != nullptr ? &(*caches)[index] : nullptr);
+  }
+}
+
+void Decoder::head_input(const StepState& step, DecoderActivations& activations,
+                         std::span<const std::int32_t> rows) const {
+  const auto count = static_cast<std::int64_t>(rows.size());
+  const DType dtype = weights_.compute_dtype();
+  activations.head_rows.resize(dtype, count, config_.hidden_size);
+  ops::gather_rows(step.context, activations.x.view(), rows, activations.head_rows.view());
+  activations.head_normed.resize(dtype, count, config_.hidden_size);
+  if (final_norm_) {
+    final_norm_->forward(step.context, activations.head_rows.view(), activations.head_normed.view(),
+                         activations.mean, activations.rstd);
+  } else {
+    ops::convert(step.context, activations.head_rows.view(), activations.head_normed.view());
+  }
+  activations.head_in.resize(dtype, count, config_.word_embed_proj_dim);
+  if (project_out_) {
+    project_out_->forward(step, activations.head_normed.view(), activations.head_in.view(),
+                          activations.project_out);
+  } else {
+    ops::convert(step.context, activations.head_normed.view(), activations.head_in.view());
+  }
+}
+
+void Decoder::head_input_backward(const StepState& step, DecoderActivations& activations,
+                                  ConstMatrixView dhead_in, MatrixView d) const {
+  auto& context = step.context;
+  const std::int64_t count = dhead_in.rows;
+  ConstMatrixView dnormed = dhead_in;
+  if (project_out_) {
+    const MatrixView dx = context.scratch("decoder.dnormed", d.dtype, count, config_.hidden_size);
+    project_out_->backward(step, dhead_in, activations.head_normed.view(), activations.project_out, dx,
+                           ops::Write::replace);
+    dnormed = dx;
+  }
+  if (final_norm_) {
+    const MatrixView drows = context.scratch("decoder.drows", d.dtype, count, config_.hidden_size);
+    final_norm_->backward(context, dnormed, activations.head_rows.view(), activations.mean, activations.rstd,
+                          drows, ops::Write::replace);
+    dnormed = drows;
+  }
+  ops::scatter_rows(context, dnormed, step.batch.loss_rows, d);
+}
+
+void Decoder::loss(const StepState& step, DecoderActivations& activations, std::span<float> nll,
+                   std::span<std::uint8_t> correct) const {
+  head_input(step, activations, step.batch.loss_rows);
+  ops::cross_entropy_forward(step.context, activations.head_in.view(), head_->value, step.batch.targets, nll,
+                             correct);
+}
+
+void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activations, float scale,
+                                std::span<float> nll) const {
+  auto& context = step.context;
+  head_input(step, activations, step.batch.loss_rows);
+  const ConstMatrixView head_in = activations.head_in.view();
+  const MatrixView dhead_in = context.scratch("decoder.dhead_in", head_in.dtype, head_in.rows, head_in.cols);
+  ops::cross_entropy_forward_backward(context, head_in, head_->value, step.batch.targets, scale, nll,
+                                      dhead_in, head_->trained() ? head_->gradient.view() : MatrixView{});
+  // The residual stream's own buffer takes its gradient: the forward's last value has been used.
+  const MatrixView d = activations.x.view();
+  head_input_backward(step, activations, dhead_in, d);
+  const std::size_t first = first_trained_block();
+  for (std::size_t index = blocks_.size(); index-- > first;) {
+    blocks_[index]->backward(step, d, activations.blocks[index], index > first || embedding_trained());
+  }
+  if (embedding_trained()) embed_backward(step, activations, d);
+}
+
+void Decoder::logits(const StepState& step, DecoderActivations& activations,
+                     std::span<const std::int32_t> rows, MatrixView logits) const {
+  head_input(step, activations, rows);
+  ops::linear_forward(step.context, activations.head_in.view(), head_->value, {}, logits);
+}
+
+}  // namespace cola

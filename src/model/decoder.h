@@ -1,0 +1,79 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "model/block.h"
+#include "model/norm_layer.h"
+#include "model/rotary_table.h"
+#include "model/weights.h"
+
+namespace cola {
+
+/// What a pass keeps, and buffers used again from step to step.
+struct DecoderActivations {
+  std::vector<BlockActivations> blocks;    ///< of the blocks that a backward passes
+  BlockActivations shared;                 ///< of all others, one after the other
+  Matrix embedded;                         ///< [T, E] project_in's input
+  Matrix x;                                ///< [T, D] residual stream; after forward, the last block's output
+  Matrix head_rows, head_normed, head_in;  ///< [L, D], [L, D], [L, E]: the rows that reach the head
+  std::vector<float> mean, rstd;           ///< of the final norm on head_rows
+  LinearActivations project_in, project_out;
+};
+
+/// A decoder language model (OPT or Llama) with its weights and whatever is attached to its linear layers.
+class Decoder {
+ public:
+  Decoder(const ModelConfig& config, Weights weights);
+
+  /// Runs the blocks; activations.x then holds the last one's output. With caches (one a block), the batch is
+  /// a single sequence that goes on from what the caches hold. Throws Error for a position past the model's.
+  void forward(const StepState& step, DecoderActivations& activations,
+               std::vector<KeyValueCache>* caches = nullptr) const;
+
+  /// nll [L] of the batch's targets, after forward; correct [L] (greedy prediction is the target) may be
+  /// empty.
+  void loss(const StepState& step, DecoderActivations& activations, std::span<float> nll,
+            std::span<std::uint8_t> correct) const;
+
+  /// The same, then adds the gradient of scale * sum(nll) to everything trained. The forward had step.keep.
+  void loss_and_backward(const StepState& step, DecoderActivations& activations, float scale,
+                         std::span<float> nll) const;
+
+  /// logits [rows, V] (f32) of the given rows, after forward.
+  void logits(const StepState& step, DecoderActivations& activations, std::span<const std::int32_t> rows,
+              MatrixView logits) const;
+
+  /// Every linear layer that may be a target, in the order of the forward pass.
+  [[nodiscard]] std::vector<Linear*> linears();
+  [[nodiscard]] std::vector<KeyValueCache> make_caches(std::int64_t capacity) const;
+
+  [[nodiscard]] const ModelConfig& config() const { return config_; }
+  [[nodiscard]] Weights& weights() { return weights_; }
+  [[nodiscard]] const Weights& weights() const { return weights_; }
+
+ private:
+  void embed(const StepState& step, DecoderActivations& activations) const;
+  void embed_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const;
+  void head_input(const StepState& step, DecoderActivations& activations,
+                  std::span<const std::int32_t> rows) const;
+  /// Gradient of head_in [L, E] back to the residual stream [T, D].
+  void head_input_backward(const StepState& step, DecoderActivations& activations, ConstMatrixView dhead_in,
+                           MatrixView d) const;
+  [[nodiscard]] std::size_t first_trained_block() const;  ///< number of blocks if none is
+  [[nodiscard]] bool embedding_trained() const;
+
+  ModelConfig config_;
+  Weights weights_;
+  std::optional<RotaryTable> rotary_;
+  Parameter* tokens_ = nullptr;
+  Parameter* positions_ = nullptr;  ///< null for Llama
+  Parameter* head_ = nullptr;       ///< the token table where tied
+  std::optional<Linear> project_in_, project_out_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::optional<NormLayer> final_norm_;
+};
+
+}  // namespace cola

@@ -1,0 +1,86 @@
+#include "model/linear.h"
+
+#include <algorithm>
+
+#include "backend/linear.h"
+#include "backend/lora.h"
+
+namespace cola {
+
+ops::DropoutKey dropout_key(const StepState& step, RandomPurpose purpose, std::uint64_t site,
+                            float probability) {
+  return {step.dropout_seed, (static_cast<std::uint64_t>(purpose) << 32) | site, probability};
+}
+
+const LowRankBranch* Linear::live_branch() const {
+  const auto found = std::ranges::find_if(branches, &LowRankBranch::live);
+  return found == branches.end() ? nullptr : &*found;
+}
+
+bool Linear::needs_input() const {
+  const LowRankBranch* live = live_branch();
+  return weight_->trained() || (live != nullptr && live->a_gradient != nullptr);
+}
+
+bool Linear::trained() const {
+  return weight_->trained() || live_branch() != nullptr || (bias_ != nullptr && bias_->trained());
+}
+
+ConstMatrixView Linear::dropped_input(const StepState& step, ConstMatrixView x) const {
+  if (step.lora_dropout == 0.0F || x.empty()) return x;
+  const MatrixView dropped = step.context.scratch("linear.dropped_input", x.dtype, x.rows, x.cols);
+  ops::dropout(step.context, x, dropout_key(step, RandomPurpose::lora_dropout, index_, step.lora_dropout),
+               step.batch.token_keys, dropped);
+  return dropped;
+}
+
+void Linear::forward(const StepState& step, ConstMatrixView x, MatrixView y, LinearActivations& kept) const {
+  const auto bias = bias_ != nullptr ? bias_->vector() : std::span<const float>();
+  ops::linear_forward(step.context, x, effective_weight(), bias, y);
+  for (const auto& branch : branches) {
+    kept.low_rank.resize(DType::f32, x.rows, branch.a->rows());  // the live branch is the last
+    const ConstMatrixView input = branch.live ? dropped_input(step, x) : x;
+    ops::lora_forward(step.context, input, branch.a->view(), branch.b->view(), branch.scale,
+                      kept.low_rank.view(), y);
+  }
+}
+
+void Linear::backward_live(const StepState& step, const LowRankBranch& branch, ConstMatrixView dy,
+                           ConstMatrixView x, const LinearActivations& kept, MatrixView dx) const {
+  auto& context = step.context;
+  const MatrixView du = context.scratch("linear.du", DType::f32, dy.rows, branch.a->rows());
+  ops::lora_backward_b(context, dy, kept.low_rank.view(), branch.b->view(), branch.scale, du,
+                       branch.b_gradient->view());
+  const MatrixView da = branch.a_gradient != nullptr ? branch.a_gradient->view() : MatrixView{};
+  if (step.lora_dropout == 0.0F || dx.empty()) {
+    ops::lora_backward_a(context, du, da.empty() ? x : dropped_input(step, x), branch.a->view(), da, dx);
+    return;
+  }
+  // The branch's share of dx passes the same mask as its input did.
+  const MatrixView share = context.scratch("linear.dropped_gradient", dx.dtype, dx.rows, dx.cols);
+  std::fill_n(static_cast<std::byte*>(share.data),
+              static_cast<std::size_t>(share.rows * share.stride) * size_of(share.dtype), std::byte{0});
+  ops::lora_backward_a(context, du, da.empty() ? x : dropped_input(step, x), branch.a->view(), da, share);
+  ops::dropout(context, share, dropout_key(step, RandomPurpose::lora_dropout, index_, step.lora_dropout),
+               step.batch.token_keys, share);
+  ops::add(context, dx, share, dx);
+}
+
+void Linear::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,
+                      MatrixView dx, ops::Write write) const {
+  auto& context = step.context;
+  if (!dx.empty()) ops::linear_backward_input(context, dy, effective_weight(), dx, write);
+  if (weight_->trained()) ops::linear_backward_weight(context, dy, x, weight_->gradient.view());
+  if (bias_ != nullptr && bias_->trained()) ops::linear_backward_bias(context, dy, bias_->gradient.floats());
+  for (const auto& branch : branches) {
+    if (branch.live) {
+      backward_live(step, branch, dy, x, kept, dx);
+    } else if (!dx.empty()) {
+      const MatrixView du = context.scratch("linear.du", DType::f32, dy.rows, branch.a->rows());
+      ops::lora_backward_b(context, dy, {}, branch.b->view(), branch.scale, du, {});
+      ops::lora_backward_a(context, du, {}, branch.a->view(), {}, dx);
+    }
+  }
+}
+
+}  // namespace cola

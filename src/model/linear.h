@@ -1,0 +1,88 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/context.h"
+#include "backend/elementwise.h"
+#include "backend/ragged_batch.h"
+#include "core/matrix.h"
+#include "core/random.h"
+#include "model/weights.h"
+
+namespace cola {
+
+/// A low-rank branch attached to a linear layer: y += scale (x A^T) B^T. Tensors belong to the chain.
+struct LowRankBranch {
+  const Matrix* a = nullptr;
+  const Matrix* b = nullptr;
+  float scale = 0.0F;
+  bool live = false;             ///< the link that is trained; tied links are frozen
+  Matrix* a_gradient = nullptr;  ///< null: A is frozen (--freeze-a)
+  Matrix* b_gradient = nullptr;
+};
+
+/// What a step of training or evaluation needs beside the weights.
+struct StepState {
+  ops::Context& context;
+  const RaggedBatch& batch;
+  bool keep = false;            ///< keep what the backward needs
+  float hidden_dropout = 0.0F;  ///< 0 in evaluation
+  float lora_dropout = 0.0F;
+  std::uint64_t dropout_seed = 0;  ///< keyed by run seed and optimizer step
+};
+
+/// What a linear layer keeps for its backward: x A^T of the live branch [T, r].
+struct LinearActivations {
+  Matrix low_rank;
+};
+
+/// A linear layer with its frozen (or trained) weight [out, in], its bias and its low-rank branches.
+class Linear {
+ public:
+  Linear() = default;
+  Linear(std::string name, std::uint64_t index, Parameter& weight, Parameter* bias)
+      : name_(std::move(name)), index_(index), weight_(&weight), bias_(bias) {}
+
+  /// y [T, out] = x [T, in] W^T + bias + sum over branches.
+  void forward(const StepState& step, ConstMatrixView x, MatrixView y, LinearActivations& kept) const;
+
+  /// Adds to the gradients of what is trained here, and writes or adds dx = dy W_effective unless dx is
+  /// empty. x is the forward's input; it may be empty where needs_input() is false.
+  void backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,
+                MatrixView dx, ops::Write write) const;
+
+  [[nodiscard]] bool needs_input() const;  ///< whether the backward reads x
+  [[nodiscard]] bool trained() const;      ///< whether anything here gets a gradient
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] Parameter& weight() const { return *weight_; }
+  [[nodiscard]] Parameter* bias() const { return bias_; }
+  [[nodiscard]] std::int64_t out_features() const { return weight_->value.rows; }
+  [[nodiscard]] std::int64_t in_features() const { return weight_->value.cols; }
+
+  std::vector<LowRankBranch> branches;
+  Matrix merged;  ///< W0 + tied links in the compute dtype, used instead of the weight; empty if nothing is
+                  ///< merged
+
+ private:
+  [[nodiscard]] ConstMatrixView effective_weight() const {
+    return merged.empty() ? weight_->value : merged.view();
+  }
+  [[nodiscard]] const LowRankBranch* live_branch() const;
+  [[nodiscard]] ConstMatrixView dropped_input(const StepState& step, ConstMatrixView x) const;
+  void backward_live(const StepState& step, const LowRankBranch& branch, ConstMatrixView dy,
+                     ConstMatrixView x, const LinearActivations& kept, MatrixView dx) const;
+
+  std::string name_;
+  std::uint64_t index_ = 0;  ///< number of this layer in the model: part of its dropout masks' key
+  Parameter* weight_ = nullptr;
+  Parameter* bias_ = nullptr;
+};
+
+/// Mask key of a dropout site: `site` numbers the sites of one purpose.
+[[nodiscard]] ops::DropoutKey dropout_key(const StepState& step, RandomPurpose purpose, std::uint64_t site,
+                                          float probability);
+
+}  // namespace cola

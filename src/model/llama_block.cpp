@@ -1,0 +1,113 @@
+// Llama's block (Touvron et al., 2023), as transformers computes it:
+//   x += attention(norm1(x)); x += down(silu(gate(norm2(x))) * up(norm2(x)))
+#include "backend/elementwise.h"
+#include "model/block.h"
+#include "model/norm_layer.h"
+
+namespace cola {
+namespace {
+
+constexpr std::uint64_t linears_per_block = 7;
+
+class LlamaBlock final : public Block {
+ public:
+  LlamaBlock(const ModelConfig& config, Weights& weights, std::int64_t index, const RotaryTable* rotary)
+      : site_(2 * static_cast<std::uint64_t>(index)),
+        attention_(config, weights, block_prefix(config, index) + ".self_attn",
+                   linears_per_block * static_cast<std::uint64_t>(index), rotary),
+        norm1_(config, weights, block_prefix(config, index) + ".input_layernorm"),
+        norm2_(config, weights, block_prefix(config, index) + ".post_attention_layernorm"),
+        gate_(mlp_linear(config, weights, index, ".mlp.gate_proj", 4)),
+        up_(mlp_linear(config, weights, index, ".mlp.up_proj", 5)),
+        down_(mlp_linear(config, weights, index, ".mlp.down_proj", 6)) {}
+
+  void forward(const StepState& step, MatrixView x, BlockActivations& kept,
+               KeyValueCache* cache) const override {
+    auto& context = step.context;
+    kept.attention_in.resize(x.dtype, x.rows, x.cols);
+    kept.mlp_in.resize(x.dtype, x.rows, x.cols);
+    const MatrixView branch = context.scratch("block.branch", x.dtype, x.rows, x.cols);
+    if (step.keep) keep_copy(context, x, kept.input);
+    norm1_.forward(context, x, kept.attention_in.view(), kept.mean[0], kept.rstd[0]);
+    attention_.forward(step, kept.attention_in.view(), branch, kept.attention, cache);
+    add_residual(step, x, branch, site_);
+    if (step.keep) keep_copy(context, x, kept.middle);
+    norm2_.forward(context, x, kept.mlp_in.view(), kept.mean[1], kept.rstd[1]);
+    forward_mlp(step, kept, branch);
+    add_residual(step, x, branch, site_ + 1);
+  }
+
+  void backward(const StepState& step, MatrixView d, BlockActivations& kept,
+                bool input_gradient) const override {
+    auto& context = step.context;
+    const MatrixView din = context.scratch("block.din", d.dtype, d.rows, d.cols);
+    backward_mlp(step, branch_gradient(step, d, site_ + 1), kept, din);
+    norm2_.backward(context, din, kept.middle.view(), kept.mean[1], kept.rstd[1], d, ops::Write::add);
+    if (!input_gradient && !attention_.trained() && !norm1_.trained()) return;
+    const bool through_norm = input_gradient || norm1_.trained();
+    attention_.backward(step, branch_gradient(step, d, site_), kept.attention_in.view(), kept.attention,
+                        through_norm ? din : MatrixView{});
+    if (through_norm)
+      norm1_.backward(context, din, kept.input.view(), kept.mean[0], kept.rstd[0], d, ops::Write::add);
+  }
+
+  std::vector<Linear*> linears() override {
+    auto all = attention_.linears();
+    all.insert(all.end(), {&gate_, &up_, &down_});
+    return all;
+  }
+
+  [[nodiscard]] bool trained() const override {
+    return attention_.trained() || norm1_.trained() || norm2_.trained() || gate_.trained() || up_.trained() ||
+           down_.trained();
+  }
+
+ private:
+  static Linear mlp_linear(const ModelConfig& config, Weights& weights, std::int64_t index,
+                           const std::string& suffix, std::uint64_t place) {
+    const std::string name = block_prefix(config, index) + suffix;
+    return {name, linears_per_block * static_cast<std::uint64_t>(index) + place, weights.at(name + ".weight"),
+            config.mlp_bias ? &weights.at(name + ".bias") : nullptr};
+  }
+
+  static void keep_copy(ops::Context& context, ConstMatrixView x, Matrix& buffer) {
+    buffer.resize(x.dtype, x.rows, x.cols);
+    ops::convert(context, x, buffer.view());
+  }
+
+  void forward_mlp(const StepState& step, BlockActivations& kept, MatrixView out) const {
+    const ConstMatrixView in = kept.mlp_in.view();
+    for (Matrix* matrix : {&kept.gate, &kept.up, &kept.hidden})
+      matrix->resize(in.dtype, in.rows, gate_.out_features());
+    gate_.forward(step, in, kept.gate.view(), kept.mlp[0]);
+    up_.forward(step, in, kept.up.view(), kept.mlp[1]);
+    ops::silu_gate_forward(step.context, kept.gate.view(), kept.up.view(), kept.hidden.view());
+    down_.forward(step, kept.hidden.view(), out, kept.mlp[2]);
+  }
+
+  void backward_mlp(const StepState& step, ConstMatrixView dout, BlockActivations& kept,
+                    MatrixView din) const {
+    const MatrixView dhidden =
+        step.context.scratch("block.dhidden", dout.dtype, dout.rows, kept.hidden.cols());
+    down_.backward(step, dout, kept.hidden.view(), kept.mlp[2], dhidden, ops::Write::replace);
+    const MatrixView dgate = kept.gate.view();  // in place: gate and up are not needed after
+    const MatrixView dup = kept.up.view();
+    ops::silu_gate_backward(step.context, dhidden, kept.gate.view(), kept.up.view(), dgate, dup);
+    gate_.backward(step, dgate, kept.mlp_in.view(), kept.mlp[0], din, ops::Write::replace);
+    up_.backward(step, dup, kept.mlp_in.view(), kept.mlp[1], din, ops::Write::add);
+  }
+
+  std::uint64_t site_;
+  SelfAttention attention_;
+  NormLayer norm1_, norm2_;
+  Linear gate_, up_, down_;
+};
+
+}  // namespace
+
+std::unique_ptr<Block> make_llama_block(const ModelConfig& config, Weights& weights, std::int64_t index,
+                                        const RotaryTable* rotary) {
+  return std::make_unique<LlamaBlock>(config, weights, index, rotary);
+}
+
+}  // namespace cola

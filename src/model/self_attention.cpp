@@ -1,0 +1,86 @@
+#include "model/self_attention.h"
+
+#include <cmath>
+
+#include "backend/rotary.h"
+
+namespace cola {
+namespace {
+
+Linear make_linear(Weights& weights, const std::string& name, std::uint64_t index, bool bias) {
+  return {name, index, weights.at(name + ".weight"), bias ? &weights.at(name + ".bias") : nullptr};
+}
+
+}  // namespace
+
+SelfAttention::SelfAttention(const ModelConfig& config, Weights& weights, const std::string& prefix,
+                             std::uint64_t first_index, const RotaryTable* rotary)
+    : shape_{config.num_attention_heads, config.num_key_value_heads, config.head_dim,
+             static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim)))},
+      rotary_(rotary),
+      q_(make_linear(weights, prefix + ".q_proj", first_index, config.attention_bias)),
+      k_(make_linear(weights, prefix + ".k_proj", first_index + 1, config.attention_bias)),
+      v_(make_linear(weights, prefix + ".v_proj", first_index + 2, config.attention_bias)),
+      out_(make_linear(weights, prefix + (config.architecture == Architecture::opt ? ".out_proj" : ".o_proj"),
+                       first_index + 3, config.attention_bias)) {}
+
+bool SelfAttention::trained() const { return inner_trained() || out_.trained(); }
+
+bool SelfAttention::needs_input() const { return q_.needs_input() || k_.needs_input() || v_.needs_input(); }
+
+void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView y, AttentionActivations& kept,
+                            KeyValueCache* cache) const {
+  auto& context = step.context;
+  kept.q.resize(x.dtype, x.rows, q_.out_features());
+  kept.k.resize(x.dtype, x.rows, k_.out_features());
+  kept.v.resize(x.dtype, x.rows, v_.out_features());
+  kept.out.resize(x.dtype, x.rows, q_.out_features());
+  q_.forward(step, x, kept.q.view(), kept.q_linear);
+  k_.forward(step, x, kept.k.view(), kept.k_linear);
+  v_.forward(step, x, kept.v.view(), kept.v_linear);
+  if (rotary_ != nullptr) {
+    for (Matrix* heads : {&kept.q, &kept.k}) {
+      ops::rotary(context, heads->view(), shape_.head_dim, step.batch.positions, rotary_->cosines(), rotary_->sines(), false);
+    }
+  }
+  if (cache != nullptr) {
+    const std::int64_t end = cache->length + x.rows;
+    ops::convert(context, kept.k.view(), cache->keys.view().row_range(cache->length, end));
+    ops::convert(context, kept.v.view(), cache->values.view().row_range(cache->length, end));
+    cache->length = end;
+  }
+  if (cache != nullptr && cache->length > x.rows) {
+    ops::attention_cached(context, shape_, kept.q.view(), cache->keys.view(), cache->values.view(), cache->length,
+                          kept.out.view());
+  } else {
+    kept.log_sum_exp.resize(DType::f32, x.rows, shape_.heads);
+    ops::attention_forward(context, shape_, step.batch.offsets, kept.q.view(), kept.k.view(), kept.v.view(),
+                           kept.out.view(), kept.log_sum_exp.view());
+  }
+  out_.forward(step, kept.out.view(), y, kept.out_linear);
+}
+
+void SelfAttention::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, AttentionActivations& kept,
+                             MatrixView dx) const {
+  auto& context = step.context;
+  const bool inner = inner_trained() || !dx.empty();
+  const MatrixView dout =
+      inner ? context.scratch("attention.dout", dy.dtype, dy.rows, kept.out.cols()) : MatrixView{};
+  out_.backward(step, dy, kept.out.view(), kept.out_linear, dout, ops::Write::replace);
+  if (!inner) return;
+  const MatrixView dq = context.scratch("attention.dq", dy.dtype, dy.rows, kept.q.cols());
+  const MatrixView dk = context.scratch("attention.dk", dy.dtype, dy.rows, kept.k.cols());
+  const MatrixView dv = context.scratch("attention.dv", dy.dtype, dy.rows, kept.v.cols());
+  ops::attention_backward(context, shape_, step.batch.offsets, dout, kept.q.view(), kept.k.view(), kept.v.view(),
+                          kept.out.view(), kept.log_sum_exp.view(), dq, dk, dv);
+  if (rotary_ != nullptr) {
+    for (const MatrixView& gradient : {dq, dk}) {
+      ops::rotary(context, gradient, shape_.head_dim, step.batch.positions, rotary_->cosines(), rotary_->sines(), true);
+    }
+  }
+  q_.backward(step, dq, x, kept.q_linear, dx, ops::Write::replace);
+  k_.backward(step, dk, x, kept.k_linear, dx, ops::Write::add);
+  v_.backward(step, dv, x, kept.v_linear, dx, ops::Write::add);
+}
+
+}  // namespace cola

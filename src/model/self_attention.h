@@ -1,0 +1,52 @@
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "backend/attention.h"
+#include "model/linear.h"
+#include "model/rotary_table.h"
+
+namespace cola {
+
+/// Keys and values of one block for one sequence being generated: [capacity, kv_heads * head_dim], compute dtype.
+struct KeyValueCache {
+  Matrix keys, values;
+  std::int64_t length = 0;  ///< rows filled
+};
+
+/// What self-attention keeps for its backward.
+struct AttentionActivations {
+  Matrix q, k, v;       ///< [T, heads * head_dim], [T, kv_heads * head_dim] x 2, after rotation
+  Matrix out;           ///< [T, heads * head_dim], input of the output projection
+  Matrix log_sum_exp;   ///< [T, heads], f32
+  LinearActivations q_linear, k_linear, v_linear, out_linear;
+};
+
+/// Causal self-attention with its four projections; rotary for Llama, none for OPT.
+class SelfAttention {
+ public:
+  /// `prefix`: "model.layers.3.self_attn"; `first_index`: number of its first linear layer in the model.
+  SelfAttention(const ModelConfig& config, Weights& weights, const std::string& prefix, std::uint64_t first_index,
+                const RotaryTable* rotary);
+
+  /// y [T, D] = attention of x [T, D]. With a cache, the batch is one sequence whose keys and values are appended.
+  void forward(const StepState& step, ConstMatrixView x, MatrixView y, AttentionActivations& kept,
+               KeyValueCache* cache) const;
+
+  /// Gradients of what is trained; dx = (written) unless empty. Consumes q, k, v of `kept`.
+  void backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, AttentionActivations& kept,
+                MatrixView dx) const;
+
+  [[nodiscard]] bool trained() const;
+  [[nodiscard]] bool needs_input() const;  ///< whether the backward reads x
+  [[nodiscard]] std::vector<Linear*> linears() { return {&q_, &k_, &v_, &out_}; }
+
+ private:
+  [[nodiscard]] bool inner_trained() const { return q_.trained() || k_.trained() || v_.trained(); }
+
+  ops::AttentionShape shape_;
+  const RotaryTable* rotary_;
+  Linear q_, k_, v_, out_;
+};
+
+}  // namespace cola

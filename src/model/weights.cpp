@@ -1,0 +1,154 @@
+#include "model/weights.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "backend/cpu/isa.h"
+#include "backend/elementwise.h"
+#include "core/error.h"
+#include "core/random.h"
+#include "model/weight_names.h"
+
+namespace cola {
+namespace {
+
+constexpr float initializer_range = 0.02F;
+
+ConstMatrixView view_of(const ParameterSpec& spec, const void* data, DType dtype) {
+  const std::int64_t cols = spec.shape.back();
+  return {data, dtype, spec.is_matrix() ? spec.shape.front() : 1, cols, cols};
+}
+
+bool is_aligned(const SourceTensor& tensor) {
+  return reinterpret_cast<std::uintptr_t>(tensor.data) % size_of(tensor.dtype) == 0;
+}
+
+}  // namespace
+
+Weights::Weights(const ModelConfig& config, std::unique_ptr<TensorSource> source, DType compute_dtype)
+    : compute_dtype_(compute_dtype), source_(std::move(source)), tensors_(match_tensors(config, *source_)) {
+  for (const auto& spec : parameter_specs(config)) {
+    auto& parameter = *parameters_.emplace_back(std::make_unique<Parameter>());
+    parameter.spec = spec;
+    by_name_[spec.name] = &parameter;
+    adopt(parameter, *tensors_.at(spec.name));
+  }
+}
+
+Weights::Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dtype)
+    : compute_dtype_(compute_dtype) {
+  std::uint64_t stream = 0;
+  for (const auto& spec : parameter_specs(config)) {
+    auto& parameter = *parameters_.emplace_back(std::make_unique<Parameter>());
+    parameter.spec = spec;
+    by_name_[spec.name] = &parameter;
+    fill_random(parameter, seed, stream++);
+  }
+}
+
+void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
+  const DType wanted = parameter.spec.is_matrix() ? compute_dtype_ : DType::f32;
+  if (tensor.dtype == wanted && is_aligned(tensor)) {
+    parameter.value = view_of(parameter.spec, tensor.data, wanted);
+    return;
+  }
+  const ConstMatrixView shape = view_of(parameter.spec, nullptr, wanted);
+  parameter.owned.resize(wanted, shape.rows, shape.cols);
+  if (wanted == DType::f32) {
+    read_as_f32(tensor, parameter.owned.floats());
+  } else {  // a row at a time: no second copy of the whole tensor
+    ops::Context context;
+    std::vector<float> row(static_cast<std::size_t>(shape.cols));
+    SourceTensor part = tensor;
+    part.shape = {shape.cols};
+    part.bytes = row.size() * size_of(tensor.dtype);
+    for (std::int64_t index = 0; index < shape.rows; ++index) {
+      part.data = tensor.data + static_cast<std::size_t>(index) * part.bytes;
+      read_as_f32(part, row);
+      ops::convert(context, {row.data(), DType::f32, 1, shape.cols, shape.cols},
+                   parameter.owned.view().row_range(index, index + 1));
+    }
+  }
+  parameter.value = parameter.owned.view();
+}
+
+void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_t stream) {
+  const bool is_matrix = parameter.spec.is_matrix();
+  const ConstMatrixView shape = view_of(parameter.spec, nullptr, DType::f32);
+  parameter.owned.resize(is_matrix ? compute_dtype_ : DType::f32, shape.rows, shape.cols);
+  parameter.value = parameter.owned.view();
+  if (!is_matrix) {
+    const float constant = parameter.spec.name.ends_with(".bias") ? 0.0F : 1.0F;
+    std::ranges::fill(parameter.owned.floats(), constant);
+    return;
+  }
+  ops::Context context;
+  RandomStream random(seed, RandomPurpose::init_weight, stream);
+  std::vector<float> row(static_cast<std::size_t>(shape.cols));
+  for (std::int64_t index = 0; index < shape.rows; ++index) {
+    std::ranges::generate(row, [&] { return initializer_range * random.next_normal(); });
+    ops::convert(context, {row.data(), DType::f32, 1, shape.cols, shape.cols},
+                 parameter.owned.view().row_range(index, index + 1));
+  }
+}
+
+void Weights::read_original(const Parameter& parameter, std::span<float> destination) const {
+  if (const auto tensor = tensors_.find(parameter.spec.name); tensor != tensors_.end()) {
+    read_as_f32(*tensor->second, destination);
+    return;
+  }
+  ops::Context context;
+  const ConstMatrixView& value = parameter.value;
+  ops::convert(context, value, {destination.data(), DType::f32, value.rows, value.cols, value.cols});
+}
+
+DType Weights::file_dtype(const Parameter& parameter) const {
+  const auto tensor = tensors_.find(parameter.spec.name);
+  return tensor != tensors_.end() ? tensor->second->dtype : compute_dtype_;
+}
+
+void Weights::make_trained(Parameter& parameter) {
+  if (parameter.trained()) return;
+  parameter.master.resize(DType::f32, parameter.value.rows, parameter.value.cols);
+  read_original(parameter, parameter.master.floats());
+  parameter.gradient = Matrix(DType::f32, parameter.value.rows, parameter.value.cols);
+  if (parameter.value.dtype == DType::f32) {
+    parameter.value = parameter.master.view();
+    parameter.owned.release();
+  } else if (parameter.owned.empty()) {
+    parameter.owned = Matrix::copy_of(parameter.value);
+    parameter.value = parameter.owned.view();
+  }
+}
+
+void Weights::refresh(ops::Context& context, Parameter& parameter) {
+  if (parameter.trained() && parameter.value.dtype != DType::f32) {
+    ops::convert(context, parameter.master.view(), parameter.owned.view());
+  }
+}
+
+DType dominant_dtype(const TensorSource& source) {
+  std::array<std::size_t, 3> bytes{};
+  constexpr std::array dtypes{DType::f32, DType::bf16, DType::f16};
+  for (const auto& [name, tensor] : source.tensors()) {
+    for (std::size_t i = 0; i < dtypes.size(); ++i) {
+      if (tensor.dtype == dtypes[i]) bytes[i] += tensor.bytes;
+    }
+  }
+  return dtypes[static_cast<std::size_t>(std::ranges::max_element(bytes) - bytes.begin())];
+}
+
+DType choose_compute_dtype(const std::string& option, DType file_dtype) {
+  if (option == "auto")
+    return file_dtype != DType::f32 && ops::has_bf16_products() ? DType::bf16 : DType::f32;
+  const DType dtype = parse_dtype(option);
+  if (dtype != DType::f32 && dtype != DType::bf16) {
+    throw UsageError(fmt::format("--dtype {}: cola computes in f32 or bf16", option));
+  }
+  return dtype;
+}
+
+}  // namespace cola

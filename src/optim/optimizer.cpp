@@ -1,0 +1,146 @@
+#include "optim/optimizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "backend/update.h"
+#include "core/error.h"
+
+namespace cola {
+namespace {
+
+constexpr double adagrad_epsilon = 1e-10;  // torch.optim.Adagrad's default
+
+bool has_first_state(const OptimizerOptions& options) {
+  return options.kind != OptimizerKind::sgd || options.momentum != 0.0;
+}
+
+std::string_view first_state_name(OptimizerKind kind) {
+  switch (kind) {
+    case OptimizerKind::adamw:
+      return "adamw.m";
+    case OptimizerKind::sgd:
+      return "sgd.momentum";
+    case OptimizerKind::adagrad:
+      return "adagrad.sum";
+  }
+  return "unknown";
+}
+
+/// Throws UsageError for settings that no update is defined for (NaN fails every comparison).
+void check(const OptimizerOptions& options) {
+  if (!(options.weight_decay >= 0.0)) {
+    throw UsageError(fmt::format("--weight-decay {} is not a number from 0", options.weight_decay));
+  }
+  if (!(options.momentum >= 0.0 && options.momentum < 1.0)) {
+    throw UsageError(fmt::format("--momentum {} is not in [0, 1)", options.momentum));
+  }
+  if (!(options.beta1 >= 0.0 && options.beta1 < 1.0 && options.beta2 >= 0.0 && options.beta2 < 1.0)) {
+    throw UsageError(fmt::format("AdamW's betas {} and {} are not in [0, 1)", options.beta1, options.beta2));
+  }
+  if (!(options.epsilon >= 0.0))
+    throw UsageError(fmt::format("AdamW's epsilon {} is negative", options.epsilon));
+}
+
+}  // namespace
+
+OptimizerKind parse_optimizer(std::string_view name) {
+  if (name == "adamw") return OptimizerKind::adamw;
+  if (name == "sgd") return OptimizerKind::sgd;
+  if (name == "adagrad") return OptimizerKind::adagrad;
+  throw UsageError(fmt::format("unknown optimizer '{}': use adamw, sgd or adagrad", name));
+}
+
+std::string_view name_of(OptimizerKind kind) {
+  switch (kind) {
+    case OptimizerKind::adamw:
+      return "adamw";
+    case OptimizerKind::sgd:
+      return "sgd";
+    case OptimizerKind::adagrad:
+      return "adagrad";
+  }
+  return "unknown";
+}
+
+Optimizer::Optimizer(const OptimizerOptions& options, std::vector<TrainableParameter> parameters)
+    : options_(options),
+      parameters_(std::move(parameters)),
+      first_(parameters_.size()),
+      second_(parameters_.size()) {
+  check(options_);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const TrainableParameter& parameter = parameters_[i];
+    if (parameter.value.size() != parameter.gradient.size()) {
+      throw Error(fmt::format("{}: {} values but {} gradients", parameter.name, parameter.value.size(),
+                              parameter.gradient.size()));
+    }
+    if (has_first_state(options_)) first_[i].resize(parameter.value.size());
+    if (options_.kind == OptimizerKind::adamw) second_[i].resize(parameter.value.size());
+  }
+}
+
+void Optimizer::update(ops::Context& context, double learning_rate, float gradient_scale) {
+  ++steps_done_;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const TrainableParameter& parameter = parameters_[i];
+    switch (options_.kind) {
+      case OptimizerKind::adamw:
+        ops::adamw_update(context,
+                          {learning_rate, options_.beta1, options_.beta2, options_.epsilon,
+                           options_.weight_decay, steps_done_},
+                          gradient_scale, parameter.gradient, parameter.value, first_[i], second_[i]);
+        break;
+      case OptimizerKind::sgd:
+        ops::sgd_update(context, {learning_rate, options_.momentum, options_.weight_decay, steps_done_},
+                        gradient_scale, parameter.gradient, parameter.value, first_[i]);
+        break;
+      case OptimizerKind::adagrad:
+        ops::adagrad_update(context, {learning_rate, adagrad_epsilon, options_.weight_decay}, gradient_scale,
+                            parameter.gradient, parameter.value, first_[i]);
+        break;
+    }
+  }
+}
+
+bool Optimizer::is_fresh() const {
+  const auto all_zero = [](const std::vector<float>& values) {
+    return std::all_of(values.begin(), values.end(), [](float value) { return value == 0.0F; });
+  };
+  return steps_done_ == 0 && std::all_of(first_.begin(), first_.end(), all_zero) &&
+         std::all_of(second_.begin(), second_.end(), all_zero);
+}
+
+std::vector<Optimizer::NamedState> Optimizer::state() {
+  std::vector<NamedState> states;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const std::string& name = parameters_[i].name;
+    if (has_first_state(options_))
+      states.push_back({fmt::format("{}.{}", first_state_name(options_.kind), name), first_[i]});
+    if (options_.kind == OptimizerKind::adamw)
+      states.push_back({fmt::format("adamw.v.{}", name), second_[i]});
+  }
+  return states;
+}
+
+std::int64_t optimizer_bytes_per_parameter(const OptimizerOptions& options) {
+  const int arrays = int{has_first_state(options)} + int{options.kind == OptimizerKind::adamw};
+  return arrays * static_cast<std::int64_t>(sizeof(float));
+}
+
+double gradient_norm(ops::Context& context, std::span<const TrainableParameter> parameters) {
+  double sum = 0.0;
+  for (const TrainableParameter& parameter : parameters)
+    sum += ops::sum_of_squares(context, parameter.gradient);
+  return std::sqrt(sum);
+}
+
+float clip_factor(double norm, double max_norm) {
+  if (max_norm == 0.0) return 1.0F;
+  return static_cast<float>(std::min(1.0, max_norm / (norm + 1e-6)));
+}
+
+}  // namespace cola

@@ -1,0 +1,161 @@
+#include "text/added_tokens.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "text/utf8.h"
+
+namespace cola {
+
+namespace {
+
+/// Unicode's White_Space property.
+bool is_white_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
+}
+
+std::size_t skip_space_left(std::string_view text, std::size_t begin, std::size_t limit) {
+  while (begin > limit) {
+    const std::size_t previous = last_code_point(text.substr(0, begin));
+    if (previous < limit || !is_white_space(utf8_step(text, previous).code_point)) break;
+    begin = previous;
+  }
+  return begin;
+}
+
+std::size_t skip_space_right(std::string_view text, std::size_t end) {
+  while (end < text.size()) {
+    const Utf8Step step = utf8_step(text, end);
+    if (!is_white_space(step.code_point)) break;
+    end += step.length;
+  }
+  return end;
+}
+
+}  // namespace
+
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocabulary, Normalize normalize,
+                         const std::string& where)
+    : normalize_(std::move(normalize)), word_character_(R"(\w)", Regex::Syntax::pattern, where) {
+  std::unordered_map<std::string, std::int32_t> ids;
+  for (AddedToken& token : tokens) {
+    if (token.content.empty()) throw Error(where + ": an added token has an empty content");
+    token.id = vocabulary.find(token.content).value_or(token.id);
+    const std::string* other = vocabulary.token(token.id);
+    if (other == nullptr && by_id_.contains(token.id)) other = &tokens_[by_id_.at(token.id)].content;
+    if (other != nullptr && *other != token.content) {
+      throw Error(
+          fmt::format("{}: id {} belongs to both {:?} and {:?}", where, token.id, *other, token.content));
+    }
+    const auto [entry, is_new] = ids.try_emplace(token.content, token.id);
+    if (!is_new) {
+      if (entry->second == token.id) continue;
+      throw Error(
+          fmt::format("{}: token {:?} has both id {} and {}", where, token.content, entry->second, token.id));
+    }
+    by_id_[token.id] = tokens_.size();
+    size_ = std::max<std::int64_t>(size_, std::int64_t{token.id} + 1);
+    tokens_.push_back(std::move(token));
+  }
+  for (std::size_t i = 0; i < tokens_.size(); ++i) {
+    const AddedToken& token = tokens_[i];
+    if (token.normalized) {
+      add_pattern(normalized_, normalize_(token.content), i);
+    } else {
+      add_pattern(raw_, token.content, i);
+    }
+  }
+  for (Patterns* patterns : {&raw_, &normalized_}) {
+    for (auto& [lead, list] : *patterns) {
+      std::ranges::stable_sort(
+          list, [](const Pattern& a, const Pattern& b) { return a.text.size() > b.text.size(); });
+    }
+  }
+}
+
+void AddedTokens::add_pattern(Patterns& patterns, std::string text, std::size_t token) {
+  if (text.empty()) return;
+  const char lead = text.front();
+  patterns[lead].push_back({.text = std::move(text), .token = token});
+}
+
+std::vector<TextSection> AddedTokens::split(std::string_view text) const {
+  std::vector<TextSection> raw;
+  cut(raw_, text, raw);
+  std::vector<TextSection> sections;
+  for (TextSection& section : raw) {
+    if (section.id) {
+      sections.push_back(std::move(section));
+    } else {
+      cut(normalized_, normalize_(std::move(section.text)), sections);
+    }
+  }
+  for (TextSection& section : sections) section.first = false;
+  if (!sections.empty()) sections.front().first = true;
+  return sections;
+}
+
+const AddedTokens::Pattern* AddedTokens::match_at(const Patterns& patterns, std::string_view text,
+                                                  std::size_t position) const {
+  const auto entry = patterns.find(text[position]);
+  if (entry == patterns.end()) return nullptr;
+  for (const Pattern& pattern : entry->second) {
+    if (text.substr(position).starts_with(pattern.text)) return &pattern;
+  }
+  return nullptr;
+}
+
+void AddedTokens::cut(const Patterns& patterns, std::string_view text,
+                      std::vector<TextSection>& sections) const {
+  std::size_t start = 0;  // of the text not yet given out
+  const auto give_text = [&](std::size_t end) {
+    if (end > start) sections.push_back({.text = std::string(text.substr(start, end - start))});
+  };
+  for (std::size_t position = 0; !patterns.empty() && position < text.size();) {
+    const Pattern* pattern = match_at(patterns, text, position);
+    if (pattern == nullptr) {
+      ++position;
+      continue;
+    }
+    const AddedToken& token = tokens_[pattern->token];
+    const std::size_t end = position + pattern->text.size();
+    if (token.single_word && touches_word(text, position, end)) {
+      position = end;
+      continue;
+    }
+    give_text(token.lstrip ? skip_space_left(text, position, start) : position);
+    sections.push_back({.text = {}, .id = token.id});
+    start = token.rstrip ? skip_space_right(text, end) : end;
+    position = start;
+  }
+  give_text(text.size());
+}
+
+bool AddedTokens::touches_word(std::string_view text, std::size_t begin, std::size_t end) const {
+  const auto is_word = [&](std::size_t position) {
+    return !word_character_.find_all(text.substr(position, utf8_step(text, position).length)).empty();
+  };
+  return (begin > 0 && is_word(last_code_point(text.substr(0, begin)))) ||
+         (end < text.size() && is_word(end));
+}
+
+const AddedToken* AddedTokens::find(std::int32_t id) const {
+  const auto entry = by_id_.find(id);
+  return entry == by_id_.end() ? nullptr : &tokens_[entry->second];
+}
+
+std::optional<std::int32_t> AddedTokens::id_of(std::string_view content) const {
+  const auto entry = std::ranges::find(tokens_, content, &AddedToken::content);
+  return entry == tokens_.end() ? std::nullopt : std::optional(entry->id);
+}
+
+bool AddedTokens::is_special(std::int32_t id) const {
+  const AddedToken* token = find(id);
+  return token != nullptr && token->special;
+}
+
+}  // namespace cola

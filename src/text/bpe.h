@@ -1,0 +1,59 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "text/vocabulary.h"
+
+namespace cola {
+
+struct BpeOptions {
+  std::optional<std::string> unk_token =
+      std::nullopt;            ///< without one, a character that is not in the vocabulary is left out
+  bool fuse_unk = false;       ///< consecutive unknown characters become one unk
+  bool byte_fallback = false;  ///< an unknown character becomes <0xXX> tokens where the vocabulary has them
+  bool ignore_merges = false;  ///< a word that is itself a token is not split (Llama-3)
+};
+
+using BpeMerge = std::pair<std::string, std::string>;
+
+/// Byte-pair encoding of one word: its characters are merged pairwise, the earliest merge of the list first,
+/// leftmost first (Sennrich et al. 2016). Characters are Unicode's; byte-level tokenizers map bytes to
+/// characters beforehand.
+class Bpe {
+ public:
+  /// Throws Error beginning with `where` if a merge names a token that the vocabulary lacks, or unk_token
+  /// does.
+  Bpe(Vocabulary vocabulary, std::span<const BpeMerge> merges, const BpeOptions& options,
+      const std::string& where);
+
+  /// Appends the ids of `word`, which must be valid UTF-8. O(n log n).
+  void encode(std::string_view word, std::vector<std::int32_t>& ids) const;
+
+  [[nodiscard]] const Vocabulary& vocabulary() const { return vocabulary_; }
+
+ private:
+  struct Merge {
+    std::uint32_t rank = 0;
+    std::int32_t id = 0;
+  };
+
+  void append_characters(std::string_view word, std::vector<std::int32_t>& ids) const;
+  [[nodiscard]] bool append_bytes(std::string_view character, std::vector<std::int32_t>& ids) const;
+  void merge(std::vector<std::int32_t>& symbols) const;
+  [[nodiscard]] const Merge* find_merge(std::int32_t left, std::int32_t right) const;
+
+  Vocabulary vocabulary_;
+  BpeOptions options_;
+  std::optional<std::int32_t> unk_;
+  std::unordered_map<std::uint64_t, Merge> merges_;        // key: both ids
+  std::unordered_map<char32_t, std::int32_t> characters_;  // tokens of one character
+  std::vector<std::optional<std::int32_t>> byte_tokens_;   // [256] with byte_fallback, else empty
+};
+
+}  // namespace cola

@@ -1,0 +1,57 @@
+#include "text/tokenizer.h"
+
+#include <array>
+
+#include "core/error.h"
+#include "text/gpt2_files.h"
+#include "text/sentencepiece_tokenizer.h"
+#include "text/special_tokens.h"
+#include "text/tokenizer_json.h"
+
+namespace cola {
+
+namespace {
+
+bool has_file(const std::filesystem::path& folder, std::string_view name) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(folder / name, error);
+}
+
+}  // namespace
+
+bool has_tokenizer(const std::filesystem::path& folder) {
+  return has_file(folder, "tokenizer.json") || has_file(folder, "tokenizer.model") ||
+         (has_file(folder, "vocab.json") && has_file(folder, "merges.txt"));
+}
+
+std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& folder) {
+  if (!has_tokenizer(folder)) {
+    throw Error(folder.string() +
+                ": no tokenizer (tokenizer.json, tokenizer.model, or vocab.json with merges.txt); "
+                "put its files there or name another folder with --tokenizer");
+  }
+  const TokenizerConfig config = read_tokenizer_config(folder);
+  if (has_file(folder, "tokenizer.json")) return open_tokenizer_json(folder / "tokenizer.json", config);
+  if (has_file(folder, "tokenizer.model")) return open_sentencepiece(folder / "tokenizer.model", config);
+  return open_gpt2_files(folder, config);
+}
+
+std::vector<std::filesystem::path> tokenizer_files(const std::filesystem::path& folder) {
+  static constexpr std::array<std::string_view, 10> names{"tokenizer.json",
+                                                          "tokenizer.model",
+                                                          "vocab.json",
+                                                          "merges.txt",
+                                                          "added_tokens.json",
+                                                          "tokenizer_config.json",
+                                                          "special_tokens_map.json",
+                                                          "chat_template.jinja",
+                                                          "chat_template.json",
+                                                          "generation_config.json"};
+  std::vector<std::filesystem::path> files;
+  for (const std::string_view name : names) {
+    if (has_file(folder, name)) files.push_back(folder / name);
+  }
+  return files;
+}
+
+}  // namespace cola

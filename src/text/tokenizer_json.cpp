@@ -1,0 +1,106 @@
+#include "text/tokenizer_json.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "io/json.h"
+#include "text/bpe_tokenizer.h"
+#include "text/pipeline_json.h"
+
+namespace cola {
+
+namespace {
+
+/// Older files have no type; their BPE is known by its merges.
+void require_bpe(const JsonReader& model) {
+  const std::string type = model.string("type", model.has("merges") ? "BPE" : "");
+  if (type != "BPE")
+    throw Error(fmt::format("{}: type {:?} is not supported, only BPE is", model.where(), type));
+  for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    if (!model.string(affix, "").empty())
+      throw Error(fmt::format("{}: {} is not supported", model.where(), affix));
+  }
+  if (model.number("dropout", 0.0) != 0.0) throw Error(model.where() + ": dropout is not supported");
+}
+
+Vocabulary read_vocabulary(const JsonReader& model) {
+  const Json& tokens = model.at("vocab");
+  const std::string where = model.where() + ": vocab";
+  if (!tokens.is_object()) throw Error(where + " is not an object");
+  Vocabulary vocabulary;
+  for (const auto& [token, id] : tokens.items()) {
+    if (!id.is_number_integer())
+      throw Error(fmt::format("{}: the id of {:?} is not an integer", where, token));
+    vocabulary.add(token, id.get<std::int64_t>(), where);
+  }
+  if (vocabulary.size() == 0) throw Error(where + " is empty");
+  return vocabulary;
+}
+
+BpeMerge read_merge(const Json& merge, const std::string& where) {
+  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+    return {merge[0].get<std::string>(), merge[1].get<std::string>()};
+  }
+  if (merge.is_string()) {
+    const auto& text = merge.get_ref<const std::string&>();
+    const std::size_t space = text.find(' ');
+    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos) {
+      return {text.substr(0, space), text.substr(space + 1)};
+    }
+  }
+  throw Error(where + R"(: a merge is neither "a b" nor ["a", "b"])");
+}
+
+std::vector<BpeMerge> read_merges(const JsonReader& model) {
+  const Json& list = model.at("merges");
+  const std::string where = model.where() + ": merges";
+  if (!list.is_array()) throw Error(where + " is not an array");
+  std::vector<BpeMerge> merges;
+  merges.reserve(list.size());
+  for (const Json& merge : list) merges.push_back(read_merge(merge, where));
+  return merges;
+}
+
+Bpe read_bpe(const Json& json, const std::string& where) {
+  const JsonReader model(json, where);
+  require_bpe(model);
+  BpeOptions options;
+  if (model.has("unk_token")) options.unk_token = model.string("unk_token");
+  options.fuse_unk = model.boolean("fuse_unk", false);
+  options.byte_fallback = model.boolean("byte_fallback", false);
+  options.ignore_merges = model.boolean("ignore_merges", false);
+  return {read_vocabulary(model), read_merges(model), options, where};
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> open_tokenizer_json(const std::filesystem::path& file,
+                                               const TokenizerConfig& config) {
+  const std::string where = file.string();
+  const Json json = read_json_file(file);
+  const JsonReader reader(json, where);
+  const auto member = [&](const std::string& key) -> Json {
+    return reader.has(key) ? reader.at(key) : Json();
+  };
+  Bpe model = read_bpe(reader.at("model"), where + ": model");
+  std::vector<AddedToken> tokens = read_added_tokens(member("added_tokens"), where + ": added_tokens");
+  append_missing(tokens, config.added_tokens);
+  AddedTokens added(std::move(tokens), model.vocabulary(),
+                    read_normalizer(member("normalizer"), where + ": normalizer"), where + ": added_tokens");
+  const FindToken find = [&](std::string_view token) {
+    const std::optional<std::int32_t> id = added.id_of(token);
+    return id ? id : model.vocabulary().find(token);
+  };
+  const Json pre_tokenizer = member("pre_tokenizer");
+  const Json decoder = member("decoder");
+  const bool byte_level = has_byte_level(pre_tokenizer) || has_byte_level(decoder);
+  const SpecialTokens special = resolve_special_tokens(
+      config, default_tokens(find, byte_level),
+      read_post_processor_bos(member("post_processor"), where + ": post_processor"), find, where);
+  PreTokenizer words = read_pre_tokenizer(pre_tokenizer, where + ": pre_tokenizer");
+  Decoder text = read_decoder(decoder, where + ": decoder");
+  return std::make_unique<BpeTokenizer>(std::move(model), std::move(added), std::move(words), std::move(text),
+                                        special);
+}
+
+}  // namespace cola

@@ -1,0 +1,125 @@
+#include "train/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "io/files.h"
+#include "io/json.h"
+#include "io/safetensors_writer.h"
+#include "io/tensor_source.h"
+#include "lora/peft_format.h"
+
+namespace cola {
+namespace {
+
+Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+Json json_of(const TrainingState& state) {
+  return {{"version", 1},
+          {"steps_done", state.steps_done},
+          {"tied_links", state.tied_links},
+          {"live_number", state.live_number},
+          {"optimizer_steps", state.optimizer_steps},
+          {"log_bytes", state.log_bytes},
+          {"examples", state.examples},
+          {"data_tokens", state.data_tokens},
+          {"train_loss", state.train_loss},
+          {"dev_loss", number_or_null(state.dev_loss)},
+          {"best_dev_loss", number_or_null(state.best_dev_loss)},
+          {"evaluations_without_gain", state.evaluations_without_gain},
+          {"stopped_early", state.stopped_early},
+          {"seconds", state.seconds},
+          {"tokens", state.tokens},
+          {"hf_flos", state.hf_flos},
+          {"real_flops", state.real_flops}};
+}
+
+/// The named tensor as `count` floats into `destination`.
+void read_exactly(const TensorSource& source, const std::string& name, std::span<float> destination,
+                  const std::filesystem::path& file) {
+  const auto tensor = source.tensors().find(name);
+  if (tensor == source.tensors().end() || tensor->second.dtype != DType::f32 ||
+      tensor->second.size() != static_cast<std::int64_t>(destination.size())) {
+    throw Error(
+        fmt::format("{}: tensor '{}' is missing or has another size: the checkpoint is not of this run",
+                    file.string(), name));
+  }
+  read_as_f32(tensor->second, destination);
+}
+
+}  // namespace
+
+void write_checkpoint_folder(const std::filesystem::path& folder, const TrainingState& state,
+                             Optimizer& optimizer, const Link* live, const Weights* weights) {
+  write_folder(folder, [&](const std::filesystem::path& temporary) {
+    if (live != nullptr) {
+      std::filesystem::create_directory(temporary / "link");
+      write_adapter(temporary / "link", *live, "");
+    }
+    if (weights != nullptr) {
+      std::vector<TensorToWrite> tensors;
+      for (const auto& parameter : weights->all()) {
+        tensors.push_back(
+            tensor_of_floats(parameter->spec.name, parameter->spec.shape, parameter->master.floats()));
+      }
+      write_safetensors(temporary / "weights.safetensors", tensors);
+    }
+    std::vector<TensorToWrite> tensors;
+    for (const auto& array : optimizer.state()) {
+      tensors.push_back(
+          tensor_of_floats(array.name, {static_cast<std::int64_t>(array.values.size())}, array.values));
+    }
+    write_safetensors(temporary / "optimizer.safetensors", tensors);
+    write_text_file(temporary / "state.json", json_of(state).dump(2) + "\n");
+  });
+}
+
+TrainingState read_checkpoint_state(const std::filesystem::path& folder) {
+  const auto file = folder / "state.json";
+  const Json json = read_json_file(file);
+  const JsonReader reader(json, file.string());
+  if (reader.integer("version") != 1)
+    throw Error(fmt::format("{}: written by another version of cola", file.string()));
+  const auto optional_number = [&](const char* key) {
+    return reader.has(key) ? std::optional(reader.number(key)) : std::nullopt;
+  };
+  TrainingState state;
+  state.steps_done = reader.integer("steps_done");
+  state.tied_links = reader.integer("tied_links");
+  state.live_number = reader.integer("live_number");
+  state.optimizer_steps = reader.integer("optimizer_steps");
+  state.log_bytes = reader.integer("log_bytes");
+  state.examples = reader.integer("examples");
+  state.data_tokens = reader.integer("data_tokens");
+  state.train_loss = reader.number("train_loss");
+  state.dev_loss = optional_number("dev_loss");
+  state.best_dev_loss = optional_number("best_dev_loss");
+  state.evaluations_without_gain = reader.integer("evaluations_without_gain");
+  state.stopped_early = reader.boolean("stopped_early", false);
+  state.seconds = reader.number("seconds");
+  state.tokens = reader.integer("tokens");
+  state.hf_flos = reader.number("hf_flos");
+  state.real_flops = reader.number("real_flops");
+  return state;
+}
+
+Link read_checkpoint_link(const std::filesystem::path& folder) { return read_adapter(folder / "link"); }
+
+void read_checkpoint_weights(const std::filesystem::path& folder, ops::Context& context, Weights& weights) {
+  const auto file = folder / "weights.safetensors";
+  const auto source = open_safetensors(file);
+  for (const auto& parameter : weights.all()) {
+    read_exactly(*source, parameter->spec.name, parameter->master.floats(), file);
+    Weights::refresh(context, *parameter);
+  }
+}
+
+void read_checkpoint_optimizer(const std::filesystem::path& folder, const TrainingState& state,
+                               Optimizer& optimizer) {
+  const auto file = folder / "optimizer.safetensors";
+  const auto source = open_safetensors(file);
+  for (const auto& array : optimizer.state()) read_exactly(*source, array.name, array.values, file);
+  optimizer.set_steps_done(state.optimizer_steps);
+}
+
+}  // namespace cola

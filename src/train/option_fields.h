@@ -1,0 +1,65 @@
+#pragma once
+#include "cola/train.h"
+
+namespace cola {
+
+/// Calls visit(name, field, help) for every option, in the order of the documentation: the one list that the
+/// command line, config.toml and the comparison on --resume are made from. `Options` is TrainOptions, const
+/// or not.
+template <class Options, class Visit>
+void for_each_train_option(Options& options, const Visit& visit) {
+  visit("model", options.model, "Hugging Face model folder");
+  visit("train", options.train, "training data, JSONL");
+  visit("dev", options.dev, "dev data, JSONL");
+  visit("dev-fraction", options.dev_fraction, "part of the training data held out as dev set");
+  visit("out", options.out, "run folder to create");
+  visit("method", options.method, "cola, lora or full");
+  visit("links", options.links, "number of links (default 2 with cola)");
+  visit("knots", options.knots, "where links are tied: epochs (3ep) or optimizer steps (120,240)");
+  visit("lora-r", options.lora_r, "rank of every link");
+  visit("lora-alpha", options.lora_alpha, "alpha of every link; the scale is alpha / r");
+  visit("ranks", options.ranks, "ranks, one per link");
+  visit("alphas", options.alphas, "alphas, one per link");
+  visit("target-modules", options.target_modules, "names of linear layers, all-linear, or a pattern");
+  visit("tie", options.tie, "merge, stack, or auto: merge for f32 weights, stack for 16-bit ones");
+  visit("link-init", options.link_init, "A of a new link: fresh, or the same draw again");
+  visit("lr-at-knot", options.lr_at_knot, "the learning-rate schedule at a knot: continue or restart");
+  visit("freeze-a", options.freeze_a, "train B only (RAC-LoRA)");
+  visit("bias", options.bias, "none, or lora_only: train the target modules' own biases");
+  visit("initial-link", options.initial_link, "PEFT adapter that link 1, 2, ... starts from (repeatable)");
+  visit("tied-link", options.tied_link, "PEFT adapter tied before step 1 (repeatable)");
+  visit("extend", options.extend, "finished run whose chain is tied before step 1");
+  visit("learning-rate", options.learning_rate, "peak learning rate (default 1e-4; full 1e-5)");
+  visit("lr-scheduler", options.lr_scheduler, "linear, cosine or constant");
+  visit("warmup-steps", options.warmup_steps, "steps of linear warm-up");
+  visit("optimizer", options.optimizer, "adamw, sgd or adagrad");
+  visit("weight-decay", options.weight_decay, "weight decay");
+  visit("momentum", options.momentum, "momentum of sgd");
+  visit("max-grad-norm", options.max_grad_norm, "gradient clipping; 0: none");
+  visit("epochs", options.epochs, "passes over the data");
+  visit("max-steps", options.max_steps, "optimizer steps, overriding epochs");
+  visit("batch-size", options.batch_size, "sequences in a batch");
+  visit("gradient-accumulation-steps", options.gradient_accumulation_steps, "batches in an optimizer step");
+  visit("no-shuffle", options.no_shuffle, "keep the order of the data");
+  visit("max-length", options.max_length,
+        "longest sequence in tokens (default: the model's positions, at most 2048)");
+  visit("train-on-prompt", options.train_on_prompt, "loss on prompts too");
+  visit("no-eos", options.no_eos, "leave out the EOS after a text, completion or assistant turn");
+  visit("chat-template", options.chat_template, "llama2, llama3, chatml or plain");
+  visit("dropout", options.dropout, "hidden dropout: a probability, or config for the checkpoint's own");
+  visit("lora-dropout", options.lora_dropout, "dropout on the input of the low-rank branches");
+  visit("seed", options.seed, "seed of initialisation, dropout and shuffling");
+  visit("data-seed", options.data_seed, "seed of shuffling and the dev split alone (default: the seed)");
+  visit("eval-steps", options.eval_steps, "steps between dev evaluations (default: each epoch)");
+  visit("early-stopping-patience", options.early_stopping_patience,
+        "stop after this many evaluations without gain");
+  visit("save-steps", options.save_steps,
+        "steps between checkpoints (default: each epoch; always before a knot)");
+  visit("save-total-limit", options.save_total_limit, "checkpoints kept");
+  visit("dtype", options.dtype, "f32, bf16, or auto");
+  visit("device", options.device, "cpu or auto");
+  visit("threads", options.threads, "threads; 0: all cores");
+  visit("tokenizer", options.tokenizer, "folder of the tokenizer (default: the model's)");
+}
+
+}  // namespace cola

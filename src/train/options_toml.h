@@ -1,0 +1,23 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cola/train.h"
+
+namespace cola {
+
+/// The options as TOML, keys as on the command line; options that are not set are left out.
+[[nodiscard]] std::string to_toml(const TrainOptions& options);
+
+/// Reads a TOML file over `options`: keys that are absent keep their value.
+/// Throws UsageError naming file and key: malformed, unknown, of another type.
+void read_toml(const std::filesystem::path& file, TrainOptions& options);
+
+/// Names of the options in which a and b differ.
+[[nodiscard]] std::vector<std::string> differing_options(const TrainOptions& a, const TrainOptions& b);
+
+/// Makes every path absolute, so that a run can be resumed from anywhere.
+void make_paths_absolute(TrainOptions& options);
+
+}  // namespace cola

@@ -1,0 +1,167 @@
+#include "train/run_plan.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "chain/knot_plan.h"
+#include "core/error.h"
+#include "text/chat_template.h"
+
+namespace cola {
+namespace {
+
+void require(bool holds, const std::string& message) {
+  if (!holds) throw UsageError(message);
+}
+
+void require_choice(const std::string& option, const std::string& value,
+                    std::initializer_list<const char*> choices) {
+  std::string names;
+  for (const char* choice : choices) {
+    if (value == choice) return;
+    names += (names.empty() ? "" : ", ") + std::string(choice);
+  }
+  throw UsageError(fmt::format("--{} '{}' is not one of: {}", option, value, names));
+}
+
+void require_at_least(const char* option, std::optional<std::int64_t> value, std::int64_t least) {
+  if (value && *value < least)
+    throw UsageError(fmt::format("--{} is {}: it must be {} or more", option, *value, least));
+}
+
+void check_chain_options(const TrainOptions& options, Method method) {
+  require_choice("tie", options.tie, {"auto", "merge", "stack"});
+  require_choice("link-init", options.link_init, {"fresh", "same"});
+  require_choice("bias", options.bias, {"none", "lora_only"});
+  require_at_least("links", options.links, 1);
+  require_at_least("lora-r", options.lora_r, 1);
+  for (const std::int64_t rank : options.ranks) require_at_least("ranks", rank, 1);
+  require(!options.target_modules.empty(), "--target-modules is empty");
+  require(options.knots.empty() || !options.links,
+          "--knots and --links exclude each other: the knots give the links");
+  if (method != Method::cola) {
+    const char* name = method == Method::lora ? "lora" : "full";
+    require(options.knots.empty() && options.links.value_or(1) == 1,
+            fmt::format("--knots and --links belong to --method cola, not {}", name));
+  }
+  if (method == Method::full) {
+    require(options.initial_link.empty() && options.tied_link.empty() && options.extend.empty(),
+            "--initial-link, --tied-link and --extend belong to --method cola or lora");
+    require(options.bias == "none" && !options.freeze_a && options.ranks.empty() && options.alphas.empty() &&
+                options.lora_dropout == 0.0,
+            "--bias, --freeze-a, --ranks, --alphas and --lora-dropout belong to --method cola or lora");
+  }
+}
+
+void check_optimizer_options(const TrainOptions& options) {
+  const auto optimizer = parse_optimizer(options.optimizer);
+  (void)parse_schedule(options.lr_scheduler);
+  (void)parse_learning_rate_at_knot(options.lr_at_knot);
+  require(options.learning_rate.value_or(1.0) > 0.0, "--learning-rate must be above 0");
+  require(options.weight_decay >= 0.0, "--weight-decay must be 0 or more");
+  require(options.momentum >= 0.0 && options.momentum < 1.0, "--momentum must be in [0, 1)");
+  require(options.momentum == 0.0 || optimizer == OptimizerKind::sgd,
+          "--momentum belongs to --optimizer sgd");
+  require(options.max_grad_norm >= 0.0, "--max-grad-norm must be 0 or more");
+  require_at_least("warmup-steps", options.warmup_steps, 0);
+}
+
+void check_dropout(const std::string& dropout) {
+  if (dropout == "config") return;
+  double value = -1.0;
+  const auto [end, error] = std::from_chars(dropout.data(), dropout.data() + dropout.size(), value);
+  require(error == std::errc() && end == dropout.data() + dropout.size() && value >= 0.0 && value < 1.0,
+          fmt::format("--dropout '{}' is neither a probability in [0, 1) nor 'config'", dropout));
+}
+
+void check_loop_options(const TrainOptions& options) {
+  require_at_least("epochs", options.epochs, 1);
+  require_at_least("max-steps", options.max_steps, 1);
+  require_at_least("batch-size", options.batch_size, 1);
+  require_at_least("gradient-accumulation-steps", options.gradient_accumulation_steps, 1);
+  require_at_least("max-length", options.max_length, 2);
+  require_at_least("eval-steps", options.eval_steps, 1);
+  require_at_least("save-steps", options.save_steps, 1);
+  require_at_least("save-total-limit", options.save_total_limit, 1);
+  require_at_least("early-stopping-patience", options.early_stopping_patience, 1);
+  require_at_least("threads", options.threads, 0);
+  require(options.dev_fraction >= 0.0 && options.dev_fraction < 1.0, "--dev-fraction must be in [0, 1)");
+  const bool has_dev = !options.dev.empty() || options.dev_fraction > 0.0;
+  require(options.dev.empty() || options.dev_fraction == 0.0, "--dev and --dev-fraction exclude each other");
+  require(has_dev || (!options.early_stopping_patience && !options.eval_steps),
+          "--eval-steps and --early-stopping-patience need --dev or --dev-fraction");
+  require(options.lora_dropout >= 0.0 && options.lora_dropout < 1.0, "--lora-dropout must be in [0, 1)");
+  check_dropout(options.dropout);
+  require_choice("device", options.device, {"auto", "cpu"});
+  require_choice("dtype", options.dtype, {"auto", "f32", "bf16"});
+  if (!options.chat_template.empty()) (void)parse_chat_template(options.chat_template);
+}
+
+std::vector<LinkShape> link_shapes(const TrainOptions& options, std::size_t count) {
+  const auto check_list = [&](const char* name, std::size_t size) {
+    if (size > 1 && size != count) {
+      throw UsageError(fmt::format("--{} has {} values, but the chain has {} links", name, size, count));
+    }
+  };
+  check_list("ranks", options.ranks.size());
+  check_list("alphas", options.alphas.size());
+  std::vector<LinkShape> shapes;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto pick = [i](const auto& list, auto single) {
+      return list.empty() ? single : list[list.size() == 1 ? 0 : i];
+    };
+    shapes.push_back({pick(options.ranks, options.lora_r), pick(options.alphas, options.lora_alpha)});
+  }
+  return shapes;
+}
+
+}  // namespace
+
+Method parse_method(const std::string& name) {
+  if (name == "cola") return Method::cola;
+  if (name == "lora") return Method::lora;
+  if (name == "full") return Method::full;
+  throw UsageError(fmt::format("unknown --method '{}': use cola, lora or full", name));
+}
+
+void check_options(const TrainOptions& options) {
+  require(!options.model.empty(), "--model is needed: a Hugging Face model folder");
+  require(!options.train.empty(), "--train is needed: a JSONL file");
+  require(!options.out.empty(), "--out is needed: the run folder to create");
+  check_chain_options(options, parse_method(options.method));
+  check_optimizer_options(options);
+  check_loop_options(options);
+}
+
+RunPlan make_run_plan(const TrainOptions& options, std::int64_t examples, DType compute_dtype) {
+  RunPlan plan;
+  plan.method = parse_method(options.method);
+  const std::int64_t step_examples = options.batch_size * options.gradient_accumulation_steps;
+  plan.steps_per_epoch = (examples + step_examples - 1) / step_examples;
+  plan.total_steps = options.max_steps.value_or(options.epochs * plan.steps_per_epoch);
+  if (plan.method == Method::cola) {
+    plan.knots = options.knots.empty()
+                     ? even_knots(options.links.value_or(2), plan.steps_per_epoch, plan.total_steps)
+                     : parse_knots(options.knots, plan.steps_per_epoch, plan.total_steps);
+  }
+  if (plan.method != Method::full) plan.links = link_shapes(options, plan.knots.size() + 1);
+  if (options.initial_link.size() > plan.knots.size() + 1) {
+    throw UsageError(fmt::format("{} --initial-link folders for {} links", options.initial_link.size(),
+                                 plan.knots.size() + 1));
+  }
+  plan.schedule.kind = parse_schedule(options.lr_scheduler);
+  plan.schedule.learning_rate = options.learning_rate.value_or(plan.method == Method::full ? 1e-5 : 1e-4);
+  plan.schedule.warmup_steps = options.warmup_steps;
+  plan.schedule.total_steps = plan.total_steps;
+  plan.schedule.at_knot = parse_learning_rate_at_knot(options.lr_at_knot);
+  plan.schedule.knots = plan.knots;
+  plan.optimizer.kind = parse_optimizer(options.optimizer);
+  plan.optimizer.weight_decay = options.weight_decay;
+  plan.optimizer.momentum = options.momentum;
+  plan.tie = options.tie == "auto" ? (compute_dtype == DType::f32 ? TieMode::merge : TieMode::stack)
+                                   : parse_tie_mode(options.tie);
+  return plan;
+}
+
+}  // namespace cola

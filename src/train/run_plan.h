@@ -1,0 +1,34 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "chain/chain.h"
+#include "cola/train.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+
+namespace cola {
+
+enum class Method : std::uint8_t { cola, lora, full };
+[[nodiscard]] Method parse_method(const std::string& name);  ///< throws UsageError
+
+/// Checks every option that can be checked without a file (ranges, names, contradictions). Throws UsageError.
+void check_options(const TrainOptions& options);
+
+/// The run, worked out from its options and the size of its data.
+struct RunPlan {
+  Method method = Method::cola;
+  std::int64_t total_steps = 0;
+  std::int64_t steps_per_epoch = 0;
+  std::vector<std::int64_t> knots;  ///< optimizer steps done when each is tied
+  std::vector<LinkShape> links;     ///< knots.size() + 1 of them; empty with full
+  Schedule schedule;
+  OptimizerOptions optimizer;
+  TieMode tie = TieMode::merge;
+};
+
+/// `compute_dtype` decides `--tie auto`. Throws UsageError naming the option.
+[[nodiscard]] RunPlan make_run_plan(const TrainOptions& options, std::int64_t examples, DType compute_dtype);
+
+}  // namespace cola

@@ -1,0 +1,241 @@
+#include "train/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "chain/run_folder.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "io/tensor_source.h"
+#include "lora/peft_format.h"
+#include "lora/target_modules.h"
+#include "text/tokenizer.h"
+
+namespace cola {
+namespace {
+
+constexpr std::int64_t default_max_length = 2048;
+
+DataOptions data_options(const TrainOptions& options, const ModelConfig& config,
+                         const std::filesystem::path& tokenizer) {
+  DataOptions data;
+  data.max_length = options.max_length.value_or(std::min(default_max_length, config.max_position_embeddings));
+  if (data.max_length > config.max_position_embeddings) {
+    throw UsageError(fmt::format("--max-length {} is above the model's {} positions", data.max_length,
+                                 config.max_position_embeddings));
+  }
+  data.train_on_prompt = options.train_on_prompt;
+  data.append_eos = !options.no_eos;
+  if (!options.chat_template.empty()) {
+    data.chat_template = parse_chat_template(options.chat_template);
+  } else {
+    data.chat_template = recognise_chat_template(tokenizer);
+  }
+  return data;
+}
+
+void load_data(TrainingSession& session) {
+  const TrainOptions& options = session.options;
+  const auto folder = options.tokenizer.empty() ? options.model : options.tokenizer;
+  std::unique_ptr<Tokenizer> tokenizer;
+  if (!options.tokenizer.empty() || has_tokenizer(folder)) tokenizer = open_tokenizer(folder);
+  const DataOptions data = data_options(options, session.config, folder);
+  session.train_data = read_dataset(options.train, tokenizer.get(), session.config.vocab_size, data);
+  if (!options.dev.empty()) {
+    session.dev_data = read_dataset(options.dev, tokenizer.get(), session.config.vocab_size, data);
+  } else if (options.dev_fraction > 0.0) {
+    session.dev_data =
+        split_dev(session.train_data, options.dev_fraction, options.data_seed.value_or(options.seed));
+  }
+}
+
+void load_links(TrainingSession& session) {
+  const TrainOptions& options = session.options;
+  if (!options.extend.empty()) {
+    const RunFolder run{options.extend};
+    const ChainManifest manifest = read_manifest(run);
+    if (manifest.method == "full") {
+      throw UsageError(
+          fmt::format("--extend {}: a run of full fine-tuning has no chain", options.extend.string()));
+    }
+    session.tied_links = read_links(run, static_cast<std::int64_t>(manifest.links.size()));
+    for (std::size_t i = 0; i < manifest.links.size(); ++i) {
+      session.tied_origins.push_back(run.link(static_cast<std::int64_t>(i) + 1).string());
+    }
+  }
+  for (const auto& folder : options.tied_link) {
+    session.tied_links.push_back(read_adapter(folder));
+    session.tied_origins.push_back(folder.string());
+  }
+  for (const auto& folder : options.initial_link) session.initial_links.push_back(read_adapter(folder));
+}
+
+/// An explicit rank or alpha that contradicts the adapter a link starts from is an error.
+void check_initial_links(const TrainingSession& session) {
+  const TrainOptions defaults;
+  const TrainOptions& options = session.options;
+  for (std::size_t i = 0; i < session.initial_links.size(); ++i) {
+    const LoraModule& module = session.initial_links[i].modules.front();
+    const bool rank_given = options.lora_r != defaults.lora_r || !options.ranks.empty();
+    const bool alpha_given = options.lora_alpha != defaults.lora_alpha || !options.alphas.empty();
+    if ((rank_given && session.plan.links[i].rank != module.rank()) ||
+        (alpha_given && session.plan.links[i].alpha != module.alpha)) {
+      throw UsageError(fmt::format("--initial-link {} has rank {} and alpha {}, which the options contradict",
+                                   options.initial_link[i].string(), module.rank(), module.alpha));
+    }
+  }
+}
+
+/// The largest batch of the run in tokens, and its loss tokens.
+std::pair<std::int64_t, std::int64_t> largest_batch(const TrainingSession& session) {
+  std::vector<const Example*> longest;
+  for (const auto& example : session.train_data.examples) longest.push_back(&example);
+  const auto count =
+      std::min<std::size_t>(longest.size(), static_cast<std::size_t>(session.options.batch_size));
+  std::ranges::partial_sort(longest, longest.begin() + static_cast<std::ptrdiff_t>(count), std::greater<>(),
+                            [](const Example* example) { return example->ids.size(); });
+  std::int64_t tokens = 0;
+  std::int64_t loss_tokens = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    tokens += static_cast<std::int64_t>(longest[i]->ids.size());
+    loss_tokens += longest[i]->loss_tokens();
+  }
+  return {tokens, loss_tokens};
+}
+
+void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vector<LinearName>& linears,
+                      const std::vector<std::size_t>& chosen) {
+  MemoryPlanInput input;
+  input.run = session.plan;
+  input.compute_dtype = session.compute_dtype;
+  input.weights_in_place = file_dtype == session.compute_dtype;
+  std::int64_t rank = 0;
+  for (const auto& link : session.plan.links) rank = std::max(rank, link.rank);
+  for (const std::size_t index : chosen) {
+    const auto& linear = linears[index];
+    input.target_parameters += linear.out_features * linear.in_features;
+    input.adapter_parameters += rank * (linear.out_features + linear.in_features);
+  }
+  std::tie(input.batch_tokens, input.batch_loss_tokens) = largest_batch(session);
+  session.memory = plan_memory(session.config, input);
+  require_memory(session.config, input, session.memory);
+}
+
+/// The linear layers of a model of this shape, without loading it: the matrices that are neither table nor
+/// head.
+std::vector<LinearName> linear_names(const ModelConfig& config) {
+  std::vector<LinearName> names;
+  for (const auto& spec : parameter_specs(config)) {
+    if (!spec.is_matrix() || spec.name.find(".embed_") != std::string::npos || spec.name == "lm_head.weight")
+      continue;
+    names.push_back({spec.name.substr(0, spec.name.size() - std::string(".weight").size()), spec.shape[0],
+                     spec.shape[1]});
+  }
+  return names;
+}
+
+void choose_targets(TrainingSession& session, const std::vector<LinearName>& names,
+                    const std::vector<std::size_t>& chosen) {
+  const auto linears = session.model->linears();
+  std::map<std::string, Linear*> by_name;
+  for (Linear* linear : linears) by_name[linear->name()] = linear;
+  for (const std::size_t index : chosen) session.targets.push_back(by_name.at(names[index].name));
+  session.target_names = short_target_names(linears, session.targets);
+}
+
+}  // namespace
+
+std::vector<std::string> short_target_names(const std::vector<Linear*>& linears,
+                                            const std::vector<Linear*>& targets) {
+  const auto last_part = [](const Linear* linear) {
+    return linear->name().substr(linear->name().rfind('.') + 1);
+  };
+  std::map<std::string, std::int64_t> total;
+  std::map<std::string, std::int64_t> chosen;
+  for (const Linear* linear : linears) ++total[last_part(linear)];
+  for (const Linear* target : targets) ++chosen[last_part(target)];
+  std::vector<std::string> names;
+  for (const Linear* target : targets) {
+    const std::string part = last_part(target);
+    const std::string& name = chosen[part] == total[part] ? part : target->name();
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+float TrainingSession::hidden_dropout() const {
+  if (options.dropout == "config") return static_cast<float>(config.dropout);
+  return std::stof(options.dropout);
+}
+
+Link TrainingSession::new_link(std::int64_t number) const {
+  const auto index = static_cast<std::size_t>(number);
+  if (index < initial_links.size()) return copy_of(initial_links[index]);
+  Link link = make_link(targets, plan.links[index], options.bias == "lora_only");
+  initialise_link(link, options.seed, options.link_init == "same" ? 0 : static_cast<std::uint64_t>(number));
+  link.target_modules = target_names;
+  return link;
+}
+
+std::vector<TrainableParameter> TrainingSession::trainables() {
+  std::vector<TrainableParameter> parameters;
+  if (!chain) {
+    for (const auto& parameter : model->weights().all()) {
+      parameters.push_back({parameter->spec.name, parameter->master.floats(), parameter->gradient.floats()});
+    }
+    return parameters;
+  }
+  Link& live = chain->live();
+  for (std::size_t i = 0; i < live.modules.size(); ++i) {
+    auto& module = live.modules[i];
+    if (!chain->a_gradients()[i].empty()) {
+      parameters.push_back({peft_key_a(module.name), module.a.floats(), chain->a_gradients()[i].floats()});
+    }
+    parameters.push_back({peft_key_b(module.name), module.b.floats(), chain->b_gradients()[i].floats()});
+  }
+  for (auto& bias : live.biases) {
+    parameters.push_back({bias.module + ".bias", bias.value.floats(),
+                          model->weights().at(bias.module + ".bias").gradient.floats()});
+  }
+  return parameters;
+}
+
+TrainingSession open_session(const TrainOptions& options) {
+  check_options(options);
+  if (options.threads > 0) set_thread_count(options.threads);
+  TrainingSession session;
+  session.options = options;
+  session.config = read_model_config(options.model);
+  load_data(session);
+  auto source = open_checkpoint(options.model);
+  const DType file_dtype = dominant_dtype(*source);
+  session.compute_dtype = choose_compute_dtype(options.dtype, file_dtype);
+  session.plan = make_run_plan(options, static_cast<std::int64_t>(session.train_data.examples.size()),
+                               session.compute_dtype);
+  session.batches = std::make_unique<BatchPlan>(
+      static_cast<std::int64_t>(session.train_data.examples.size()), options.batch_size,
+      options.gradient_accumulation_steps, !options.no_shuffle, options.data_seed.value_or(options.seed));
+  const bool full = session.plan.method == Method::full;
+  const auto names = linear_names(session.config);
+  const auto chosen =
+      full ? std::vector<std::size_t>() : select_target_modules(names, options.target_modules);
+  load_links(session);
+  check_initial_links(session);
+  make_memory_plan(session, file_dtype, names, chosen);
+  session.model = std::make_unique<Decoder>(
+      session.config, Weights(session.config, std::move(source), session.compute_dtype));
+  if (full) {
+    for (const auto& parameter : session.model->weights().all())
+      session.model->weights().make_trained(*parameter);
+  } else {
+    choose_targets(session, names, chosen);
+    session.chain = std::make_unique<Chain>(*session.model, session.plan.tie);
+    for (std::int64_t i = 0; i < static_cast<std::int64_t>(session.plan.links.size()); ++i)
+      (void)session.new_link(i);
+  }
+  return session;
+}
+
+}  // namespace cola

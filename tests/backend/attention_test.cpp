@@ -1,0 +1,327 @@
+#include "backend/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+#include "backend/cpu/kernels/attention.h"
+#include "backend/cpu/kernels/attention_backward.h"
+#include "backend/ref/attention.h"
+#include "core/parallel.h"
+#include "support/complex_step.h"
+#include "support/near.h"
+#include "support/tensors.h"
+
+namespace cola {
+namespace {
+
+using Complex = std::complex<double>;
+using test::is_near;
+using test::numbers;
+using test::random_matrix;
+using test::TestMatrix;
+
+ref::AttentionSizes sizes_of(const ops::AttentionShape& shape) {
+  return {static_cast<std::size_t>(shape.heads), static_cast<std::size_t>(shape.kv_heads),
+          static_cast<std::size_t>(shape.head_dim), shape.scale};
+}
+
+ops::AttentionShape shape_of(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim) {
+  return {heads, kv_heads, head_dim, 1.0F / std::sqrt(static_cast<float>(head_dim))};
+}
+
+// f32: scores of order 1 to 5 from up to 128 products, exp to 2 ulp, sums of up to some hundred terms:
+// relative errors of some 1e-6 in every product, on results of order 1. bf16: the result is rounded once
+// more.
+test::Tolerance forward_tolerance(DType dtype) {
+  if (dtype == DType::f32) return {3e-6, 3e-6, 1e-11};
+  return {1e-4, 0x1p-8, 1e-5};
+}
+
+// The backward starts from the forward's result: in bf16 its rounding is an error of up to 2^-9 |dout out|
+// (2^-9 x 12) in a term of rowsum(dout out), and that times a key or query (up to 5) and half a weight in an
+// element of dq or dk. A wrong formula shows in the cosine, and in f32.
+test::Tolerance backward_tolerance(DType dtype) {
+  if (dtype == DType::f32) return {2e-5, 1e-5, 1e-10};
+  return {6e-2, 0x1p-8, 3e-5};
+}
+
+struct Problem {
+  Problem(DType dtype, const ops::AttentionShape& s, std::vector<std::int32_t> sequence_offsets,
+          std::int64_t padding = 0)
+      : shape(s),
+        offsets(std::move(sequence_offsets)),
+        tokens(offsets.back()),
+        q(random_matrix(dtype, tokens, s.heads * s.head_dim, 1, 1.5, padding)),
+        k(random_matrix(dtype, tokens, s.kv_heads * s.head_dim, 2, 1.5, padding)),
+        v(random_matrix(dtype, tokens, s.kv_heads * s.head_dim, 3, 1.0, 2 * padding)),
+        dout(random_matrix(dtype, tokens, s.heads * s.head_dim, 4, 1.0, padding)),
+        out(dtype, tokens, s.heads * s.head_dim, padding),
+        log_sum_exp(DType::f32, tokens, s.heads, padding),
+        dq(dtype, tokens, s.heads * s.head_dim, 2 * padding),
+        dk(dtype, tokens, s.kv_heads * s.head_dim, padding),
+        dv(dtype, tokens, s.kv_heads * s.head_dim, padding) {}
+
+  void run() {
+    ops::Context context;
+    ops::attention_forward(context, shape, offsets, q.view(), k.view(), v.view(), out.view(),
+                           log_sum_exp.view());
+    ops::attention_backward(context, shape, offsets, dout.view(), q.view(), k.view(), v.view(), out.view(),
+                            log_sum_exp.view(), dq.view(), dk.view(), dv.view());
+  }
+  /// Compares what the members hold with ref.
+  void check(DType dtype) const {
+    const auto nq = numbers(q.view());
+    const auto nk = numbers(k.view());
+    const auto nv = numbers(v.view());
+    const auto expected = ref::attention_forward<double>(sizes_of(shape), offsets, nq, nk, nv);
+    EXPECT_TRUE(is_near(out.view(), expected.out, forward_tolerance(dtype)));
+    EXPECT_TRUE(is_near(log_sum_exp.view(), expected.log_sum_exp, forward_tolerance(DType::f32)));
+    const auto gradients =
+        ref::attention_backward<double>(sizes_of(shape), offsets, numbers(dout.view()), nq, nk, nv);
+    EXPECT_TRUE(is_near(dq.view(), gradients.dq, backward_tolerance(dtype)));
+    EXPECT_TRUE(is_near(dk.view(), gradients.dk, backward_tolerance(dtype)));
+    EXPECT_TRUE(is_near(dv.view(), gradients.dv, backward_tolerance(dtype)));
+    EXPECT_TRUE(out.padding_intact() && log_sum_exp.padding_intact() && dq.padding_intact() &&
+                dk.padding_intact() && dv.padding_intact());
+  }
+  /// All results of rows [begin, end).
+  [[nodiscard]] std::vector<double> results(std::int64_t begin, std::int64_t end) const {
+    std::vector<double> all;
+    for (const TestMatrix* matrix : {&out, &log_sum_exp, &dq, &dk, &dv}) {
+      const auto part = numbers(matrix->view().row_range(begin, end));
+      all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
+  }
+
+  ops::AttentionShape shape;
+  std::vector<std::int32_t> offsets;
+  std::int64_t tokens;
+  TestMatrix q, k, v, dout, out, log_sum_exp, dq, dk, dv;
+};
+
+TEST(AttentionRef, BackwardIsTheComplexStepDerivative) {
+  const Problem p(DType::f32, shape_of(4, 2, 3), {0, 1, 1, 5});
+  const auto sizes = sizes_of(p.shape);
+  const auto q = numbers(p.q.view());
+  const auto k = numbers(p.k.view());
+  const auto v = numbers(p.v.view());
+  const auto dout = numbers(p.dout.view());
+  const auto loss = [&](std::span<const Complex> a, std::span<const Complex> b, std::span<const Complex> c) {
+    return test::weighted_sum<Complex>(dout, ref::attention_forward<Complex>(sizes, p.offsets, a, b, c).out);
+  };
+  const auto cq = test::complex_of(q);
+  const auto ck = test::complex_of(k);
+  const auto cv = test::complex_of(v);
+  const auto gradients = ref::attention_backward<double>(sizes, p.offsets, dout, q, k, v);
+  const test::Tolerance rounding = {1e-13, 1e-12, 1e-13};
+  EXPECT_TRUE(is_near(gradients.dq,
+                      test::complex_step_gradient(q, [&](auto& at) { return loss(at, ck, cv); }), rounding));
+  EXPECT_TRUE(is_near(gradients.dk,
+                      test::complex_step_gradient(k, [&](auto& at) { return loss(cq, at, cv); }), rounding));
+  EXPECT_TRUE(is_near(gradients.dv,
+                      test::complex_step_gradient(v, [&](auto& at) { return loss(cq, ck, at); }), rounding));
+}
+
+TEST(Attention, AgreesWithRef) {
+  // Lengths around the kernels' blocks of 32 queries and 64 keys, one token, none.
+  const std::vector<std::int32_t> offsets = {0, 0, 1, 34, 34, 98, 163};
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const std::int64_t head_dim : {1, 8, 13, 16, 64, 80, 128}) {
+      for (const auto& [heads, kv_heads] : std::vector<std::pair<int, int>>{{2, 2}, {2, 1}, {8, 2}}) {
+        if (heads == 8 && head_dim > 16) continue;  // the reference is slow
+        SCOPED_TRACE(testing::Message()
+                     << name_of(dtype) << " heads " << heads << "/" << kv_heads << " x " << head_dim);
+        Problem p(dtype, shape_of(heads, kv_heads, head_dim), offsets, head_dim % 3);
+        p.run();
+        p.check(dtype);
+      }
+    }
+  }
+}
+
+TEST(Attention, ALongSequenceAgreesWithRef) {
+  Problem p(DType::f32, shape_of(1, 1, 8), {0, 777});
+  p.run();
+  p.check(DType::f32);
+}
+
+TEST(Attention, LargeScoresDoNotOverflow) {
+  Problem p(DType::f32, shape_of(1, 1, 16), {0, 100});
+  p.shape.scale = 100.0F;  // scores of up to some thousands: exp of one is infinite
+  p.run();
+  const auto expected = ref::attention_forward<double>(sizes_of(p.shape), p.offsets, numbers(p.q.view()),
+                                                       numbers(p.k.view()), numbers(p.v.view()));
+  // A score of 1000s has an error of 1e-3 or less in f32, and so has a weight.
+  EXPECT_TRUE(is_near(p.out.view(), expected.out, {1e-2, 1e-2, 1e-5}));
+}
+
+TEST(Attention, NothingLeaksBetweenSequences) {
+  const std::vector<std::int32_t> offsets = {0, 70, 75, 140};
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    Problem p(dtype, shape_of(4, 2, 24), offsets);
+    p.run();
+    const auto first = p.results(0, 70);
+    const auto last = p.results(75, 140);
+    for (const double value : {3.25, std::numeric_limits<double>::quiet_NaN()}) {
+      for (TestMatrix* matrix : {&p.q, &p.k, &p.v, &p.dout}) {
+        for (std::int64_t row = 70; row < 75; ++row) {
+          for (std::int64_t col = 0; col < matrix->view().cols; ++col) {
+            test::set_element(matrix->view(), row, col, value);
+          }
+        }
+      }
+      p.run();
+      EXPECT_EQ(p.results(0, 70), first);
+      EXPECT_EQ(p.results(75, 140), last);
+    }
+  }
+}
+
+TEST(Attention, NothingLeaksFromLaterTokens) {
+  Problem p(DType::f32, shape_of(2, 1, 20), {0, 100});
+  p.run();
+  const auto out = numbers(p.out.view().row_range(0, 45));
+  const auto dq = numbers(p.dq.view().row_range(0, 45));
+  for (TestMatrix* matrix : {&p.q, &p.k, &p.v}) {
+    for (std::int64_t row = 45; row < 100; ++row) {
+      test::set_element(matrix->view(), row, 3, std::numeric_limits<double>::quiet_NaN());
+    }
+  }
+  p.run();  // a masked key that is multiplied by zero would make a NaN
+  EXPECT_EQ(numbers(p.out.view().row_range(0, 45)), out);
+  EXPECT_EQ(numbers(p.dq.view().row_range(0, 45)), dq);
+}
+
+TEST(Attention, ResultsDoNotDependOnTheThreadCount) {
+  const int threads = thread_count();
+  std::vector<std::vector<double>> results;
+  for (const int count : {1, 2, 3, 2}) {
+    set_thread_count(count);
+    Problem p(DType::bf16, shape_of(8, 4, 40), {0, 200, 230, 231, 400});
+    p.run();
+    results.push_back(p.results(0, 400));
+  }
+  set_thread_count(threads);
+  for (const auto& other : results) EXPECT_EQ(other, results[0]);
+}
+
+TEST(AttentionCached, IsTheLastRowsOfTheForward) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const std::int64_t head_dim : {5, 16, 72}) {
+      for (const std::int64_t rows : {1, 2, 7, 8, 40, 131}) {
+        SCOPED_TRACE(testing::Message() << name_of(dtype) << " " << head_dim << " " << rows);
+        constexpr std::int64_t length = 131;
+        Problem p(dtype, shape_of(4, 2, head_dim), {0, length}, 3);
+        const auto expected = ref::attention_forward<double>(
+            sizes_of(p.shape), p.offsets, numbers(p.q.view()), numbers(p.k.view()), numbers(p.v.view()));
+        // The cache has room for more rows, which hold NaN.
+        TestMatrix k(dtype, length + 9, p.k.view().cols, 1);
+        TestMatrix v(dtype, length + 9, p.v.view().cols);
+        for (std::int64_t row = 0; row < length + 9; ++row) {
+          for (std::int64_t col = 0; col < p.k.view().cols; ++col) {
+            const double nan = std::numeric_limits<double>::quiet_NaN();
+            test::set_element(k.view(), row, col, row < length ? test::element(p.k.view(), row, col) : nan);
+            test::set_element(v.view(), row, col, row < length ? test::element(p.v.view(), row, col) : nan);
+          }
+        }
+        ops::Context context;
+        const std::int64_t begin = length - rows;
+        ops::attention_cached(context, p.shape, p.q.view().row_range(begin, length), k.view(), v.view(),
+                              length, p.out.view().row_range(begin, length));
+        const std::span<const double> last =
+            std::span(expected.out).subspan(static_cast<std::size_t>(begin * p.q.view().cols));
+        EXPECT_TRUE(is_near(p.out.view().row_range(begin, length), last, forward_tolerance(dtype)));
+        EXPECT_TRUE(p.out.padding_intact());
+      }
+    }
+  }
+}
+
+/// Scratch memory of a kernel filled with NaN, so that reading what was never written shows.
+std::vector<float> poisoned(std::int64_t floats) {
+  return std::vector<float>(static_cast<std::size_t>(floats), std::numeric_limits<float>::quiet_NaN());
+}
+
+template <class T>
+void check_tables(DType dtype, std::int64_t head_dim) {
+  constexpr std::int64_t length = 101;
+  Problem p(dtype, shape_of(2, 1, head_dim), {0, length});
+  const auto expected = ref::attention_forward<double>(sizes_of(p.shape), p.offsets, numbers(p.q.view()),
+                                                       numbers(p.k.view()), numbers(p.v.view()))
+                            .out;
+  const auto in = [](const TestMatrix& m) {
+    return kernels::Rows<const T>{static_cast<const T*>(m.view().data), m.view().stride};
+  };
+  const auto to = [](TestMatrix& m) {
+    return kernels::Rows<T>{static_cast<T*>(m.view().data), m.view().stride};
+  };
+  for (const ops::CpuIsa isa : test::runnable_isas()) {
+    SCOPED_TRACE(testing::Message() << ops::name_of(isa) << " " << name_of(dtype) << " " << head_dim);
+    float* log_sum_exp = p.log_sum_exp.view().as<float>();
+    const kernels::AttentionForward<T> work = {length,  length,  head_dim, 2,         p.shape.scale,
+                                               in(p.q), in(p.k), in(p.v),  to(p.out), {log_sum_exp, 2}};
+    auto scratch = poisoned(kernels::attention_cached_scratch(length, head_dim, 2));
+    kernels::attention_kernels<T>(isa).cached(work, scratch.data());
+    EXPECT_TRUE(is_near(p.out.view(), expected, forward_tolerance(dtype)));
+    scratch = poisoned(kernels::attention_forward_scratch(length, head_dim));
+    kernels::attention_kernels<T>(isa).forward(work, scratch.data());
+    scratch = poisoned(kernels::attention_backward_scratch(length, head_dim));
+    kernels::attention_backward_kernels<T>(isa).backward({length,
+                                                          head_dim,
+                                                          2,
+                                                          p.shape.scale,
+                                                          in(p.dout),
+                                                          in(p.q),
+                                                          in(p.k),
+                                                          in(p.v),
+                                                          in(p.out),
+                                                          {log_sum_exp, 2},
+                                                          to(p.dq),
+                                                          to(p.dk),
+                                                          to(p.dv)},
+                                                         scratch.data());
+    p.check(dtype);
+  }
+}
+
+TEST(AttentionKernels, EveryInstructionSetAgreesWithRef) {
+  for (const std::int64_t head_dim : {8, 20, 64, 80}) {
+    check_tables<float>(DType::f32, head_dim);
+    check_tables<std::uint16_t>(DType::bf16, head_dim);
+  }
+}
+
+TEST(Attention, CountsItsProducts) {
+  Problem p(DType::f32, shape_of(2, 1, 8), {0, 3, 5});
+  ops::Context context;
+  ops::attention_forward(context, p.shape, p.offsets, p.q.view(), p.k.view(), p.v.view(), p.out.view(),
+                         p.log_sum_exp.view());
+  EXPECT_EQ(context.flops(), 2U * 2U * (6 + 3) * 2 * 8);  // two products; 6 + 3 pairs, 2 heads of 8
+}
+
+TEST(Attention, WrongOperandsAreLogicErrors) {
+  Problem p(DType::f32, shape_of(4, 2, 8), {0, 10});
+  const auto run = [&](const ops::AttentionShape& shape, std::vector<std::int32_t> offsets) {
+    p.shape = shape;
+    p.offsets = std::move(offsets);
+    p.run();
+  };
+  EXPECT_NO_THROW(run(shape_of(4, 2, 8), {0, 4, 10}));
+  EXPECT_THROW(run(shape_of(4, 3, 8), {0, 10}), std::logic_error);
+  EXPECT_THROW(run(shape_of(4, 2, 9), {0, 10}), std::logic_error);
+  EXPECT_THROW(run(shape_of(4, 2, 8), {0, 9}), std::logic_error);
+  EXPECT_THROW(run(shape_of(4, 2, 8), {0, 7, 3, 10}), std::logic_error);
+  EXPECT_THROW(run(shape_of(4, 2, 8), {}), std::logic_error);
+  ops::Context context;
+  EXPECT_THROW(
+      ops::attention_cached(context, shape_of(4, 2, 8), p.q.view(), p.k.view(), p.v.view(), 11, p.out.view()),
+      std::logic_error);
+}
+
+}  // namespace
+}  // namespace cola

@@ -1,0 +1,203 @@
+#include "backend/cross_entropy.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+
+#include "backend/cpu/kernels/cross_entropy.h"
+#include "backend/ref/cross_entropy.h"
+#include "support/near.h"
+#include "support/tensors.h"
+
+namespace cola::ops {
+namespace {
+
+using test::is_near;
+using test::numbers;
+using test::random_matrix;
+using test::TestMatrix;
+using test::Tolerance;
+
+struct Case {
+  std::int64_t rows, hidden, vocabulary, padding;
+};
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << "L=" << c.rows << " D=" << c.hidden << " V=" << c.vocabulary << " padding=" << c.padding;
+}
+// The last makes more than one chunk of rows (64 MiB of logits).
+const std::vector<Case> cases = {{1, 1, 1, 0},      {1, 17, 3, 2},     {3, 64, 129, 0},   {17, 3, 64, 1},
+                                 {64, 33, 1100, 0}, {129, 64, 517, 3}, {130, 4, 66000, 0}};
+
+ref::CrossEntropySizes sizes(const Case& c) {
+  return {static_cast<std::size_t>(c.rows), static_cast<std::size_t>(c.hidden),
+          static_cast<std::size_t>(c.vocabulary)};
+}
+
+std::vector<std::int32_t> some_targets(const Case& c) {
+  RandomStream stream(7, RandomPurpose::benchmark);
+  std::vector<std::int32_t> targets;
+  for (std::int64_t i = 0; i < c.rows; ++i) {
+    targets.push_back(static_cast<std::int32_t>(stream.next_below(static_cast<std::uint64_t>(c.vocabulary))));
+  }
+  return targets;
+}
+
+class CrossEntropy : public testing::TestWithParam<std::tuple<DType, Case>> {};
+
+// The operands are exact, logits and sums f32: nll is good to a few 1e-6. dlogits in bf16 carry 2^-9 each,
+// which average out in dhidden (a sum over the vocabulary), not in its rounding.
+TEST_P(CrossEntropy, AgreesWithTheReference) {
+  const auto [dtype, c] = GetParam();
+  Context context;
+  const TestMatrix hidden = random_matrix(dtype, c.rows, c.hidden, 1, 1.0, c.padding);
+  const TestMatrix head = random_matrix(dtype, c.vocabulary, c.hidden, 2, 0.5, c.padding);
+  const std::vector<std::int32_t> targets = some_targets(c);
+  constexpr double scale = 0.25;
+  std::vector<float> nll(targets.size());
+  std::vector<float> nll_again(targets.size());
+  std::vector<std::uint8_t> correct(targets.size());
+  TestMatrix dhidden(dtype, c.rows, c.hidden, c.padding);
+  TestMatrix dhead = random_matrix(DType::f32, c.vocabulary, c.hidden, 3, 1.0, c.padding);
+  const auto expected_nll =
+      ref::cross_entropy_forward(sizes(c), numbers(hidden.view()), numbers(head.view()), targets);
+  auto expected =
+      ref::cross_entropy_backward(sizes(c), numbers(hidden.view()), numbers(head.view()), targets, scale);
+  const auto dhead_before = numbers(dhead.view());
+  for (std::size_t i = 0; i < expected.dhead.size(); ++i) expected.dhead[i] += dhead_before[i];
+
+  cross_entropy_forward(context, hidden.view(), head.view(), targets, nll, correct);
+  EXPECT_TRUE(is_near(std::span<const float>(nll), expected_nll,
+                      {.absolute = 5e-6, .relative = 1e-6, .cosine = 1e-10}))
+      << c;
+  cross_entropy_forward_backward(context, hidden.view(), head.view(), targets, scale, nll_again,
+                                 dhidden.view(), dhead.view());
+  EXPECT_EQ(nll, nll_again);
+  const bool bf16 = dtype == DType::bf16;
+  const Tolerance gradient = bf16 ? Tolerance{.absolute = 4e-3, .relative = 0x1p-8, .cosine = 1e-4}
+                                  : Tolerance{.absolute = 3e-6, .relative = 1e-6, .cosine = 1e-10};
+  EXPECT_TRUE(is_near(dhidden.view(), expected.dhidden, gradient)) << c;
+  EXPECT_TRUE(is_near(dhead.view(), expected.dhead,
+                      bf16 ? Tolerance{.absolute = 8e-3, .relative = 1e-6, .cosine = 1e-6}
+                           : Tolerance{.absolute = 5e-6, .relative = 1e-6, .cosine = 1e-10}))
+      << c;
+  EXPECT_TRUE(dhidden.padding_intact() && dhead.padding_intact());
+
+  TestMatrix alone(dtype, c.rows, c.hidden, c.padding);
+  cross_entropy_forward_backward(context, hidden.view(), head.view(), targets, scale, nll_again, alone.view(),
+                                 {});
+  EXPECT_EQ(numbers(alone.view()), numbers(dhidden.view()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, CrossEntropy,
+                         testing::Combine(testing::Values(DType::f32, DType::bf16),
+                                          testing::ValuesIn(cases)));
+
+TEST(CrossEntropyCorrect, TheFirstOfEqualLogitsWins) {
+  Context context;
+  TestMatrix hidden(DType::f32, 3, 1);
+  TestMatrix head(DType::f32, 40, 1);
+  for (std::int64_t row = 0; row < 3; ++row) test::set_element(hidden.view(), row, 0, 1.0);
+  for (const std::int64_t row : {5, 21, 39}) test::set_element(head.view(), row, 0, 2.0);
+  const std::vector<std::int32_t> targets = {5, 21, 0};
+  std::vector<float> nll(3);
+  std::vector<std::uint8_t> correct(3);
+  cross_entropy_forward(context, hidden.view(), head.view(), targets, nll, correct);
+  EXPECT_EQ(correct, (std::vector<std::uint8_t>{1, 0, 0}));
+}
+
+TEST(CrossEntropyStability, LargeLogitsStayFiniteAndLikelyTargetsKeepTheirGradient) {
+  Context context;
+  TestMatrix hidden(DType::f32, 2, 1);
+  TestMatrix head(DType::f32, 3, 1);
+  test::set_element(hidden.view(), 0, 0, 1e4);
+  test::set_element(hidden.view(), 1, 0, 20.0);
+  test::set_element(head.view(), 1, 0, 1.0);
+  std::vector<float> nll(2);
+  TestMatrix dhidden(DType::f32, 2, 1);
+  cross_entropy_forward_backward(context, hidden.view(), head.view(), std::vector<std::int32_t>{0, 1}, 1.0F,
+                                 nll, dhidden.view(), {});
+  EXPECT_FLOAT_EQ(nll[0], 1e4F);
+  EXPECT_FLOAT_EQ(nll[1], static_cast<float>(std::log1p(2.0 * std::exp(-20.0))));
+  // softmax - 1 is -4.1e-9 here: less than half an ulp of 1 in f32.
+  EXPECT_NEAR(test::element(dhidden.view(), 1, 0) / -(2.0 * std::exp(-20.0)), 1.0, 1e-5);
+}
+
+TEST(CrossEntropyStability, NaNIsSeen) {
+  Context context;
+  TestMatrix hidden = random_matrix(DType::f32, 9, 4, 1);
+  const TestMatrix head = random_matrix(DType::f32, 50, 4, 2);
+  test::set_element(hidden.view(), 4, 2, std::nan(""));
+  std::vector<float> nll(9);
+  cross_entropy_forward(context, hidden.view(), head.view(), std::vector<std::int32_t>(9, 3), nll, {});
+  for (std::size_t i = 0; i < 9; ++i) EXPECT_EQ(std::isnan(nll[i]), i == 4) << i;
+}
+
+TEST(CrossEntropyErrors, TargetsOutsideTheVocabularyAreRefused) {
+  Context context;
+  TestMatrix hidden(DType::f32, 1, 4);
+  TestMatrix head(DType::f32, 5, 4);
+  std::vector<float> nll(1);
+  EXPECT_THROW(
+      cross_entropy_forward(context, hidden.view(), head.view(), std::vector<std::int32_t>{5}, nll, {}),
+      std::logic_error);
+  EXPECT_THROW(
+      cross_entropy_forward(context, hidden.view(), head.view(), std::vector<std::int32_t>{-1}, nll, {}),
+      std::logic_error);
+}
+
+// logit - largest, up to 64 here, is rounded to f32: 2^-24 * 64 = 4e-6 relative in its exponential.
+TEST(CrossEntropyKernels, EveryInstructionSetAgreesWithTheReference) {
+  for (const std::int64_t count : {1, 3, 17, 64, 129, 1024, 2500}) {
+    const TestMatrix logits = random_matrix(DType::f32, 1, count, 5, 8.0);
+    const auto values = numbers(logits.view());
+    const auto largest =
+        static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
+    double others = -1.0;
+    for (const double value : values) others += std::exp(value - values[largest]);
+    const auto probabilities = ref::softmax(values, 1, values.size());
+    for (const CpuIsa isa : test::runnable_isas()) {
+      const kernels::CrossEntropyKernels& kernel = kernels::cross_entropy_kernels(isa);
+      const kernels::LogitSummary summary = kernel.summarise(count, logits.view().as<float>());
+      EXPECT_EQ(static_cast<std::size_t>(summary.first_largest), largest) << name_of(isa);
+      EXPECT_EQ(static_cast<double>(summary.largest), values[largest]) << name_of(isa);
+      EXPECT_NEAR(summary.others, others, 1e-6 * others + 1e-15) << name_of(isa);
+      TestMatrix out(DType::f32, 1, count);
+      kernel.softmax_f32(count, logits.view().as<float>(), summary.largest,
+                         static_cast<float>(1.0 / (1.0 + summary.others)), out.view().as<float>());
+      EXPECT_TRUE(is_near(out.view(), probabilities, {.absolute = 1e-30, .relative = 5e-6, .cosine = 1e-11}))
+          << name_of(isa);
+      TestMatrix out_bf16(DType::bf16, 1, count);
+      kernel.softmax_bf16(count, logits.view().as<float>(), summary.largest,
+                          static_cast<float>(1.0 / (1.0 + summary.others)),
+                          static_cast<std::uint16_t*>(out_bf16.view().data));
+      EXPECT_TRUE(
+          is_near(out_bf16.view(), probabilities, {.absolute = 1e-30, .relative = 0x1p-8, .cosine = 2e-5}))
+          << name_of(isa);
+    }
+  }
+}
+
+// The reference's own backward against the complex-step derivative of scale * sum(nll).
+TEST(CrossEntropyReference, BackwardIsTheDerivative) {
+  using Complex = std::complex<double>;
+  const ref::CrossEntropySizes size = {3, 4, 6};
+  const auto hidden = numbers(random_matrix(DType::f32, 3, 4, 1).view());
+  const auto head = numbers(random_matrix(DType::f32, 6, 4, 2).view());
+  const std::vector<std::int32_t> targets = {5, 0, 2};
+  const auto derivative = [&](int which, std::size_t index) {
+    std::vector<Complex> inputs[2] = {{hidden.begin(), hidden.end()}, {head.begin(), head.end()}};
+    inputs[which][index] += Complex(0.0, 1e-30);
+    double sum = 0.0;
+    for (const Complex& nll : ref::cross_entropy_forward(size, inputs[0], inputs[1], targets))
+      sum += nll.imag();
+    return 0.7 * sum / 1e-30;
+  };
+  const auto gradient = ref::cross_entropy_backward(size, hidden, head, targets, 0.7);
+  for (std::size_t i = 0; i < hidden.size(); ++i) EXPECT_NEAR(gradient.dhidden[i], derivative(0, i), 1e-12);
+  for (std::size_t i = 0; i < head.size(); ++i) EXPECT_NEAR(gradient.dhead[i], derivative(1, i), 1e-12);
+}
+
+}  // namespace
+}  // namespace cola::ops

@@ -1,0 +1,191 @@
+#include "backend/elementwise.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <complex>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+#include "backend/cpu/kernels/elementwise.h"
+#include "backend/ref/elementwise.h"
+#include "support/near.h"
+#include "support/tensors.h"
+
+namespace cola {
+namespace {
+
+using test::is_near;
+using test::numbers;
+using test::random_matrix;
+using test::TestMatrix;
+
+// f32: exp to 2 ulp and a few more roundings of values up to about 10, some of which cancel in silu'. bf16:
+// the result is rounded once more.
+test::Tolerance tolerance(DType dtype) {
+  if (dtype == DType::f32) return {1e-6, 1e-6, 1e-12};
+  return {1e-5, 0x1p-8, 1e-5};
+}
+
+/// Applies a function of one element to lists of elements.
+template <class Function, class... Lists>
+std::vector<double> map(Function function, const std::vector<double>& first, const Lists&... rest) {
+  std::vector<double> result;
+  for (std::size_t i = 0; i < first.size(); ++i) result.push_back(function(first[i], rest[i]...));
+  return result;
+}
+
+TEST(ElementwiseRef, BackwardIsTheComplexStepDerivative) {
+  constexpr double step = 1e-100;
+  using Complex = std::complex<double>;
+  for (const double gate : {-30.0, -1.3, -0.1, 0.0, 0.7, 4.0, 30.0}) {
+    const auto gradient = ref::silu_gate_backward(1.5, gate, -0.8);
+    const double dgate = 1.5 * ref::silu_gate(Complex{gate, step}, Complex{-0.8}).imag() / step;
+    const double dup = 1.5 * ref::silu_gate(Complex{gate}, Complex{-0.8, step}).imag() / step;
+    EXPECT_NEAR(gradient.dgate, dgate, 1e-15 + 1e-13 * std::abs(dgate));
+    EXPECT_NEAR(gradient.dup, dup, 1e-15 + 1e-13 * std::abs(dup));
+    const double drelu = ref::relu(Complex{gate, step}).imag() / step;
+    EXPECT_EQ(ref::relu_backward(1.5, ref::relu(gate)), 1.5 * drelu);
+  }
+}
+
+TEST(Elementwise, AgreesWithRef) {
+  ops::Context context;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const std::int64_t cols : {1, 17, 333}) {
+      SCOPED_TRACE(testing::Message() << name_of(dtype) << " " << cols);
+      const TestMatrix a = random_matrix(dtype, 120, cols, 1, 3.0, 1);
+      const TestMatrix b = random_matrix(dtype, 120, cols, 2, 1.0, 2);
+      const TestMatrix c = random_matrix(dtype, 120, cols, 3);
+      const auto na = numbers(a.view());
+      const auto nb = numbers(b.view());
+      const auto nc = numbers(c.view());
+      TestMatrix y(dtype, 120, cols, 3);
+      TestMatrix z(dtype, 120, cols, 3);
+
+      ops::add(context, a.view(), b.view(), y.view());
+      EXPECT_TRUE(is_near(y.view(), map([](double p, double q) { return p + q; }, na, nb), tolerance(dtype)));
+
+      ops::silu_gate_forward(context, a.view(), b.view(), y.view());
+      EXPECT_TRUE(is_near(y.view(), map(ref::silu_gate<double>, na, nb), tolerance(dtype)));
+
+      ops::silu_gate_backward(context, c.view(), a.view(), b.view(), y.view(), z.view());
+      const auto dgate = [](double dh, double g, double u) {
+        return ref::silu_gate_backward(dh, g, u).dgate;
+      };
+      const auto dup = [](double dh, double g, double u) { return ref::silu_gate_backward(dh, g, u).dup; };
+      EXPECT_TRUE(is_near(y.view(), map(dgate, nc, na, nb), tolerance(dtype)));
+      EXPECT_TRUE(is_near(z.view(), map(dup, nc, na, nb), tolerance(dtype)));
+
+      ops::add(context, a.view(), TestMatrix(dtype, 120, cols).view(), y.view());  // a copy of a
+      ops::relu_forward(context, y.view());
+      EXPECT_EQ(numbers(y.view()), map(ref::relu<double>, na));
+      ops::relu_backward(context, c.view(), y.view(), z.view());
+      EXPECT_EQ(numbers(z.view()), map(ref::relu_backward<double>, nc, numbers(y.view())));
+      EXPECT_TRUE(y.padding_intact() && z.padding_intact());
+    }
+  }
+}
+
+TEST(Elementwise, WorksInPlace) {
+  ops::Context context;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    TestMatrix gate = random_matrix(dtype, 3, 70, 1);
+    TestMatrix up = random_matrix(dtype, 3, 70, 2);
+    TestMatrix dh = random_matrix(dtype, 3, 70, 3);
+    TestMatrix dgate(dtype, 3, 70);
+    TestMatrix dup(dtype, 3, 70);
+    ops::silu_gate_backward(context, dh.view(), gate.view(), up.view(), dgate.view(), dup.view());
+    ops::silu_gate_backward(context, dh.view(), gate.view(), up.view(), gate.view(), up.view());
+    EXPECT_EQ(numbers(gate.view()), numbers(dgate.view()));
+    EXPECT_EQ(numbers(up.view()), numbers(dup.view()));
+
+    const auto sum = map([](double p, double q) { return p + q; }, numbers(dh.view()), numbers(up.view()));
+    ops::add(context, dh.view(), up.view(), dh.view());
+    EXPECT_TRUE(is_near(dh.view(), sum, tolerance(dtype)));
+  }
+}
+
+TEST(Elementwise, ReluKeepsNaN) {
+  ops::Context context;
+  TestMatrix x(DType::f32, 1, 40);
+  for (std::int64_t i = 0; i < 40; ++i) {
+    test::set_element(x.view(), 0, i, i % 2 == 0 ? std::numeric_limits<double>::quiet_NaN() : -1.0);
+  }
+  ops::relu_forward(context, x.view());
+  for (std::int64_t i = 0; i < 40; ++i) {
+    EXPECT_EQ(std::isnan(test::element(x.view(), 0, i)), i % 2 == 0);
+    if (i % 2 == 1) {
+      EXPECT_EQ(test::element(x.view(), 0, i), 0.0);
+    }
+  }
+}
+
+TEST(ElementwiseKernels, SiluIsAccurateOverTheWholeRange) {
+  std::vector<float> gate;
+  for (float value = -120.0F; value <= 120.0F; value += 0.0137F) gate.push_back(value);
+  const std::vector<float> ones(gate.size(), 1.0F);
+  std::vector<float> h(gate.size());
+  for (const ops::CpuIsa isa : test::runnable_isas()) {
+    SCOPED_TRACE(ops::name_of(isa));
+    kernels::elementwise_kernels<float>(isa).silu_gate_forward(1, std::ssize(gate), {gate.data(), 0},
+                                                               {ones.data(), 0}, {h.data(), 0});
+    for (std::size_t i = 0; i < gate.size(); ++i) {
+      const double expected = ref::silu_gate<double>(gate[i], 1.0);
+      // 4 ulp; and 1e-36 because below -88.7 e^-g is infinite in f32 and the result 0.
+      ASSERT_NEAR(h[i], expected, 1e-36 + 4 * 0x1p-24 * std::abs(expected)) << gate[i];
+    }
+  }
+}
+
+template <class T>
+void check_tables(DType dtype) {
+  constexpr std::int64_t cols = 77;
+  TestMatrix a = random_matrix(dtype, 2, cols, 1, 3.0);
+  TestMatrix b = random_matrix(dtype, 2, cols, 2);
+  TestMatrix c = random_matrix(dtype, 2, cols, 3);
+  TestMatrix y(dtype, 2, cols);
+  TestMatrix z(dtype, 2, cols);
+  const auto in = [](TestMatrix& m) {
+    return kernels::Rows<const T>{static_cast<const T*>(m.view().data), cols};
+  };
+  const auto out = [](TestMatrix& m) { return kernels::Rows<T>{static_cast<T*>(m.view().data), cols}; };
+  const auto na = numbers(a.view());
+  const auto nb = numbers(b.view());
+  const auto nc = numbers(c.view());
+  for (const ops::CpuIsa isa : test::runnable_isas()) {
+    SCOPED_TRACE(ops::name_of(isa));
+    const auto& table = kernels::elementwise_kernels<T>(isa);
+    table.add(2, cols, in(a), in(b), out(y));
+    EXPECT_TRUE(is_near(y.view(), map([](double p, double q) { return p + q; }, na, nb), tolerance(dtype)));
+    table.silu_gate_forward(2, cols, in(a), in(b), out(y));
+    EXPECT_TRUE(is_near(y.view(), map(ref::silu_gate<double>, na, nb), tolerance(dtype)));
+    table.silu_gate_backward(2, cols, in(c), in(a), in(b), out(y), out(z));
+    const auto dgate = [](double dh, double g, double u) { return ref::silu_gate_backward(dh, g, u).dgate; };
+    EXPECT_TRUE(is_near(y.view(), map(dgate, nc, na, nb), tolerance(dtype)));
+    table.relu_backward(2, cols, in(c), in(a), out(z));
+    EXPECT_EQ(numbers(z.view()), map(ref::relu_backward<double>, nc, na));
+    table.relu_forward(2, cols, out(z));
+    EXPECT_EQ(numbers(z.view()), map(ref::relu<double>, map(ref::relu_backward<double>, nc, na)));
+  }
+}
+
+TEST(ElementwiseKernels, EveryInstructionSetAgreesWithRef) {
+  check_tables<float>(DType::f32);
+  check_tables<std::uint16_t>(DType::bf16);
+}
+
+TEST(Elementwise, WrongOperandsAreLogicErrors) {
+  ops::Context context;
+  TestMatrix a(DType::f32, 2, 3);
+  TestMatrix b(DType::f32, 3, 2);
+  TestMatrix c(DType::bf16, 2, 3);
+  TestMatrix d(DType::f16, 2, 3);
+  EXPECT_THROW(ops::add(context, a.view(), b.view(), a.view()), std::logic_error);
+  EXPECT_THROW(ops::add(context, a.view(), c.view(), a.view()), std::logic_error);
+  EXPECT_THROW(ops::relu_forward(context, d.view()), std::logic_error);
+}
+
+}  // namespace
+}  // namespace cola

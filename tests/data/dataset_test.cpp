@@ -1,0 +1,300 @@
+#include "data/dataset.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <set>
+
+#include "core/error.h"
+#include "data/word_tokenizer.h"
+
+namespace cola {
+namespace {
+
+class DatasetTest : public testing::Test {
+ protected:
+  DatasetTest() {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = std::filesystem::path(testing::TempDir()) /
+              ("cola_dataset_" + std::string(test->name()) + "_" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder_);
+  }
+  ~DatasetTest() override { std::filesystem::remove_all(folder_); }
+
+  Dataset read(const std::string& content, bool with_tokenizer = true) {
+    std::ofstream(folder_ / "data.jsonl", std::ios::binary) << content;
+    return read_dataset(folder_ / "data.jsonl", with_tokenizer ? &tokenizer_ : nullptr, vocabulary_,
+                        options_);
+  }
+  std::string refusal(const std::string& content, bool with_tokenizer = true) {
+    try {
+      (void)read(content, with_tokenizer);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  }
+  void expect_refusal(const std::string& content, const std::string& message) {
+    EXPECT_NE(refusal(content).find(message), std::string::npos) << content << "\n" << refusal(content);
+  }
+
+  /// "<s> a [b] [</s>]": pieces, trained ones in brackets, from the second on.
+  std::string show(const Example& example) {
+    EXPECT_EQ(example.ids.size(), example.labels.size());
+    std::string line;
+    for (std::size_t t = 0; t < example.ids.size(); ++t) {
+      const std::string piece = tokenizer_.piece(example.ids[t]);
+      const bool trained = t > 0 && example.labels[t] != no_label;
+      if (trained) {
+        EXPECT_EQ(example.labels[t], example.ids[t]);
+      }
+      line += (t > 0 ? " " : "") + (trained ? "[" + piece + "]" : piece);
+    }
+    return line;
+  }
+  std::vector<std::string> show(const Dataset& dataset) {
+    std::vector<std::string> lines;
+    for (const Example& example : dataset.examples) lines.push_back(show(example));
+    return lines;
+  }
+
+  using Lines = std::vector<std::string>;
+  std::filesystem::path folder_;
+  WordTokenizer tokenizer_;
+  DataOptions options_;
+  std::int64_t vocabulary_ = 1000;
+};
+
+TEST_F(DatasetTest, TextHasBosAndEos) {
+  EXPECT_EQ(show(read(R"({"text":"a.b"})")), (Lines{"<s> [a] [.] [b] [</s>]"}));
+  options_.append_eos = false;
+  EXPECT_EQ(show(read(R"({"text":"a.b"})")), (Lines{"<s> [a] [.] [b]"}));
+  tokenizer_.special_.add_bos = false;
+  EXPECT_EQ(show(read(R"({"text":"a.b"})")), (Lines{"a [.] [b]"}));
+}
+
+TEST_F(DatasetTest, LongTextBecomesWindows) {
+  options_.max_length = 4;
+  const Dataset dataset = read("{\"text\":\"a.b,c;d\"}\n{\"text\":\"a.\"}\n");
+  EXPECT_EQ(show(dataset),
+            (Lines{"<s> [a] [.] [b]", "<s> [,] [c] [;]", "<s> [d] [</s>]", "<s> [a] [.] [</s>]"}));
+  EXPECT_EQ(dataset.report.windowed, 1);
+  EXPECT_EQ(dataset.report.records, 2);
+  EXPECT_EQ(dataset.report.sequences, 4);
+  EXPECT_EQ(dataset.report.tokens, 15);
+  EXPECT_EQ(dataset.report.loss_tokens, 11);
+  tokenizer_.special_.add_bos = false;
+  options_.append_eos = false;
+  const Dataset bare = read(R"({"text":"a.b,c"})");
+  EXPECT_EQ(show(bare), (Lines{"a [.] [b] [,]"}));  // the last window is one token, which nothing predicts
+  EXPECT_EQ(bare.report.skipped_empty, 1);
+}
+
+TEST_F(DatasetTest, LossFallsOnTheCompletion) {
+  const std::string line = R"({"prompt":"a.b","completion":" c!"})";
+  EXPECT_EQ(show(read(line)), (Lines{"<s> a . b [ ] [c] [!] [</s>]"}));
+  options_.train_on_prompt = true;
+  EXPECT_EQ(show(read(line)), (Lines{"<s> [a] [.] [b] [ ] [c] [!] [</s>]"}));
+  options_.train_on_prompt = false;
+  options_.append_eos = false;
+  tokenizer_.special_.add_bos = false;
+  EXPECT_EQ(show(read(line)), (Lines{"a . b [ ] [c] [!]"}));
+}
+
+// "b" and "c" become the one token "bc": the completion's tokens are those after as many as the prompt alone
+// has.
+TEST_F(DatasetTest, TokensAcrossTheBorderBelongToThePrompt) {
+  EXPECT_EQ(show(read(R"({"prompt":"a.b","completion":"c!"})")), (Lines{"<s> a . bc [!] [</s>]"}));
+  EXPECT_EQ(show(read(R"({"prompt":"a.b","completion":"c"})")), (Lines{"<s> a . bc [</s>]"}));
+}
+
+TEST_F(DatasetTest, LongPromptsAreCutFromTheLeft) {
+  options_.max_length = 5;
+  const Dataset dataset = read(R"({"prompt":"a.b,","completion":"c!"})");
+  EXPECT_EQ(show(dataset), (Lines{"<s> , [c] [!] [</s>]"}));
+  EXPECT_EQ(dataset.report.truncated, 1);
+  options_.max_length = 4;
+  EXPECT_EQ(show(read(R"({"prompt":"a.b,","completion":"c!"})")), (Lines{"<s> [c] [!] [</s>]"}));
+  options_.max_length = 3;
+  const Dataset skipped = read("{\"prompt\":\"a.b,\",\"completion\":\"c!\"}\n{\"text\":\"a\"}\n");
+  EXPECT_EQ(show(skipped), (Lines{"<s> [a] [</s>]"}));
+  EXPECT_EQ(skipped.report.skipped_long, 1);
+  EXPECT_EQ(skipped.report.truncated, 0);
+}
+
+TEST_F(DatasetTest, WithoutBosOnePromptTokenStays) {
+  tokenizer_.special_.add_bos = false;
+  options_.max_length = 4;
+  EXPECT_EQ(show(read(R"({"prompt":"a.b,","completion":"c!"})")), (Lines{", [c] [!] [</s>]"}));
+  options_.max_length = 3;
+  expect_refusal(R"({"prompt":"a.b,","completion":"c!"})", "no trainable token");
+}
+
+TEST_F(DatasetTest, ChatTrainsTheAssistant) {
+  const std::string line = R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},)"
+                           R"({"role":"user","content":"c"},{"role":"assistant","content":"d"}]})";
+  options_.chat_template = ChatTemplate::llama2;
+  EXPECT_EQ(show(read(line)), (Lines{"<s> [ INST ]   a   [ / INST ] [ ] [b] [ ] [</s>] <s> "
+                                     "[ INST ]   c   [ / INST ] [ ] [d] [ ] [</s>]"}));
+  options_.chat_template = ChatTemplate::plain;
+  options_.append_eos = false;
+  options_.max_length = 6;  // BOS and the last turn's tokens, with what fits before them
+  const Dataset cut = read(line);
+  EXPECT_EQ(show(cut), (Lines{"<s> \n Assistant : [ ] [d]"}));
+  EXPECT_EQ(cut.report.truncated, 1);
+  options_.max_length = 2;
+  expect_refusal(line, "1 skipped: completion longer");
+}
+
+// Without EOS the turn "b" and the next text are one run; ChatML's words at a border do not change the
+// trained tokens.
+TEST_F(DatasetTest, ChatSegmentsAreTokenisedAsOneString) {
+  options_.chat_template = ChatTemplate::chatml;
+  const Dataset dataset =
+      read(R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]})");
+  EXPECT_EQ(show(dataset),
+            (Lines{"<s> < | im _ start | > user \n a < | im _ end | > \n < | im _ start | > assistant \n "
+                   "[b] [<] [|] [im] [_] [end] [|] [>] \n"}));
+  expect_refusal(R"({"messages":[{"role":"user","content":"a"}]})", "no trainable token");
+}
+
+TEST_F(DatasetTest, TokensAreTakenAsTheyAre) {
+  const Dataset dataset =
+      read("{\"input_ids\":[5,6,7],\"labels\":[-100,-100,8]}\n{\"input_ids\":[5,6,7]}\n", false);
+  ASSERT_EQ(dataset.examples.size(), 2U);
+  EXPECT_EQ(dataset.examples[0].ids, (std::vector<std::int32_t>{5, 6, 7}));
+  EXPECT_EQ(dataset.examples[0].labels, (std::vector<std::int32_t>{no_label, no_label, 8}));
+  EXPECT_EQ(dataset.examples[0].loss_tokens(), 1);
+  EXPECT_EQ(dataset.examples[1].loss_tokens(), 2);
+  EXPECT_EQ(read("{\"input_ids\":[5,6]}\n{\"input_ids\":[5]}\n{\"input_ids\":[]}").report.skipped_empty, 2);
+}
+
+TEST_F(DatasetTest, ToleratesBlankLinesCarriageReturnsAndByteOrderMark) {
+  EXPECT_EQ(read("\xEF\xBB\xBF{\"text\":\"a\"}\r\n\r\n  \n{\"text\":\"b\",\"id\":3,\"labels\":null}")
+                .examples.size(),
+            2U);
+}
+
+TEST_F(DatasetTest, ErrorsNameFileAndLine) {
+  const std::string good = "{\"text\":\"a\"}\n\n";
+  for (const char* bad : {"{\"text\":",
+                          "[]",
+                          "{}",
+                          "{\"text\":5}",
+                          "{\"prompt\":\"a\"}",
+                          "{\"completion\":\"a\"}",
+                          "{\"prompt\":\"a\",\"completion\":[]}",
+                          "{\"messages\":5}",
+                          "{\"messages\":[5]}",
+                          "{\"messages\":[{\"role\":\"user\"}]}",
+                          "{\"input_ids\":5}",
+                          "{\"input_ids\":[1.5]}",
+                          "{\"input_ids\":[\"a\"]}",
+                          "{\"input_ids\":[18446744073709551615]}",
+                          "{\"input_ids\":[1,2],\"labels\":[1]}",
+                          "{\"input_ids\":[1,1000]}",
+                          "{\"input_ids\":[-1,1]}",
+                          "{\"input_ids\":[1,2],\"labels\":[1,1000]}",
+                          "{\"input_ids\":[1,2],\"labels\":[1,-1]}",
+                          "{\"text\":\"a\",\"messages\":[]}",
+                          "{\"labels\":[1]}",
+                          "\xff"}) {
+    expect_refusal(good + bad, "data.jsonl:3:");
+  }
+  expect_refusal("{\"words\":1}",
+                 R"(unknown form: a line is {"text"}, {"prompt","completion"}, {"messages")");
+  expect_refusal("{\"input_ids\":[1,2],\"labels\":[1]}", "1 labels for 2 input_ids");
+  expect_refusal(R"({"messages":[{"role":"user","content":"a"}]})", "--chat-template");
+  options_.max_length = 2;
+  expect_refusal("{\"input_ids\":[1,2,3]}", "data.jsonl:1: 3 input_ids are more than --max-length 2");
+}
+
+TEST_F(DatasetTest, RolesOutOfOrderNameTheLine) {
+  options_.chat_template = ChatTemplate::llama2;
+  expect_refusal(R"({"messages":[{"role":"assistant","content":"a"}]})", "data.jsonl:1: ");
+}
+
+TEST_F(DatasetTest, RefusesFilesWithNothingToTrain) {
+  expect_refusal("", "no records");
+  expect_refusal("\n\r\n", "no records");
+  expect_refusal("{\"input_ids\":[4,5],\"labels\":[4,-100]}", "no trainable token in the whole file");
+  EXPECT_THROW((void)read_dataset(folder_ / "absent.jsonl", nullptr, 10, {}), Error);
+  EXPECT_THROW((void)read_dataset(folder_, nullptr, 10, {}), Error);
+}
+
+TEST_F(DatasetTest, RefusesUnfitTokenizersAndOptions) {
+  EXPECT_NE(refusal(R"({"text":"a"})", false).find("data.jsonl:1: text needs a tokenizer"),
+            std::string::npos);
+  vocabulary_ = 10;
+  expect_refusal(R"({"text":"a"})", "vocabulary (10) is smaller than the tokenizer's (1000)");
+  options_.max_length = 1;
+  expect_refusal(R"({"text":"a"})", "--max-length 1 is too short");
+}
+
+TEST_F(DatasetTest, RefusesALineWithoutEnd) {
+  expect_refusal("{\"text\":\"a\"}\n" + std::string((std::size_t{64} << 20) + 1, ' '),
+                 "data.jsonl:2: the line is longer");
+}
+
+TEST_F(DatasetTest, SplitMovesARandomFraction) {
+  std::string content;
+  for (int i = 0; i < 20; ++i) content += "{\"input_ids\":[0," + std::to_string(i) + "]}\n";
+  const auto labels = [](const Dataset& dataset) {
+    std::vector<std::int32_t> list;
+    for (const Example& example : dataset.examples) list.push_back(example.ids[1]);
+    return list;
+  };
+  Dataset train = read(content);
+  const Dataset dev = split_dev(train, 0.25, 1);
+  EXPECT_EQ(dev.examples.size(), 5U);
+  EXPECT_EQ(dev.report.tokens, 10);
+  EXPECT_EQ(train.report.sequences, 15);
+  EXPECT_EQ(train.report.loss_tokens, 15);
+  std::set<std::int32_t> all;
+  for (const Dataset* part : std::initializer_list<const Dataset*>{&train, &dev}) {
+    for (const std::int32_t label : labels(*part)) EXPECT_TRUE(all.insert(label).second);
+  }
+  EXPECT_EQ(all.size(), 20U);
+  Dataset again = read(content);
+  EXPECT_EQ(labels(split_dev(again, 0.25, 1)), labels(dev));
+  Dataset other = read(content);
+  EXPECT_NE(labels(split_dev(other, 0.25, 2)), labels(dev));
+  Dataset most = read(content);
+  EXPECT_EQ(split_dev(most, 0.999, 1).examples.size(), 19U);
+  EXPECT_EQ(most.examples.size(), 1U);
+  EXPECT_THROW((void)split_dev(most, 0.5, 1), Error);
+  Dataset least = read(content);
+  EXPECT_EQ(split_dev(least, 1e-9, 1).examples.size(), 1U);
+  EXPECT_THROW((void)split_dev(least, 0.0, 1), UsageError);
+  EXPECT_THROW((void)split_dev(least, 1.0, 1), UsageError);
+}
+
+TEST(MakeBatch, PacksWithoutPadding) {
+  const Example first{{4, 5, 6}, {4, no_label, 6}};
+  const Example second{{7, 8}, {7, 9}};
+  const Example* examples[] = {&first, &second};
+  const RaggedBatch batch = make_batch(examples, 3);
+  using Ints = std::vector<std::int32_t>;
+  EXPECT_EQ(batch.ids, (Ints{4, 5, 6, 7, 8}));
+  EXPECT_EQ(batch.positions, (Ints{0, 1, 2, 0, 1}));
+  EXPECT_EQ(batch.offsets, (Ints{0, 3, 5}));
+  EXPECT_EQ(batch.loss_rows, (Ints{1, 3}));
+  EXPECT_EQ(batch.targets, (Ints{6, 9}));
+  constexpr std::uint64_t third = std::uint64_t{3} << 32;
+  constexpr std::uint64_t fourth = std::uint64_t{4} << 32;
+  EXPECT_EQ(batch.token_keys, (std::vector<std::uint64_t>{third, third + 1, third + 2, fourth, fourth + 1}));
+  EXPECT_EQ(make_batch({}).sequences(), 0);
+}
+
+TEST(DataReport, SummaryNamesWhatWasCutAndSkipped) {
+  const DataReport report{
+      .records = 9, .sequences = 8, .truncated = 2, .skipped_long = 1, .tokens = 70, .loss_tokens = 30};
+  EXPECT_EQ(report.summary(),
+            "9 records, 8 sequences, 70 tokens, 30 trained; 2 prompts cut from the left; 1 skipped: "
+            "completion longer "
+            "than --max-length");
+}
+
+}  // namespace
+}  // namespace cola

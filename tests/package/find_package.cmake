@@ -1,0 +1,27 @@
+# Installs the build folder BUILD below FOLDER, moves the result, configures CONSUMER with it, builds and runs that.
+cmake_minimum_required(VERSION 3.25)
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    string(JOIN " " command ${ARGN})
+    message(FATAL_ERROR "${command}\nended with ${status}:\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+file(REMOVE_RECURSE ${FOLDER})
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${FOLDER}/installed)
+file(RENAME ${FOLDER}/installed ${FOLDER}/prefix)  # what is installed names no folder of this machine
+
+run(${CMAKE_COMMAND} -S ${CONSUMER} -B ${FOLDER}/build -G ${GENERATOR} -DCMAKE_BUILD_TYPE=Release
+    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${FOLDER}/prefix -DWANTED_VERSION=${VERSION})
+run(${CMAKE_COMMAND} --build ${FOLDER}/build)
+run(${FOLDER}/build/consumer)
+if(NOT output STREQUAL "cola ${VERSION}\n")
+  message(FATAL_ERROR "the consumer printed '${output}' instead of 'cola ${VERSION}'")
+endif()
+
+if(PROGRAM)
+  run(${FOLDER}/prefix/bin/cola --help)
+endif()

@@ -1,0 +1,105 @@
+#include "text/pre_tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "text/byte_level.h"
+
+namespace cola {
+namespace {
+
+using Words = std::vector<std::string>;
+constexpr auto regular = Regex::Syntax::pattern;
+
+Words split(std::string_view pattern, SplitBehavior behavior, const std::string& text, bool invert = false) {
+  std::vector<PreTokenizer::Step> steps;
+  steps.emplace_back(PreTokenizer::Split{
+      .pattern = Regex(pattern, regular, "test"), .behavior = behavior, .invert = invert});
+  return PreTokenizer(std::move(steps))(text, true);
+}
+
+Words metaspace(PrependScheme prepend, const std::string& text, bool first, bool cut = true) {
+  std::vector<PreTokenizer::Step> steps;
+  steps.emplace_back(PreTokenizer::Metaspace{.replacement = "_", .prepend = prepend, .split = cut});
+  return PreTokenizer(std::move(steps))(text, first);
+}
+
+TEST(PreTokenizer, Gpt2Pattern) {
+  const auto words = [](const std::string& text) {
+    return split(gpt2_pattern, SplitBehavior::isolated, text);
+  };
+  EXPECT_EQ(words("Hello, my dog's 3rd cat!!"),
+            (Words{"Hello", ",", " my", " dog", "'s", " 3", "rd", " cat", "!!"}));
+  EXPECT_EQ(words("a  b\n\n c \n"), (Words{"a", " ", " b", "\n\n", " c", " \n"}));
+  // Unicode classes: letters, numbers, no-break space.
+  EXPECT_EQ(words("\u00C9t\u00E9 \u0664\u0665x\u00A0y"),
+            (Words{"\u00C9t\u00E9", " \u0664\u0665", "x", "\u00A0", "y"}));
+  EXPECT_EQ(words(""), Words{});
+}
+
+TEST(PreTokenizer, Llama3Pattern) {
+  constexpr std::string_view llama3 =
+      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  EXPECT_EQ(split(llama3, SplitBehavior::isolated, "I'LL pay $12345 \n\n  now.\n"),
+            (Words{"I", "'LL", " pay", " $", "123", "45", " \n\n", " ", " now", ".\n"}));
+}
+
+TEST(PreTokenizer, SplitBehaviors) {
+  const std::string text = "the-final--countdown";
+  EXPECT_EQ(split("-", SplitBehavior::removed, text), (Words{"the", "final", "countdown"}));
+  EXPECT_EQ(split("-", SplitBehavior::isolated, text), (Words{"the", "-", "final", "-", "-", "countdown"}));
+  EXPECT_EQ(split("-", SplitBehavior::merged_with_previous, text),
+            (Words{"the-", "final-", "-", "countdown"}));
+  EXPECT_EQ(split("-", SplitBehavior::merged_with_next, text), (Words{"the", "-final", "-", "-countdown"}));
+  EXPECT_EQ(split("-", SplitBehavior::contiguous, text), (Words{"the", "-", "final", "--", "countdown"}));
+  EXPECT_EQ(split("[a-z]+", SplitBehavior::removed, text, /*invert=*/true),
+            (Words{"the", "final", "countdown"}));
+}
+
+TEST(PreTokenizer, Metaspace) {
+  EXPECT_EQ(metaspace(PrependScheme::always, "Hi  you", false), (Words{"_Hi", "_", "_you"}));
+  EXPECT_EQ(metaspace(PrependScheme::first, "Hi you", true), (Words{"_Hi", "_you"}));
+  EXPECT_EQ(metaspace(PrependScheme::first, "Hi you", false), (Words{"Hi", "_you"}));
+  EXPECT_EQ(metaspace(PrependScheme::never, "Hi you", true), (Words{"Hi", "_you"}));
+  EXPECT_EQ(metaspace(PrependScheme::always, " Hi", true), (Words{"_Hi"}));
+  EXPECT_EQ(metaspace(PrependScheme::always, "Hi you", true, /*cut=*/false), (Words{"_Hi_you"}));
+}
+
+TEST(PreTokenizer, ByteLevelPrefixAndBytes) {
+  std::vector<PreTokenizer::Step> steps;
+  steps.emplace_back(PreTokenizer::ByteLevel{.add_prefix_space = true, .pattern = {}});
+  const PreTokenizer byte_level(std::move(steps));
+  EXPECT_EQ(byte_level("a\n", true), (Words{"\u0120a\u010A"}));
+  EXPECT_EQ(byte_level(" a", true), (Words{"\u0120a"}));
+}
+
+TEST(ByteLevel, TableIsOneToOneAndGpt2s) {
+  for (unsigned byte = 0; byte < 256; ++byte) EXPECT_EQ(byte_of_character(byte_characters()[byte]), byte);
+  EXPECT_EQ(bytes_to_characters(std::string_view(" \n!\x00\xAD\xFF", 6)), "\u0120\u010A!\u0100\u0143\u00FF");
+  EXPECT_FALSE(byte_of_character(U' '));
+  EXPECT_FALSE(byte_of_character(0x144));
+}
+
+TEST(Regex, RefusesBadPatternsAndEndlessMatching) {
+  EXPECT_THROW(Regex("(", regular, "test"), Error);
+  EXPECT_THROW(Regex(std::string(1 << 20, 'a'), regular, "test"), Error);
+  // Exponential backtracking ends in an error, not in years.
+  const Regex hostile("^(a+)+$", regular, "test");
+  EXPECT_THROW((void)hostile.find_all(std::string(100, 'a') + "c"), Error);
+}
+
+TEST(Regex, EmptyMatchesAreSkipped) {
+  const Regex pattern("x*", regular, "test");
+  const std::vector<Regex::Match> matches = pattern.find_all("\u00E9xx\u00E9");
+  ASSERT_EQ(matches.size(), 1U);
+  EXPECT_EQ(matches[0].begin, 2U);
+  EXPECT_EQ(matches[0].end, 4U);
+}
+
+TEST(Regex, LongRunsOfSpace) {
+  const Regex pattern(gpt2_pattern, regular, "test");
+  EXPECT_EQ(pattern.find_all(std::string(1 << 20, ' ') + "a").size(), 2U);
+}
+
+}  // namespace
+}  // namespace cola

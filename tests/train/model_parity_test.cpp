@@ -1,0 +1,127 @@
+// Logits, loss and LoRA gradients of the four parity models against transformers + PEFT, in f32.
+// Tolerances: the fixtures are within 3.4e-6 (logits), 6.3e-7 (loss) and 1.9e-6 of the largest (gradients) of
+// a float64 computation; ours may be about ten times as far, and 1e-4, 1e-5, 1e-5 leave room for another
+// order of summation.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "chain/chain.h"
+#include "lora/peft_format.h"
+#include "support/parity.h"
+
+namespace cola {
+namespace {
+
+class Parity : public testing::TestWithParam<std::string> {
+ protected:
+  Parity()
+      : config(read_model_config(test::parity_folder(GetParam()))),
+        model(config, Weights(config, open_checkpoint(test::parity_folder(GetParam())), DType::f32)),
+        examples(test::parity_examples(GetParam())) {
+    std::vector<const Example*> pointers;
+    for (const auto& example : examples) pointers.push_back(&example);
+    batch = make_batch(pointers);
+  }
+
+  std::vector<float> all_logits() {
+    const StepState step{context, batch};
+    std::vector<std::int32_t> rows(batch.ids.size());
+    std::iota(rows.begin(), rows.end(), 0);
+    std::vector<float> logits(rows.size() * static_cast<std::size_t>(config.vocab_size));
+    model.forward(step, activations);
+    model.logits(step, activations, rows,
+                 {logits.data(), DType::f32, batch.tokens(), config.vocab_size, config.vocab_size});
+    return logits;
+  }
+
+  double loss_and_backward() {
+    const StepState step{context, batch, true};
+    std::vector<float> nll(static_cast<std::size_t>(batch.loss_tokens()));
+    model.forward(step, activations);
+    model.loss_and_backward(step, activations, 1.0F / static_cast<float>(batch.loss_tokens()), nll);
+    return std::accumulate(nll.begin(), nll.end(), 0.0) / static_cast<double>(nll.size());
+  }
+
+  /// Largest difference to the fixture's logits [3, 17, V] over the tokens that are not padding.
+  double logit_error(const TensorSource& expected, const std::vector<float>& logits) const {
+    const auto reference = test::floats_of(expected, "logits");
+    const auto vocabulary = static_cast<std::size_t>(config.vocab_size);
+    double largest = 0.0;
+    std::size_t row = 0;
+    for (std::size_t sequence = 0; sequence < examples.size(); ++sequence) {
+      for (std::size_t token = 0; token < examples[sequence].ids.size(); ++token, ++row) {
+        const std::size_t place = (sequence * test::parity_width + token) * vocabulary;
+        for (std::size_t i = 0; i < vocabulary; ++i) {
+          const double error =
+              std::abs(static_cast<double>(logits[row * vocabulary + i] - reference[place + i]));
+          largest = std::isnan(error) ? INFINITY : std::max(largest, error);
+        }
+      }
+    }
+    return largest;
+  }
+
+  ModelConfig config;
+  Decoder model;
+  std::vector<Example> examples;
+  RaggedBatch batch;
+  ops::Context context;
+  DecoderActivations activations;
+};
+
+TEST_P(Parity, BaseLogitsAndLoss) {
+  const auto expected = open_safetensors(test::parity_folder(GetParam()) / "base_expected.safetensors");
+  EXPECT_LT(logit_error(*expected, all_logits()), 1e-4);
+  EXPECT_NEAR(loss_and_backward(), static_cast<double>(test::floats_of(*expected, "loss")[0]), 1e-5);
+}
+
+TEST_P(Parity, LoraLogitsLossAndGradients) {
+  const auto expected = open_safetensors(test::parity_folder(GetParam()) / "lora_expected.safetensors");
+  Chain chain(model, TieMode::merge);
+  chain.begin_live(read_adapter(test::parity_folder(GetParam()) / "adapter"), true);
+  EXPECT_LT(logit_error(*expected, all_logits()), 1e-4);
+  EXPECT_NEAR(loss_and_backward(), static_cast<double>(test::floats_of(*expected, "loss")[0]), 1e-5);
+  const auto check = [&](const std::string& key, const Matrix& gradient) {
+    const auto reference = test::floats_of(*expected, "grad." + key);
+    ASSERT_EQ(reference.size(), gradient.floats().size());
+    double largest = 0.0;
+    double error = 0.0;
+    for (std::size_t i = 0; i < reference.size(); ++i) {
+      largest = std::max(largest, std::abs(static_cast<double>(reference[i])));
+      error = std::max(error, std::abs(static_cast<double>(gradient.floats()[i] - reference[i])));
+    }
+    EXPECT_LT(error, 1e-5 * largest) << key;
+  };
+  for (std::size_t i = 0; i < chain.live().modules.size(); ++i) {
+    const std::string& name = chain.live().modules[i].name;
+    check(peft_key_a(name), chain.a_gradients()[i]);
+    check(peft_key_b(name), chain.b_gradients()[i]);
+  }
+}
+
+TEST_P(Parity, TyingLeavesTheLogits) {
+  const auto expected = open_safetensors(test::parity_folder(GetParam()) / "lora_expected.safetensors");
+  for (const TieMode mode : {TieMode::merge, TieMode::stack}) {
+    Chain chain(model, mode);
+    chain.begin_live(read_adapter(test::parity_folder(GetParam()) / "adapter"), true);
+    const auto live = all_logits();
+    chain.tie_live(context);
+    const auto tied = all_logits();
+    if (mode == TieMode::stack) {
+      EXPECT_EQ(live, tied);
+    }
+    EXPECT_LT(logit_error(*expected, tied), 1e-4) << name_of(mode);
+    chain.clear();
+    const auto base = open_safetensors(test::parity_folder(GetParam()) / "base_expected.safetensors");
+    EXPECT_LT(logit_error(*base, all_logits()), 1e-4) << "after clear";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Parity, testing::ValuesIn(test::parity_models()),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace cola
