@@ -23,6 +23,20 @@ std::vector<std::int32_t> shifted_positions(const RaggedBatch& batch) {
   return rows;
 }
 
+/// What project_out needs of the batch: it sees only the rows that reach the head, and their tokens key its
+/// dropout masks.
+RaggedBatch head_batch(const RaggedBatch& batch, std::span<const std::int32_t> rows) {
+  RaggedBatch head;
+  for (const std::int32_t row : rows) {
+    head.token_keys.push_back(batch.token_keys[static_cast<std::size_t>(row)]);
+  }
+  return head;
+}
+
+StepState with_batch(const StepState& step, const RaggedBatch& batch) {
+  return {step.context, batch, step.keep, step.hidden_dropout, step.lora_dropout, step.dropout_seed};
+}
+
 }  // namespace
 
 Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), weights_(std::move(weights)) {
@@ -152,7 +166,8 @@ void Decoder::head_input(const StepState& step, DecoderActivations& activations,
   }
   activations.head_in.resize(dtype, count, config_.word_embed_proj_dim);
   if (project_out_) {
-    project_out_->forward(step, activations.head_normed.view(), activations.head_in.view(),
+    const RaggedBatch batch = head_batch(step.batch, rows);
+    project_out_->forward(with_batch(step, batch), activations.head_normed.view(), activations.head_in.view(),
                           activations.project_out);
   } else {
     ops::convert(step.context, activations.head_normed.view(), activations.head_in.view());
@@ -166,8 +181,9 @@ void Decoder::head_input_backward(const StepState& step, DecoderActivations& act
   ConstMatrixView dnormed = dhead_in;
   if (project_out_) {
     const MatrixView dx = context.scratch("decoder.dnormed", d.dtype, count, config_.hidden_size);
-    project_out_->backward(step, dhead_in, activations.head_normed.view(), activations.project_out, dx,
-                           ops::Write::replace);
+    const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
+    project_out_->backward(with_batch(step, batch), dhead_in, activations.head_normed.view(),
+                           activations.project_out, dx, ops::Write::replace);
     dnormed = dx;
   }
   if (final_norm_) {

@@ -6,7 +6,7 @@
 #include <array>
 #include <cstring>
 
-#include "backend/cpu/isa.h"
+#include "backend/cpu_isa.h"
 #include "backend/elementwise.h"
 #include "core/error.h"
 #include "core/random.h"

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "backend/cpu/isa.h"
+#include "backend/cpu_isa.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/parallel.h"

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "backend/cpu/isa.h"
 #include "backend/cpu/kernels/peak.h"
+#include "backend/cpu_isa.h"
 
 namespace cola::ops {
 namespace {

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "backend/cpu/isa.h"
+#include "backend/cpu_isa.h"
 #include "core/matrix.h"
 #include "core/random.h"
 

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
-#include "backend/cpu/isa.h"
+#include "backend/cpu_isa.h"
 #include "core/parallel.h"
 
 namespace cola::ops {

@@ -2,7 +2,7 @@
 
 #include "backend/cpu/checks.h"
 #include "backend/cpu/gemm.h"
-#include "backend/cpu/isa.h"
+#include "backend/cpu_isa.h"
 #include "backend/cpu/kernels/thin_product.h"
 #include "core/parallel.h"
 

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "backend/cpu/checks.h"
-#include "backend/cpu/isa.h"
+#include "backend/cpu_isa.h"
 #include "backend/cpu/kernels/thin_product.h"
 #include "core/parallel.h"
 

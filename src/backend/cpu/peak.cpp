@@ -4,9 +4,9 @@
 #include <chrono>
 #include <vector>
 
-#include "backend/cpu/isa.h"
 #include "backend/cpu/kernels/by_isa.h"
 #include "backend/cpu/kernels/peak.h"
+#include "backend/cpu_isa.h"
 #include "core/parallel.h"
 
 namespace cola::ops {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "backend/cpu/checks.h"
-#include "backend/cpu/isa.h"
+#include "backend/cpu_isa.h"
 #include "backend/cpu/kernels/update.h"
 #include "core/parallel.h"
 

@@ -1,5 +1,5 @@
 #pragma once
-#include "backend/cpu/isa.h"
+#include "backend/cpu_isa.h"
 
 namespace cola::kernels {
 

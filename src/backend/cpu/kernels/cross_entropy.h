@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 
-#include "backend/cpu/isa.h"
+#include "backend/cpu_isa.h"
 
 namespace cola::kernels {
 

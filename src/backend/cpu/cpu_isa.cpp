@@ -1,4 +1,4 @@
-#include "backend/cpu/isa.h"
+#include "backend/cpu_isa.h"
 
 #include <fmt/format.h>
 
