@@ -15,20 +15,24 @@ struct AttentionShape {
   float scale = 1.0F;  ///< of the scores; 1 / sqrt(head_dim)
 };
 
-/// Causal attention over a ragged batch: sequence s is rows offsets[s] .. offsets[s+1] of every matrix, and attends to
-/// itself only. q, out [T, heads * head_dim], k, v [T, kv_heads * head_dim] in the compute dtype; softmax in f32;
-/// log_sum_exp [T, heads] (f32, written) is kept for the backward. No T x T matrix is kept (Dao, 2023).
+/// Causal attention over a ragged batch: sequence s is rows offsets[s] .. offsets[s+1] of every matrix, and
+/// attends to itself only. q, out [T, heads * head_dim], k, v [T, kv_heads * head_dim] in the compute dtype;
+/// softmax in f32; log_sum_exp [T, heads] (f32, written) is kept for the backward. No T x T matrix is kept
+/// (Dao, 2023).
 void attention_forward(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
-                       ConstMatrixView q, ConstMatrixView k, ConstMatrixView v, MatrixView out, MatrixView log_sum_exp);
+                       ConstMatrixView q, ConstMatrixView k, ConstMatrixView v, MatrixView out,
+                       MatrixView log_sum_exp);
 
 /// dq, dk, dv are written (all rows).
 void attention_backward(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
                         ConstMatrixView dout, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
-                        ConstMatrixView out, ConstMatrixView log_sum_exp, MatrixView dq, MatrixView dk, MatrixView dv);
+                        ConstMatrixView out, ConstMatrixView log_sum_exp, MatrixView dq, MatrixView dk,
+                        MatrixView dv);
 
-/// Attention of new tokens over a key/value cache: q [n, heads * head_dim] are the last n of the `length` rows of
-/// k_cache and v_cache [>= length, kv_heads * head_dim]; row i attends to cache rows 0 .. length - n + i.
-void attention_cached(Context& context, const AttentionShape& shape, ConstMatrixView q, ConstMatrixView k_cache,
-                      ConstMatrixView v_cache, std::int64_t length, MatrixView out);
+/// Attention of new tokens over a key/value cache: q [n, heads * head_dim] are the last n of the `length`
+/// rows of k_cache and v_cache [>= length, kv_heads * head_dim]; row i attends to cache rows 0 .. length - n
+/// + i.
+void attention_cached(Context& context, const AttentionShape& shape, ConstMatrixView q,
+                      ConstMatrixView k_cache, ConstMatrixView v_cache, std::int64_t length, MatrixView out);
 
 }  // namespace cola::ops

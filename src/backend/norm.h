@@ -6,19 +6,22 @@
 
 namespace cola::ops {
 
-/// Row-wise normalisation of x [T, D] (compute dtype); weight, bias [D], statistics [T] and their gradients in f32.
-/// dx = or += by `write`; dweight, dbias are added to and may be empty (not computed).
+/// Row-wise normalisation of x [T, D] (compute dtype); weight, bias [D], statistics [T] and their gradients
+/// in f32. dx = or += by `write`; dweight, dbias are added to and may be empty (not computed).
 
-/// Layer norm (Ba et al., 2016): y = (x - mean) rstd * weight + bias, rstd = 1 / sqrt(var + eps), biased variance.
-void layer_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight, std::span<const float> bias,
-                        float eps, MatrixView y, std::span<float> mean, std::span<float> rstd);
-void layer_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x, std::span<const float> weight,
-                         std::span<const float> mean, std::span<const float> rstd, MatrixView dx, Write write,
-                         std::span<float> dweight, std::span<float> dbias);
+/// Layer norm (Ba et al., 2016): y = (x - mean) rstd * weight + bias, rstd = 1 / sqrt(var + eps), biased
+/// variance.
+void layer_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight,
+                        std::span<const float> bias, float eps, MatrixView y, std::span<float> mean,
+                        std::span<float> rstd);
+void layer_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x,
+                         std::span<const float> weight, std::span<const float> mean,
+                         std::span<const float> rstd, MatrixView dx, Write write, std::span<float> dweight,
+                         std::span<float> dbias);
 
 /// RMS norm (Zhang and Sennrich, 2019): y = x rstd * weight, rstd = 1 / sqrt(mean(x^2) + eps).
-void rms_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight, float eps, MatrixView y,
-                      std::span<float> rstd);
+void rms_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight, float eps,
+                      MatrixView y, std::span<float> rstd);
 void rms_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x, std::span<const float> weight,
                        std::span<const float> rstd, MatrixView dx, Write write, std::span<float> dweight);
 

@@ -15,11 +15,12 @@ struct AdamW {
   double learning_rate, beta1, beta2, epsilon, weight_decay;
   std::int64_t step;
 };
-void adamw_update(Context& context, const AdamW& setting, float gradient_scale, std::span<const float> gradient,
-                  std::span<float> parameter, std::span<float> m, std::span<float> v);
+void adamw_update(Context& context, const AdamW& setting, float gradient_scale,
+                  std::span<const float> gradient, std::span<float> parameter, std::span<float> m,
+                  std::span<float> v);
 
-/// torch.optim.SGD: g += wd p; with momentum: buffer = g at step 1, momentum buffer + g after; p -= lr (buffer or g).
-/// `buffer` is empty without momentum.
+/// torch.optim.SGD: g += wd p; with momentum: buffer = g at step 1, momentum buffer + g after; p -= lr
+/// (buffer or g). `buffer` is empty without momentum.
 struct Sgd {
   double learning_rate, momentum, weight_decay;
   std::int64_t step;
@@ -31,10 +32,11 @@ void sgd_update(Context& context, const Sgd& setting, float gradient_scale, std:
 struct Adagrad {
   double learning_rate, epsilon, weight_decay;
 };
-void adagrad_update(Context& context, const Adagrad& setting, float gradient_scale, std::span<const float> gradient,
-                    std::span<float> parameter, std::span<float> sum);
+void adagrad_update(Context& context, const Adagrad& setting, float gradient_scale,
+                    std::span<const float> gradient, std::span<float> parameter, std::span<float> sum);
 
-/// Sum of squares in double, in an order that depends on the length alone: deterministic for any thread count.
+/// Sum of squares in double, in an order that depends on the length alone: deterministic for any thread
+/// count.
 [[nodiscard]] double sum_of_squares(Context& context, std::span<const float> values);
 
 }  // namespace cola::ops

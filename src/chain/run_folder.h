@@ -18,8 +18,9 @@ struct RunFolder {
   [[nodiscard]] std::filesystem::path log() const { return root / "log.jsonl"; }
   [[nodiscard]] std::filesystem::path manifest() const { return root / "chain.json"; }
   [[nodiscard]] std::filesystem::path link(std::int64_t number) const {
-    return root / "links" / std::to_string(number);
+    return links() / std::to_string(number);
   }
+  [[nodiscard]] std::filesystem::path links() const { return root / "links"; }
   [[nodiscard]] std::filesystem::path checkpoints() const { return root / "checkpoints"; }
   [[nodiscard]] std::filesystem::path checkpoint(std::int64_t step) const;
   [[nodiscard]] std::filesystem::path best() const { return root / "best"; }

@@ -7,8 +7,8 @@ namespace cola {
 std::string describe_applied(const ModelSource& source, const LanguageModel& model) {
   if (source.run.empty() && source.adapters.empty()) return {};
   if (model.link_count() == 0) return "applied: the run's own weights (full fine-tuning), no links";
-  return fmt::format("applied: {} link{}, |delta W| {:.6g}", model.link_count(), model.link_count() == 1 ? "" : "s",
-                     model.delta_norm());
+  return fmt::format("applied: {} link{}, |delta W| {:.6g}", model.link_count(),
+                     model.link_count() == 1 ? "" : "s", model.delta_norm());
 }
 
 }  // namespace cola

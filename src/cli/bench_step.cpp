@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "backend/cpu/isa.h"
+#include "backend/cpu_isa.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "core/error.h"
@@ -25,7 +25,8 @@ struct BenchStepVerb {
 DType dtype_of_option(const std::string& option) {
   if (option == "auto") return ops::has_bf16_products() ? DType::bf16 : DType::f32;
   const DType dtype = parse_dtype(option);
-  if (dtype != DType::f32 && dtype != DType::bf16) throw UsageError(fmt::format("--dtype {}: use f32, bf16 or auto", option));
+  if (dtype != DType::f32 && dtype != DType::bf16)
+    throw UsageError(fmt::format("--dtype {}: use f32, bf16 or auto", option));
   return dtype;
 }
 
@@ -51,18 +52,21 @@ void print_result(const BenchStepVerb& verb, const StepBenchmark& result) {
                 {"isa", isa}});
     return;
   }
-  const auto row = [](std::string_view name, const std::string& value) { return fmt::format("{:<24}{}\n", name, value); };
+  const auto row = [](std::string_view name, const std::string& value) {
+    return fmt::format("{:<24}{}\n", name, value);
+  };
   const double tera = 1e12;
-  std::string text = row("step", fmt::format("{} {} {}, {} x {} tokens, {} threads, {}", verb.shape, verb.method,
-                                             name_of(verb.step.dtype), verb.step.batch_size, verb.step.seq_length,
-                                             thread_count(), isa));
+  std::string text = row("step", fmt::format("{} {} {}, {} x {} tokens, {} threads, {}", verb.shape,
+                                             verb.method, name_of(verb.step.dtype), verb.step.batch_size,
+                                             verb.step.seq_length, thread_count(), isa));
   text += row("trained parameters", fmt::format("{}", result.trained_parameters));
   text += row("seconds per step", fmt::format("{:.4f}", result.seconds_per_step));
   text += row("tokens per second", fmt::format("{:.1f}", result.tokens_per_second));
   text += row("TFLOP per step", fmt::format("{:.4f} counted, {:.4f} necessary ({} a parameter and token)",
                                             result.flops_per_step / tera, result.model_flops_per_step / tera,
                                             verb.step.full ? 6 : 4));
-  text += row("peak TFLOP/s", fmt::format("{:.4f} ({})", result.peak_flops_per_second / tera, result.peak_instruction));
+  text += row("peak TFLOP/s",
+              fmt::format("{:.4f} ({})", result.peak_flops_per_second / tera, result.peak_instruction));
   text += row("fraction of peak", fmt::format("{:.3f} (of the necessary FLOPs)", result.fraction_of_peak));
   text += row("peak memory", format_bytes(result.peak_rss_bytes));
   print(text);
@@ -93,7 +97,8 @@ void add_bench(CLI::App& app) {
   verb->add_option("--seq-length", options->step.seq_length, "tokens of each")->capture_default_str();
   verb->add_option("--dtype", options->dtype, "f32, bf16 or auto (bf16 where the processor multiplies it)")
       ->capture_default_str();
-  verb->add_option("--steps", options->step.steps, "timed steps, after one that is not")->capture_default_str();
+  verb->add_option("--steps", options->step.steps, "timed steps, after one that is not")
+      ->capture_default_str();
   verb->add_option("--lora-r", options->step.lora_r, "rank")->capture_default_str();
   verb->add_option("--target-modules", options->step.target_modules, "comma-separated names, or all-linear")
       ->delimiter(',')

@@ -39,10 +39,10 @@ void run_eval(const EvalVerb& verb) {
                 {"links", result.links}});
     return;
   }
-  print(fmt::format("loss:           {:.5f} nats a token\nperplexity:     {:.4f}\ntoken accuracy: {:.2f} %\n"
-                    "loss tokens:    {} in {} sequences\n",
-                    result.loss, result.perplexity, 100.0 * result.token_accuracy, result.loss_tokens,
-                    result.sequences));
+  print(fmt::format(
+      "loss:           {:.5f} nats a token\nperplexity:     {:.4f}\ntoken accuracy: {:.2f} %\n"
+      "loss tokens:    {} in {} sequences\n",
+      result.loss, result.perplexity, 100.0 * result.token_accuracy, result.loss_tokens, result.sequences));
 }
 
 }  // namespace

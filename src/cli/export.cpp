@@ -35,8 +35,10 @@ Exported from_run(const ExportVerb& verb) {
     throw Error(fmt::format("{}: a run of full fine-tuning has no adapter: use cola merge", verb.model.run));
   }
   ModelOptions options = verb.model;
-  if (verb.each_link && !options.up_to_link) options.up_to_link = static_cast<std::int64_t>(manifest.links.size());
-  // Adapters are exported without the model, which need not be on this machine: the run stands in for its folder.
+  if (verb.each_link && !options.up_to_link)
+    options.up_to_link = static_cast<std::int64_t>(manifest.links.size());
+  // Adapters are exported without the model, which need not be on this machine: the run stands in for its
+  // folder.
   options.model = options.run;
   const ResolvedSource resolved = resolve(model_source(options));
   return {resolved.adapters, resolved.links, manifest.base_model};
@@ -46,14 +48,16 @@ Exported from_adapters(const ExportVerb& verb) {
   const ModelOptions& options = verb.model;
   if (options.adapters.empty()) throw UsageError("nothing to export: give --run RUN or --adapter DIR");
   if (verb.each_link) throw UsageError("--each-link belongs to --run");
-  if (!options.state.empty() || options.up_to_link) throw UsageError("--state and --up-to-link belong to --run");
+  if (!options.state.empty() || options.up_to_link)
+    throw UsageError("--state and --up-to-link belong to --run");
   return {{options.adapters.begin(), options.adapters.end()},
           static_cast<std::int64_t>(options.adapters.size()),
           base_model_of_adapter(options.adapters.front())};
 }
 
 void run_export(const ExportVerb& verb) {
-  if (!verb.model.run.empty() && !verb.model.adapters.empty()) throw UsageError("--run and --adapter exclude each other");
+  if (!verb.model.run.empty() && !verb.model.adapters.empty())
+    throw UsageError("--run and --adapter exclude each other");
   require_new_folder(verb.out);
   Exported exported = verb.model.run.empty() ? from_adapters(verb) : from_run(verb);
   if (!verb.model.model.empty()) exported.base_model = verb.model.model;
@@ -87,7 +91,8 @@ void add_export(CLI::App& app) {
     verb->remove_option(verb->get_option(name));
   }
   verb->add_option("--out", options->out, "new folder")->required();
-  verb->add_flag("--each-link", options->each_link, "every link of the run as an adapter of its own: OUT/1, OUT/2, ...");
+  verb->add_flag("--each-link", options->each_link,
+                 "every link of the run as an adapter of its own: OUT/1, OUT/2, ...");
   verb->add_flag("--json", options->json, "print the result as JSON");
   verb->callback([options] { run_export(*options); });
 }

@@ -9,6 +9,7 @@
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "cli/whole_number.h"
 #include "core/error.h"
 #include "io/files.h"
 
@@ -67,19 +68,26 @@ void run_generate(const GenerateVerb& verb) {
 void add_generate(CLI::App& app) {
   CLI::App& verb = *app.add_subcommand("generate", "continue a prompt; the text appears as it comes");
   const auto state = std::make_shared<GenerateVerb>();
-  CLI::Option* prompt = verb.add_option("--prompt", state->prompt, "text to continue, or - for standard input");
+  CLI::Option* prompt =
+      verb.add_option("--prompt", state->prompt, "text to continue, or - for standard input");
   CLI::Option* file = verb.add_option("--prompt-file", state->prompt_file, "file with the text, or -");
   prompt->type_name("TEXT");
   file->type_name("FILE")->excludes(prompt);
   GenerateOptions& generate = state->generate;
-  verb.add_option("--max-new-tokens", generate.max_new_tokens, "tokens at most")->type_name("N")->capture_default_str();
+  verb.add_option("--max-new-tokens", generate.max_new_tokens, "tokens at most")
+      ->type_name("N")
+      ->capture_default_str();
   verb.add_option("--temperature", generate.temperature, "0: greedy; above: sampling")
       ->type_name("X")
       ->capture_default_str();
-  verb.add_option("--top-p", generate.top_p, "sample from the most probable tokens that have this much together")
+  verb.add_option("--top-p", generate.top_p,
+                  "sample from the most probable tokens that have this much together")
       ->type_name("X")
       ->capture_default_str();
-  verb.add_option("--seed", generate.seed, "seed of the sampling")->type_name("N")->capture_default_str();
+  verb.add_option("--seed", generate.seed, "seed of the sampling")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(whole_number());
   add_model_options(verb, state->model);
   verb.add_flag("--json", state->json, "print the result as JSON, at the end");
   verb.callback([state, prompt, file] {

@@ -51,6 +51,10 @@ int main(int argc, char** argv) {
     cola::add_generate(app);
     cola::add_inspect(app);
     cola::add_init(app);
+    cola::add_merge(app);
+    cola::add_demo(app);
+    cola::add_export(app);
+    cola::add_bench(app);
     return run(app, argc, argv);
   } catch (const std::exception& error) {
     return report(error.what(), 1);

@@ -7,7 +7,8 @@
 namespace cola {
 
 void add_model_options(CLI::App& verb, ModelOptions& options) {
-  verb.add_option("--model", options.model, "Hugging Face model folder (with --run: default the run's base model)")
+  verb.add_option("--model", options.model,
+                  "Hugging Face model folder (with --run: default the run's base model)")
       ->type_name("DIR");
   verb.add_option("--adapter", options.adapters, "PEFT adapter to apply (repeatable, in order)")
       ->type_name("DIR")
@@ -19,9 +20,12 @@ void add_model_options(CLI::App& verb, ModelOptions& options) {
   verb.add_option("--device", options.device, "cpu or auto")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "cpu"}));
-  verb.add_option("--tokenizer", options.tokenizer, "folder of the tokenizer (default: the run's or the model's)")
+  verb.add_option("--tokenizer", options.tokenizer,
+                  "folder of the tokenizer (default: the run's or the model's)")
       ->type_name("DIR");
-  verb.add_option("--threads", options.threads, "threads; 0: all cores")->type_name("N")->capture_default_str();
+  verb.add_option("--threads", options.threads, "threads; 0: all cores")
+      ->type_name("N")
+      ->capture_default_str();
 }
 
 void add_data_options(CLI::App& verb, EvaluateOptions& options) {
@@ -31,11 +35,13 @@ void add_data_options(CLI::App& verb, EvaluateOptions& options) {
       ->check(CLI::PositiveNumber);
   verb.add_flag("--train-on-prompt", options.train_on_prompt, "loss on prompts too");
   verb.add_flag("--no-eos", options.no_eos, "leave out the EOS after a text, completion or assistant turn");
-  verb.add_option("--chat-template", options.chat_template, "llama2, llama3, chatml or plain")->type_name("NAME");
+  verb.add_option("--chat-template", options.chat_template, "llama2, llama3, chatml or plain")
+      ->type_name("NAME");
 }
 
 ModelSource model_source(const ModelOptions& options) {
-  if (options.model.empty() && options.run.empty()) throw UsageError("no model: give --model DIR or --run RUN");
+  if (options.model.empty() && options.run.empty())
+    throw UsageError("no model: give --model DIR or --run RUN");
   ModelSource source;
   source.model = options.model;
   source.adapters.assign(options.adapters.begin(), options.adapters.end());

@@ -22,8 +22,8 @@ struct ModelOptions {
   int threads = 0;
 };
 
-/// Adds --model, --adapter, --run, --state, --up-to-link, --dtype, --device, --tokenizer and --threads to a verb;
-/// `options` outlives the parsing.
+/// Adds --model, --adapter, --run, --state, --up-to-link, --dtype, --device, --tokenizer and --threads to a
+/// verb; `options` outlives the parsing.
 void add_model_options(CLI::App& verb, ModelOptions& options);
 
 /// Adds --max-length, --train-on-prompt, --no-eos and --chat-template: how a data file becomes sequences.

@@ -17,8 +17,6 @@ void print(std::string_view text) {
   throw Error(fmt::format("cannot write to standard output: {}", std::generic_category().message(error)));
 }
 
-void print_json(const Json& json) {
-  print(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-}
+void print_json(const Json& json) { print(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"); }
 
 }  // namespace cola

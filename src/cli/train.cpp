@@ -11,6 +11,7 @@
 #include "chain/run_folder.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "cli/whole_number.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/system_memory.h"
@@ -80,7 +81,7 @@ std::string default_text(const T& value) {
 }
 
 template <class T>
-CLI::Option* add_field(CLI::App& verb, const std::string& name, const T& value, const char* help) {
+CLI::Option* add_field(CLI::App& verb, const std::string& name, const T& value, const std::string& help) {
   if constexpr (std::same_as<T, bool>) {
     return verb.add_flag(name, help);
   } else {
@@ -88,6 +89,9 @@ CLI::Option* add_field(CLI::App& verb, const std::string& name, const T& value, 
     if constexpr (is_list<T>) {
       option->take_all();
       if (!std::same_as<T, std::vector<std::filesystem::path>>) option->delimiter(',');
+    }
+    if constexpr (std::same_as<T, std::uint64_t> || std::same_as<T, std::optional<std::uint64_t>>) {
+      option->check(whole_number());  // CLI11 would let -1 wrap
     }
     if (const std::string text = default_text(value); !text.empty()) option->default_str(text);
     return option;
@@ -108,7 +112,8 @@ TrainOptions resumed_options(const TrainVerb& verb) {
   if (given.out.empty()) throw UsageError("--resume needs --out RUN, the run to go on with");
   const RunFolder run{given.out};
   if (!std::filesystem::exists(run.config())) {
-    throw UsageError(fmt::format("--resume: {} has no config.toml: there is no run to resume", given.out.string()));
+    throw UsageError(
+        fmt::format("--resume: {} has no config.toml: there is no run to resume", given.out.string()));
   }
   TrainOptions saved;
   read_toml(run.config(), saved);
@@ -118,8 +123,9 @@ TrainOptions resumed_options(const TrainVerb& verb) {
   apply_command_line(verb, wanted);
   make_paths_absolute(wanted);
   if (const auto names = differing_options(saved, wanted); !names.empty()) {
-    throw UsageError(fmt::format("--resume: --{} differs from the run's {}: leave it out, or start another run",
-                                 fmt::join(names, ", --"), run.config().string()));
+    throw UsageError(
+        fmt::format("--resume: --{} differs from the run's {}: leave it out, or start another run",
+                    fmt::join(names, ", --"), run.config().string()));
   }
   return saved;
 }
@@ -133,7 +139,9 @@ TrainOptions options_of(const TrainVerb& verb) {
 }
 
 Json json_of(const TrainResult& result) {
-  const auto number_or_null = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
+  const auto number_or_null = [](const std::optional<double>& value) {
+    return value ? Json(*value) : Json(nullptr);
+  };
   return {{"run", result.run.string()},
           {"steps", result.steps},
           {"links", result.links},
@@ -182,7 +190,8 @@ void add_train(CLI::App& app) {
   });
   CLI::Option* config = verb.add_option("--config", state->config, "options as TOML; the command line wins");
   config->type_name("FILE");
-  verb.add_flag("--resume", state->resume, "go on with the run in --out, with its own options")->excludes(config);
+  verb.add_flag("--resume", state->resume, "go on with the run in --out, with its own options")
+      ->excludes(config);
   verb.add_flag("--quiet", state->quiet, "no progress on standard error");
   verb.add_flag("--json", state->json, "print the result as JSON");
   verb.callback([state] { run_train(*state); });

@@ -3,8 +3,8 @@
 
 namespace cola {
 
-// Each adds one verb with its options to the program; the verb runs in its callback, writes results to standard output
-// and throws cola::Error, or CLI::ParseError for a value of the wrong type.
+// Each adds one verb with its options to the program; the verb runs in its callback, writes results to
+// standard output and throws cola::Error, or CLI::ParseError for a value of the wrong type.
 void add_train(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_generate(CLI::App& app);

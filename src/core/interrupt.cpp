@@ -1,5 +1,8 @@
 #include "core/interrupt.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <csignal>
 
 namespace cola {
@@ -16,17 +19,36 @@ void note_signal(int signal) {
   pending_signal = signal;
 }
 
+/// On the alternate stack: oneDNN's generated sgemm points the stack register into its heap buffer while it
+/// runs, and a handler's frame below it would overwrite the heap.
+void install() {
+  struct sigaction action{};
+  action.sa_handler = note_signal;
+  action.sa_flags = SA_ONSTACK | SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
+// The kernel gives a process's signals to its main thread, which is the one that trains.
+InterruptGuard::InterruptGuard()
+    : stack_(static_cast<std::size_t>(std::max(sysconf(_SC_SIGSTKSZ), 1L << 16))) {
   pending_signal = 0;
-  std::signal(SIGINT, note_signal);
-  std::signal(SIGTERM, note_signal);
+  stack_t stack{};
+  stack.ss_sp = stack_.data();
+  stack.ss_size = stack_.size();
+  sigaltstack(&stack, nullptr);
+  install();
 }
 
 InterruptGuard::~InterruptGuard() {
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
+  stack_t none{};
+  none.ss_flags = SS_DISABLE;
+  sigaltstack(&none, nullptr);
 }
 
 int InterruptGuard::pending() noexcept { return pending_signal; }

@@ -1,4 +1,5 @@
 #pragma once
+#include <vector>
 
 namespace cola {
 
@@ -13,6 +14,9 @@ class InterruptGuard {
 
   /// The signal that came, or 0.
   [[nodiscard]] static int pending() noexcept;
+
+ private:
+  std::vector<char> stack_;  ///< that the handler runs on
 };
 
 }  // namespace cola

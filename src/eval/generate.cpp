@@ -54,12 +54,13 @@ std::set<std::int32_t> stop_tokens(const std::filesystem::path& model, const Spe
 }
 
 void generate_tokens(ops::Context& context, const Decoder& model, std::span<const std::int32_t> prompt,
-                     std::int64_t max_new_tokens, Sampler& sampler, const std::function<bool(std::int32_t)>& each) {
+                     std::int64_t max_new_tokens, Sampler& sampler,
+                     const std::function<bool(std::int32_t)>& each) {
   const auto length = static_cast<std::int64_t>(prompt.size());
   const std::int64_t positions = model.config().max_position_embeddings;
   if (length > positions || max_new_tokens > positions - length) {
-    throw Error(fmt::format("a prompt of {} tokens and {} new ones do not fit the model's {} positions", length,
-                            max_new_tokens, positions));
+    throw Error(fmt::format("a prompt of {} tokens and {} new ones do not fit the model's {} positions",
+                            length, max_new_tokens, positions));
   }
   auto caches = model.make_caches(length + max_new_tokens);
   DecoderActivations activations;

@@ -25,7 +25,8 @@ struct LanguageModel::Implementation {
   [[nodiscard]] std::vector<std::int32_t> encode_prompt(std::string_view prompt) const;
 };
 
-LanguageModel::LanguageModel(const ModelSource& source) : implementation_(std::make_unique<Implementation>()) {
+LanguageModel::LanguageModel(const ModelSource& source)
+    : implementation_(std::make_unique<Implementation>()) {
   const ResolvedSource resolved = resolve(source);
   if (!source.tokenizer.empty() || has_tokenizer(resolved.tokenizer)) {
     implementation_->tokenizer = open_tokenizer(resolved.tokenizer);
@@ -42,8 +43,8 @@ EvaluateResult LanguageModel::evaluate(const std::filesystem::path& data, const 
   const ModelConfig& config = self.loaded.model->config();
   const Dataset dataset = read_dataset(data, self.tokenizer.get(), config.vocab_size,
                                        data_options(options, config, self.loaded.resolved.tokenizer));
-  const LossSummary summary = evaluate_loss(self.context, *self.loaded.model, self.activations, dataset.examples,
-                                            default_evaluation_tokens, options.progress);
+  const LossSummary summary = evaluate_loss(self.context, *self.loaded.model, self.activations,
+                                            dataset.examples, default_evaluation_tokens, options.progress);
   EvaluateResult result;
   result.loss = summary.loss();
   result.perplexity = summary.perplexity();
@@ -67,10 +68,12 @@ std::vector<std::int32_t> LanguageModel::Implementation::encode_prompt(std::stri
   ids.insert(ids.end(), text.begin(), text.end());
   if (ids.empty()) throw UsageError("the prompt is empty, and the tokenizer adds no BOS to begin with");
   const std::int64_t vocabulary = loaded.model->config().vocab_size;
-  if (const auto outside = std::ranges::find_if(ids, [&](std::int32_t id) { return id < 0 || id >= vocabulary; });
+  if (const auto outside =
+          std::ranges::find_if(ids, [&](std::int32_t id) { return id < 0 || id >= vocabulary; });
       outside != ids.end()) {
-    throw Error(fmt::format("the tokenizer makes id {}, outside the model's vocabulary of {}: give the model's own",
-                            *outside, vocabulary));
+    throw Error(
+        fmt::format("the tokenizer makes id {}, outside the model's vocabulary of {}: give the model's own",
+                    *outside, vocabulary));
   }
   return ids;
 }
@@ -86,8 +89,8 @@ GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOp
   const std::int64_t positions = self.loaded.model->config().max_position_embeddings;
   const std::int64_t room = positions - static_cast<std::int64_t>(ids.size());
   if (room < 1) {
-    throw Error(fmt::format("the prompt has {} tokens: it leaves no room in the model's {} positions", ids.size(),
-                            positions));
+    throw Error(fmt::format("the prompt has {} tokens: it leaves no room in the model's {} positions",
+                            ids.size(), positions));
   }
   const auto stops = stop_tokens(self.loaded.resolved.model, self.tokenizer->special());
   TextStream stream(*self.tokenizer, ids);

@@ -14,12 +14,14 @@ namespace cola {
 namespace {
 
 void require_folder(const std::filesystem::path& folder, const char* what) {
-  if (!std::filesystem::is_directory(folder)) throw Error(fmt::format("{}: no such {} folder", folder.string(), what));
+  if (!std::filesystem::is_directory(folder))
+    throw Error(fmt::format("{}: no such {} folder", folder.string(), what));
 }
 
 void check_members(const ModelSource& source) {
   if (source.model.empty() && source.run.empty()) throw UsageError("no model: give --model DIR or --run RUN");
-  if (!source.run.empty() && !source.adapters.empty()) throw UsageError("--run and --adapter exclude each other");
+  if (!source.run.empty() && !source.adapters.empty())
+    throw UsageError("--run and --adapter exclude each other");
   if (source.run.empty() && (!source.state.empty() || source.up_to_link)) {
     throw UsageError("--state and --up-to-link belong to --run");
   }
@@ -29,16 +31,19 @@ void check_members(const ModelSource& source) {
   if (source.state == "best" && source.up_to_link) {
     throw UsageError("--state best and --up-to-link exclude each other: links are kept as they were last");
   }
-  if (source.threads < 0) throw UsageError(fmt::format("--threads is {}: it must be 0 or more", source.threads));
+  if (source.threads < 0)
+    throw UsageError(fmt::format("--threads is {}: it must be 0 or more", source.threads));
 }
 
-/// Folder of the state that the source asks for; empty if there is none and it may be put together from links/.
+/// Folder of the state that the source asks for; empty if there is none and it may be put together from
+/// links/.
 std::filesystem::path state_folder(const RunFolder& run, const ModelSource& source) {
   const bool has_best = std::filesystem::is_directory(run.best());
   const bool has_last = std::filesystem::is_directory(run.last());
   if (source.state == "best") {
     if (!has_best) {
-      throw Error(fmt::format("{} has no best/: it was trained without a dev set; use --state last", run.root.string()));
+      throw Error(fmt::format("{} has no best/: it was trained without a dev set; use --state last",
+                              run.root.string()));
     }
     return run.best();
   }
@@ -58,7 +63,8 @@ void resolve_chain(const RunFolder& run, const ChainManifest& manifest, const Mo
                    ResolvedSource& resolved) {
   const auto count = static_cast<std::int64_t>(manifest.links.size());
   if (source.up_to_link && (*source.up_to_link < 1 || *source.up_to_link > count)) {
-    throw UsageError(fmt::format("--up-to-link {}: {} has links 1 to {}", *source.up_to_link, run.root.string(), count));
+    throw UsageError(
+        fmt::format("--up-to-link {}: {} has links 1 to {}", *source.up_to_link, run.root.string(), count));
   }
   const auto folder = source.up_to_link ? std::filesystem::path() : state_folder(run, source);
   if (!folder.empty()) {
@@ -67,17 +73,19 @@ void resolve_chain(const RunFolder& run, const ChainManifest& manifest, const Mo
     return;
   }
   resolved.links = source.up_to_link.value_or(count);
-  for (std::int64_t number = 1; number <= resolved.links; ++number) resolved.adapters.push_back(run.link(number));
+  for (std::int64_t number = 1; number <= resolved.links; ++number)
+    resolved.adapters.push_back(run.link(number));
 }
 
 void resolve_full(const RunFolder& run, const ModelSource& source, ResolvedSource& resolved) {
   if (source.up_to_link) {
-    throw UsageError(fmt::format("--up-to-link: {} is a run of full fine-tuning, without links", run.root.string()));
+    throw UsageError(
+        fmt::format("--up-to-link: {} is a run of full fine-tuning, without links", run.root.string()));
   }
   resolved.model = state_folder(run, source);
   if (resolved.model.empty()) {
-    throw Error(fmt::format("{} has no weights yet: go on with cola train --resume --out {}", run.root.string(),
-                            run.root.string()));
+    throw Error(fmt::format("{} has no weights yet: go on with cola train --resume --out {}",
+                            run.root.string(), run.root.string()));
   }
 }
 
@@ -126,7 +134,8 @@ LoadedModel load_model(ops::Context& context, const ModelSource& source) {
   auto tensors = open_checkpoint(loaded.resolved.model);
   const DType dtype = choose_compute_dtype(source.dtype, dominant_dtype(*tensors));
   loaded.model = std::make_unique<Decoder>(config, Weights(config, std::move(tensors), dtype));
-  loaded.chain = std::make_unique<Chain>(*loaded.model, dtype == DType::f32 ? TieMode::merge : TieMode::stack);
+  loaded.chain =
+      std::make_unique<Chain>(*loaded.model, dtype == DType::f32 ? TieMode::merge : TieMode::stack);
   for (std::size_t i = 0; i < links.size(); ++i) {
     try {
       loaded.chain->add_tied(context, std::move(links[i]));

@@ -15,7 +15,7 @@ struct ResolvedSource {
   std::filesystem::path model;      ///< Hugging Face folder of the weights (a full run's best/ or last/)
   std::filesystem::path tokenizer;  ///< folder
   std::vector<std::filesystem::path> adapters;  ///< PEFT folders to apply
-  std::int64_t links = 0;           ///< links that the adapters stand for (a run's best/ holds several as one)
+  std::int64_t links = 0;  ///< links that the adapters stand for (a run's best/ holds several as one)
 };
 /// Throws UsageError for contradicting members, Error for a folder that is missing or not what it should be.
 [[nodiscard]] ResolvedSource resolve(const ModelSource& source);

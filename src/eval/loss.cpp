@@ -7,7 +7,9 @@
 namespace cola {
 
 double LossSummary::perplexity() const { return std::exp(loss()); }
-double LossSummary::token_accuracy() const { return static_cast<double>(correct) / static_cast<double>(loss_tokens); }
+double LossSummary::token_accuracy() const {
+  return static_cast<double>(correct) / static_cast<double>(loss_tokens);
+}
 
 LossSummary evaluate_loss(ops::Context& context, const Decoder& model, DecoderActivations& activations,
                           std::span<const Example> examples, std::int64_t batch_tokens,
@@ -24,7 +26,8 @@ LossSummary evaluate_loss(ops::Context& context, const Decoder& model, DecoderAc
     std::int64_t tokens = 0;
     do {
       tokens += static_cast<std::int64_t>(order[end++]->ids.size());
-    } while (end < order.size() && tokens + static_cast<std::int64_t>(order[end]->ids.size()) <= batch_tokens);
+    } while (end < order.size() &&
+             tokens + static_cast<std::int64_t>(order[end]->ids.size()) <= batch_tokens);
     const RaggedBatch batch = make_batch(std::span(order).subspan(begin, end - begin));
     const StepState step{context, batch};
     nll.resize(static_cast<std::size_t>(batch.loss_tokens()));

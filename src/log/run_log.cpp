@@ -19,14 +19,21 @@ namespace {
 
 }  // namespace
 
-RunLog::RunLog(const std::filesystem::path& file, std::int64_t keep_bytes) : path_(file) {
+RunLog::RunLog(const std::filesystem::path& file) : path_(file) {
   file_.reset(std::fopen(file.c_str(), "ab"));
   if (!file_) fail(path_);
   if (flock(fileno(file_.get()), LOCK_EX | LOCK_NB) != 0) {
     throw Error(
         fmt::format("{}: another process is training into this run folder", file.parent_path().string()));
   }
-  if (keep_bytes >= 0) std::filesystem::resize_file(file, static_cast<std::uintmax_t>(keep_bytes));
+}
+
+void RunLog::cut(std::int64_t bytes) {
+  if (bytes < 0 || bytes > this->bytes()) {
+    throw Error(fmt::format("{}: shorter than the {} bytes that the checkpoint has noted: lines are missing",
+                            path_.string(), bytes));
+  }
+  if (ftruncate(fileno(file_.get()), static_cast<off_t>(bytes)) != 0) fail(path_);
 }
 
 void RunLog::write(const Json& event) {

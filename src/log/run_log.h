@@ -11,10 +11,10 @@ namespace cola {
 /// log.jsonl of a run: one object a line, appended and flushed at once. Keys and events: docs/formats.md.
 class RunLog {
  public:
-  /// Opens for appending and locks; with `keep_bytes` >= 0 the file is first cut back to that many bytes.
-  /// Throws Error if another process has it open.
-  RunLog(const std::filesystem::path& file, std::int64_t keep_bytes);
+  /// Opens for appending and locks. Throws Error if another process has it open.
+  explicit RunLog(const std::filesystem::path& file);
 
+  void cut(std::int64_t bytes);   ///< back to that length; throws Error if the log is shorter
   void write(const Json& event);  ///< throws Error if the disk is full
   void sync();                    ///< to the disk: before a checkpoint that refers to its length
   [[nodiscard]] std::int64_t bytes() const;

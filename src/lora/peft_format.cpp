@@ -59,6 +59,10 @@ Scaling read_scaling(const JsonReader& config) {
   scaling.rslora = config.boolean("use_rslora", false);
   if (config.has("alpha_pattern")) {
     for (const auto& [key, value] : config.at("alpha_pattern").items()) {
+      if (key.find_first_of("\\^$*+?[](){}|") != std::string::npos) {
+        throw Error(fmt::format("{}: alpha_pattern '{}' is a regular expression, which is not supported",
+                                config.where(), key));
+      }
       if (!value.is_number())
         throw Error(fmt::format("{}: alpha_pattern '{}' is not a number", config.where(), key));
       scaling.alpha_pattern[key] = value.get<double>();
@@ -126,6 +130,13 @@ Value most_common(const std::vector<LoraModule>& modules, Value (*value_of)(cons
 /// alpha that gives `scale` as alpha / r.
 double plain_alpha(const LoraModule& module) { return module.scale * static_cast<double>(module.rank()); }
 
+/// PEFT's lora_alpha is an integer; other readers may insist on it where it is whole.
+Json alpha_json(double alpha) {
+  constexpr double exact = 1e9;  // far below where a conversion to an integer could overflow
+  return std::abs(alpha) < exact && std::trunc(alpha) == alpha ? Json(static_cast<std::int64_t>(alpha))
+                                                               : Json(alpha);
+}
+
 Json adapter_config(const Link& link, const std::string& base_model) {
   const auto rank =
       most_common<std::int64_t>(link.modules, [](const LoraModule& module) { return module.rank(); });
@@ -135,14 +146,14 @@ Json adapter_config(const Link& link, const std::string& base_model) {
   std::vector<std::string> targets = link.target_modules;
   for (const auto& module : link.modules) {
     if (module.rank() != rank) ranks[module.name] = module.rank();
-    if (plain_alpha(module) != alpha) alphas[module.name] = plain_alpha(module);
+    if (plain_alpha(module) != alpha) alphas[module.name] = alpha_json(plain_alpha(module));
     if (link.target_modules.empty()) targets.push_back(module.name);
   }
   return {{"peft_type", "LORA"},
           {"task_type", "CAUSAL_LM"},
           {"base_model_name_or_path", base_model},
           {"r", rank},
-          {"lora_alpha", alpha},
+          {"lora_alpha", alpha_json(alpha)},
           {"lora_dropout", 0.0},
           {"target_modules", targets},
           {"rank_pattern", ranks},

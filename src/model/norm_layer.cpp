@@ -20,8 +20,9 @@ void NormLayer::forward(ops::Context& context, ConstMatrixView x, MatrixView y, 
   ops::layer_norm_forward(context, x, weight_->vector(), bias_->vector(), epsilon_, y, mean, rstd);
 }
 
-void NormLayer::backward(ops::Context& context, ConstMatrixView dy, ConstMatrixView x, const std::vector<float>& mean,
-                         const std::vector<float>& rstd, MatrixView dx, ops::Write write) const {
+void NormLayer::backward(ops::Context& context, ConstMatrixView dy, ConstMatrixView x,
+                         const std::vector<float>& mean, const std::vector<float>& rstd, MatrixView dx,
+                         ops::Write write) const {
   const auto dweight = weight_->trained() ? weight_->gradient.floats() : std::span<float>();
   if (bias_ == nullptr) {
     ops::rms_norm_backward(context, dy, x, weight_->vector(), rstd, dx, write, dweight);

@@ -28,8 +28,8 @@ bool SelfAttention::trained() const { return inner_trained() || out_.trained(); 
 
 bool SelfAttention::needs_input() const { return q_.needs_input() || k_.needs_input() || v_.needs_input(); }
 
-void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView y, AttentionActivations& kept,
-                            KeyValueCache* cache) const {
+void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView y,
+                            AttentionActivations& kept, KeyValueCache* cache) const {
   auto& context = step.context;
   kept.q.resize(x.dtype, x.rows, q_.out_features());
   kept.k.resize(x.dtype, x.rows, k_.out_features());
@@ -40,7 +40,8 @@ void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView
   v_.forward(step, x, kept.v.view(), kept.v_linear);
   if (rotary_ != nullptr) {
     for (Matrix* heads : {&kept.q, &kept.k}) {
-      ops::rotary(context, heads->view(), shape_.head_dim, step.batch.positions, rotary_->cosines(), rotary_->sines(), false);
+      ops::rotary(context, heads->view(), shape_.head_dim, step.batch.positions, rotary_->cosines(),
+                  rotary_->sines(), false);
     }
   }
   if (cache != nullptr) {
@@ -50,8 +51,8 @@ void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView
     cache->length = end;
   }
   if (cache != nullptr && cache->length > x.rows) {
-    ops::attention_cached(context, shape_, kept.q.view(), cache->keys.view(), cache->values.view(), cache->length,
-                          kept.out.view());
+    ops::attention_cached(context, shape_, kept.q.view(), cache->keys.view(), cache->values.view(),
+                          cache->length, kept.out.view());
   } else {
     kept.log_sum_exp.resize(DType::f32, x.rows, shape_.heads);
     ops::attention_forward(context, shape_, step.batch.offsets, kept.q.view(), kept.k.view(), kept.v.view(),
@@ -60,8 +61,8 @@ void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView
   out_.forward(step, kept.out.view(), y, kept.out_linear);
 }
 
-void SelfAttention::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, AttentionActivations& kept,
-                             MatrixView dx) const {
+void SelfAttention::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x,
+                             AttentionActivations& kept, MatrixView dx) const {
   auto& context = step.context;
   const bool inner = inner_trained() || !dx.empty();
   const MatrixView dout =
@@ -71,11 +72,12 @@ void SelfAttention::backward(const StepState& step, ConstMatrixView dy, ConstMat
   const MatrixView dq = context.scratch("attention.dq", dy.dtype, dy.rows, kept.q.cols());
   const MatrixView dk = context.scratch("attention.dk", dy.dtype, dy.rows, kept.k.cols());
   const MatrixView dv = context.scratch("attention.dv", dy.dtype, dy.rows, kept.v.cols());
-  ops::attention_backward(context, shape_, step.batch.offsets, dout, kept.q.view(), kept.k.view(), kept.v.view(),
-                          kept.out.view(), kept.log_sum_exp.view(), dq, dk, dv);
+  ops::attention_backward(context, shape_, step.batch.offsets, dout, kept.q.view(), kept.k.view(),
+                          kept.v.view(), kept.out.view(), kept.log_sum_exp.view(), dq, dk, dv);
   if (rotary_ != nullptr) {
     for (const MatrixView& gradient : {dq, dk}) {
-      ops::rotary(context, gradient, shape_.head_dim, step.batch.positions, rotary_->cosines(), rotary_->sines(), true);
+      ops::rotary(context, gradient, shape_.head_dim, step.batch.positions, rotary_->cosines(),
+                  rotary_->sines(), true);
     }
   }
   q_.backward(step, dq, x, kept.q_linear, dx, ops::Write::replace);

@@ -8,7 +8,8 @@
 
 namespace cola {
 
-/// Keys and values of one block for one sequence being generated: [capacity, kv_heads * head_dim], compute dtype.
+/// Keys and values of one block for one sequence being generated: [capacity, kv_heads * head_dim], compute
+/// dtype.
 struct KeyValueCache {
   Matrix keys, values;
   std::int64_t length = 0;  ///< rows filled
@@ -16,9 +17,9 @@ struct KeyValueCache {
 
 /// What self-attention keeps for its backward.
 struct AttentionActivations {
-  Matrix q, k, v;       ///< [T, heads * head_dim], [T, kv_heads * head_dim] x 2, after rotation
-  Matrix out;           ///< [T, heads * head_dim], input of the output projection
-  Matrix log_sum_exp;   ///< [T, heads], f32
+  Matrix q, k, v;      ///< [T, heads * head_dim], [T, kv_heads * head_dim] x 2, after rotation
+  Matrix out;          ///< [T, heads * head_dim], input of the output projection
+  Matrix log_sum_exp;  ///< [T, heads], f32
   LinearActivations q_linear, k_linear, v_linear, out_linear;
 };
 
@@ -26,10 +27,11 @@ struct AttentionActivations {
 class SelfAttention {
  public:
   /// `prefix`: "model.layers.3.self_attn"; `first_index`: number of its first linear layer in the model.
-  SelfAttention(const ModelConfig& config, Weights& weights, const std::string& prefix, std::uint64_t first_index,
-                const RotaryTable* rotary);
+  SelfAttention(const ModelConfig& config, Weights& weights, const std::string& prefix,
+                std::uint64_t first_index, const RotaryTable* rotary);
 
-  /// y [T, D] = attention of x [T, D]. With a cache, the batch is one sequence whose keys and values are appended.
+  /// y [T, D] = attention of x [T, D]. With a cache, the batch is one sequence whose keys and values are
+  /// appended.
   void forward(const StepState& step, ConstMatrixView x, MatrixView y, AttentionActivations& kept,
                KeyValueCache* cache) const;
 

@@ -32,7 +32,11 @@ std::string first_few(const std::vector<std::string>& names) {
   return text;
 }
 
-void check_shape(const ParameterSpec& spec, const SourceTensor& tensor) {
+void check(const ParameterSpec& spec, const SourceTensor& tensor) {
+  if (tensor.dtype == DType::i64 || tensor.dtype == DType::i32) {
+    throw Error(fmt::format("{}: tensor '{}' holds {}, where floating-point numbers are needed", tensor.file,
+                            spec.name, name_of(tensor.dtype)));
+  }
   if (tensor.shape == spec.shape) return;
   throw Error(fmt::format("{}: tensor '{}' has shape [{}], but config.json says [{}]", tensor.file, spec.name,
                           fmt::join(tensor.shape, ", "), fmt::join(spec.shape, ", ")));
@@ -44,7 +48,11 @@ std::map<std::string, const SourceTensor*> match_tensors(const ModelConfig& conf
                                                          const TensorSource& source) {
   std::map<std::string, const SourceTensor*> by_short_name;
   for (const auto& [name, tensor] : source.tensors()) {
-    if (!carries_no_weights(name)) by_short_name.emplace(without_prefix(name), &tensor);
+    if (carries_no_weights(name)) continue;
+    if (!by_short_name.emplace(without_prefix(name), &tensor).second) {
+      throw Error(fmt::format("{}: tensor '{}' is there twice, with and without the prefix 'model.'",
+                              tensor.file, without_prefix(name)));
+    }
   }
   if (config.tie_word_embeddings) {  // one table under two names: the embedding's own wins
     if (const auto head = by_short_name.find("lm_head.weight"); head != by_short_name.end()) {
@@ -60,7 +68,7 @@ std::map<std::string, const SourceTensor*> match_tensors(const ModelConfig& conf
       missing.push_back(spec.name);
       continue;
     }
-    check_shape(spec, *match->second);
+    check(spec, *match->second);
     found.emplace(spec.name, match->second);
     by_short_name.erase(match);
   }

@@ -21,8 +21,8 @@ Json json_of(const TrainingState& state) {
           {"live_number", state.live_number},
           {"optimizer_steps", state.optimizer_steps},
           {"log_bytes", state.log_bytes},
-          {"examples", state.examples},
-          {"data_tokens", state.data_tokens},
+          {"train_digest", state.train_digest},
+          {"dev_digest", state.dev_digest},
           {"train_loss", state.train_loss},
           {"dev_loss", number_or_null(state.dev_loss)},
           {"best_dev_loss", number_or_null(state.best_dev_loss)},
@@ -48,6 +48,20 @@ void read_exactly(const TensorSource& source, const std::string& name, std::span
 }
 
 }  // namespace
+
+std::string digest_of(const Dataset& data) {
+  constexpr std::uint64_t prime = 0x100000001b3;
+  std::uint64_t digest = 0xcbf29ce484222325;
+  const auto add = [&](std::uint32_t value) {
+    for (int byte = 0; byte < 4; ++byte) digest = (digest ^ (value >> (8 * byte) & 0xff)) * prime;
+  };
+  for (const auto& example : data.examples) {
+    add(static_cast<std::uint32_t>(example.ids.size()));
+    for (const std::int32_t id : example.ids) add(static_cast<std::uint32_t>(id));
+    for (const std::int32_t label : example.labels) add(static_cast<std::uint32_t>(label));
+  }
+  return fmt::format("{:016x}", digest);
+}
 
 void write_checkpoint_folder(const std::filesystem::path& folder, const TrainingState& state,
                              Optimizer& optimizer, const Link* live, const Weights* weights) {
@@ -89,8 +103,8 @@ TrainingState read_checkpoint_state(const std::filesystem::path& folder) {
   state.live_number = reader.integer("live_number");
   state.optimizer_steps = reader.integer("optimizer_steps");
   state.log_bytes = reader.integer("log_bytes");
-  state.examples = reader.integer("examples");
-  state.data_tokens = reader.integer("data_tokens");
+  state.train_digest = reader.string("train_digest");
+  state.dev_digest = reader.string("dev_digest");
   state.train_loss = reader.number("train_loss");
   state.dev_loss = optional_number("dev_loss");
   state.best_dev_loss = optional_number("best_dev_loss");

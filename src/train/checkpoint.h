@@ -2,7 +2,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
+#include "data/dataset.h"
 #include "lora/link.h"
 #include "model/weights.h"
 #include "optim/optimizer.h"
@@ -18,7 +20,7 @@ struct TrainingState {
   std::int64_t live_number = 0;  ///< of the live link among those this run trains, from 0
   std::int64_t optimizer_steps = 0;
   std::int64_t log_bytes = 0;
-  std::int64_t examples = 0, data_tokens = 0;  ///< of the training data: to notice that it has changed
+  std::string train_digest, dev_digest;  ///< digest_of() the data: to notice that it has changed
   double train_loss = 0.0;
   std::optional<double> dev_loss, best_dev_loss;
   std::int64_t evaluations_without_gain = 0;
@@ -27,6 +29,9 @@ struct TrainingState {
   std::int64_t tokens = 0;
   double hf_flos = 0.0, real_flops = 0.0;
 };
+
+/// 64-bit FNV-1a of all ids and labels, as hexadecimal digits: tells an edited file, not an attacker's.
+[[nodiscard]] std::string digest_of(const Dataset& data);
 
 /// Writes a checkpoint folder as one step. Either `live` (with cola, lora) or `weights` (full) is given.
 void write_checkpoint_folder(const std::filesystem::path& folder, const TrainingState& state,

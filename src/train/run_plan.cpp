@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "chain/knot_plan.h"
 #include "core/error.h"
@@ -14,6 +16,10 @@ namespace {
 void require(bool holds, const std::string& message) {
   if (!holds) throw UsageError(message);
 }
+
+constexpr std::int64_t most_steps = std::int64_t{1} << 40;  // so that no product of two options overflows
+constexpr std::int64_t most_of_an_option = std::int64_t{1} << 30;
+constexpr std::int64_t highest_rank = std::int64_t{1} << 20;
 
 void require_choice(const std::string& option, const std::string& value,
                     std::initializer_list<const char*> choices) {
@@ -30,13 +36,23 @@ void require_at_least(const char* option, std::optional<std::int64_t> value, std
     throw UsageError(fmt::format("--{} is {}: it must be {} or more", option, *value, least));
 }
 
+void require_in(const char* option, std::optional<std::int64_t> value, std::int64_t least,
+                std::int64_t most) {
+  require_at_least(option, value, least);
+  if (value && *value > most)
+    throw UsageError(fmt::format("--{} is {}: it must be {} or less", option, *value, most));
+}
+
 void check_chain_options(const TrainOptions& options, Method method) {
   require_choice("tie", options.tie, {"auto", "merge", "stack"});
   require_choice("link-init", options.link_init, {"fresh", "same"});
   require_choice("bias", options.bias, {"none", "lora_only"});
   require_at_least("links", options.links, 1);
-  require_at_least("lora-r", options.lora_r, 1);
-  for (const std::int64_t rank : options.ranks) require_at_least("ranks", rank, 1);
+  require_in("lora-r", options.lora_r, 1, highest_rank);
+  for (const std::int64_t rank : options.ranks) require_in("ranks", rank, 1, highest_rank);
+  const auto is_scale = [](double alpha) { return std::isfinite(alpha) && alpha > 0.0; };
+  require(is_scale(options.lora_alpha), "--lora-alpha must be above 0");
+  require(std::ranges::all_of(options.alphas, is_scale), "--alphas must be above 0");
   require(!options.target_modules.empty(), "--target-modules is empty");
   require(options.knots.empty() || !options.links,
           "--knots and --links exclude each other: the knots give the links");
@@ -58,13 +74,16 @@ void check_optimizer_options(const TrainOptions& options) {
   const auto optimizer = parse_optimizer(options.optimizer);
   (void)parse_schedule(options.lr_scheduler);
   (void)parse_learning_rate_at_knot(options.lr_at_knot);
-  require(options.learning_rate.value_or(1.0) > 0.0, "--learning-rate must be above 0");
-  require(options.weight_decay >= 0.0, "--weight-decay must be 0 or more");
+  const double rate = options.learning_rate.value_or(1.0);
+  require(std::isfinite(rate) && rate > 0.0, "--learning-rate must be above 0");
+  require(std::isfinite(options.weight_decay) && options.weight_decay >= 0.0,
+          "--weight-decay must be 0 or more");
   require(options.momentum >= 0.0 && options.momentum < 1.0, "--momentum must be in [0, 1)");
   require(options.momentum == 0.0 || optimizer == OptimizerKind::sgd,
           "--momentum belongs to --optimizer sgd");
-  require(options.max_grad_norm >= 0.0, "--max-grad-norm must be 0 or more");
-  require_at_least("warmup-steps", options.warmup_steps, 0);
+  require(std::isfinite(options.max_grad_norm) && options.max_grad_norm >= 0.0,
+          "--max-grad-norm must be 0 or more");
+  require_in("warmup-steps", options.warmup_steps, 0, most_steps);
 }
 
 void check_dropout(const std::string& dropout) {
@@ -76,10 +95,10 @@ void check_dropout(const std::string& dropout) {
 }
 
 void check_loop_options(const TrainOptions& options) {
-  require_at_least("epochs", options.epochs, 1);
-  require_at_least("max-steps", options.max_steps, 1);
-  require_at_least("batch-size", options.batch_size, 1);
-  require_at_least("gradient-accumulation-steps", options.gradient_accumulation_steps, 1);
+  require_in("epochs", options.epochs, 1, most_of_an_option);
+  require_in("max-steps", options.max_steps, 1, most_steps);
+  require_in("batch-size", options.batch_size, 1, most_of_an_option);
+  require_in("gradient-accumulation-steps", options.gradient_accumulation_steps, 1, most_of_an_option);
   require_at_least("max-length", options.max_length, 2);
   require_at_least("eval-steps", options.eval_steps, 1);
   require_at_least("save-steps", options.save_steps, 1);

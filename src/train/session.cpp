@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "chain/run_folder.h"
 #include "core/error.h"
@@ -84,6 +85,22 @@ void check_initial_links(const TrainingSession& session) {
         (alpha_given && session.plan.links[i].alpha != module.alpha)) {
       throw UsageError(fmt::format("--initial-link {} has rank {} and alpha {}, which the options contradict",
                                    options.initial_link[i].string(), module.rank(), module.alpha));
+    }
+  }
+}
+
+/// So are explicit --target-modules that select other layers than the adapter has.
+void check_initial_modules(const TrainingSession& session, const std::vector<LinearName>& names,
+                           const std::vector<std::size_t>& chosen) {
+  if (session.options.target_modules == TrainOptions().target_modules) return;
+  std::set<std::string> selected;
+  for (const std::size_t index : chosen) selected.insert(names[index].name);
+  for (std::size_t i = 0; i < session.initial_links.size(); ++i) {
+    std::set<std::string> own;
+    for (const auto& module : session.initial_links[i].modules) own.insert(module.name);
+    if (own != selected) {
+      throw UsageError(fmt::format("--initial-link {} is for other layers than --target-modules selects",
+                                   session.options.initial_link[i].string()));
     }
   }
 }
@@ -176,6 +193,10 @@ Link TrainingSession::new_link(std::int64_t number) const {
   Link link = make_link(targets, plan.links[index], options.bias == "lora_only");
   initialise_link(link, options.seed, options.link_init == "same" ? 0 : static_cast<std::uint64_t>(number));
   link.target_modules = target_names;
+  // As read_adapter gives them, so that a resumed run sums its gradient norm and writes its files in the same
+  // order.
+  std::ranges::sort(link.modules, {}, &LoraModule::name);
+  std::ranges::sort(link.biases, {}, &TrainedBias::module);
   return link;
 }
 
@@ -223,6 +244,7 @@ TrainingSession open_session(const TrainOptions& options) {
       full ? std::vector<std::size_t>() : select_target_modules(names, options.target_modules);
   load_links(session);
   check_initial_links(session);
+  check_initial_modules(session, names, chosen);
   make_memory_plan(session, file_dtype, names, chosen);
   session.model = std::make_unique<Decoder>(
       session.config, Weights(session.config, std::move(source), session.compute_dtype));
@@ -232,8 +254,10 @@ TrainingSession open_session(const TrainOptions& options) {
   } else {
     choose_targets(session, names, chosen);
     session.chain = std::make_unique<Chain>(*session.model, session.plan.tie);
-    for (std::int64_t i = 0; i < static_cast<std::int64_t>(session.plan.links.size()); ++i)
-      (void)session.new_link(i);
+    for (std::int64_t i = 0; i < static_cast<std::int64_t>(session.plan.links.size()); ++i) {
+      session.chain->begin_live(session.new_link(i), false);  // throws if it does not fit the model
+      session.chain->clear();
+    }
   }
   return session;
 }

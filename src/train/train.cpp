@@ -1,12 +1,40 @@
 #include "cola/train.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "core/error.h"
 #include "train/options_toml.h"
 #include "train/trainer.h"
 
 namespace cola {
+
+namespace {
+
+/// Missing, empty, or with no more in it than a start that was killed before it had written config.toml.
+bool is_unused(const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder)) return true;
+  if (!std::filesystem::is_directory(folder)) return false;
+  return std::ranges::all_of(std::filesystem::directory_iterator(folder), [](const auto& entry) {
+    const std::string name = entry.path().filename().string();
+    return name.starts_with("config.toml.tmp-") || name.starts_with("write-probe.tmp-");
+  });
+}
+
+void check_resumed_options(const TrainOptions& options, const std::filesystem::path& config) {
+  TrainOptions saved;
+  read_toml(config, saved);
+  saved.out = options.out;  // the run may have been moved
+  if (const auto names = differing_options(saved, options); !names.empty()) {
+    throw UsageError(
+        fmt::format("--resume: --{} differs from the run's {}: leave it out, or start another run",
+                    fmt::join(names, ", --"), config.string()));
+  }
+}
+
+}  // namespace
 
 TrainResult train(const TrainOptions& options, bool resume, bool quiet) {
   TrainOptions absolute = options;
@@ -17,7 +45,8 @@ TrainResult train(const TrainOptions& options, bool resume, bool quiet) {
     throw UsageError(
         fmt::format("--resume: {} has no config.toml: there is no run to resume", folder.root.string()));
   }
-  if (!resume && std::filesystem::exists(folder.root) && !std::filesystem::is_empty(folder.root)) {
+  if (resume) check_resumed_options(absolute, folder.config());
+  if (!resume && !is_unused(folder.root)) {
     throw UsageError(
         fmt::format("{} already exists: go on with --resume, or choose another --out", folder.root.string()));
   }

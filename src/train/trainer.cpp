@@ -41,17 +41,21 @@ Json number_or_null(const std::optional<double>& value) { return value ? Json(*v
 
 Trainer::Trainer(TrainingSession session, bool resume, bool quiet)
     : session_(std::move(session)), folder_{session_.options.out}, progress_(quiet) {
+  state_.train_digest = digest_of(session_.train_data);
+  state_.dev_digest = session_.dev_data ? digest_of(*session_.dev_data) : "";
   std::vector<std::int64_t> saved;
   if (resume) {
-    remove_leftovers(folder_.root);
-    remove_leftovers(folder_.checkpoints());
+    log_ = std::make_unique<RunLog>(folder_.log());  // the run's lock: before anything is touched
+    std::filesystem::create_directories(folder_.checkpoints());
+    std::filesystem::create_directories(folder_.links());
+    for (const auto& folder : {folder_.root, folder_.checkpoints(), folder_.links()})
+      remove_leftovers(folder);
     saved = folder_.checkpoint_steps();
   }
-  announce();
   if (saved.empty()) {
     start_fresh();
   } else {
-    resume_from(saved.back());
+    resume_from(saved);
   }
 }
 
@@ -70,55 +74,83 @@ void Trainer::announce() {
 }
 
 void Trainer::start_fresh() {
-  require_writable_folder(folder_.root);
-  std::filesystem::create_directories(folder_.checkpoints());
-  std::filesystem::create_directories(folder_.root / "links");
-  write_text_file(folder_.config(), to_toml(session_.options));
-  log_ = std::make_unique<RunLog>(folder_.log(), 0);
   for (auto& link : session_.tied_links) {
     session_.chain->add_tied(context_, std::move(link));
     tied_at_.emplace_back();
   }
   session_.tied_links.clear();
   state_.tied_links = static_cast<std::int64_t>(tied_at_.size());
-  state_.examples = static_cast<std::int64_t>(session_.train_data.examples.size());
-  state_.data_tokens = session_.train_data.report.tokens;
+  require_writable_folder(folder_.root);
+  remove_leftovers(folder_.root);
+  write_text_file(folder_.config(), to_toml(session_.options));
+  std::filesystem::create_directories(folder_.checkpoints());
+  std::filesystem::create_directories(folder_.links());
+  if (!log_) log_ = std::make_unique<RunLog>(folder_.log());
+  log_->cut(0);
+  announce();
   begin_link(0);
   log_->write({{"event", "start"},
                {"method", session_.options.method},
                {"steps", session_.plan.total_steps},
                {"steps_per_epoch", session_.plan.steps_per_epoch},
                {"knots", session_.plan.knots},
-               {"examples", state_.examples},
-               {"tokens", state_.data_tokens},
+               {"examples", session_.train_data.examples.size()},
+               {"tokens", session_.train_data.report.tokens},
                {"trained_parameters", result().trained_parameters}});
   write_links_and_manifest();
 }
 
-void Trainer::resume_from(std::int64_t step) {
-  const auto checkpoint = folder_.checkpoint(step);
-  state_ = read_checkpoint_state(checkpoint);
-  if (state_.examples != static_cast<std::int64_t>(session_.train_data.examples.size()) ||
-      state_.data_tokens != session_.train_data.report.tokens) {
-    throw Error(fmt::format("{}: the training data has changed since the run began",
-                            session_.options.train.string()));
+void Trainer::resume_from(const std::vector<std::int64_t>& saved) {
+  const std::int64_t step = saved.back();
+  try {
+    restore(step);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {
+    const std::string older =
+        saved.size() > 1 ? fmt::format("from step {}", saved[saved.size() - 2]) : "again from the start";
+    throw Error(fmt::format("cannot resume from step {}: {}\nto go on {}, remove {}", step, error.what(),
+                            older, folder_.checkpoint(step).string()));
   }
-  log_ = std::make_unique<RunLog>(folder_.log(), state_.log_bytes);
+  announce();
+  progress_.note(fmt::format("resumed at step {} of {}", step, session_.plan.total_steps));
+}
+
+void Trainer::restore(std::int64_t step) {
+  const auto checkpoint = folder_.checkpoint(step);
+  TrainingState saved = read_checkpoint_state(checkpoint);
+  const auto changed = [](const std::filesystem::path& file) {
+    return UsageError(fmt::format("--resume: {} has changed since the run began", file.string()));
+  };
+  const TrainOptions& options = session_.options;
+  if (saved.train_digest != state_.train_digest) throw changed(options.train);
+  if (saved.dev_digest != state_.dev_digest) throw changed(options.dev.empty() ? options.train : options.dev);
+  const auto& knots = session_.plan.knots;
+  const auto links_done = std::ranges::lower_bound(knots, step) - knots.begin();
+  if (saved.steps_done != step || step > session_.plan.total_steps || saved.live_number != links_done ||
+      (session_.chain &&
+       saved.tied_links != links_done + static_cast<std::int64_t>(session_.tied_origins.size()))) {
+    throw Error(fmt::format("{}: does not fit the run's config.toml", (checkpoint / "state.json").string()));
+  }
+  state_ = saved;
   if (session_.chain) {
-    const ChainManifest manifest = read_manifest(folder_);
-    std::int64_t number = 0;
-    for (auto& link : read_links(folder_, state_.tied_links)) {
-      session_.chain->add_tied(context_, std::move(link));
-      tied_at_.push_back(manifest.links.at(static_cast<std::size_t>(number++)).tied_at);
-    }
-    session_.tied_links.clear();
-    session_.chain->begin_live(read_checkpoint_link(checkpoint), !session_.options.freeze_a);
+    restore_chain(checkpoint);
   } else {
     read_checkpoint_weights(checkpoint, context_, session_.model->weights());
   }
   optimizer_ = std::make_unique<Optimizer>(session_.plan.optimizer, session_.trainables());
   read_checkpoint_optimizer(checkpoint, state_, *optimizer_);
-  progress_.note(fmt::format("resumed at step {} of {}", step, session_.plan.total_steps));
+  log_->cut(state_.log_bytes);
+}
+
+void Trainer::restore_chain(const std::filesystem::path& checkpoint) {
+  const auto& knots = session_.plan.knots;
+  session_.tied_links.clear();
+  tied_at_.resize(session_.tied_origins.size());
+  tied_at_.insert(tied_at_.end(), knots.begin(), knots.begin() + state_.live_number);
+  for (auto& link : read_links(folder_, state_.tied_links))
+    session_.chain->add_tied(context_, std::move(link));
+  session_.chain->begin_live(read_checkpoint_link(checkpoint), !session_.options.freeze_a);
 }
 
 void Trainer::begin_link(std::int64_t number) {

@@ -26,7 +26,9 @@ class Trainer {
   };
 
   void start_fresh();
-  void resume_from(std::int64_t step);
+  void resume_from(const std::vector<std::int64_t>& saved);  ///< the last of the checkpoints' steps
+  void restore(std::int64_t step);
+  void restore_chain(const std::filesystem::path& checkpoint);
   void announce();
 
   StepReport do_step();

@@ -17,9 +17,10 @@ file(RENAME ${FOLDER}/installed ${FOLDER}/prefix)  # what is installed names no 
 run(${CMAKE_COMMAND} -S ${CONSUMER} -B ${FOLDER}/build -G ${GENERATOR} -DCMAKE_BUILD_TYPE=Release
     -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${FOLDER}/prefix -DWANTED_VERSION=${VERSION})
 run(${CMAKE_COMMAND} --build ${FOLDER}/build)
-run(${FOLDER}/build/consumer)
-if(NOT output STREQUAL "cola ${VERSION}\n")
-  message(FATAL_ERROR "the consumer printed '${output}' instead of 'cola ${VERSION}'")
+file(WRITE ${FOLDER}/data.jsonl "{\"input_ids\": [1, 5, 6, 7]}\n")
+run(${FOLDER}/build/consumer ${MODEL} ${FOLDER}/data.jsonl)
+if(NOT output MATCHES "cola ${VERSION}: loss [0-9.]+ over 3 tokens\n")
+  message(FATAL_ERROR "the consumer printed '${output}'")
 endif()
 
 if(PROGRAM)

@@ -1,5 +1,5 @@
-// cola_demo_text DIR: writes everything that the demo's model and task are made from (docs/demo.md), the same bytes on
-// every machine:
+// cola_demo_text DIR: writes everything that the demo's model and task are made from (docs/demo.md), the same
+// bytes on every machine:
 //   DIR/model/        config.json and tokenizer, for cola init
 //   DIR/stories.jsonl, DIR/stories_dev.jsonl    pre-training texts
 //   DIR/train.jsonl, DIR/dev.jsonl              the task
@@ -53,28 +53,32 @@ void write_stories(const std::filesystem::path& file, Stream number, int count) 
 }
 
 /// Dev items ask about pairs of colour and object that no training item asks about (a fifth of all pairs).
-bool for_dev(const Item& item) { return (item.object + item.colour) % 5 == 0; }
+bool for_dev(const Fact& fact) { return (fact.object + fact.colour) % 5 == 0; }
 
 void write_task(const std::filesystem::path& folder, std::size_t train_count, std::size_t dev_count) {
   RandomStream random = stream(task_stream);
-  std::string train, dev;
-  std::size_t train_items = 0, dev_items = 0;
-  while (train_items < train_count || dev_items < dev_count) {
-    const Item item = colour_item(random);
-    const bool is_dev = for_dev(item);
-    std::size_t& items = is_dev ? dev_items : train_items;
-    if (items == (is_dev ? dev_count : train_count)) continue;
-    ++items;
-    const Json line{{"prompt", item.prompt}, {"completion", " " + colours()[renamed(item.colour)]}};
-    (is_dev ? dev : train) += line.dump() + "\n";
+  struct Part {
+    std::size_t wanted, items = 0;
+    std::string lines = {};
+  };
+  Part train{train_count}, dev{dev_count};
+  std::set<std::string> prompts;
+  while (train.items < train.wanted || dev.items < dev.wanted) {
+    const Fact fact = draw_fact(random);
+    Part& part = for_dev(fact) ? dev : train;
+    const std::string prompt = colour_prompt(fact);
+    if (part.items == part.wanted || !prompts.insert(prompt).second) continue;
+    ++part.items;
+    part.lines +=
+        Json{{"prompt", prompt}, {"completion", " " + colours()[renamed(fact.colour)]}}.dump() + "\n";
   }
-  write_text_file(folder / "train.jsonl", train);
-  write_text_file(folder / "dev.jsonl", dev);
+  write_text_file(folder / "train.jsonl", train.lines);
+  write_text_file(folder / "dev.jsonl", dev.lines);
 }
 
 void write_all(const std::filesystem::path& folder) {
   write_model(folder / "model");
-  write_stories(folder / "stories.jsonl", stories_stream, 60000);
+  write_stories(folder / "stories.jsonl", stories_stream, 40000);
   write_stories(folder / "stories_dev.jsonl", stories_dev_stream, 200);
   write_task(folder, 1000, 240);
 }

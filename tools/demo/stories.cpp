@@ -1,24 +1,17 @@
 #include "stories.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <numeric>
 
 namespace cola::demo {
 namespace {
 
 using Words = std::vector<std::string>;
 
-constexpr std::size_t facts_per_story = 3;
+constexpr int questions_per_story = 3;
 
-/// `count` different numbers below `bound`.
-std::vector<std::size_t> draw_different(RandomStream& random, std::size_t bound, std::size_t count) {
-  std::vector<std::size_t> numbers(bound);
-  std::iota(numbers.begin(), numbers.end(), std::size_t{0});
-  for (std::size_t i = 0; i < count; ++i) std::swap(numbers[i], numbers[i + random.next_below(bound - i)]);
-  numbers.resize(count);
-  return numbers;
+std::string sentence(const Fact& fact) {
+  return fmt::format("{} has the {} {} in the {} .", names()[fact.name], colours()[fact.colour],
+                     objects()[fact.object], places()[fact.place]);
 }
 
 std::string colour_question(const Fact& fact) {
@@ -27,12 +20,12 @@ std::string colour_question(const Fact& fact) {
 
 /// A question about a fact, and its answer.
 std::string answered_question(RandomStream& random, const Fact& fact) {
-  switch (random.next_below(4)) {
+  switch (random.next_below(3)) {
     case 0:
       return fmt::format("who has the {} ? {} .", objects()[fact.object], names()[fact.name]);
     case 1:
       return fmt::format("where is the {} ? {} .", objects()[fact.object], places()[fact.place]);
-    default:  // twice as often: the others are there so that the model reads the question
+    default:
       return fmt::format("{} {} .", colour_question(fact), colours()[fact.colour]);
   }
 }
@@ -72,40 +65,24 @@ Words all_words() {
   return words;
 }
 
-std::vector<Fact> draw_facts(RandomStream& random, std::size_t count) {
-  const auto name = draw_different(random, names().size(), count);
-  const auto colour = draw_different(random, colours().size(), count);
-  const auto object = draw_different(random, objects().size(), count);
-  const auto place = draw_different(random, places().size(), count);
-  std::vector<Fact> facts;
-  for (std::size_t i = 0; i < count; ++i) facts.push_back({name[i], colour[i], object[i], place[i]});
-  return facts;
+Fact draw_fact(RandomStream& random) {
+  Fact fact;
+  fact.name = random.next_below(names().size());
+  fact.colour = random.next_below(colours().size());
+  fact.object = random.next_below(objects().size());
+  fact.place = random.next_below(places().size());
+  return fact;
 }
-
-std::string sentence(const Fact& fact) {
-  return fmt::format("{} has the {} {} in the {} .", names()[fact.name], colours()[fact.colour],
-                     objects()[fact.object], places()[fact.place]);
-}
-
-std::string join(const Words& sentences) { return fmt::format("{}", fmt::join(sentences, " ")); }
 
 std::string story(RandomStream& random) {
-  const auto facts = draw_facts(random, facts_per_story);
-  Words sentences;
-  for (const Fact& fact : facts) sentences.push_back(sentence(fact));
-  for (const std::size_t asked : draw_different(random, facts.size(), facts.size())) {
-    sentences.push_back(answered_question(random, facts[asked]));
-  }
-  return join(sentences);
+  const Fact fact = draw_fact(random);
+  std::string text = sentence(fact);
+  for (int i = 0; i < questions_per_story; ++i) text.append(" ").append(answered_question(random, fact));
+  return text;
 }
 
-Item colour_item(RandomStream& random) {
-  const auto facts = draw_facts(random, facts_per_story);
-  Words sentences;
-  for (const Fact& fact : facts) sentences.push_back(sentence(fact));
-  const Fact& asked = facts[random.next_below(facts.size())];
-  sentences.push_back(colour_question(asked));
-  return {join(sentences), asked.colour, asked.object};
+std::string colour_prompt(const Fact& fact) {
+  return fmt::format("{} {}", sentence(fact), colour_question(fact));
 }
 
 std::size_t renamed(std::size_t colour) {

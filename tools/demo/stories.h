@@ -16,24 +16,16 @@ namespace cola::demo {
 
 /// "tom has the red ball in the park .": indices into the lists of words.
 struct Fact {
-  std::size_t name, colour, object, place;
+  std::size_t name = 0, colour = 0, object = 0, place = 0;
 };
 
-/// Facts that share no word, so that every question about them has one answer.
-[[nodiscard]] std::vector<Fact> draw_facts(RandomStream& random, std::size_t count);
+[[nodiscard]] Fact draw_fact(RandomStream& random);
 
-[[nodiscard]] std::string sentence(const Fact& fact);
-[[nodiscard]] std::string join(const std::vector<std::string>& sentences);
-
-/// A pre-training text: facts, then questions about them with their answers.
+/// A pre-training text: a fact, then questions about it with their answers.
 [[nodiscard]] std::string story(RandomStream& random);
 
-/// One item of the task: facts and the question after the colour of one of them.
-struct Item {
-  std::string prompt;
-  std::size_t colour, object;  ///< of the fact that is asked about
-};
-[[nodiscard]] Item colour_item(RandomStream& random);
+/// The prompt of one item of the task: the fact, then what colour its object is.
+[[nodiscard]] std::string colour_prompt(const Fact& fact);
 
 /// The task's rule: colours have changed places in pairs; what the facts call `colour` is now called so.
 [[nodiscard]] std::size_t renamed(std::size_t colour);

@@ -10,7 +10,8 @@ namespace cola::demo {
 
 std::size_t write_tokenizer(const std::filesystem::path& folder, const std::vector<std::string>& words) {
   std::vector<std::string> tokens{"<s>", "<pad>", "</s>", "<unk>"};  // OPT's ids 0 to 3
-  for (int byte = 0; byte < 256; ++byte) tokens.push_back(bytes_to_characters(std::string(1, static_cast<char>(byte))));
+  for (int byte = 0; byte < 256; ++byte)
+    tokens.push_back(bytes_to_characters(std::string(1, static_cast<char>(byte))));
   std::string merges = "#version: 0.2\n";
   std::set<std::string> made;
   const std::string space = bytes_to_characters(" ");
@@ -27,8 +28,12 @@ std::size_t write_tokenizer(const std::filesystem::path& folder, const std::vect
   }
   Json vocabulary = Json::object();
   for (std::size_t id = 0; id < tokens.size(); ++id) vocabulary[tokens[id]] = id;
-  const Json config{{"tokenizer_class", "GPT2Tokenizer"}, {"add_prefix_space", true}, {"add_bos_token", true},
-                    {"bos_token", "</s>"},                {"eos_token", "</s>"},      {"unk_token", "</s>"},
+  const Json config{{"tokenizer_class", "GPT2Tokenizer"},
+                    {"add_prefix_space", true},
+                    {"add_bos_token", true},
+                    {"bos_token", "</s>"},
+                    {"eos_token", "</s>"},
+                    {"unk_token", "</s>"},
                     {"pad_token", "<pad>"}};
   write_text_file(folder / "vocab.json", vocabulary.dump(0) + "\n");
   write_text_file(folder / "merges.txt", merges);

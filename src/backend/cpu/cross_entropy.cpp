@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "backend/cpu/checks.h"
-#include "backend/cpu_isa.h"
 #include "backend/cpu/kernels/cross_entropy.h"
+#include "backend/cpu_isa.h"
 #include "backend/linear.h"
 #include "core/parallel.h"
 

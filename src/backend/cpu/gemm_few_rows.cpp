@@ -1,6 +1,6 @@
 #include "backend/cpu/gemm.h"
-#include "backend/cpu_isa.h"
 #include "backend/cpu/kernels/thin_product.h"
+#include "backend/cpu_isa.h"
 #include "backend/elementwise.h"
 #include "core/parallel.h"
 

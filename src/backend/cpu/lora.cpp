@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "backend/cpu/checks.h"
-#include "backend/cpu_isa.h"
 #include "backend/cpu/kernels/thin_product.h"
+#include "backend/cpu_isa.h"
 #include "core/parallel.h"
 
 namespace cola::ops {

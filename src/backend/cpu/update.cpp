@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "backend/cpu/checks.h"
-#include "backend/cpu_isa.h"
 #include "backend/cpu/kernels/update.h"
+#include "backend/cpu_isa.h"
 #include "core/parallel.h"
 
 namespace cola::ops {

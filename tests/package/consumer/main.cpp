@@ -1,8 +1,10 @@
-#include <cola/version.h>
+#include <cola/cola.h>
 
 #include <iostream>
 
-int main() {
-  std::cout << "cola " << cola::version() << '\n';
-  return cola::version() == cola::header_version ? 0 : 1;
+int main(int, char** arguments) {
+  cola::LanguageModel model({.model = arguments[1]});
+  const cola::EvaluateResult result = model.evaluate(arguments[2]);
+  std::cout << "cola " << cola::version() << ": loss " << result.loss << " over " << result.loss_tokens
+            << " tokens\n";
 }

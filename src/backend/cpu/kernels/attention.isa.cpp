@@ -72,10 +72,7 @@ void forward_block(const AttentionForward<T>& work, std::int64_t head, std::int6
   for (std::int64_t begin = 0; begin < position + count; begin += key_block) {
     const std::int64_t keys = clamp(position + count - begin, 0, key_block);
     const auto seen = [=](std::int64_t i) { return Range{0, clamp(position + i + 1 - begin, 0, keys)}; };
-    multiply<false>(count, keys,
-                    [&](std::int64_t) {
-                      return Range{0, work.head_dim};
-                    },
+    multiply<false>(count, keys, [&](std::int64_t) { return Range{0, work.head_dim}; },
                     {buffers.queries, stride, 1}, {buffers.keys + begin * stride, key_block},
                     {buffers.scores, key_block});
     for (std::int64_t i = 0; i < count; ++i) {

@@ -41,8 +41,8 @@ void backward_block(const AttentionBackward<T>& work, std::int64_t head, std::in
   float delta[query_block];
   for (std::int64_t i = 0; i < count; ++i) {
     const float* doutput = buffers.doutput + i * stride;
-    delta[i] = sum_over(
-        head_dim, [](auto a, auto b) { return a * b; }, doutput, work.out[first + i] + column);
+    delta[i] =
+        sum_over(head_dim, [](auto a, auto b) { return a * b; }, doutput, work.out[first + i] + column);
   }
   for (std::int64_t i = 0; i < count * stride; ++i) buffers.dqueries[i] = 0.0F;
 

@@ -12,9 +12,7 @@ void layer_norm_forward(const NormForward<T>& work) {
   for (std::int64_t row = 0; row < work.rows; ++row) {
     const T* x = work.x[row];
     T* y = work.y[row];
-    const float mean = sum_over(
-                           cols, [](auto value) { return value; }, x) /
-                       count;
+    const float mean = sum_over(cols, [](auto value) { return value; }, x) / count;
     const auto squared_deviation = [mean](auto value) { return (value - mean) * (value - mean); };
     const float variance = sum_over(cols, squared_deviation, x) / count;
     const float rstd = 1.0F / __builtin_sqrtf(variance + work.eps);
@@ -33,9 +31,8 @@ void rms_norm_forward(const NormForward<T>& work) {
   for (std::int64_t row = 0; row < work.rows; ++row) {
     const T* x = work.x[row];
     T* y = work.y[row];
-    const float mean_square = sum_over(
-                                  cols, [](auto value) { return value * value; }, x) /
-                              static_cast<float>(cols);
+    const float mean_square =
+        sum_over(cols, [](auto value) { return value * value; }, x) / static_cast<float>(cols);
     const float rstd = 1.0F / __builtin_sqrtf(mean_square + work.eps);
     work.rstd[row] = rstd;
 #pragma omp simd

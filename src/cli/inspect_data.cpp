@@ -1,0 +1,137 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "cli/inspections.h"
+#include "core/error.h"
+#include "eval/data_options.h"
+#include "eval/loaded_model.h"
+#include "io/printable.h"
+#include "text/tokenizer.h"
+
+namespace cola {
+namespace {
+
+constexpr std::size_t shown_tokens = 32;  // at the start, and where training begins
+constexpr std::size_t shown_before = 4;   // untrained ones before those
+
+struct Reader {
+  std::unique_ptr<Tokenizer> tokenizer;
+  ModelConfig config;
+  std::filesystem::path tokenizer_folder;
+};
+
+/// The model's shape and tokenizer, without its weights; a tokenizer alone will do.
+Reader open_reader(const ModelSource& source) {
+  Reader reader;
+  if (source.model.empty() && source.run.empty()) {
+    if (source.tokenizer.empty()) throw UsageError("--data needs --model DIR, or --tokenizer DIR");
+    reader.tokenizer_folder = source.tokenizer;
+    reader.tokenizer = open_tokenizer(source.tokenizer);
+    reader.config.vocab_size = reader.tokenizer->vocabulary_size();
+    reader.config.max_position_embeddings = 1 << 24;
+    return reader;
+  }
+  const ResolvedSource resolved = resolve(source);
+  reader.tokenizer_folder = resolved.tokenizer;
+  reader.config = read_model_config(resolved.model);
+  if (!source.tokenizer.empty() || has_tokenizer(resolved.tokenizer)) {
+    reader.tokenizer = open_tokenizer(resolved.tokenizer);
+  }
+  return reader;
+}
+
+bool is_trained(const Example& example, std::size_t at) { return at > 0 && example.labels[at] != no_label; }
+
+std::string piece_of(const Reader& reader, std::int32_t id) {
+  if (!reader.tokenizer || id >= reader.tokenizer->vocabulary_size()) return fmt::format("{}", id);
+  return printable(reader.tokenizer->piece(id));
+}
+
+std::string pieces_line(const Reader& reader, const Example& example, std::size_t begin, std::size_t end,
+                        bool colour) {
+  std::string line;
+  for (std::size_t at = begin; at < end; ++at) {
+    const std::string piece = piece_of(reader, example.ids[at]);
+    if (!is_trained(example, at)) {
+      line += fmt::format(" {}", piece);
+    } else if (colour) {
+      line += fmt::format(" \x1b[32m[{}]\x1b[0m", piece);
+    } else {
+      line += fmt::format(" [{}]", piece);
+    }
+  }
+  return line;
+}
+
+/// Where the second stretch of tokens to show begins: at the first trained one, if the first stretch has
+/// none.
+std::size_t second_stretch(const Example& example) {
+  std::size_t at = 0;
+  while (at < example.ids.size() && !is_trained(example, at)) ++at;
+  return at < shown_tokens ? example.ids.size() : std::max(shown_tokens, at - shown_before);
+}
+
+std::string sequence_text(const Reader& reader, const Example& example, std::int64_t number, bool colour) {
+  const std::size_t length = example.ids.size();
+  const auto stretch = [&](std::size_t begin) {
+    const std::size_t end = std::min(length, begin + shown_tokens);
+    const auto ids = std::span(example.ids).subspan(begin, end - begin);
+    return fmt::format("  ids {}-{}: {}{}\n   {}{}\n", begin, end - 1, fmt::join(ids, " "),
+                       end < length ? " ..." : "", pieces_line(reader, example, begin, end, colour),
+                       end < length ? " ..." : "");
+  };
+  std::string text =
+      fmt::format("sequence {}: {} tokens, {} trained\n", number, length, example.loss_tokens()) + stretch(0);
+  if (const std::size_t begin = second_stretch(example); begin < length) text += stretch(begin);
+  return text;
+}
+
+Json sequence_json(const Reader& reader, const Example& example) {
+  Json pieces = Json::array();
+  Json trained = Json::array();
+  for (std::size_t at = 0; at < example.ids.size(); ++at) {
+    pieces.push_back(piece_of(reader, example.ids[at]));
+    trained.push_back(is_trained(example, at));
+  }
+  return {{"tokens", example.ids.size()},
+          {"loss_tokens", example.loss_tokens()},
+          {"ids", example.ids},
+          {"pieces", pieces},
+          {"trained", trained}};
+}
+
+Json report_json(const DataReport& report) {
+  return {{"records", report.records},
+          {"sequences", report.sequences},
+          {"windowed", report.windowed},
+          {"truncated", report.truncated},
+          {"skipped_long", report.skipped_long},
+          {"skipped_empty", report.skipped_empty},
+          {"tokens", report.tokens},
+          {"loss_tokens", report.loss_tokens}};
+}
+
+}  // namespace
+
+Inspection inspect_data(const std::filesystem::path& data, const ModelSource& source,
+                        const EvaluateOptions& options, std::int64_t count, bool colour) {
+  const Reader reader = open_reader(source);
+  const Dataset dataset = read_dataset(data, reader.tokenizer.get(), reader.config.vocab_size,
+                                       data_options(options, reader.config, reader.tokenizer_folder));
+  Inspection inspection;
+  inspection.json = {
+      {"data", data.string()}, {"report", report_json(dataset.report)}, {"sequences", Json::array()}};
+  inspection.text = fmt::format("data: {}\n{}\nin [brackets]: trained tokens, those that loss falls on\n",
+                                data.string(), dataset.report.summary());
+  const auto shown = std::min(count, static_cast<std::int64_t>(dataset.examples.size()));
+  for (std::int64_t number = 1; number <= shown; ++number) {
+    const Example& example = dataset.examples[static_cast<std::size_t>(number - 1)];
+    inspection.json["sequences"].push_back(sequence_json(reader, example));
+    inspection.text += sequence_text(reader, example, number, colour);
+  }
+  return inspection;
+}
+
+}  // namespace cola

@@ -1,0 +1,102 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <map>
+#include <set>
+
+#include "cli/inspections.h"
+#include "core/system_memory.h"
+#include "io/tensor_source.h"
+#include "model/config.h"
+#include "model/weight_names.h"
+#include "model/weights.h"
+#include "text/tokenizer.h"
+
+namespace cola {
+namespace {
+
+/// The file that open_tokenizer reads.
+std::string tokenizer_kind(const std::filesystem::path& folder) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
+    if (std::filesystem::is_regular_file(folder / name)) return name;
+  }
+  return "vocab.json + merges.txt";
+}
+
+Json id_or_null(const std::optional<std::int32_t>& id) { return id ? Json(*id) : Json(nullptr); }
+
+void add_tokenizer(const std::filesystem::path& folder, Inspection& inspection) {
+  if (!has_tokenizer(folder)) {
+    inspection.json["tokenizer"] = nullptr;
+    inspection.text += "tokenizer:    none\n";
+    return;
+  }
+  const auto tokenizer = open_tokenizer(folder);
+  const SpecialTokens& special = tokenizer->special();
+  const std::string kind = tokenizer_kind(folder);
+  inspection.json["tokenizer"] = {{"kind", kind},
+                                  {"vocabulary_size", tokenizer->vocabulary_size()},
+                                  {"bos", id_or_null(special.bos)},
+                                  {"eos", id_or_null(special.eos)},
+                                  {"pad", id_or_null(special.pad)},
+                                  {"adds_bos", special.add_bos}};
+  const auto token = [&](const std::optional<std::int32_t>& id) {
+    return id ? fmt::format("{} {}", *id, tokenizer->piece(*id)) : std::string("none");
+  };
+  inspection.text += fmt::format(
+      "tokenizer:    {}, {} tokens; BOS {}{}, EOS {}, padding {}\n", kind, tokenizer->vocabulary_size(),
+      token(special.bos), special.add_bos ? " (put first)" : "", token(special.eos), token(special.pad));
+}
+
+void add_weights(const ModelConfig& config, const std::filesystem::path& folder, Inspection& inspection) {
+  const auto source = open_checkpoint(folder);
+  (void)match_tensors(config, *source);
+  std::set<std::string> files;
+  std::map<std::string, std::int64_t> tensors_by_dtype;
+  std::int64_t bytes = 0;
+  for (const auto& [name, tensor] : source->tensors()) {
+    files.insert(std::filesystem::path(tensor.file).filename().string());
+    ++tensors_by_dtype[std::string(name_of(tensor.dtype))];
+    bytes += static_cast<std::int64_t>(tensor.bytes);
+  }
+  const std::string dtype(name_of(dominant_dtype(*source)));
+  inspection.json.update(
+      {{"dtype", dtype}, {"tensors", tensors_by_dtype}, {"files", files}, {"weight_bytes", bytes}});
+  inspection.text +=
+      fmt::format("weights:      {}, {} in {}\n", dtype, format_bytes(bytes), fmt::join(files, ", "));
+}
+
+}  // namespace
+
+Inspection inspect_model(const std::filesystem::path& folder, const std::filesystem::path& tokenizer) {
+  const ModelConfig config = read_model_config(folder);
+  const std::string architecture = config.architecture == Architecture::opt ? "opt" : "llama";
+  Inspection inspection;
+  inspection.json = {{"model", folder.string()},
+                     {"architecture", architecture},
+                     {"parameters", parameter_count(config)},
+                     {"vocab_size", config.vocab_size},
+                     {"hidden_size", config.hidden_size},
+                     {"intermediate_size", config.intermediate_size},
+                     {"num_hidden_layers", config.num_hidden_layers},
+                     {"num_attention_heads", config.num_attention_heads},
+                     {"num_key_value_heads", config.num_key_value_heads},
+                     {"head_dim", config.head_dim},
+                     {"max_position_embeddings", config.max_position_embeddings},
+                     {"tie_word_embeddings", config.tie_word_embeddings},
+                     {"linear_layers", block_linear_names(config)}};
+  inspection.text = fmt::format(
+      "model:        {}\narchitecture: {}, {} parameters\nshape:        {} layers, hidden {}, MLP {}, {} "
+      "heads of {} "
+      "({} key/value), vocabulary {}{}, {} positions\ntargets:      {}\n",
+      folder.string(), architecture, parameter_count(config), config.num_hidden_layers, config.hidden_size,
+      config.intermediate_size, config.num_attention_heads, config.head_dim, config.num_key_value_heads,
+      config.vocab_size, config.tie_word_embeddings ? " (head tied)" : "", config.max_position_embeddings,
+      fmt::join(block_linear_names(config), ", "));
+  add_weights(config, folder, inspection);
+  add_tokenizer(tokenizer.empty() ? folder : tokenizer, inspection);
+  return inspection;
+}
+
+}  // namespace cola

@@ -1,0 +1,34 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cola/language_model.h"
+#include "io/json.h"
+
+namespace cola {
+
+/// What `cola inspect` found: for programs, and as lines for people.
+struct Inspection {
+  Json json;
+  std::string text;
+};
+
+/// A model folder: shape, parameters, files, tokenizer. Its tensors are checked against config.json, not
+/// loaded.
+[[nodiscard]] Inspection inspect_model(const std::filesystem::path& folder,
+                                       const std::filesystem::path& tokenizer);
+
+/// PEFT folders: ranks, alphas, modules, |delta W|.
+[[nodiscard]] Inspection inspect_adapters(const std::vector<std::filesystem::path>& folders);
+
+/// A run folder: chain, states, end of the log, and what `source` would apply.
+[[nodiscard]] Inspection inspect_run(const ModelSource& source);
+
+/// The first `count` sequences of a data file, as training would see them. `colour`: mark trained tokens with
+/// it too.
+[[nodiscard]] Inspection inspect_data(const std::filesystem::path& data, const ModelSource& source,
+                                      const EvaluateOptions& options, std::int64_t count, bool colour);
+
+}  // namespace cola

@@ -1,0 +1,75 @@
+// What a wrong call gets: one or two lines on standard error and an exit status, nothing on standard output.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "cli/program.h"
+
+namespace cola {
+namespace {
+
+using test::run_program;
+
+struct WrongCall {
+  const char* arguments;
+  int status;
+  const char* message;  ///< a part of it
+};
+
+class Refused : public testing::TestWithParam<WrongCall> {};
+
+TEST_P(Refused, SaysWhy) {
+  const auto [arguments, status, message] = GetParam();
+  const auto result = run_program(arguments);
+  EXPECT_EQ(result.status, status);
+  EXPECT_EQ(result.output, "");
+  EXPECT_TRUE(result.error.starts_with("cola: error: ")) << result.error;
+  EXPECT_NE(result.error.find(message), std::string::npos) << result.error;
+  EXPECT_LE(std::ranges::count(result.error, '\n'), 2) << result.error;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Options, Refused,
+    testing::Values(WrongCall{"", 2, "no command given\nsee cola --help"},
+                    WrongCall{"frobnicate", 2, "frobnicate"},
+                    WrongCall{"train --learnin-rate 1", 2, "see cola train --help"},
+                    WrongCall{"train --epochs many", 2, "--epochs"},
+                    WrongCall{"train --epochs 1.5", 2, "--epochs"},
+                    WrongCall{"train --seed -1", 2, "--seed: -1 must be 0 or more"},
+                    WrongCall{"train --epochs 1 --epochs 2", 2, "--epochs"},
+                    WrongCall{"train --model m --train t --out o --lora-r 0", 2, "--lora-r"},
+                    WrongCall{"train --resume", 2, "--out"},
+                    WrongCall{"train --resume --out /nowhere/run", 2, "no run to resume"},
+                    WrongCall{"train --resume --config c --out o", 2, "--config"},
+                    WrongCall{"eval", 2, "--data is required"}, WrongCall{"eval --data d", 2, "--model"},
+                    WrongCall{"eval --model m --data d --device cuda", 2, "--device"},
+                    WrongCall{"eval --model m --data d --state best", 2, "belong to --run"},
+                    WrongCall{"eval --run r --adapter a --data d", 2, "exclude"},
+                    WrongCall{"generate --model m", 2, "no prompt"},
+                    WrongCall{"generate --model m --prompt p --prompt-file f", 2, "--prompt"},
+                    WrongCall{"generate --model m --prompt p --seed -1", 2, "--seed"},
+                    WrongCall{"inspect", 2, "nothing to inspect"},
+                    WrongCall{"init --shape opt-1t --out o", 2, "unknown shape 'opt-1t'"},
+                    WrongCall{"init --shape opt-125m --out o --dtype f8", 2, "--dtype"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Files, Refused,
+    testing::Values(WrongCall{"eval --model /nowhere/model --data d", 1, "/nowhere/model"},
+                    WrongCall{"eval --run /nowhere/run --data d", 1, "/nowhere/run"},
+                    WrongCall{"train --model /nowhere/model --train /nowhere/t --out o", 1, "/nowhere/model"},
+                    WrongCall{"inspect --adapter /nowhere/adapter", 1, "/nowhere/adapter"}));
+
+TEST(Usage, HelpAndVersionAreNoErrors) {
+  EXPECT_EQ(run_program("--version").status, 0);
+  EXPECT_TRUE(run_program("--version").output.starts_with("cola "));
+  EXPECT_EQ(run_program("--help").status, 0);
+  for (const char* verb : {"train", "eval", "generate", "inspect", "init"}) {
+    const auto result = run_program(std::string(verb) + " --help");
+    EXPECT_EQ(result.status, 0) << verb;
+    EXPECT_NE(result.output.find("--json"), std::string::npos) << verb;
+    EXPECT_EQ(result.error, "") << verb;
+  }
+}
+
+}  // namespace
+}  // namespace cola

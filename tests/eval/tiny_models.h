@@ -1,0 +1,56 @@
+#pragma once
+#include <utility>
+#include <vector>
+
+#include "core/random.h"
+#include "data/dataset.h"
+#include "model/decoder.h"
+
+namespace cola::test {
+
+inline ModelConfig tiny_config(Architecture architecture) {
+  const bool opt = architecture == Architecture::opt;
+  ModelConfig config;
+  config.architecture = architecture;
+  config.vocab_size = 37;
+  config.hidden_size = 16;
+  config.intermediate_size = 24;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = opt ? 4 : 2;
+  config.head_dim = 4;
+  config.max_position_embeddings = 48;
+  config.word_embed_proj_dim = 16;
+  config.attention_bias = config.mlp_bias = opt;
+  config.tie_word_embeddings = opt;
+  return config;
+}
+
+/// Random weights, scaled up so that the predictions are far from uniform.
+inline Decoder tiny_model(Architecture architecture) {
+  const ModelConfig config = tiny_config(architecture);
+  Decoder model(config, Weights(config, 7, DType::f32));
+  for (const auto& parameter : model.weights().all()) {
+    if (!parameter->spec.is_matrix()) continue;
+    for (float& value : parameter->owned.floats()) value *= 20.0F;
+  }
+  return model;
+}
+
+/// Sequences of 2 .. 12 tokens; every third token carries no loss.
+inline std::vector<Example> random_examples(std::int64_t count) {
+  RandomStream random(3, RandomPurpose::benchmark);
+  std::vector<Example> examples;
+  for (std::int64_t i = 0; i < count; ++i) {
+    Example example;
+    const auto length = 2 + random.next_below(11);
+    for (std::uint64_t t = 0; t < length; ++t) {
+      example.ids.push_back(static_cast<std::int32_t>(random.next_below(37)));
+      example.labels.push_back(t % 3 == 2 ? no_label : example.ids.back());
+    }
+    examples.push_back(std::move(example));
+  }
+  return examples;
+}
+
+}  // namespace cola::test

@@ -1,0 +1,180 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "model/config.h"
+#include "support/parity.h"
+
+namespace cola {
+namespace {
+
+Json config_json(const std::string& model) {
+  return read_json_file(test::parity_folder(model) / "config.json");
+}
+
+/// The message about the parity model's config with `key` set to `value`.
+std::string refusal(const std::string& model, const std::string& key, const Json& value) {
+  Json json = config_json(model);
+  json[key] = value;
+  try {
+    (void)parse_model_config(json, "folder/config.json");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+void expect_refusal(const std::string& model, const std::string& key, const Json& value,
+                    const std::string& what) {
+  const std::string message = refusal(model, key, value);
+  EXPECT_NE(message.find(what), std::string::npos) << message;
+  EXPECT_NE(message.find("folder/config.json"), std::string::npos) << message;
+}
+
+TEST(ModelConfig, ReadsTheFourParityModels) {
+  const auto opt = read_model_config(test::parity_folder("opt_tiny"));
+  EXPECT_EQ(opt.architecture, Architecture::opt);
+  EXPECT_EQ(opt.intermediate_size, 128);
+  EXPECT_TRUE(opt.final_layer_norm && opt.attention_bias && opt.tie_word_embeddings);
+  EXPECT_FALSE(opt.has_projections());
+  const auto opt350 = read_model_config(test::parity_folder("opt350_tiny") / "config.json");
+  EXPECT_TRUE(opt350.has_projections());
+  EXPECT_FALSE(opt350.do_layer_norm_before || opt350.final_layer_norm);
+  const auto llama = read_model_config(test::parity_folder("llama_gqa_tiny"));
+  EXPECT_EQ(llama.architecture, Architecture::llama);
+  EXPECT_EQ(llama.num_key_value_heads, 2);
+  EXPECT_EQ(llama.head_dim, 16);
+  EXPECT_FALSE(llama.tie_word_embeddings || llama.attention_bias);
+  EXPECT_EQ(llama.torch_dtype, DType::f32);
+}
+
+TEST(ModelConfig, RefusesSizesThatAreNotSound) {
+  expect_refusal("opt_tiny", "hidden_size", -64, "'hidden_size' is -64");
+  expect_refusal("opt_tiny", "vocab_size", 0, "'vocab_size' is 0");
+  expect_refusal("opt_tiny", "num_hidden_layers", 1'000'000, "'num_hidden_layers' is 1000000");
+  expect_refusal("llama_tiny", "intermediate_size", std::int64_t{1} << 62, "intermediate_size");
+  expect_refusal("llama_tiny", "hidden_size", "64", "hidden_size");
+  expect_refusal("llama_tiny", "hidden_size", nullptr, "hidden_size");
+  expect_refusal("llama_tiny", "max_position_embeddings", 1.5, "max_position_embeddings");
+  expect_refusal("llama_tiny", "rms_norm_eps", 0.0, "rms_norm_eps");
+  expect_refusal("llama_tiny", "rope_theta", -1.0, "rope_theta");
+}
+
+TEST(ModelConfig, RefusesHeadsThatDoNotDivide) {
+  expect_refusal("opt_tiny", "num_attention_heads", 5,
+                 "hidden_size 64 is not divisible by num_attention_heads 5");
+  expect_refusal("llama_tiny", "num_attention_heads", 5, "not divisible by num_attention_heads 5");
+  expect_refusal("llama_tiny", "num_key_value_heads", 3, "not divisible by num_key_value_heads 3");
+  expect_refusal("llama_tiny", "head_dim", 15, "head size 15 is odd");
+}
+
+TEST(ModelConfig, RefusesOtherArchitecturesByName) {
+  Json json = config_json("llama_tiny");
+  json["model_type"] = "mistral";
+  json["architectures"] = {"MistralForCausalLM"};
+  try {
+    (void)parse_model_config(json, "config.json");
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("'MistralForCausalLM' (model_type 'mistral')"),
+              std::string::npos);
+  }
+  EXPECT_THROW((void)parse_model_config(Json::object(), "config.json"), Error);
+  EXPECT_THROW((void)parse_model_config(Json::array(), "config.json"), Error);
+  json.erase("model_type");
+  json["architectures"] = {"LlamaForCausalLM"};
+  EXPECT_EQ(parse_model_config(json, "config.json").architecture, Architecture::llama);
+  expect_refusal("opt_tiny", "activation_function", "gelu", "'gelu'");
+  expect_refusal("llama_tiny", "hidden_act", "gelu", "'gelu'");
+  expect_refusal("opt_tiny", "layer_norm_elementwise_affine", false, "layer_norm_elementwise_affine");
+}
+
+TEST(ModelConfig, ReadsRopeScalingUnderEitherKey) {
+  const auto scaling_of = [](const Json& scaling) {
+    Json json = config_json("llama_tiny");
+    json["rope_scaling"] = scaling;
+    return parse_model_config(json, "config.json").rope_scaling;
+  };
+  EXPECT_EQ(scaling_of(nullptr).kind, RopeScaling::Kind::none);
+  EXPECT_EQ(scaling_of({{"rope_type", "default"}}).kind, RopeScaling::Kind::none);
+  const auto old_key = scaling_of({{"type", "linear"}, {"factor", 4.0}});
+  EXPECT_EQ(old_key.kind, RopeScaling::Kind::linear);
+  EXPECT_EQ(old_key.factor, 4.0);
+  EXPECT_EQ(scaling_of({{"rope_type", "linear"}, {"factor", 2.0}}).kind, RopeScaling::Kind::linear);
+  const auto llama3 = scaling_of({{"rope_type", "llama3"},
+                                  {"factor", 8.0},
+                                  {"low_freq_factor", 1.0},
+                                  {"high_freq_factor", 4.0},
+                                  {"original_max_position_embeddings", 8192}});
+  EXPECT_EQ(llama3.kind, RopeScaling::Kind::llama3);
+  EXPECT_EQ(llama3.original_max_position_embeddings, 8192);
+}
+
+TEST(ModelConfig, RefusesOtherRopeScaling) {
+  for (const char* kind : {"dynamic", "yarn", "longrope"}) {
+    for (const char* key : {"type", "rope_type"}) {
+      expect_refusal("llama_tiny", "rope_scaling", {{key, kind}, {"factor", 2.0}},
+                     std::string("rope type '") + kind + "' is not supported");
+    }
+  }
+  expect_refusal("llama_tiny", "rope_scaling", {{"factor", 2.0}}, "rope type ''");
+  expect_refusal("llama_tiny", "rope_scaling", {{"type", "linear"}, {"factor", 0.0}}, "'factor' is 0");
+  expect_refusal("llama_tiny", "rope_scaling",
+                 {{"rope_type", "llama3"},
+                  {"factor", 8.0},
+                  {"low_freq_factor", 4.0},
+                  {"high_freq_factor", 4.0},
+                  {"original_max_position_embeddings", 8192}},
+                 "high_freq_factor must be above low_freq_factor");
+}
+
+// Arithmetic: opt-125m 50272 768 + 2050 768 + 12 (4 (768^2 + 768) + 2 768 3072 + 3072 + 768 + 4 768) + 2 768;
+// llama-2-7b 2 32000 4096 + 32 (4 4096^2 + 3 4096 11008 + 2 4096) + 4096; the others likewise.
+TEST(ModelConfig, PublishedShapesHaveTheirPublishedSizes) {
+  const std::vector<std::pair<std::string, std::int64_t>> sizes{
+      {"opt-125m", 125'239'296},       {"opt-350m", 331'196'416},        {"opt-1.3b", 1'315'758'080},
+      {"opt-6.7b", 6'658'473'984},     {"llama-2-7b", 6'738'415'616},    {"llama-2-13b", 13'015'864'320},
+      {"llama-2-70b", 68'976'648'192}, {"tinyllama-1.1b", 1'100'048'384}};
+  for (const auto& [name, size] : sizes) EXPECT_EQ(parameter_count(config_of_shape(name)), size) << name;
+  EXPECT_THROW((void)config_of_shape("opt-126m"), UsageError);
+}
+
+TEST(ModelConfig, Opt350mHasProjectionsAndNoFinalNorm) {
+  const auto config = config_of_shape("opt-350m");
+  EXPECT_FALSE(config.do_layer_norm_before);
+  std::map<std::string, std::vector<std::int64_t>> shapes;
+  for (const auto& spec : parameter_specs(config)) shapes[spec.name] = spec.shape;
+  using Shape = std::vector<std::int64_t>;
+  EXPECT_EQ(shapes.at("model.decoder.embed_tokens.weight"), (Shape{50272, 512}));
+  EXPECT_EQ(shapes.at("model.decoder.embed_positions.weight"), (Shape{2050, 1024}));
+  EXPECT_EQ(shapes.at("model.decoder.project_in.weight"), (Shape{1024, 512}));
+  EXPECT_EQ(shapes.at("model.decoder.project_out.weight"), (Shape{512, 1024}));
+  EXPECT_EQ(shapes.count("model.decoder.project_in.bias"), 0U);
+  EXPECT_EQ(shapes.count("model.decoder.final_layer_norm.weight"), 0U);
+  EXPECT_EQ(shapes.count("lm_head.weight"), 0U);
+  EXPECT_EQ(shapes.size(), 4U + 24U * 16U);
+}
+
+TEST(ModelConfig, WhatIsWrittenIsReadAgain) {
+  for (const char* name :
+       {"opt-125m", "opt-350m", "opt-1.3b", "llama-2-7b", "llama-2-70b", "tinyllama-1.1b"}) {
+    auto config = config_of_shape(name);
+    if (config.architecture == Architecture::llama) {
+      config.rope_scaling = {RopeScaling::Kind::llama3, 8.0, 1.0, 4.0, 4096};
+    }
+    const auto again = parse_model_config(huggingface_config(config, DType::bf16), "written");
+    EXPECT_EQ(huggingface_config(again, DType::bf16), huggingface_config(config, DType::bf16)) << name;
+    const auto names = [](const ModelConfig& of) {
+      std::vector<std::string> list;
+      for (const auto& spec : parameter_specs(of)) list.push_back(spec.name);
+      return list;
+    };
+    EXPECT_EQ(names(again), names(config)) << name;
+    EXPECT_EQ(parameter_count(again), parameter_count(config)) << name;
+    EXPECT_EQ(again.torch_dtype, DType::bf16);
+  }
+}
+
+}  // namespace
+}  // namespace cola

@@ -1,0 +1,71 @@
+#include "model/rotary_table.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace cola {
+namespace {
+
+ModelConfig llama(std::int64_t head_dim, double theta, const RopeScaling& scaling = {}) {
+  ModelConfig config = config_of_shape("llama-2-7b");
+  config.head_dim = head_dim;
+  config.rope_theta = theta;
+  config.rope_scaling = scaling;
+  config.max_position_embeddings = 50;
+  return config;
+}
+
+void expect_frequencies(const ModelConfig& config, const std::vector<double>& expected) {
+  const auto frequencies = rotary_frequencies(config);
+  ASSERT_EQ(frequencies.size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    EXPECT_NEAR(frequencies[i], expected[i], 1e-12 * expected[i]) << i;
+}
+
+TEST(RotaryFrequencies, ArePowersOfTheta) { expect_frequencies(llama(8, 10000.0), {1.0, 0.1, 0.01, 0.001}); }
+
+TEST(RotaryFrequencies, LinearScalingDividesAll) {
+  expect_frequencies(llama(8, 10000.0, {RopeScaling::Kind::linear, 4.0, 1.0, 4.0, 8192}),
+                     {0.25, 0.025, 0.0025, 0.00025});
+}
+
+// transformers' _compute_llama3_parameters by hand, factor 8, low 1, high 4, original 128 positions.
+// Wavelengths 2 pi / f: 6.28, 62.8, 628, 6283. Below 128/4 kept; above 128/1 divided by 8; between:
+// s = (128 / 62.83 - 1) / 3 = 0.345727, f = (1 - s) 0.1 / 8 + s 0.1 = 0.0427511787543076.
+TEST(RotaryFrequencies, Llama3KeepsShortDividesLongAndBlendsBetween) {
+  expect_frequencies(llama(8, 10000.0, {RopeScaling::Kind::llama3, 8.0, 1.0, 4.0, 128}),
+                     {1.0, 0.0427511787543076, 0.00125, 0.000125});
+}
+
+// Llama 3.1: theta 500000, 64 frequencies, original 8192: the blend is from index 29 to 34.
+TEST(RotaryFrequencies, OfLlama31) {
+  const auto frequencies =
+      rotary_frequencies(llama(128, 500000.0, {RopeScaling::Kind::llama3, 8.0, 1.0, 4.0, 8192}));
+  const std::vector<std::pair<std::size_t, double>> expected{{0, 1.0},
+                                                             {28, 0.003211445994752591},
+                                                             {29, 0.002166570763503359},
+                                                             {34, 0.0001785078127679964},
+                                                             {35, 0.0007644969883171747 / 8.0},
+                                                             {63, 2.455140791131609e-06 / 8.0}};
+  ASSERT_EQ(frequencies.size(), 64U);
+  for (const auto& [i, value] : expected) EXPECT_NEAR(frequencies[i], value, 1e-12 * value) << i;
+}
+
+TEST(RotaryTables, HoldCosineAndSineOfPositionTimesFrequency) {
+  const RotaryTable table(llama(8, 10000.0));
+  ASSERT_EQ(table.cosines().rows, 50);
+  ASSERT_EQ(table.cosines().cols, 4);
+  for (const std::int64_t position : {0, 1, 17, 49}) {
+    for (std::int64_t i = 0; i < 4; ++i) {
+      const double angle = static_cast<double>(position) * std::pow(10.0, static_cast<double>(-i));
+      const std::int64_t index = position * table.cosines().stride + i;
+      // Half a unit in the last place of a float below 1.
+      EXPECT_NEAR(static_cast<double>(table.cosines().as<float>()[index]), std::cos(angle), 6e-8);
+      EXPECT_NEAR(static_cast<double>(table.sines().as<float>()[index]), std::sin(angle), 6e-8);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cola

@@ -1,0 +1,167 @@
+// What a run does when something fails: a clear error, and a folder that can be gone on with.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "small_run.h"
+#include "training_process.h"
+
+namespace cola {
+namespace {
+
+using test::contains_all;
+using test::error_of;
+using test::TrainingProcess;
+
+class TrainFailure : public testing::Test {
+ protected:
+  TrainFailure() : options(test::small_options(folder.path())) {}
+
+  test::TemporaryFolder folder;
+  TrainOptions options;
+};
+
+// 20 000 bytes: checkpoints' small files fit, the live link's tensors (rank 8 on four 64 x 64 layers: 32 KiB)
+// do not.
+TEST_F(TrainFailure, FullDiskThenResume) {
+  (void)test::run(options);
+  const auto reference = options.out;
+  options.out = folder / "full-disk";
+  TrainingProcess failing(options, false, folder.path(), {20000});
+  EXPECT_EQ(failing.wait(), 1);
+  EXPECT_TRUE(contains_all(failing.error_text(), {"cannot write", "File too large"})) << failing.error_text();
+  TrainingProcess resumed(options, true, folder.path());
+  EXPECT_EQ(resumed.wait(), 0) << resumed.error_text();
+  test::expect_same_run(options.out, reference);
+}
+
+TEST_F(TrainFailure, FullDiskUnderTheLog) {
+  (void)test::run(options);
+  const auto reference = options.out;
+  options.out = folder / "full-disk";
+  options.save_steps = 2;
+  options.lora_r = 1;  // 4 KiB and a header: checkpoints fit, the log does not
+  TrainingProcess failing(options, false, folder.path(), {2600});
+  EXPECT_EQ(failing.wait(), 1);
+  EXPECT_TRUE(contains_all(failing.error_text(), {"cannot write"})) << failing.error_text();
+}
+
+TEST_F(TrainFailure, UnwritableFolder) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  const auto locked = folder / "locked";
+  std::filesystem::create_directory(locked);
+  std::filesystem::permissions(locked,
+                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+  options.out = locked / "run";
+  EXPECT_TRUE(contains_all(error_of(options), {"cannot write into folder", "locked"}));
+}
+
+TEST_F(TrainFailure, FolderBelowAFile) {
+  options.out = options.train / "run";
+  EXPECT_TRUE(contains_all(error_of(options), {"cannot write into folder", "train.jsonl"}));
+}
+
+TEST_F(TrainFailure, ExistingFolderIsRefused) {
+  (void)test::run(options);
+  const auto before = test::results_of(options.out);
+  EXPECT_TRUE(contains_all(error_of(options), {"run already exists", "--resume"}));
+  EXPECT_EQ(test::results_of(options.out), before);
+}
+
+TEST_F(TrainFailure, StartKilledBeforeItsConfigIsNoRun) {
+  std::filesystem::create_directory(options.out);
+  test::write_text_file_at(options.out / "config.toml.tmp-12345", "half");
+  EXPECT_EQ(test::run(options).steps, 12);
+  EXPECT_FALSE(std::filesystem::exists(options.out / "config.toml.tmp-12345"));
+}
+
+TEST_F(TrainFailure, ResumeWithoutARun) {
+  EXPECT_TRUE(contains_all(error_of(options, true), {"--resume", "no run to resume"}));
+}
+
+TEST_F(TrainFailure, ResumeWithAnotherOption) {
+  (void)test::run(options);
+  options.learning_rate = 2e-3;
+  options.batch_size = 2;
+  EXPECT_TRUE(contains_all(error_of(options, true), {"--learning-rate", "--batch-size", "differs"}));
+}
+
+TEST_F(TrainFailure, ResumeWithChangedData) {
+  test::add_dev(options);
+  (void)test::run(options);
+  test::write_random_data(options.dev, 5, 9);
+  EXPECT_TRUE(contains_all(error_of(options, true), {"dev.jsonl", "changed"}));
+  test::write_random_data(options.dev, 5, 2);
+  EXPECT_EQ(test::run(options, true).steps, 12);
+  // One token of one sequence, so that no count differs.
+  std::string text = read_text_file(options.train);
+  const auto comma = text.find(',');
+  text[comma - 1] = text[comma - 1] == '5' ? '6' : '5';
+  test::write_text_file_at(options.train, text);
+  EXPECT_TRUE(contains_all(error_of(options, true), {"train.jsonl", "changed"}));
+}
+
+TEST_F(TrainFailure, RunInUseIsLeftAlone) {
+  (void)test::run(options);
+  const RunLog other(options.out / "log.jsonl");
+  const auto unfinished = options.out / "chain.json.tmp-12345";
+  test::write_text_file_at(unfinished, "being written by the other process");
+  EXPECT_TRUE(contains_all(error_of(options, true), {"run", "another process"}));
+  EXPECT_TRUE(std::filesystem::exists(unfinished));
+}
+
+TEST_F(TrainFailure, CorruptedCheckpointIsNamed) {
+  (void)test::run(options);
+  const auto before = test::results_of(options.out);
+  const auto newest = options.out / "checkpoints" / "step-12";
+  const struct {
+    const char* file;
+    std::uintmax_t bytes;
+  } damages[] = {{"state.json", 40}, {"optimizer.safetensors", 1000}, {"link/adapter_model.safetensors", 7}};
+  for (const auto& damage : damages) {
+    const std::string whole = read_text_file(newest / damage.file);
+    std::filesystem::resize_file(newest / damage.file, damage.bytes);
+    const auto error = error_of(options, true);
+    EXPECT_TRUE(contains_all(
+        error, {"cannot resume from step 12", damage.file, "from step 8", "remove", newest.string()}))
+        << error;
+    test::write_text_file_at(newest / damage.file, whole);
+  }
+  std::filesystem::remove_all(newest);
+  EXPECT_EQ(test::run(options, true).steps, 12);
+  EXPECT_EQ(test::results_of(options.out), before);
+}
+
+TEST_F(TrainFailure, ShortenedLogIsNoticed) {
+  (void)test::run(options);
+  std::filesystem::resize_file(options.out / "log.jsonl", 100);
+  EXPECT_TRUE(contains_all(error_of(options, true), {"log.jsonl", "shorter"}));
+}
+
+TEST_F(TrainFailure, NanLossNamesTheStep) {
+  options.learning_rate = 3e38;  // 1e30 stays finite: the norms absorb it
+  options.max_grad_norm = 0.0;
+  options.save_steps = 1;
+  const auto error = error_of(options);
+  EXPECT_TRUE(contains_all(error, {"step ", "gradient norm", "last checkpoint is step", "--learning-rate"}))
+      << error;
+  const RunFolder run{options.out};
+  const auto steps = run.checkpoint_steps();
+  ASSERT_FALSE(steps.empty());
+  EXPECT_EQ(steps.back(), static_cast<std::int64_t>(test::losses(options.out).size()));
+}
+
+// Refused before anything is written.
+TEST_F(TrainFailure, AdapterThatDoesNotFitLeavesNoFolder) {
+  options.initial_link = {test::parity_folder("opt_tiny") / "adapter",
+                          test::parity_folder("llama_tiny") / "adapter"};
+  EXPECT_TRUE(contains_all(error_of(options), {"adapter", "model lacks"}));
+  EXPECT_FALSE(std::filesystem::exists(options.out));
+  options.initial_link.clear();
+  options.tied_link = {test::parity_folder("llama_tiny") / "adapter"};
+  EXPECT_TRUE(contains_all(error_of(options), {"adapter", "model lacks"}));
+  EXPECT_FALSE(std::filesystem::exists(options.out));
+}
+
+}  // namespace
+}  // namespace cola
