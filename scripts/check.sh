@@ -31,7 +31,7 @@ check_format() {
   local options=(--dry-run --Werror)
   [[ $fix == false ]] || options=(-i)
   local folders=()
-  for folder in include src tests bench; do
+  for folder in include src tests bench tools; do
     [[ ! -d $folder ]] || folders+=("$folder")
   done
   if ! find "${folders[@]}" \( -name '*.h' -o -name '*.cpp' \) -print0 |

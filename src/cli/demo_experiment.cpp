@@ -85,7 +85,7 @@ DemoResult run_demo(const DemoOptions& options, Progress& progress) {
 
   const auto total = options.seeds * static_cast<std::int64_t>(result.methods.size());
   std::int64_t done = 0;
-  for (std::int64_t seed = 1; seed <= options.seeds; ++seed) {
+  for (std::int64_t seed = first_seed; seed < first_seed + options.seeds; ++seed) {
     for (DemoMeasurements& row : result.methods) {
       progress.update(fmt::format("run {} of {}: {}, seed {}", done + 1, total, row.method.name, seed), done,
                       total);

@@ -18,6 +18,9 @@ struct DemoMethod {
 };
 [[nodiscard]] std::vector<DemoMethod> demo_methods();
 
+/// The first of the demo's seeds: none of them had a part in choosing task, rates or warm-up (docs/demo.md).
+inline constexpr std::int64_t first_seed = 21;
+
 struct DemoOptions {
   std::filesystem::path out;
   std::int64_t seeds = 3;

@@ -1,0 +1,129 @@
+// How a run begins: fresh, or where its newest checkpoint left it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "backend/cpu_isa.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "io/files.h"
+#include "train/options_toml.h"
+#include "train/trainer.h"
+
+namespace cola {
+
+Trainer::Trainer(TrainingSession session, bool resume, bool quiet)
+    : session_(std::move(session)), folder_{session_.options.out}, progress_(quiet) {
+  state_.train_digest = digest_of(session_.train_data);
+  state_.dev_digest = session_.dev_data ? digest_of(*session_.dev_data) : "";
+  std::vector<std::int64_t> saved;
+  if (resume) {
+    log_ = std::make_unique<RunLog>(folder_.log());  // the run's lock: before anything is touched
+    std::filesystem::create_directories(folder_.checkpoints());
+    std::filesystem::create_directories(folder_.links());
+    for (const auto& folder : {folder_.root, folder_.checkpoints(), folder_.links()})
+      remove_leftovers(folder);
+    saved = folder_.checkpoint_steps();
+  }
+  if (saved.empty()) {
+    start_fresh();
+  } else {
+    resume_from(saved);
+  }
+}
+
+void Trainer::announce() {
+  const auto& data = session_.train_data.report;
+  progress_.note(fmt::format("train data: {}", data.summary()));
+  if (session_.dev_data) progress_.note(fmt::format("dev data:   {}", session_.dev_data->report.summary()));
+  progress_.note(session_.memory.summary());
+  progress_.note(fmt::format("compute: {}, {} threads, {}", name_of(session_.compute_dtype), thread_count(),
+                             ops::name_of(ops::cpu_isa())));
+  if (session_.config.dropout > 0.0 && session_.options.dropout == "0") {
+    progress_.note(
+        fmt::format("note: the checkpoint's configured dropout of {} is not used; --dropout config uses it",
+                    session_.config.dropout));
+  }
+}
+
+void Trainer::start_fresh() {
+  for (auto& link : session_.tied_links) {
+    session_.chain->add_tied(context_, std::move(link));
+    tied_at_.emplace_back();
+  }
+  session_.tied_links.clear();
+  state_.tied_links = static_cast<std::int64_t>(tied_at_.size());
+  require_writable_folder(folder_.root);
+  remove_leftovers(folder_.root);
+  write_text_file(folder_.config(), to_toml(session_.options));
+  std::filesystem::create_directories(folder_.checkpoints());
+  std::filesystem::create_directories(folder_.links());
+  if (!log_) log_ = std::make_unique<RunLog>(folder_.log());
+  log_->cut(0);
+  announce();
+  begin_link(0);
+  log_->write({{"event", "start"},
+               {"method", session_.options.method},
+               {"steps", session_.plan.total_steps},
+               {"steps_per_epoch", session_.plan.steps_per_epoch},
+               {"knots", session_.plan.knots},
+               {"examples", session_.train_data.examples.size()},
+               {"tokens", session_.train_data.report.tokens},
+               {"trained_parameters", result().trained_parameters}});
+  write_links_and_manifest();
+}
+
+void Trainer::resume_from(const std::vector<std::int64_t>& saved) {
+  const std::int64_t step = saved.back();
+  try {
+    restore(step);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {
+    const std::string older =
+        saved.size() > 1 ? fmt::format("from step {}", saved[saved.size() - 2]) : "again from the start";
+    throw Error(fmt::format("cannot resume from step {}: {}\nto go on {}, remove {}", step, error.what(),
+                            older, folder_.checkpoint(step).string()));
+  }
+  announce();
+  progress_.note(fmt::format("resumed at step {} of {}", step, session_.plan.total_steps));
+}
+
+void Trainer::restore(std::int64_t step) {
+  const auto checkpoint = folder_.checkpoint(step);
+  TrainingState saved = read_checkpoint_state(checkpoint);
+  const auto changed = [](const std::filesystem::path& file) {
+    return UsageError(fmt::format("--resume: {} has changed since the run began", file.string()));
+  };
+  const TrainOptions& options = session_.options;
+  if (saved.train_digest != state_.train_digest) throw changed(options.train);
+  if (saved.dev_digest != state_.dev_digest) throw changed(options.dev.empty() ? options.train : options.dev);
+  const auto& knots = session_.plan.knots;
+  const auto links_done = std::ranges::lower_bound(knots, step) - knots.begin();
+  if (saved.steps_done != step || step > session_.plan.total_steps || saved.live_number != links_done ||
+      (session_.chain &&
+       saved.tied_links != links_done + static_cast<std::int64_t>(session_.tied_origins.size()))) {
+    throw Error(fmt::format("{}: does not fit the run's config.toml", (checkpoint / "state.json").string()));
+  }
+  state_ = saved;
+  if (session_.chain) {
+    restore_chain(checkpoint);
+  } else {
+    read_checkpoint_weights(checkpoint, context_, session_.model->weights());
+  }
+  optimizer_ = std::make_unique<Optimizer>(session_.plan.optimizer, session_.trainables());
+  read_checkpoint_optimizer(checkpoint, state_, *optimizer_);
+  log_->cut(state_.log_bytes);
+}
+
+void Trainer::restore_chain(const std::filesystem::path& checkpoint) {
+  const auto& knots = session_.plan.knots;
+  session_.tied_links.clear();
+  tied_at_.resize(session_.tied_origins.size());
+  tied_at_.insert(tied_at_.end(), knots.begin(), knots.begin() + state_.live_number);
+  for (auto& link : read_links(folder_, state_.tied_links))
+    session_.chain->add_tied(context_, std::move(link));
+  session_.chain->begin_live(read_checkpoint_link(checkpoint), !session_.options.freeze_a);
+}
+
+}  // namespace cola
