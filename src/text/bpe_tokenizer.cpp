@@ -9,7 +9,7 @@
 
 namespace cola {
 
-BpeTokenizer::BpeTokenizer(Bpe model, AddedTokens added, PreTokenizer pre_tokenizer, Decoder decoder,
+BpeTokenizer::BpeTokenizer(Bpe model, AddedTokens added, PreTokenizer pre_tokenizer, TokenDecoder decoder,
                            SpecialTokens special)
     : model_(std::move(model)),
       added_(std::move(added)),

@@ -1,9 +1,9 @@
 #pragma once
 #include "text/added_tokens.h"
 #include "text/bpe.h"
-#include "text/decoder.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
+#include "text/token_decoder.h"
 #include "text/tokenizer.h"
 
 namespace cola {
@@ -13,7 +13,7 @@ namespace cola {
 class BpeTokenizer final : public Tokenizer {
  public:
   /// `added` already normalises with this tokenizer's normalizer.
-  BpeTokenizer(Bpe model, AddedTokens added, PreTokenizer pre_tokenizer, Decoder decoder,
+  BpeTokenizer(Bpe model, AddedTokens added, PreTokenizer pre_tokenizer, TokenDecoder decoder,
                SpecialTokens special);
 
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text) const override;
@@ -28,7 +28,7 @@ class BpeTokenizer final : public Tokenizer {
   Bpe model_;
   AddedTokens added_;
   PreTokenizer pre_tokenizer_;
-  Decoder decoder_;
+  TokenDecoder decoder_;
   SpecialTokens special_;
 };
 

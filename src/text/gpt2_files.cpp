@@ -94,7 +94,7 @@ std::unique_ptr<Tokenizer> open_gpt2_files(const std::filesystem::path& folder,
   words.emplace_back(PreTokenizer::ByteLevel{.add_prefix_space = config.add_prefix_space.value_or(false),
                                              .pattern = Regex(gpt2_pattern, Regex::Syntax::pattern, where)});
   return std::make_unique<BpeTokenizer>(std::move(model), std::move(added), PreTokenizer(std::move(words)),
-                                        Decoder({Decoder::ByteLevel{}}), special);
+                                        TokenDecoder({TokenDecoder::ByteLevel{}}), special);
 }
 
 }  // namespace cola

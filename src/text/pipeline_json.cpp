@@ -99,14 +99,15 @@ std::string replacement_of(const JsonReader& step) {
   return replacement;
 }
 
-Decoder::Strip read_strip(const JsonReader& step) {
+TokenDecoder::Strip read_strip(const JsonReader& step) {
   const auto count = [&](const char* key) {
     const std::int64_t value = step.integer(key, 0);
     if (value < 0 || value > longest_strip)
       throw Error(fmt::format("{}: Strip's {} is {}", step.where(), key, value));
     return static_cast<std::size_t>(value);
   };
-  Decoder::Strip strip{.content = step.string("content"), .start = count("start"), .stop = count("stop")};
+  TokenDecoder::Strip strip{
+      .content = step.string("content"), .start = count("start"), .stop = count("stop")};
   if (strip.content.empty()) throw Error(step.where() + ": Strip has an empty content");
   return strip;
 }
@@ -163,30 +164,31 @@ PreTokenizer read_pre_tokenizer(const Json& json, const std::string& where) {
   return PreTokenizer(std::move(steps));
 }
 
-Decoder read_decoder(const Json& json, const std::string& where) {
-  std::vector<Decoder::Step> steps;
+TokenDecoder read_decoder(const Json& json, const std::string& where) {
+  std::vector<TokenDecoder::Step> steps;
   for (const Json* object : steps_of(json, "decoders", where)) {
     const JsonReader step(*object, where);
     const std::string type = step.string("type");
     if (type == "ByteLevel") {
-      steps.emplace_back(Decoder::ByteLevel{});
+      steps.emplace_back(TokenDecoder::ByteLevel{});
     } else if (type == "ByteFallback") {
-      steps.emplace_back(Decoder::ByteFallback{});
+      steps.emplace_back(TokenDecoder::ByteFallback{});
     } else if (type == "Fuse") {
-      steps.emplace_back(Decoder::Fuse{});
+      steps.emplace_back(TokenDecoder::Fuse{});
     } else if (type == "Replace") {
       steps.emplace_back(
-          Decoder::Replace{.from = string_pattern(step, "Replace"), .to = step.string("content")});
+          TokenDecoder::Replace{.from = string_pattern(step, "Replace"), .to = step.string("content")});
     } else if (type == "Strip") {
       steps.emplace_back(read_strip(step));
     } else if (type == "Metaspace") {
-      steps.emplace_back(Decoder::Metaspace{.replacement = replacement_of(step),
-                                            .strip_first = prepend_scheme_of(step) != PrependScheme::never});
+      steps.emplace_back(
+          TokenDecoder::Metaspace{.replacement = replacement_of(step),
+                                  .strip_first = prepend_scheme_of(step) != PrependScheme::never});
     } else {
       refuse(where, type);
     }
   }
-  return Decoder(std::move(steps));
+  return TokenDecoder(std::move(steps));
 }
 
 std::vector<AddedToken> read_added_tokens(const Json& json, const std::string& where) {

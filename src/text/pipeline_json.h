@@ -5,9 +5,9 @@
 
 #include "io/json.h"
 #include "text/added_tokens.h"
-#include "text/decoder.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
+#include "text/token_decoder.h"
 
 namespace cola {
 
@@ -16,7 +16,7 @@ namespace cola {
 
 [[nodiscard]] Normalizer read_normalizer(const Json& json, const std::string& where);
 [[nodiscard]] PreTokenizer read_pre_tokenizer(const Json& json, const std::string& where);
-[[nodiscard]] Decoder read_decoder(const Json& json, const std::string& where);
+[[nodiscard]] TokenDecoder read_decoder(const Json& json, const std::string& where);
 [[nodiscard]] std::vector<AddedToken> read_added_tokens(const Json& json, const std::string& where);
 
 /// The BOS that the post_processor puts before a text, empty where it puts none; absent where there is no

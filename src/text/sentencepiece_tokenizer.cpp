@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "io/files.h"
-#include "text/decoder.h"
+#include "text/token_decoder.h"
 #include "text/utf8.h"
 
 namespace cola {
@@ -67,8 +67,9 @@ class SentencePieceTokenizer final : public Tokenizer {
         without_prefix_(std::move(without_prefix)),
         vocabulary_(std::move(vocabulary)),
         added_(std::move(added)),
-        decoder_({Decoder::Replace{.from = std::string(space_mark), .to = " "}, Decoder::ByteFallback{},
-                  Decoder::Fuse{}, Decoder::Strip{.content = " ", .start = 1, .stop = 0}}),
+        decoder_({TokenDecoder::Replace{.from = std::string(space_mark), .to = " "},
+                  TokenDecoder::ByteFallback{}, TokenDecoder::Fuse{},
+                  TokenDecoder::Strip{.content = " ", .start = 1, .stop = 0}}),
         special_(special) {}
 
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text) const override {
@@ -118,7 +119,7 @@ class SentencePieceTokenizer final : public Tokenizer {
   std::unique_ptr<SentencePieceProcessor> without_prefix_;  // null where every section gets the leading space
   Vocabulary vocabulary_;
   AddedTokens added_;
-  Decoder decoder_;
+  TokenDecoder decoder_;
   SpecialTokens special_;
 };
 

@@ -98,7 +98,7 @@ std::unique_ptr<Tokenizer> open_tokenizer_json(const std::filesystem::path& file
       config, default_tokens(find, byte_level),
       read_post_processor_bos(member("post_processor"), where + ": post_processor"), find, where);
   PreTokenizer words = read_pre_tokenizer(pre_tokenizer, where + ": pre_tokenizer");
-  Decoder text = read_decoder(decoder, where + ": decoder");
+  TokenDecoder text = read_decoder(decoder, where + ": decoder");
   return std::make_unique<BpeTokenizer>(std::move(model), std::move(added), std::move(words), std::move(text),
                                         special);
 }

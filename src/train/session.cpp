@@ -9,6 +9,7 @@
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "eval/data_options.h"
 #include "io/tensor_source.h"
 #include "lora/peft_format.h"
 #include "lora/target_modules.h"
@@ -17,32 +18,17 @@
 namespace cola {
 namespace {
 
-constexpr std::int64_t default_max_length = 2048;
-
-DataOptions data_options(const TrainOptions& options, const ModelConfig& config,
-                         const std::filesystem::path& tokenizer) {
-  DataOptions data;
-  data.max_length = options.max_length.value_or(std::min(default_max_length, config.max_position_embeddings));
-  if (data.max_length > config.max_position_embeddings) {
-    throw UsageError(fmt::format("--max-length {} is above the model's {} positions", data.max_length,
-                                 config.max_position_embeddings));
-  }
-  data.train_on_prompt = options.train_on_prompt;
-  data.append_eos = !options.no_eos;
-  if (!options.chat_template.empty()) {
-    data.chat_template = parse_chat_template(options.chat_template);
-  } else {
-    data.chat_template = recognise_chat_template(tokenizer);
-  }
-  return data;
-}
-
 void load_data(TrainingSession& session) {
   const TrainOptions& options = session.options;
   const auto folder = options.tokenizer.empty() ? options.model : options.tokenizer;
   std::unique_ptr<Tokenizer> tokenizer;
   if (!options.tokenizer.empty() || has_tokenizer(folder)) tokenizer = open_tokenizer(folder);
-  const DataOptions data = data_options(options, session.config, folder);
+  EvaluateOptions reading;  // dev data is read as cola eval reads it
+  reading.max_length = options.max_length.value_or(0);
+  reading.train_on_prompt = options.train_on_prompt;
+  reading.no_eos = options.no_eos;
+  reading.chat_template = options.chat_template;
+  const DataOptions data = data_options(reading, session.config, folder);
   session.train_data = read_dataset(options.train, tokenizer.get(), session.config.vocab_size, data);
   if (!options.dev.empty()) {
     session.dev_data = read_dataset(options.dev, tokenizer.get(), session.config.vocab_size, data);

@@ -16,6 +16,8 @@ struct WrongCall {
   const char* message;  ///< a part of it
 };
 
+void PrintTo(const WrongCall& call, std::ostream* stream) { *stream << "cola " << call.arguments; }
+
 class Refused : public testing::TestWithParam<WrongCall> {};
 
 TEST_P(Refused, SaysWhy) {

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "eval/tiny_models.h"
+#include "support/files.h"
 
 namespace cola {
 namespace {
@@ -72,8 +73,8 @@ TEST_P(Generate, StopsWhenToldAndAtTheLastPosition) {
 INSTANTIATE_TEST_SUITE_P(Architectures, Generate, testing::Values(Architecture::opt, Architecture::llama));
 
 TEST(StopTokens, AreTheTokenizersAndTheGenerationConfigurations) {
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "cola_stop_tokens";
-  std::filesystem::create_directories(folder);
+  const test::TemporaryFolder temporary;
+  const auto& folder = temporary.path();
   SpecialTokens special;
   special.eos = 2;
   using Ids = std::set<std::int32_t>;
@@ -83,7 +84,6 @@ TEST(StopTokens, AreTheTokenizersAndTheGenerationConfigurations) {
   EXPECT_EQ(stop_tokens(folder, special), (Ids{2, 4, 5}));
   std::ofstream(folder / "generation_config.json") << R"({"eos_token_id": null})";
   EXPECT_EQ(stop_tokens(folder, {}), (Ids{9}));
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -5,17 +5,14 @@
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "eval/loaded_model.h"
+#include "support/files.h"
 
 namespace cola {
 namespace {
 
 class Resolve : public testing::Test {
  protected:
-  void SetUp() override {
-    std::filesystem::remove_all(root_);
-    std::filesystem::create_directories(model_);
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
+  void SetUp() override { std::filesystem::create_directories(model_); }
 
   /// A run of two links, as far as resolve() looks at it.
   void make_run(const std::string& method) const {
@@ -38,7 +35,7 @@ class Resolve : public testing::Test {
     return resolve(source);
   }
 
-  const std::filesystem::path root_ = std::filesystem::path(testing::TempDir()) / "cola_resolve";
+  const test::TemporaryFolder root_;
   const std::filesystem::path model_ = root_ / "model";
   const RunFolder run_{root_ / "run"};
 };

@@ -28,6 +28,10 @@ struct Case {
   }
 };
 
+void PrintTo(const Case& test_case, std::ostream* stream) {
+  *stream << test_case.model << " " << test_case.trajectory();
+}
+
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (const auto& model : test::parity_models()) {

@@ -7,7 +7,7 @@
 namespace cola {
 
 /// tokenizer.json's decoder: turns tokens into text, step by step.
-class Decoder {
+class TokenDecoder {
  public:
   struct Replace {
     std::string from;
@@ -29,7 +29,7 @@ class Decoder {
   using Step = std::variant<Replace, ByteFallback, Fuse, Strip, ByteLevel, Metaspace>;
 
   /// Without steps tokens are joined with spaces, as Hugging Face does for a null decoder.
-  explicit Decoder(std::vector<Step> steps) : steps_(std::move(steps)) {}
+  explicit TokenDecoder(std::vector<Step> steps) : steps_(std::move(steps)) {}
   [[nodiscard]] std::string operator()(std::vector<std::string> tokens) const;
 
  private:

@@ -1,4 +1,4 @@
-#include "text/decoder.h"
+#include "text/token_decoder.h"
 
 #include <algorithm>
 #include <charconv>
@@ -13,17 +13,17 @@ namespace {
 
 using Tokens = std::vector<std::string>;
 
-void apply(const Decoder::Replace& step, Tokens& tokens) {
+void apply(const TokenDecoder::Replace& step, Tokens& tokens) {
   for (std::string& token : tokens) token = replace_all(token, step.from, step.to);
 }
 
-void apply(const Decoder::Fuse& /*step*/, Tokens& tokens) {
+void apply(const TokenDecoder::Fuse& /*step*/, Tokens& tokens) {
   std::string all;
   for (const std::string& token : tokens) all += token;
   tokens.assign(1, std::move(all));
 }
 
-void apply(const Decoder::ByteFallback& /*step*/, Tokens& tokens) {
+void apply(const TokenDecoder::ByteFallback& /*step*/, Tokens& tokens) {
   Tokens out;
   std::string bytes;
   const auto give_bytes = [&] {
@@ -55,7 +55,7 @@ void apply(const Decoder::ByteFallback& /*step*/, Tokens& tokens) {
   tokens = std::move(out);
 }
 
-void apply(const Decoder::Strip& step, Tokens& tokens) {
+void apply(const TokenDecoder::Strip& step, Tokens& tokens) {
   const std::size_t length = step.content.size();
   for (std::string& token : tokens) {
     std::size_t begin = 0;
@@ -70,13 +70,13 @@ void apply(const Decoder::Strip& step, Tokens& tokens) {
   }
 }
 
-void apply(const Decoder::ByteLevel& /*step*/, Tokens& tokens) {
+void apply(const TokenDecoder::ByteLevel& /*step*/, Tokens& tokens) {
   std::string bytes;
   for (const std::string& token : tokens) append_token_bytes(bytes, token);
   tokens.assign(1, replace_invalid_utf8(bytes));
 }
 
-void apply(const Decoder::Metaspace& step, Tokens& tokens) {
+void apply(const TokenDecoder::Metaspace& step, Tokens& tokens) {
   if (step.strip_first && !tokens.empty() && tokens.front().starts_with(step.replacement)) {
     tokens.front().erase(0, step.replacement.size());
   }
@@ -92,7 +92,7 @@ int byte_of_token(const std::string& token) {
   return error == std::errc() && end == token.data() + 5 && byte >= 0 ? byte : -1;
 }
 
-std::string Decoder::operator()(std::vector<std::string> tokens) const {
+std::string TokenDecoder::operator()(std::vector<std::string> tokens) const {
   for (const Step& step : steps_) {
     std::visit([&](const auto& known) { apply(known, tokens); }, step);
   }

@@ -1,0 +1,22 @@
+#include "log/flops.h"
+
+#include <gtest/gtest.h>
+
+namespace cola {
+namespace {
+
+TEST(HfFlos, CountsPaddingToAMultipleOfEight) {
+  RaggedBatch batch;
+  batch.offsets = {0, 11, 14, 16};  // lengths 11, 3, 2: three rows of 16 tokens as a collator would pad them
+  EXPECT_DOUBLE_EQ(hf_flos(batch, 1000), 6.0 * 3 * 16 * 1000);
+}
+
+TEST(HfFlos, LeavesOutTheTablesButNotAnUntiedHead) {
+  const ModelConfig opt = config_of_shape("opt-125m");
+  EXPECT_EQ(hf_flos_parameters(opt), parameter_count(opt) - (50272 + 2050) * 768);
+  const ModelConfig llama = config_of_shape("llama-2-7b");
+  EXPECT_EQ(hf_flos_parameters(llama), parameter_count(llama) - 32000 * 4096);
+}
+
+}  // namespace
+}  // namespace cola
