@@ -31,6 +31,7 @@ class Chain {
  public:
   Chain(Decoder& model, TieMode mode);
 
+  ~Chain() { clear(); }  // the model's layers point at the links
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
 

@@ -63,6 +63,9 @@ class Matrix {
  public:
   Matrix() = default;
   Matrix(DType dtype, std::int64_t rows, std::int64_t cols);  ///< zero-filled
+  ~Matrix() = default;
+  Matrix(const Matrix&) = delete;
+  Matrix& operator=(const Matrix&) = delete;
   Matrix(Matrix&& other) noexcept { swap(other); }
   Matrix& operator=(Matrix&& other) noexcept {
     Matrix taken(std::move(other));

@@ -21,6 +21,7 @@ class RunLog {
 
  private:
   struct Close {
+    // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): of fopen
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
   };
   std::filesystem::path path_;

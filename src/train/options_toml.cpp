@@ -53,21 +53,21 @@ template <class T>
 bool extract(const toml::node& node, T& value) {
   if constexpr (std::same_as<T, std::filesystem::path>) {
     if (!node.is_string()) return false;
-    value = *node.value<std::string>();
+    value = node.value_or(std::string());
   } else if constexpr (std::same_as<T, std::string>) {
     if (node.is_integer() || node.is_floating_point()) {  // dropout = 0.1
-      value = node.is_integer() ? fmt::format("{}", *node.value<std::int64_t>())
-                                : fmt::format("{}", *node.value<double>());
+      value = node.is_integer() ? fmt::format("{}", node.value_or(std::int64_t{0}))
+                                : fmt::format("{}", node.value_or(0.0));
       return true;
     }
     if (!node.is_string()) return false;
-    value = *node.value<std::string>();
+    value = node.value_or(std::string());
   } else if constexpr (std::same_as<T, bool>) {
     if (!node.is_boolean()) return false;
-    value = *node.value<bool>();
+    value = node.value_or(false);
   } else if constexpr (std::integral<T>) {
     if (!node.is_integer()) return false;
-    value = static_cast<T>(*node.value<std::int64_t>());
+    value = static_cast<T>(node.value_or(std::int64_t{0}));
   } else if constexpr (IsOptional<T>::value) {
     typename T::value_type inner{};
     if (!extract(node, inner)) return false;
@@ -82,7 +82,7 @@ bool extract(const toml::node& node, T& value) {
     }
   } else {
     if (!node.is_number()) return false;
-    value = *node.value<double>();
+    value = node.value_or(0.0);
   }
   return true;
 }
