@@ -7,9 +7,12 @@ namespace cola {
 /// Sequences of different lengths end to end, without padding: T tokens, S sequences, L rows that carry loss.
 struct RaggedBatch {
   std::vector<std::int32_t> ids;         ///< [T]
-  std::vector<std::int32_t> positions;   ///< [T], 0 .. length-1 within each sequence
+  std::vector<std::int32_t> positions;   ///< [T], within each sequence, its prefix counted
   std::vector<std::int32_t> offsets{0};  ///< [S+1]: sequence s is rows offsets[s] .. offsets[s+1]
-  std::vector<std::int32_t> loss_rows;   ///< [L], increasing: rows whose next token is predicted
+  /// [S], or empty where no sequence has one: the sequence before s whose keys and values it continues, or
+  /// -1. A prefix has no prefix itself.
+  std::vector<std::int32_t> prefixes;
+  std::vector<std::int32_t> loss_rows;  ///< [L], not decreasing: rows whose next token is predicted
   std::vector<std::int32_t> targets;     ///< [L]: the token to predict at loss_rows[i]
   std::vector<std::uint64_t>
       token_keys;  ///< [T]: (sequence number in the step << 32) + position, for dropout
