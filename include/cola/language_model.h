@@ -61,6 +61,8 @@ class LanguageModel {
  public:
   explicit LanguageModel(const ModelSource& source);
   ~LanguageModel();
+  LanguageModel(const LanguageModel&) = delete;
+  LanguageModel& operator=(const LanguageModel&) = delete;
   LanguageModel(LanguageModel&&) noexcept;
   LanguageModel& operator=(LanguageModel&&) noexcept;
 

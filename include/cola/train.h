@@ -7,6 +7,9 @@
 
 namespace cola {
 
+inline constexpr std::int64_t default_lora_r = 8;
+inline constexpr double default_lora_alpha = 16.0;
+
 /// Everything that defines a training run: the options of `cola train`, by the same names and with the same
 /// defaults (docs/command-line.md says what each means). Lists that are empty take the single value beside
 /// them.
@@ -19,15 +22,15 @@ struct TrainOptions {
 
   std::string method = "cola";  ///< cola, lora, full
   std::optional<std::int64_t> links;
-  std::string knots;  ///< "3ep", "120,240"
-  std::int64_t lora_r = 8;
-  double lora_alpha = 16.0;
+  std::string knots;                   ///< "3ep", "120,240"
+  std::optional<std::int64_t> lora_r;  ///< default_lora_r; of a link read from an adapter: the adapter's
+  std::optional<double> lora_alpha;    ///< default_lora_alpha; likewise
   std::vector<std::int64_t> ranks;
   std::vector<double> alphas;
-  std::vector<std::string> target_modules{"q_proj", "v_proj"};
-  std::string tie = "auto";             ///< auto, merge, stack
-  std::string link_init = "fresh";      ///< fresh, same
-  std::string lr_at_knot = "continue";  ///< continue, restart
+  std::vector<std::string> target_modules;  ///< empty: q_proj, v_proj
+  std::string tie = "auto";                 ///< auto, merge, stack
+  std::string link_init = "fresh";          ///< fresh, same
+  std::string lr_at_knot = "continue";      ///< continue, restart
   bool freeze_a = false;
   std::string bias = "none";  ///< none, lora_only
   std::vector<std::filesystem::path> initial_link;

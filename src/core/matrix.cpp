@@ -23,7 +23,6 @@ Matrix Matrix::copy_of(ConstMatrixView source) {
   Matrix copy;
   copy.resize(source.dtype, source.rows, source.cols);
   if (source.empty()) return copy;
-  if (source.empty()) return copy;
   const std::size_t row_bytes = static_cast<std::size_t>(source.cols) * size_of(source.dtype);
   for (std::int64_t row = 0; row < source.rows; ++row) {
     std::memcpy(copy.view().row_range(row, row + 1).data, source.row_range(row, row + 1).data, row_bytes);

@@ -25,7 +25,7 @@ constexpr std::size_t length_bytes = 8;
 
 class SafetensorsFile final : public TensorSource {
  public:
-  explicit SafetensorsFile(const std::filesystem::path& file);
+  explicit SafetensorsFile(const std::filesystem::path& path);
   [[nodiscard]] const std::map<std::string, SourceTensor>& tensors() const override { return tensors_; }
 
  private:

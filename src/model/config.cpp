@@ -37,6 +37,7 @@ void read_common(const JsonReader& reader, ModelConfig& config) {
   if (reader.has("torch_dtype") || reader.has("dtype")) {
     config.torch_dtype = parse_dtype(reader.string(reader.has("torch_dtype") ? "torch_dtype" : "dtype"));
   }
+  config.attention_dropout = reader.number("attention_dropout", 0.0);
 }
 
 void require_divisible(const JsonReader& reader, const ModelConfig& config) {

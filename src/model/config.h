@@ -44,7 +44,8 @@ struct ModelConfig {
   double norm_epsilon = 1e-5;
   double rope_theta = 10000.0;
   RopeScaling rope_scaling;
-  double dropout = 0.0;  ///< configured hidden dropout (OPT 0.1); used only with --dropout config
+  double dropout = 0.0;            ///< configured hidden dropout (OPT 0.1); used only with --dropout config
+  double attention_dropout = 0.0;  ///< configured; there is none here, which is said at start
   std::optional<DType> torch_dtype;
 
   [[nodiscard]] bool has_projections() const { return word_embed_proj_dim != hidden_size; }

@@ -20,7 +20,8 @@ void apply(const TokenDecoder::Replace& step, Tokens& tokens) {
 void apply(const TokenDecoder::Fuse& /*step*/, Tokens& tokens) {
   std::string all;
   for (const std::string& token : tokens) all += token;
-  tokens.assign(1, std::move(all));
+  tokens.clear();
+  tokens.push_back(std::move(all));
 }
 
 void apply(const TokenDecoder::ByteFallback& /*step*/, Tokens& tokens) {

@@ -16,11 +16,12 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("method", options.method, "cola, lora or full");
   visit("links", options.links, "number of links (default 2 with cola)");
   visit("knots", options.knots, "where links are tied: epochs (3ep) or optimizer steps (120,240)");
-  visit("lora-r", options.lora_r, "rank of every link");
-  visit("lora-alpha", options.lora_alpha, "alpha of every link; the scale is alpha / r");
+  visit("lora-r", options.lora_r, "rank of every link (default 8)");
+  visit("lora-alpha", options.lora_alpha, "alpha of every link (default 16); the scale is alpha / r");
   visit("ranks", options.ranks, "ranks, one per link");
   visit("alphas", options.alphas, "alphas, one per link");
-  visit("target-modules", options.target_modules, "names of linear layers, all-linear, or a pattern");
+  visit("target-modules", options.target_modules,
+        "names of linear layers, all-linear, or a pattern (default q_proj,v_proj)");
   visit("tie", options.tie, "merge, stack, or auto: merge for f32 weights, stack for 16-bit ones");
   visit("link-init", options.link_init, "A of a new link: fresh, or the same draw again");
   visit("lr-at-knot", options.lr_at_knot, "the learning-rate schedule at a knot: continue or restart");
@@ -49,7 +50,7 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("dropout", options.dropout, "hidden dropout: a probability, or config for the checkpoint's own");
   visit("lora-dropout", options.lora_dropout, "dropout on the input of the low-rank branches");
   visit("seed", options.seed, "seed of initialisation, dropout and shuffling");
-  visit("data-seed", options.data_seed, "seed of shuffling and the dev split alone (default: the seed)");
+  visit("data-seed", options.data_seed, "seed of the dev split alone (default: the seed)");
   visit("eval-steps", options.eval_steps, "steps between dev evaluations (default: each epoch)");
   visit("early-stopping-patience", options.early_stopping_patience,
         "stop after this many evaluations without gain");

@@ -51,9 +51,8 @@ void check_chain_options(const TrainOptions& options, Method method) {
   require_in("lora-r", options.lora_r, 1, highest_rank);
   for (const std::int64_t rank : options.ranks) require_in("ranks", rank, 1, highest_rank);
   const auto is_scale = [](double alpha) { return std::isfinite(alpha) && alpha > 0.0; };
-  require(is_scale(options.lora_alpha), "--lora-alpha must be above 0");
+  require(is_scale(options.lora_alpha.value_or(default_lora_alpha)), "--lora-alpha must be above 0");
   require(std::ranges::all_of(options.alphas, is_scale), "--alphas must be above 0");
-  require(!options.target_modules.empty(), "--target-modules is empty");
   require(options.knots.empty() || !options.links,
           "--knots and --links exclude each other: the knots give the links");
   if (method != Method::cola) {
@@ -130,7 +129,8 @@ std::vector<LinkShape> link_shapes(const TrainOptions& options, std::size_t coun
     const auto pick = [i](const auto& list, auto single) {
       return list.empty() ? single : list[list.size() == 1 ? 0 : i];
     };
-    shapes.push_back({pick(options.ranks, options.lora_r), pick(options.alphas, options.lora_alpha)});
+    shapes.push_back({pick(options.ranks, options.lora_r.value_or(default_lora_r)),
+                      pick(options.alphas, options.lora_alpha.value_or(default_lora_alpha))});
   }
   return shapes;
 }

@@ -18,6 +18,8 @@
 namespace cola {
 namespace {
 
+const std::vector<std::string> default_target_modules{"q_proj", "v_proj"};  // the paper's, section A.3
+
 void load_data(TrainingSession& session) {
   const TrainOptions& options = session.options;
   const auto folder = options.tokenizer.empty() ? options.model : options.tokenizer;
@@ -61,12 +63,11 @@ void load_links(TrainingSession& session) {
 
 /// An explicit rank or alpha that contradicts the adapter a link starts from is an error.
 void check_initial_links(const TrainingSession& session) {
-  const TrainOptions defaults;
   const TrainOptions& options = session.options;
   for (std::size_t i = 0; i < session.initial_links.size(); ++i) {
     const LoraModule& module = session.initial_links[i].modules.front();
-    const bool rank_given = options.lora_r != defaults.lora_r || !options.ranks.empty();
-    const bool alpha_given = options.lora_alpha != defaults.lora_alpha || !options.alphas.empty();
+    const bool rank_given = options.lora_r || !options.ranks.empty();
+    const bool alpha_given = options.lora_alpha || !options.alphas.empty();
     if ((rank_given && session.plan.links[i].rank != module.rank()) ||
         (alpha_given && session.plan.links[i].alpha != module.alpha)) {
       throw UsageError(fmt::format("--initial-link {} has rank {} and alpha {}, which the options contradict",
@@ -78,7 +79,7 @@ void check_initial_links(const TrainingSession& session) {
 /// So are explicit --target-modules that select other layers than the adapter has.
 void check_initial_modules(const TrainingSession& session, const std::vector<LinearName>& names,
                            const std::vector<std::size_t>& chosen) {
-  if (session.options.target_modules == TrainOptions().target_modules) return;
+  if (session.options.target_modules.empty()) return;
   std::set<std::string> selected;
   for (const std::size_t index : chosen) selected.insert(names[index].name);
   for (std::size_t i = 0; i < session.initial_links.size(); ++i) {
@@ -221,13 +222,15 @@ TrainingSession open_session(const TrainOptions& options) {
   session.compute_dtype = choose_compute_dtype(options.dtype, file_dtype);
   session.plan = make_run_plan(options, static_cast<std::int64_t>(session.train_data.examples.size()),
                                session.compute_dtype);
-  session.batches = std::make_unique<BatchPlan>(
-      static_cast<std::int64_t>(session.train_data.examples.size()), options.batch_size,
-      options.gradient_accumulation_steps, !options.no_shuffle, options.data_seed.value_or(options.seed));
+  session.batches = std::make_unique<BatchPlan>(static_cast<std::int64_t>(session.train_data.examples.size()),
+                                                options.batch_size, options.gradient_accumulation_steps,
+                                                !options.no_shuffle, options.seed);
   const bool full = session.plan.method == Method::full;
   const auto names = linear_names(session.config);
   const auto chosen =
-      full ? std::vector<std::size_t>() : select_target_modules(names, options.target_modules);
+      full ? std::vector<std::size_t>()
+           : select_target_modules(
+                 names, options.target_modules.empty() ? default_target_modules : options.target_modules);
   load_links(session);
   check_initial_links(session);
   check_initial_modules(session, names, chosen);

@@ -15,9 +15,13 @@ namespace {
 
 /// Missing, empty, or with no more in it than a start that was killed before it had written config.toml.
 bool is_unused(const std::filesystem::path& folder) {
-  if (!std::filesystem::exists(folder)) return true;
-  if (!std::filesystem::is_directory(folder)) return false;
-  return std::ranges::all_of(std::filesystem::directory_iterator(folder), [](const auto& entry) {
+  std::error_code error;
+  const auto status = std::filesystem::status(folder, error);
+  if (error || !std::filesystem::exists(status))
+    return true;  // where it cannot be looked at, writing says why
+  const std::filesystem::directory_iterator entries(folder, error);
+  if (error) return false;
+  return std::ranges::all_of(entries, [](const auto& entry) {
     const std::string name = entry.path().filename().string();
     return name.starts_with("config.toml.tmp-") || name.starts_with("write-probe.tmp-");
   });

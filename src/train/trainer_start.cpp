@@ -44,6 +44,11 @@ void Trainer::announce() {
         fmt::format("note: the checkpoint's configured dropout of {} is not used; --dropout config uses it",
                     session_.config.dropout));
   }
+  if (session_.config.attention_dropout > 0.0) {
+    progress_.note(fmt::format(
+        "note: the checkpoint's configured attention dropout of {} is not used: there is none here",
+        session_.config.attention_dropout));
+  }
 }
 
 void Trainer::start_fresh() {

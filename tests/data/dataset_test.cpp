@@ -1,27 +1,18 @@
 #include "data/dataset.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <set>
 
 #include "core/error.h"
 #include "data/word_tokenizer.h"
+#include "support/files.h"
 
 namespace cola {
 namespace {
 
 class DatasetTest : public testing::Test {
  protected:
-  DatasetTest() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(testing::TempDir()) /
-              ("cola_dataset_" + std::string(test->name()) + "_" + std::to_string(getpid()));
-    std::filesystem::create_directories(folder_);
-  }
-  ~DatasetTest() override { std::filesystem::remove_all(folder_); }
-
   Dataset read(const std::string& content, bool with_tokenizer = true) {
     std::ofstream(folder_ / "data.jsonl", std::ios::binary) << content;
     return read_dataset(folder_ / "data.jsonl", with_tokenizer ? &tokenizer_ : nullptr, vocabulary_,
@@ -60,7 +51,7 @@ class DatasetTest : public testing::Test {
   }
 
   using Lines = std::vector<std::string>;
-  std::filesystem::path folder_;
+  test::TemporaryFolder folder_;
   WordTokenizer tokenizer_;
   DataOptions options_;
   std::int64_t vocabulary_ = 1000;
@@ -220,7 +211,7 @@ TEST_F(DatasetTest, RefusesFilesWithNothingToTrain) {
   expect_refusal("\n\r\n", "no records");
   expect_refusal("{\"input_ids\":[4,5],\"labels\":[4,-100]}", "no trainable token in the whole file");
   EXPECT_THROW((void)read_dataset(folder_ / "absent.jsonl", nullptr, 10, {}), Error);
-  EXPECT_THROW((void)read_dataset(folder_, nullptr, 10, {}), Error);
+  EXPECT_THROW((void)read_dataset(folder_.path(), nullptr, 10, {}), Error);
 }
 
 TEST_F(DatasetTest, RefusesUnfitTokenizersAndOptions) {

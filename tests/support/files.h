@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 namespace cola::test {
@@ -29,9 +30,10 @@ class TemporaryFolder {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
     std::string name = std::string("cola-") + info->test_suite_name() + "-" + info->name();
     for (char& letter : name) letter = letter == '/' ? '-' : letter;
-    path_ = std::filesystem::path(testing::TempDir()) / (name + "-" + std::to_string(getpid()));
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
+    name = (std::filesystem::path(testing::TempDir()) / (name + "-XXXXXX")).string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create " + name);
+    path_ = name;
+    std::filesystem::permissions(path_, std::filesystem::perms{0755});  // see unprivileged.h
   }
   ~TemporaryFolder() {
     std::error_code ignored;

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "text/fixtures.h"
 #include "text/utf8.h"
 

@@ -9,13 +9,13 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/error.h"
+#include "support/files.h"
 #include "text/byte_level.h"
 #include "text/tokenizer.h"
 
@@ -24,44 +24,18 @@ namespace cola::test {
 using Json = nlohmann::json;
 using Ids = std::vector<std::int32_t>;
 
-/// A folder of its own for one test, removed with it.
-class Folder {
+/// A temporary folder with files of a tokenizer.
+class Folder : public TemporaryFolder {
  public:
-  Folder() {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    std::random_device random;
-    path_ = std::filesystem::path(testing::TempDir()) / (std::string("cola_") + info->test_suite_name() +
-                                                         "_" + info->name() + "_" + std::to_string(random()));
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  Folder(Folder&&) = delete;
-  Folder& operator=(Folder&&) = delete;
-
   void write(const std::string& name, std::string_view text) const {
-    std::ofstream(path_ / name, std::ios::binary) << text;
+    std::ofstream(path() / name, std::ios::binary) << text;
   }
   /// Only for a Json itself: a string would convert to one.
   template <std::same_as<Json> T>
   void write(const std::string& name, const T& json) const {
     write(name, std::string_view(json.dump()));
   }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
 };
-
-/// The folder of reference data, where the machine has one.
-inline std::optional<std::filesystem::path> test_data() {
-  const char* path = std::getenv("COLA_TEST_DATA");
-  return path != nullptr && *path != '\0' ? std::optional<std::filesystem::path>(path) : std::nullopt;
-}
 
 /// The message of the Error that opening `folder` throws; empty if it throws none.
 inline std::string open_error(const Folder& folder) {

@@ -60,7 +60,6 @@ TEST(RunPlan, RefusesWrongOptions) {
       {"--ranks", [](auto& o) { o.ranks = {4, 4, 4}; }},
       {"--alphas", [](auto& o) { o.alphas = {1.0, 2.0, 3.0}; }},
       {"--alphas", [](auto& o) { o.alphas = {INFINITY}; }},
-      {"--target-modules", [](auto& o) { o.target_modules = {}; }},
       {"--tie", [](auto& o) { o.tie = "knot"; }},
       {"--link-init", [](auto& o) { o.link_init = "zero"; }},
       {"--lr-at-knot", [](auto& o) { o.lr_at_knot = "stop"; }},

@@ -3,7 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cmath>
+
+#include "lora/peft_format.h"
 #include "small_run.h"
+#include "support/unprivileged.h"
 #include "training_process.h"
 
 namespace cola {
@@ -36,23 +40,28 @@ TEST_F(TrainFailure, FullDiskThenResume) {
 }
 
 TEST_F(TrainFailure, FullDiskUnderTheLog) {
+  options.save_steps = 2;
+  options.lora_r = 1;  // files of at most 6 KB; 60 steps make a log of 14 KB
+  options.max_steps = 60;
   (void)test::run(options);
   const auto reference = options.out;
   options.out = folder / "full-disk";
-  options.save_steps = 2;
-  options.lora_r = 1;  // 4 KiB and a header: checkpoints fit, the log does not
-  TrainingProcess failing(options, false, folder.path(), {2600});
+  TrainingProcess failing(options, false, folder.path(), {8000});
   EXPECT_EQ(failing.wait(), 1);
-  EXPECT_TRUE(contains_all(failing.error_text(), {"cannot write"})) << failing.error_text();
+  EXPECT_TRUE(contains_all(failing.error_text(), {"cannot write", "log.jsonl"})) << failing.error_text();
+  TrainingProcess resumed(options, true, folder.path());
+  EXPECT_EQ(resumed.wait(), 0) << resumed.error_text();
+  test::expect_same_run(options.out, reference);
 }
 
 TEST_F(TrainFailure, UnwritableFolder) {
-  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  options.model = folder / "model";
+  std::filesystem::copy(test::parity_folder("opt_tiny"), options.model);
   const auto locked = folder / "locked";
   std::filesystem::create_directory(locked);
-  std::filesystem::permissions(locked,
-                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+  std::filesystem::permissions(locked, std::filesystem::perms{0555});
   options.out = locked / "run";
+  const test::Unprivileged user;
   EXPECT_TRUE(contains_all(error_of(options), {"cannot write into folder", "locked"}));
 }
 
@@ -149,6 +158,12 @@ TEST_F(TrainFailure, NanLossNamesTheStep) {
   const auto steps = run.checkpoint_steps();
   ASSERT_FALSE(steps.empty());
   EXPECT_EQ(steps.back(), static_cast<std::int64_t>(test::losses(options.out).size()));
+  const Link kept = read_adapter(run.checkpoint(steps.back()) / "link");  // usable, and not spoilt by the NaN
+  for (const auto& module : kept.modules) {
+    EXPECT_TRUE(std::ranges::all_of(module.b.floats(), [](float value) { return std::isfinite(value); }));
+  }
+  const auto again = error_of(options, true);  // it resumes, and meets the same step
+  EXPECT_EQ(again, error);
 }
 
 // Refused before anything is written.

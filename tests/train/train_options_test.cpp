@@ -140,10 +140,10 @@ TEST_F(TrainOption, InitialLinkContradictions) {
   options.initial_link = {adapter};
   options.lora_r = 3;
   EXPECT_TRUE(test::contains_all(test::error_of(options), {"--initial-link", "contradict"}));
-  options.lora_r = 8;
+  options.lora_r.reset();
   options.lora_alpha = 1.5;
   EXPECT_TRUE(test::contains_all(test::error_of(options), {"--initial-link", "contradict"}));
-  options.lora_alpha = 16.0;
+  options.lora_alpha.reset();
   options.target_modules = {"fc1"};
   EXPECT_TRUE(test::contains_all(test::error_of(options), {"--initial-link", "--target-modules"}));
   EXPECT_FALSE(std::filesystem::exists(options.out));
