@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 
 #include "backend/ragged_batch.h"
 #include "model/config.h"
@@ -10,6 +11,10 @@ namespace cola {
 /// parameters, where the tokens are padded to the batch's longest sequence, rounded up to a multiple of 8,
 /// and the parameters are all but the token and position tables, the live link included.
 [[nodiscard]] double hf_flos(const RaggedBatch& batch, std::int64_t parameters);
+
+/// The same for sequences of these lengths. The reference runs every candidate of a question whole, so a
+/// batch of questions counts by its candidates' lengths (QuestionBatch::lengths), shared prefix or not.
+[[nodiscard]] double hf_flos(std::span<const std::int64_t> lengths, std::int64_t parameters);
 
 /// Parameters of the model that hf_flos counts, without any link.
 [[nodiscard]] std::int64_t hf_flos_parameters(const ModelConfig& config);
