@@ -13,7 +13,7 @@ struct RaggedBatch {
   /// -1. A prefix has no prefix itself.
   std::vector<std::int32_t> prefixes;
   std::vector<std::int32_t> loss_rows;  ///< [L], not decreasing: rows whose next token is predicted
-  std::vector<std::int32_t> targets;     ///< [L]: the token to predict at loss_rows[i]
+  std::vector<std::int32_t> targets;    ///< [L]: the token to predict at loss_rows[i]
   std::vector<std::uint64_t>
       token_keys;  ///< [T]: (sequence number in the step << 32) + position, for dropout
 
