@@ -24,9 +24,9 @@ void check_batch(const AttentionShape& shape, std::span<const std::int32_t> offs
 
 /// A sequence without a prefix, and all that continue it.
 struct SequenceGroup {
-  kernels::RowRange rows = {};
-  std::vector<kernels::RowRange> continuations = {};  ///< counted from rows.begin, without empty ones
-  double pairs = 0.0;                                 ///< of a query and a key that it sees
+  kernels::RowRange rows;
+  std::vector<kernels::RowRange> continuations;  ///< counted from rows.begin, without empty ones
+  double pairs = 0.0;                            ///< of a query and a key that it sees
 
   [[nodiscard]] std::int64_t length() const { return rows.end - rows.begin; }
   [[nodiscard]] kernels::Continuations kernel_continuations() const {

@@ -22,7 +22,7 @@ struct AttentionForward {
   Rows<const T> v;
   Rows<T> out;
   Rows<float> log_sum_exp;  ///< column h is query head h of the group; data may be null
-  Continuations continuations = {};
+  Continuations continuations;
 };
 
 /// T = float or std::uint16_t (bf16). `scratch` is 64-byte aligned memory of the caller, one a thread.

@@ -25,7 +25,7 @@ struct AttentionBackward {
   Rows<T> dq;
   Rows<T> dk;
   Rows<T> dv;
-  Continuations continuations = {};
+  Continuations continuations;
 };
 
 /// T = float or std::uint16_t (bf16). `scratch` is 64-byte aligned memory of the caller, one a thread.

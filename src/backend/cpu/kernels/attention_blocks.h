@@ -15,8 +15,8 @@ struct RowRange {
 /// The sequences that continue the work item's: each attends to all keys of that one and then causally to its
 /// own rows. Their rows are counted from the first row of the item's matrices, and lie behind its own.
 struct Continuations {
-  const RowRange* sequences = nullptr;
-  std::int64_t count = 0;
+  const RowRange* sequences;
+  std::int64_t count;
 };
 
 constexpr std::int64_t query_block = 32;
