@@ -7,9 +7,9 @@
 
 namespace cola {
 
-/// `hf_flos` of one batch of whole sequences as the Hugging Face Trainer counts it (method.md, 'FLOPs'): 6 x input tokens x
-/// parameters, where the tokens are padded to the batch's longest sequence, rounded up to a multiple of 8,
-/// and the parameters are all but the token and position tables, the live link included.
+/// `hf_flos` of one batch of whole sequences as the Hugging Face Trainer counts it (method.md, 'FLOPs'): 6 x
+/// input tokens x parameters, where the tokens are padded to the batch's longest sequence, rounded up to a
+/// multiple of 8, and the parameters are all but the token and position tables, the live link included.
 [[nodiscard]] double hf_flos(const RaggedBatch& batch, std::int64_t parameters);
 
 /// The same for sequences of these lengths. The reference runs every candidate of a question whole, so a
