@@ -16,18 +16,21 @@ struct AttentionShape {
 };
 
 /// Causal attention over a ragged batch: sequence s is rows offsets[s] .. offsets[s+1] of every matrix, and
-/// attends to itself only. q, out [T, heads * head_dim], k, v [T, kv_heads * head_dim] in the compute dtype;
+/// attends to itself only, or, where prefixes[s] >= 0, to all rows of that sequence and then to its own.
+/// prefixes [S], or empty where no sequence has one: prefixes[s] < s, and a prefix has none itself (-1).
+/// q, out [T, heads * head_dim], k, v [T, kv_heads * head_dim] in the compute dtype;
 /// softmax in f32; log_sum_exp [T, heads] (f32, written) is kept for the backward. No T x T matrix is kept
 /// (Dao, 2023).
 void attention_forward(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
-                       ConstMatrixView q, ConstMatrixView k, ConstMatrixView v, MatrixView out,
-                       MatrixView log_sum_exp);
+                       std::span<const std::int32_t> prefixes, ConstMatrixView q, ConstMatrixView k,
+                       ConstMatrixView v, MatrixView out, MatrixView log_sum_exp);
 
-/// dq, dk, dv are written (all rows).
+/// dq, dk, dv are written (all rows); a prefix's rows get the sum over its own queries and those of all
+/// sequences that continue it, added in the order of the batch.
 void attention_backward(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
-                        ConstMatrixView dout, ConstMatrixView q, ConstMatrixView k, ConstMatrixView v,
-                        ConstMatrixView out, ConstMatrixView log_sum_exp, MatrixView dq, MatrixView dk,
-                        MatrixView dv);
+                        std::span<const std::int32_t> prefixes, ConstMatrixView dout, ConstMatrixView q,
+                        ConstMatrixView k, ConstMatrixView v, ConstMatrixView out,
+                        ConstMatrixView log_sum_exp, MatrixView dq, MatrixView dk, MatrixView dv);
 
 /// Attention of new tokens over a key/value cache: q [n, heads * head_dim] are the last n of the `length`
 /// rows of k_cache and v_cache [>= length, kv_heads * head_dim]; row i attends to cache rows 0 .. length - n

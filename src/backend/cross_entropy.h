@@ -15,10 +15,10 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrix
                            std::span<const std::int32_t> targets, std::span<float> nll,
                            std::span<std::uint8_t> correct);
 
-/// The same, and the gradient of scale * sum(nll): dhidden [L, D] (compute dtype, written) and, unless empty,
-/// dhead [V, D] (f32, added to).
+/// The same, and the gradient of the sum of weights[i] * nll[i], weights [L]: dhidden [L, D] (compute dtype,
+/// written) and, unless empty, dhead [V, D] (f32, added to).
 void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
-                                    std::span<const std::int32_t> targets, float scale, std::span<float> nll,
-                                    MatrixView dhidden, MatrixView dhead);
+                                    std::span<const std::int32_t> targets, std::span<const float> weights,
+                                    std::span<float> nll, MatrixView dhidden, MatrixView dhead);
 
 }  // namespace cola::ops

@@ -17,7 +17,8 @@ void embedding_backward(Context& context, ConstMatrixView dy, std::span<const st
 
 /// y[i] = x[rows[i]]: gathers rows, any dtype of x and y that convert() takes.
 void gather_rows(Context& context, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y);
-/// y[rows[i]] = x[i] for distinct rows; the other rows of y are set to zero.
+/// y[rows[i]] = x[i], the sum (in f32, in the order of i) where a row occurs several times; rows do not
+/// decrease; the other rows of y are set to zero. x and y in the compute dtype.
 void scatter_rows(Context& context, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y);
 
 }  // namespace cola::ops

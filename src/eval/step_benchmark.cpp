@@ -87,10 +87,10 @@ class Training {
   double step(const RaggedBatch& batch) {
     for (const auto& parameter : optimizer_->parameters()) std::ranges::fill(parameter.gradient, 0.0F);
     const StepState state{context_, batch, true};
-    const auto count = static_cast<float>(batch.loss_tokens());
     nll_.resize(batch.targets.size());
+    const std::vector<float> weights(nll_.size(), 1.0F / static_cast<float>(nll_.size()));
     model_.forward(state, activations_);
-    model_.loss_and_backward(state, activations_, 1.0F / count, nll_);
+    model_.loss_and_backward(state, activations_, weights, nll_);
     const double norm = gradient_norm(context_, optimizer_->parameters());
     optimizer_->update(context_, learning_rate, clip_factor(norm, 1.0));
     for (const auto& parameter : model_.weights().all()) Weights::refresh(context_, *parameter);

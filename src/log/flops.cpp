@@ -1,15 +1,22 @@
 #include "log/flops.h"
 
 #include <algorithm>
+#include <iterator>
+#include <vector>
 
 namespace cola {
 
 double hf_flos(const RaggedBatch& batch, std::int64_t parameters) {
-  std::int64_t longest = 0;
+  std::vector<std::int64_t> lengths;
   for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
-    longest = std::max<std::int64_t>(longest, batch.offsets[s + 1] - batch.offsets[s]);
+    lengths.push_back(batch.offsets[s + 1] - batch.offsets[s]);
   }
-  const std::int64_t padded = (longest + 7) / 8 * 8 * batch.sequences();
+  return hf_flos(lengths, parameters);
+}
+
+double hf_flos(std::span<const std::int64_t> lengths, std::int64_t parameters) {
+  const std::int64_t longest = lengths.empty() ? 0 : std::ranges::max(lengths);
+  const std::int64_t padded = (longest + 7) / 8 * 8 * std::ssize(lengths);
   return 6.0 * static_cast<double>(padded) * static_cast<double>(parameters);
 }
 

@@ -1,15 +1,20 @@
 #pragma once
 #include <cstdint>
+#include <span>
 
 #include "backend/ragged_batch.h"
 #include "model/config.h"
 
 namespace cola {
 
-/// `hf_flos` of one batch as the Hugging Face Trainer counts it (method.md, 'FLOPs'): 6 x input tokens x
-/// parameters, where the tokens are padded to the batch's longest sequence, rounded up to a multiple of 8,
-/// and the parameters are all but the token and position tables, the live link included.
+/// `hf_flos` of one batch of whole sequences as the Hugging Face Trainer counts it (method.md, 'FLOPs'): 6 x
+/// input tokens x parameters, where the tokens are padded to the batch's longest sequence, rounded up to a
+/// multiple of 8, and the parameters are all but the token and position tables, the live link included.
 [[nodiscard]] double hf_flos(const RaggedBatch& batch, std::int64_t parameters);
+
+/// The same for sequences of these lengths. The reference runs every candidate of a question whole, so a
+/// batch of questions counts by its candidates' lengths (QuestionBatch::lengths), shared prefix or not.
+[[nodiscard]] double hf_flos(std::span<const std::int64_t> lengths, std::int64_t parameters);
 
 /// Parameters of the model that hf_flos counts, without any link.
 [[nodiscard]] std::int64_t hf_flos_parameters(const ModelConfig& config);

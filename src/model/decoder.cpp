@@ -202,13 +202,13 @@ void Decoder::loss(const StepState& step, DecoderActivations& activations, std::
                              correct);
 }
 
-void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activations, float scale,
-                                std::span<float> nll) const {
+void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activations,
+                                std::span<const float> weights, std::span<float> nll) const {
   auto& context = step.context;
   head_input(step, activations, step.batch.loss_rows);
   const ConstMatrixView head_in = activations.head_in.view();
   const MatrixView dhead_in = context.scratch("decoder.dhead_in", head_in.dtype, head_in.rows, head_in.cols);
-  ops::cross_entropy_forward_backward(context, head_in, head_->value, step.batch.targets, scale, nll,
+  ops::cross_entropy_forward_backward(context, head_in, head_->value, step.batch.targets, weights, nll,
                                       dhead_in, head_->trained() ? head_->gradient.view() : MatrixView{});
   // The residual stream's own buffer takes its gradient: the forward's last value has been used.
   const MatrixView d = activations.x.view();

@@ -38,9 +38,10 @@ class Decoder {
   void loss(const StepState& step, DecoderActivations& activations, std::span<float> nll,
             std::span<std::uint8_t> correct) const;
 
-  /// The same, then adds the gradient of scale * sum(nll) to everything trained. The forward had step.keep.
-  void loss_and_backward(const StepState& step, DecoderActivations& activations, float scale,
-                         std::span<float> nll) const;
+  /// The same, then adds the gradient of the sum of weights[i] * nll[i] to everything trained; weights [L].
+  /// The forward had step.keep.
+  void loss_and_backward(const StepState& step, DecoderActivations& activations,
+                         std::span<const float> weights, std::span<float> nll) const;
 
   /// logits [rows, V] (f32) of the given rows, after forward.
   void logits(const StepState& step, DecoderActivations& activations, std::span<const std::int32_t> rows,

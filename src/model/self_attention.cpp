@@ -55,8 +55,8 @@ void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView
                           cache->length, kept.out.view());
   } else {
     kept.log_sum_exp.resize(DType::f32, x.rows, shape_.heads);
-    ops::attention_forward(context, shape_, step.batch.offsets, kept.q.view(), kept.k.view(), kept.v.view(),
-                           kept.out.view(), kept.log_sum_exp.view());
+    ops::attention_forward(context, shape_, step.batch.offsets, step.batch.prefixes, kept.q.view(),
+                           kept.k.view(), kept.v.view(), kept.out.view(), kept.log_sum_exp.view());
   }
   out_.forward(step, kept.out.view(), y, kept.out_linear);
 }
@@ -72,8 +72,8 @@ void SelfAttention::backward(const StepState& step, ConstMatrixView dy, ConstMat
   const MatrixView dq = context.scratch("attention.dq", dy.dtype, dy.rows, kept.q.cols());
   const MatrixView dk = context.scratch("attention.dk", dy.dtype, dy.rows, kept.k.cols());
   const MatrixView dv = context.scratch("attention.dv", dy.dtype, dy.rows, kept.v.cols());
-  ops::attention_backward(context, shape_, step.batch.offsets, dout, kept.q.view(), kept.k.view(),
-                          kept.v.view(), kept.out.view(), kept.log_sum_exp.view(), dq, dk, dv);
+  ops::attention_backward(context, shape_, step.batch.offsets, step.batch.prefixes, dout, kept.q.view(),
+                          kept.k.view(), kept.v.view(), kept.out.view(), kept.log_sum_exp.view(), dq, dk, dv);
   if (rotary_ != nullptr) {
     for (const MatrixView& gradient : {dq, dk}) {
       ops::rotary(context, gradient, shape_.head_dim, step.batch.positions, rotary_->cosines(),

@@ -61,6 +61,7 @@ Trainer::StepReport Trainer::do_step() {
 
   StepReport report;
   std::vector<float> nll;
+  std::vector<float> weights;
   double nll_sum = 0.0;
   for (const auto& batch : batches) {
     StepState step{context_,
@@ -71,7 +72,8 @@ Trainer::StepReport Trainer::do_step() {
                    dropout_seed(session_.options.seed, state_.steps_done)};
     nll.resize(static_cast<std::size_t>(batch.loss_tokens()));
     session_.model->forward(step, activations_);
-    session_.model->loss_and_backward(step, activations_, 1.0F / static_cast<float>(loss_tokens), nll);
+    weights.assign(nll.size(), 1.0F / static_cast<float>(loss_tokens));
+    session_.model->loss_and_backward(step, activations_, weights, nll);
     nll_sum = std::accumulate(nll.begin(), nll.end(), nll_sum);
     report.tokens += batch.tokens();
     state_.hf_flos += hf_flos(batch, hf_flos_parameters(session_.config) +

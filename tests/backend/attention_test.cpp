@@ -51,9 +51,10 @@ test::Tolerance backward_tolerance(DType dtype) {
 
 struct Problem {
   Problem(DType dtype, const ops::AttentionShape& s, std::vector<std::int32_t> sequence_offsets,
-          std::int64_t padding = 0)
+          std::int64_t padding = 0, std::vector<std::int32_t> sequence_prefixes = {})
       : shape(s),
         offsets(std::move(sequence_offsets)),
+        prefixes(std::move(sequence_prefixes)),
         tokens(offsets.back()),
         q(random_matrix(dtype, tokens, s.heads * s.head_dim, 1, 1.5, padding)),
         k(random_matrix(dtype, tokens, s.kv_heads * s.head_dim, 2, 1.5, padding)),
@@ -67,21 +68,21 @@ struct Problem {
 
   void run() {
     ops::Context context;
-    ops::attention_forward(context, shape, offsets, q.view(), k.view(), v.view(), out.view(),
+    ops::attention_forward(context, shape, offsets, prefixes, q.view(), k.view(), v.view(), out.view(),
                            log_sum_exp.view());
-    ops::attention_backward(context, shape, offsets, dout.view(), q.view(), k.view(), v.view(), out.view(),
-                            log_sum_exp.view(), dq.view(), dk.view(), dv.view());
+    ops::attention_backward(context, shape, offsets, prefixes, dout.view(), q.view(), k.view(), v.view(),
+                            out.view(), log_sum_exp.view(), dq.view(), dk.view(), dv.view());
   }
   /// Compares what the members hold with ref.
   void check(DType dtype) const {
     const auto nq = numbers(q.view());
     const auto nk = numbers(k.view());
     const auto nv = numbers(v.view());
-    const auto expected = ref::attention_forward<double>(sizes_of(shape), offsets, nq, nk, nv);
+    const auto expected = ref::attention_forward<double>(sizes_of(shape), offsets, prefixes, nq, nk, nv);
     EXPECT_TRUE(is_near(out.view(), expected.out, forward_tolerance(dtype)));
     EXPECT_TRUE(is_near(log_sum_exp.view(), expected.log_sum_exp, forward_tolerance(DType::f32)));
     const auto gradients =
-        ref::attention_backward<double>(sizes_of(shape), offsets, numbers(dout.view()), nq, nk, nv);
+        ref::attention_backward<double>(sizes_of(shape), offsets, prefixes, numbers(dout.view()), nq, nk, nv);
     EXPECT_TRUE(is_near(dq.view(), gradients.dq, backward_tolerance(dtype)));
     EXPECT_TRUE(is_near(dk.view(), gradients.dk, backward_tolerance(dtype)));
     EXPECT_TRUE(is_near(dv.view(), gradients.dv, backward_tolerance(dtype)));
@@ -99,25 +100,27 @@ struct Problem {
   }
 
   ops::AttentionShape shape;
-  std::vector<std::int32_t> offsets;
+  std::vector<std::int32_t> offsets, prefixes;
   std::int64_t tokens;
   TestMatrix q, k, v, dout, out, log_sum_exp, dq, dk, dv;
 };
 
 TEST(AttentionRef, BackwardIsTheComplexStepDerivative) {
-  const Problem p(DType::f32, shape_of(4, 2, 3), {0, 1, 1, 5});
+  // Sequence 1 has no rows; 2 and 4 continue 0, 3 stands alone, 5 continues the empty 1.
+  const Problem p(DType::f32, shape_of(4, 2, 3), {0, 2, 2, 4, 6, 7, 9}, 0, {-1, -1, 0, -1, 0, 1});
   const auto sizes = sizes_of(p.shape);
   const auto q = numbers(p.q.view());
   const auto k = numbers(p.k.view());
   const auto v = numbers(p.v.view());
   const auto dout = numbers(p.dout.view());
   const auto loss = [&](std::span<const Complex> a, std::span<const Complex> b, std::span<const Complex> c) {
-    return test::weighted_sum<Complex>(dout, ref::attention_forward<Complex>(sizes, p.offsets, a, b, c).out);
+    return test::weighted_sum<Complex>(
+        dout, ref::attention_forward<Complex>(sizes, p.offsets, p.prefixes, a, b, c).out);
   };
   const auto cq = test::complex_of(q);
   const auto ck = test::complex_of(k);
   const auto cv = test::complex_of(v);
-  const auto gradients = ref::attention_backward<double>(sizes, p.offsets, dout, q, k, v);
+  const auto gradients = ref::attention_backward<double>(sizes, p.offsets, p.prefixes, dout, q, k, v);
   const test::Tolerance rounding = {1e-13, 1e-12, 1e-13};
   EXPECT_TRUE(is_near(gradients.dq,
                       test::complex_step_gradient(q, [&](auto& at) { return loss(at, ck, cv); }), rounding));
@@ -144,6 +147,65 @@ TEST(Attention, AgreesWithRef) {
   }
 }
 
+// Prefixes of one token, of less, exactly and more than a block of keys, without continuations and without
+// rows; continuations of none, one and several blocks of queries, not all beside their prefix.
+const std::vector<std::int32_t> mixed_offsets = {0, 70, 71, 72, 136, 141, 141, 181, 250, 251, 260, 260, 263};
+const std::vector<std::int32_t> mixed_prefixes = {-1, -1, 1, -1, 0, 0, 3, 0, -1, 3, -1, 10};
+
+TEST(Attention, ContinuationsAgreeWithRef) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const std::int64_t head_dim : {1, 8, 13, 16, 64, 80}) {
+      for (const auto& [heads, kv_heads] : std::vector<std::pair<int, int>>{{2, 2}, {2, 1}, {8, 2}}) {
+        if (heads == 8 && head_dim > 16) continue;  // the reference is slow
+        SCOPED_TRACE(testing::Message()
+                     << name_of(dtype) << " heads " << heads << "/" << kv_heads << " x " << head_dim);
+        Problem p(dtype, shape_of(heads, kv_heads, head_dim), mixed_offsets, head_dim % 3, mixed_prefixes);
+        p.run();
+        p.check(dtype);
+      }
+    }
+  }
+}
+
+// The rows of a prefix and of one continuation are a whole sequence; the other continuation is not seen.
+TEST(Attention, AContinuationIsTheRestOfItsSequence) {
+  Problem shared(DType::f32, shape_of(4, 2, 24), {0, 90, 97, 120}, 0, {-1, 0, 0});
+  Problem whole(DType::f32, shape_of(4, 2, 24), {0, 97});
+  for (std::int64_t row = 0; row < 97; ++row) {
+    for (TestMatrix Problem::* matrix : {&Problem::q, &Problem::k, &Problem::v}) {
+      const ConstMatrixView from = (shared.*matrix).view();
+      for (std::int64_t col = 0; col < from.cols; ++col) {
+        test::set_element((whole.*matrix).view(), row, col, test::element(from, row, col));
+      }
+    }
+  }
+  shared.run();
+  whole.run();
+  EXPECT_TRUE(
+      is_near(shared.out.view().row_range(0, 97), numbers(whole.out.view()), forward_tolerance(DType::f32)));
+}
+
+TEST(Attention, NothingLeaksBetweenContinuations) {
+  // Sequences 1 and 2 continue 0; 3 stands alone.
+  Problem p(DType::f32, shape_of(4, 2, 24), {0, 70, 75, 80, 90}, 0, {-1, 0, 0, -1});
+  p.run();
+  const auto out = numbers(p.out.view());
+  const auto dq = numbers(p.dq.view());
+  const auto alone = p.results(80, 90);
+  for (TestMatrix* matrix : {&p.q, &p.k, &p.v, &p.dout}) {
+    for (std::int64_t row = 75; row < 80; ++row) {
+      test::set_element(matrix->view(), row, 3, std::numeric_limits<double>::quiet_NaN());
+    }
+  }
+  p.run();
+  const auto before = static_cast<std::ptrdiff_t>(75 * p.out.view().cols);
+  const auto changed_out = numbers(p.out.view());
+  const auto changed_dq = numbers(p.dq.view());
+  EXPECT_TRUE(std::equal(out.begin(), out.begin() + before, changed_out.begin()));
+  EXPECT_TRUE(std::equal(dq.begin(), dq.begin() + before, changed_dq.begin()));
+  EXPECT_EQ(p.results(80, 90), alone);
+}
+
 TEST(Attention, ALongSequenceAgreesWithRef) {
   Problem p(DType::f32, shape_of(1, 1, 8), {0, 777});
   p.run();
@@ -154,7 +216,7 @@ TEST(Attention, LargeScoresDoNotOverflow) {
   Problem p(DType::f32, shape_of(1, 1, 16), {0, 100});
   p.shape.scale = 100.0F;  // scores of up to some thousands: exp of one is infinite
   p.run();
-  const auto expected = ref::attention_forward<double>(sizes_of(p.shape), p.offsets, numbers(p.q.view()),
+  const auto expected = ref::attention_forward<double>(sizes_of(p.shape), p.offsets, {}, numbers(p.q.view()),
                                                        numbers(p.k.view()), numbers(p.v.view()));
   // A score of 1000s has an error of 1e-3 or less in f32, and so has a weight.
   EXPECT_TRUE(is_near(p.out.view(), expected.out, {1e-2, 1e-2, 1e-5}));
@@ -202,7 +264,7 @@ TEST(Attention, ResultsDoNotDependOnTheThreadCount) {
   std::vector<std::vector<double>> results;
   for (const int count : {1, 2, 3, 2}) {
     set_thread_count(count);
-    Problem p(DType::bf16, shape_of(8, 4, 40), {0, 200, 230, 231, 400});
+    Problem p(DType::bf16, shape_of(8, 4, 40), {0, 200, 230, 231, 400}, 0, {-1, 0, 0, -1});
     p.run();
     results.push_back(p.results(0, 400));
   }
@@ -218,7 +280,7 @@ TEST(AttentionCached, IsTheLastRowsOfTheForward) {
         constexpr std::int64_t length = 131;
         Problem p(dtype, shape_of(4, 2, head_dim), {0, length}, 3);
         const auto expected = ref::attention_forward<double>(
-            sizes_of(p.shape), p.offsets, numbers(p.q.view()), numbers(p.k.view()), numbers(p.v.view()));
+            sizes_of(p.shape), p.offsets, {}, numbers(p.q.view()), numbers(p.k.view()), numbers(p.v.view()));
         // The cache has room for more rows, which hold NaN.
         TestMatrix k(dtype, length + 9, p.k.view().cols, 1);
         TestMatrix v(dtype, length + 9, p.v.view().cols);
@@ -251,7 +313,9 @@ template <class T>
 void check_tables(DType dtype, std::int64_t head_dim) {
   constexpr std::int64_t length = 101;
   Problem p(dtype, shape_of(2, 1, head_dim), {0, length});
-  const auto expected = ref::attention_forward<double>(sizes_of(p.shape), p.offsets, numbers(p.q.view()),
+  Problem shared(dtype, shape_of(2, 1, head_dim), {0, 101, 140, 143}, 0, {-1, 0, 0});
+  const std::vector<kernels::RowRange> continuations = {{101, 140}, {140, 143}};
+  const auto expected = ref::attention_forward<double>(sizes_of(p.shape), p.offsets, {}, numbers(p.q.view()),
                                                        numbers(p.k.view()), numbers(p.v.view()))
                             .out;
   const auto in = [](const TestMatrix& m) {
@@ -260,32 +324,32 @@ void check_tables(DType dtype, std::int64_t head_dim) {
   const auto to = [](TestMatrix& m) {
     return kernels::Rows<T>{static_cast<T*>(m.view().data), m.view().stride};
   };
+  const auto forward_of = [&](Problem& of, const kernels::Continuations& behind) {
+    return kernels::AttentionForward<T>{
+        length,   length,   head_dim, 2,          of.shape.scale,
+        in(of.q), in(of.k), in(of.v), to(of.out), {of.log_sum_exp.view().template as<float>(), 2},
+        behind};
+  };
+  const auto backward_of = [&](Problem& of, const kernels::Continuations& behind) {
+    return kernels::AttentionBackward<T>{
+        length,    head_dim,  2,         of.shape.scale, in(of.dout),
+        in(of.q),  in(of.k),  in(of.v),  in(of.out),     {of.log_sum_exp.view().template as<float>(), 2},
+        to(of.dq), to(of.dk), to(of.dv), behind};
+  };
   for (const ops::CpuIsa isa : test::runnable_isas()) {
     SCOPED_TRACE(testing::Message() << ops::name_of(isa) << " " << name_of(dtype) << " " << head_dim);
-    float* log_sum_exp = p.log_sum_exp.view().as<float>();
-    const kernels::AttentionForward<T> work = {length,  length,  head_dim, 2,         p.shape.scale,
-                                               in(p.q), in(p.k), in(p.v),  to(p.out), {log_sum_exp, 2}};
     auto scratch = poisoned(kernels::attention_cached_scratch(length, head_dim, 2));
-    kernels::attention_kernels<T>(isa).cached(work, scratch.data());
+    kernels::attention_kernels<T>(isa).cached(forward_of(p, {}), scratch.data());
     EXPECT_TRUE(is_near(p.out.view(), expected, forward_tolerance(dtype)));
-    scratch = poisoned(kernels::attention_forward_scratch(length, head_dim));
-    kernels::attention_kernels<T>(isa).forward(work, scratch.data());
-    scratch = poisoned(kernels::attention_backward_scratch(length, head_dim));
-    kernels::attention_backward_kernels<T>(isa).backward({length,
-                                                          head_dim,
-                                                          2,
-                                                          p.shape.scale,
-                                                          in(p.dout),
-                                                          in(p.q),
-                                                          in(p.k),
-                                                          in(p.v),
-                                                          in(p.out),
-                                                          {log_sum_exp, 2},
-                                                          to(p.dq),
-                                                          to(p.dk),
-                                                          to(p.dv)},
-                                                         scratch.data());
-    p.check(dtype);
+    const kernels::Continuations both = {continuations.data(), std::ssize(continuations)};
+    for (auto& [problem, behind] : {std::pair<Problem&, kernels::Continuations>{p, {}}, {shared, both}}) {
+      const std::int64_t packed = kernels::attention_packed_keys(length, behind);
+      scratch = poisoned(kernels::attention_forward_scratch(packed, head_dim));
+      kernels::attention_kernels<T>(isa).forward(forward_of(problem, behind), scratch.data());
+      scratch = poisoned(kernels::attention_backward_scratch(packed, head_dim));
+      kernels::attention_backward_kernels<T>(isa).backward(backward_of(problem, behind), scratch.data());
+      problem.check(dtype);
+    }
   }
 }
 
@@ -299,9 +363,12 @@ TEST(AttentionKernels, EveryInstructionSetAgreesWithRef) {
 TEST(Attention, CountsItsProducts) {
   Problem p(DType::f32, shape_of(2, 1, 8), {0, 3, 5});
   ops::Context context;
-  ops::attention_forward(context, p.shape, p.offsets, p.q.view(), p.k.view(), p.v.view(), p.out.view(),
+  ops::attention_forward(context, p.shape, p.offsets, {}, p.q.view(), p.k.view(), p.v.view(), p.out.view(),
                          p.log_sum_exp.view());
   EXPECT_EQ(context.flops(), 2U * 2U * (6 + 3) * 2 * 8);  // two products; 6 + 3 pairs, 2 heads of 8
+  ops::attention_forward(context, p.shape, p.offsets, std::vector<std::int32_t>{-1, 0}, p.q.view(),
+                         p.k.view(), p.v.view(), p.out.view(), p.log_sum_exp.view());
+  EXPECT_EQ(context.flops(), 2U * 2U * (6 + 3 + 6 + 3 + 2 * 3) * 2 * 8);  // each of 2 sees the prefix's 3
 }
 
 TEST(Attention, WrongOperandsAreLogicErrors) {
@@ -317,6 +384,17 @@ TEST(Attention, WrongOperandsAreLogicErrors) {
   EXPECT_THROW(run(shape_of(4, 2, 8), {0, 9}), std::logic_error);
   EXPECT_THROW(run(shape_of(4, 2, 8), {0, 7, 3, 10}), std::logic_error);
   EXPECT_THROW(run(shape_of(4, 2, 8), {}), std::logic_error);
+  const auto run_prefixes = [&](std::vector<std::int32_t> prefixes) {
+    p.prefixes = std::move(prefixes);
+    run(shape_of(4, 2, 8), {0, 4, 7, 10});
+  };
+  EXPECT_NO_THROW(run_prefixes({-1, 0, 0}));
+  EXPECT_THROW(run_prefixes({-1, 0}), std::logic_error);
+  EXPECT_THROW(run_prefixes({0, -1, -1}), std::logic_error);   // itself
+  EXPECT_THROW(run_prefixes({-1, 2, -1}), std::logic_error);   // a later one
+  EXPECT_THROW(run_prefixes({-1, 0, 1}), std::logic_error);    // a prefix with a prefix
+  EXPECT_THROW(run_prefixes({-1, -2, -1}), std::logic_error);  // no sequence
+  p.prefixes.clear();
   ops::Context context;
   EXPECT_THROW(
       ops::attention_cached(context, shape_of(4, 2, 8), p.q.view(), p.k.view(), p.v.view(), 11, p.out.view()),

@@ -44,6 +44,13 @@ std::vector<std::int32_t> some_targets(const Case& c) {
   return targets;
 }
 
+/// Of both signs, one of them 0.
+std::vector<float> some_weights(const Case& c) {
+  std::vector<float> weights = test::random_floats(c.rows, 8, 0.25);
+  weights[weights.size() / 2] = 0.0F;
+  return weights;
+}
+
 class CrossEntropy : public testing::TestWithParam<std::tuple<DType, Case>> {};
 
 // The operands are exact, logits and sums f32: nll is good to a few 1e-6. dlogits in bf16 carry 2^-9 each,
@@ -54,7 +61,7 @@ TEST_P(CrossEntropy, AgreesWithTheReference) {
   const TestMatrix hidden = random_matrix(dtype, c.rows, c.hidden, 1, 1.0, c.padding);
   const TestMatrix head = random_matrix(dtype, c.vocabulary, c.hidden, 2, 0.5, c.padding);
   const std::vector<std::int32_t> targets = some_targets(c);
-  constexpr double scale = 0.25;
+  const std::vector<float> weights = some_weights(c);
   std::vector<float> nll(targets.size());
   std::vector<float> nll_again(targets.size());
   std::vector<std::uint8_t> correct(targets.size());
@@ -62,8 +69,8 @@ TEST_P(CrossEntropy, AgreesWithTheReference) {
   TestMatrix dhead = random_matrix(DType::f32, c.vocabulary, c.hidden, 3, 1.0, c.padding);
   const auto expected_nll =
       ref::cross_entropy_forward(sizes(c), numbers(hidden.view()), numbers(head.view()), targets);
-  auto expected =
-      ref::cross_entropy_backward(sizes(c), numbers(hidden.view()), numbers(head.view()), targets, scale);
+  auto expected = ref::cross_entropy_backward(sizes(c), numbers(hidden.view()), numbers(head.view()), targets,
+                                              numbers(weights));
   const auto dhead_before = numbers(dhead.view());
   for (std::size_t i = 0; i < expected.dhead.size(); ++i) expected.dhead[i] += dhead_before[i];
 
@@ -71,7 +78,7 @@ TEST_P(CrossEntropy, AgreesWithTheReference) {
   EXPECT_TRUE(is_near(std::span<const float>(nll), expected_nll,
                       {.absolute = 5e-6, .relative = 1e-6, .cosine = 1e-10}))
       << c;
-  cross_entropy_forward_backward(context, hidden.view(), head.view(), targets, scale, nll_again,
+  cross_entropy_forward_backward(context, hidden.view(), head.view(), targets, weights, nll_again,
                                  dhidden.view(), dhead.view());
   EXPECT_EQ(nll, nll_again);
   const bool bf16 = dtype == DType::bf16;
@@ -85,8 +92,8 @@ TEST_P(CrossEntropy, AgreesWithTheReference) {
   EXPECT_TRUE(dhidden.padding_intact() && dhead.padding_intact());
 
   TestMatrix alone(dtype, c.rows, c.hidden, c.padding);
-  cross_entropy_forward_backward(context, hidden.view(), head.view(), targets, scale, nll_again, alone.view(),
-                                 {});
+  cross_entropy_forward_backward(context, hidden.view(), head.view(), targets, weights, nll_again,
+                                 alone.view(), {});
   EXPECT_EQ(numbers(alone.view()), numbers(dhidden.view()));
 }
 
@@ -116,8 +123,8 @@ TEST(CrossEntropyStability, LargeLogitsStayFiniteAndLikelyTargetsKeepTheirGradie
   test::set_element(head.view(), 1, 0, 1.0);
   std::vector<float> nll(2);
   TestMatrix dhidden(DType::f32, 2, 1);
-  cross_entropy_forward_backward(context, hidden.view(), head.view(), std::vector<std::int32_t>{0, 1}, 1.0F,
-                                 nll, dhidden.view(), {});
+  cross_entropy_forward_backward(context, hidden.view(), head.view(), std::vector<std::int32_t>{0, 1},
+                                 std::vector<float>{1.0F, 1.0F}, nll, dhidden.view(), {});
   EXPECT_FLOAT_EQ(nll[0], 1e4F);
   EXPECT_FLOAT_EQ(nll[1], static_cast<float>(std::log1p(2.0 * std::exp(-20.0))));
   // softmax - 1 is -4.1e-9 here: less than half an ulp of 1 in f32.
@@ -132,6 +139,18 @@ TEST(CrossEntropyStability, NaNIsSeen) {
   std::vector<float> nll(9);
   cross_entropy_forward(context, hidden.view(), head.view(), std::vector<std::int32_t>(9, 3), nll, {});
   for (std::size_t i = 0; i < 9; ++i) EXPECT_EQ(std::isnan(nll[i]), i == 4) << i;
+}
+
+TEST(CrossEntropyErrors, OneWeightARowIsAskedFor) {
+  Context context;
+  const TestMatrix hidden(DType::f32, 2, 4);
+  TestMatrix dhidden(DType::f32, 2, 4);
+  const TestMatrix head(DType::f32, 5, 4);
+  std::vector<float> nll(2);
+  EXPECT_THROW(
+      cross_entropy_forward_backward(context, hidden.view(), head.view(), std::vector<std::int32_t>{0, 1},
+                                     std::vector<float>{1.0F}, nll, dhidden.view(), {}),
+      std::logic_error);
 }
 
 TEST(CrossEntropyErrors, TargetsOutsideTheVocabularyAreRefused) {
@@ -179,22 +198,23 @@ TEST(CrossEntropyKernels, EveryInstructionSetAgreesWithTheReference) {
   }
 }
 
-// The reference's own backward against the complex-step derivative of scale * sum(nll).
+// The reference's own backward against the complex-step derivative of the weighted sum of nll.
 TEST(CrossEntropyReference, BackwardIsTheDerivative) {
   using Complex = std::complex<double>;
   const ref::CrossEntropySizes size = {3, 4, 6};
   const auto hidden = numbers(random_matrix(DType::f32, 3, 4, 1).view());
   const auto head = numbers(random_matrix(DType::f32, 6, 4, 2).view());
   const std::vector<std::int32_t> targets = {5, 0, 2};
+  const std::vector<double> weights = {0.7, -1.3, 0.2};
   const auto derivative = [&](int which, std::size_t index) {
     std::vector<Complex> inputs[2] = {{hidden.begin(), hidden.end()}, {head.begin(), head.end()}};
     inputs[which][index] += Complex(0.0, 1e-30);
     double sum = 0.0;
-    for (const Complex& nll : ref::cross_entropy_forward(size, inputs[0], inputs[1], targets))
-      sum += nll.imag();
-    return 0.7 * sum / 1e-30;
+    const auto nll = ref::cross_entropy_forward(size, inputs[0], inputs[1], targets);
+    for (std::size_t i = 0; i < nll.size(); ++i) sum += weights[i] * nll[i].imag();
+    return sum / 1e-30;
   };
-  const auto gradient = ref::cross_entropy_backward(size, hidden, head, targets, 0.7);
+  const auto gradient = ref::cross_entropy_backward(size, hidden, head, targets, weights);
   for (std::size_t i = 0; i < hidden.size(); ++i) EXPECT_NEAR(gradient.dhidden[i], derivative(0, i), 1e-12);
   for (std::size_t i = 0; i < head.size(); ++i) EXPECT_NEAR(gradient.dhead[i], derivative(1, i), 1e-12);
 }

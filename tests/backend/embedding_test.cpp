@@ -58,7 +58,7 @@ TEST_P(Embedding, BackwardAddsEveryOccurrence) {
 TEST_P(Embedding, ScatterUndoesGather) {
   const auto [dtype, cols] = GetParam();
   const TestMatrix x = random_matrix(dtype, 40, cols, 5, 1.0, 2);
-  const std::vector<std::int32_t> rows = {39, 0, 7, 21};
+  const std::vector<std::int32_t> rows = {0, 7, 21, 39};
   TestMatrix gathered(dtype, 4, cols, 1);
   gather_rows(context_, x.view(), rows, gathered.view());
   TestMatrix y = random_matrix(dtype, 40, cols, 6, 1.0, 2);
@@ -70,6 +70,30 @@ TEST_P(Embedding, ScatterUndoesGather) {
     }
   }
   EXPECT_TRUE(y.padding_intact());
+}
+
+// Runs of one row, across where the threads divide the 200 rows (at 64 or more), and with the first and last.
+TEST_P(Embedding, ScatterAddsRowsThatOccurSeveralTimes) {
+  const auto [dtype, cols] = GetParam();
+  const std::vector<std::int32_t> rows = {0, 0, 63, 63, 63, 64, 64, 99, 100, 100, 150, 199, 199, 199, 199};
+  const TestMatrix x = random_matrix(dtype, std::ssize(rows), cols, 5, 1.0, 2);
+  const auto expected = ref::scatter_rows(numbers(x.view()), rows, 200, static_cast<std::size_t>(cols));
+  const int threads = thread_count();
+  std::vector<std::vector<double>> results;
+  for (const int count : {1, 2, 3}) {
+    set_thread_count(count);
+    TestMatrix y = random_matrix(dtype, 200, cols, 6, 1.0, 2);
+    scatter_rows(context_, x.view(), rows, y.view());
+    // At most four f32 additions of values of size ~1, and one rounding to bf16.
+    EXPECT_TRUE(
+        is_near(y.view(), expected,
+                {.absolute = 1e-6, .relative = dtype == DType::bf16 ? 0x1p-8 : 1e-6, .cosine = 1e-5}));
+    EXPECT_TRUE(y.padding_intact());
+    results.push_back(numbers(y.view()));
+  }
+  set_thread_count(threads);
+  EXPECT_EQ(results[1], results[0]);
+  EXPECT_EQ(results[2], results[0]);
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, Embedding,
@@ -94,6 +118,9 @@ TEST(EmbeddingErrors, IndicesOutOfRangeAreRefused) {
   EXPECT_THROW(embedding_backward(context, y.view(), std::vector<std::int32_t>{-1}, table.view()),
                std::logic_error);
   EXPECT_THROW(gather_rows(context, table.view(), std::vector<std::int32_t>{1, 2}, y.view()),
+               std::logic_error);
+  const TestMatrix x(DType::f32, 2, 3);
+  EXPECT_THROW(scatter_rows(context, x.view(), std::vector<std::int32_t>{1, 0}, table.view()),
                std::logic_error);
 }
 

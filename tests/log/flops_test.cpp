@@ -11,6 +11,12 @@ TEST(HfFlos, CountsPaddingToAMultipleOfEight) {
   EXPECT_DOUBLE_EQ(hf_flos(batch, 1000), 6.0 * 3 * 16 * 1000);
 }
 
+TEST(HfFlos, CountsLengthsGivenDirectly) {
+  EXPECT_DOUBLE_EQ(hf_flos(std::vector<std::int64_t>{11, 14, 16, 3}, 1000), 6.0 * 4 * 16 * 1000);
+  EXPECT_DOUBLE_EQ(hf_flos(std::vector<std::int64_t>{17, 2}, 1000), 6.0 * 2 * 24 * 1000);
+  EXPECT_DOUBLE_EQ(hf_flos(std::vector<std::int64_t>{}, 1000), 0.0);
+}
+
 TEST(HfFlos, LeavesOutTheTablesButNotAnUntiedHead) {
   const ModelConfig opt = config_of_shape("opt-125m");
   EXPECT_EQ(hf_flos_parameters(opt), parameter_count(opt) - (50272 + 2050) * 768);

@@ -40,8 +40,9 @@ struct Engine {
         dropout.seed};
     std::vector<float> nll(static_cast<std::size_t>(batch.loss_tokens()));
     model.forward(step, activations);
-    model.loss_and_backward(step, activations,
-                            1.0F / static_cast<float>(count > 0 ? count : batch.loss_tokens()), nll);
+    const std::vector<float> weights(nll.size(),
+                                     1.0F / static_cast<float>(count > 0 ? count : batch.loss_tokens()));
+    model.loss_and_backward(step, activations, weights, nll);
     return nll;
   }
 

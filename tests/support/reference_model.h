@@ -234,10 +234,12 @@ class ReferenceDecoder {
   Value* attention(Value* q, Value* k, Value* v) {
     const ref::AttentionSizes sizes{shape_.heads, shape_.kv_heads, shape_.head_dim,
                                     1.0 / std::sqrt(static_cast<double>(shape_.head_dim))};
-    Value* y = make(ref::attention_forward<Number>(sizes, batch_->offsets, q->value, k->value, v->value).out);
+    Value* y = make(
+        ref::attention_forward<Number>(sizes, batch_->offsets, batch_->prefixes, q->value, k->value, v->value)
+            .out);
     backward_.push_back([this, sizes, q, k, v, y] {
-      const auto result =
-          ref::attention_backward<Number>(sizes, batch_->offsets, y->gradient, q->value, k->value, v->value);
+      const auto result = ref::attention_backward<Number>(sizes, batch_->offsets, batch_->prefixes,
+                                                          y->gradient, q->value, k->value, v->value);
       accumulate(q->gradient, result.dq);
       accumulate(k->gradient, result.dk);
       accumulate(v->gradient, result.dv);
@@ -334,8 +336,8 @@ class ReferenceDecoder {
     nll = ref::cross_entropy_forward(sizes, x->value, weights.at(name), batch_->targets);
     const double scale = 1.0 / static_cast<double>(sizes.rows);
     backward_.push_back([this, sizes, name, scale, x] {
-      const auto result =
-          ref::cross_entropy_backward(sizes, x->value, weights.at(name), batch_->targets, scale);
+      const auto result = ref::cross_entropy_backward(sizes, x->value, weights.at(name), batch_->targets,
+                                                      std::vector<double>(sizes.rows, scale));
       accumulate(x->gradient, result.dhidden);
       accumulate(gradients_[name], result.dhead);
     });

@@ -46,7 +46,8 @@ void attention_cached(Context& context, const AttentionShape& shape, ConstMatrix
                                                                rows_of<T>(slice(k_cache, dim)),
                                                                rows_of<T>(slice(v_cache, dim)),
                                                                rows_of<T>(slice(out, group * dim)),
-                                                               {nullptr, 0}};
+                                                               {nullptr, 0},
+                                                               {}};
                     const auto& table = kernels::attention_kernels<T>();
                     (pack ? table.forward : table.cached)(work, scratch);
                   });

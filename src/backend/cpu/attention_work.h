@@ -1,28 +1,47 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "backend/attention.h"
 #include "backend/context.h"
+#include "backend/cpu/kernels/attention_blocks.h"
 #include "core/parallel.h"
 
-// How attention is divided among threads: items of one sequence and one key/value head, which share nothing.
+// How attention is divided among threads: items of one sequence with all that continue it and one key/value
+// head, which share nothing.
 namespace cola::ops {
 
-/// Throws std::logic_error unless the heads divide evenly and the offsets rise from 0 to `tokens`.
-void check_sequences(const AttentionShape& shape, std::span<const std::int32_t> offsets, std::int64_t tokens,
-                     std::string_view op);
 void check_heads(const AttentionShape& shape, std::string_view op);
+/// Throws std::logic_error unless the heads divide evenly, offsets and prefixes are as backend/attention.h
+/// says and the forward's operands fit them and each other.
+void check_batch(const AttentionShape& shape, std::span<const std::int32_t> offsets,
+                 std::span<const std::int32_t> prefixes, ConstMatrixView q, ConstMatrixView k,
+                 ConstMatrixView v, ConstMatrixView out, ConstMatrixView log_sum_exp, std::string_view op);
 
-/// Sequence numbers, the longest first (the first of equals): the work that takes longest starts first.
-[[nodiscard]] std::vector<std::int32_t> longest_first(std::span<const std::int32_t> offsets);
+/// A sequence without a prefix, and all that continue it.
+struct SequenceGroup {
+  kernels::RowRange rows;
+  std::vector<kernels::RowRange> continuations;  ///< counted from rows.begin, without empty ones
+  double pairs = 0.0;                            ///< of a query and a key that it sees
 
-/// Multiply-adds of one causal product of all sequences and heads: head_dim for each pair of a query and a
-/// key.
-[[nodiscard]] double causal_product(const AttentionShape& shape, std::span<const std::int32_t> offsets);
+  [[nodiscard]] std::int64_t length() const { return rows.end - rows.begin; }
+  [[nodiscard]] kernels::Continuations kernel_continuations() const {
+    return {continuations.data(), std::ssize(continuations)};
+  }
+};
+
+/// A batch's groups, the one with the most work first (the first of equals).
+struct SequenceGroups {
+  std::vector<SequenceGroup> groups;
+  double pairs = 0.0;            ///< of all
+  std::int64_t packed_keys = 0;  ///< of the largest group: kernels::attention_packed_keys()
+};
+[[nodiscard]] SequenceGroups group_sequences(std::span<const std::int32_t> offsets,
+                                             std::span<const std::int32_t> prefixes);
 
 /// Threads worth starting for `items` items with this many multiply-adds together.
 [[nodiscard]] std::int64_t attention_threads(std::int64_t items, double multiply_adds);

@@ -37,7 +37,7 @@ float negative_log_likelihood(const kernels::LogitSummary& summary, float target
                             std::log1p(summary.others));
 }
 
-/// A chunk of logits, and its rows' gradient scale (softmax - onehot) in the same memory (f32) or beside it
+/// A chunk of logits, and its rows' gradient weight (softmax - onehot) in the same memory (f32) or beside it
 /// (bf16).
 MatrixView gradient_of(Context& context, MatrixView logits, DType dtype) {
   if (dtype == DType::f32) return logits;
@@ -45,13 +45,13 @@ MatrixView gradient_of(Context& context, MatrixView logits, DType dtype) {
 }
 
 void write_gradient_row(MatrixView logits, std::int64_t row, const kernels::LogitSummary& summary,
-                        std::int32_t target, float nll, float scale, MatrixView gradient) {
+                        std::int32_t target, float nll, float weight, MatrixView gradient) {
   const kernels::CrossEntropyKernels& kernel = kernels::cross_entropy_kernels(cpu_isa());
   const float* source = logits.as<float>() + row * logits.stride;
-  const auto factor = static_cast<float>(static_cast<double>(scale) / (1.0 + summary.others));
+  const auto factor = static_cast<float>(static_cast<double>(weight) / (1.0 + summary.others));
   // softmax - 1 = exp(-nll) - 1, without cancellation for a likely target.
   const auto at_target =
-      static_cast<float>(static_cast<double>(scale) * std::expm1(-static_cast<double>(nll)));
+      static_cast<float>(static_cast<double>(weight) * std::expm1(-static_cast<double>(nll)));
   const std::int64_t begin = row * gradient.stride;
   if (gradient.dtype == DType::bf16) {
     kernel.softmax_bf16(logits.cols, source, summary.largest, factor,
@@ -90,9 +90,10 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrix
 }
 
 void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
-                                    std::span<const std::int32_t> targets, float scale, std::span<float> nll,
-                                    MatrixView dhidden, MatrixView dhead) {
+                                    std::span<const std::int32_t> targets, std::span<const float> weights,
+                                    std::span<float> nll, MatrixView dhidden, MatrixView dhead) {
   check_operands(hidden, head, targets, nll);
+  check(weights.size() == targets.size(), "cross_entropy", "weights must be [L]");
   check_shape(dhidden, hidden.rows, hidden.cols, "cross_entropy", "dhidden");
   if (hidden.rows == 0) return;
   const std::int64_t step = chunk_rows(hidden.rows, head.rows);
@@ -109,7 +110,7 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, Co
             kernels::cross_entropy_kernels(cpu_isa()).summarise(logits.cols, values);
         const auto i = static_cast<std::size_t>(first + row);
         nll[i] = negative_log_likelihood(summary, values[targets[i]]);
-        write_gradient_row(logits, row, summary, targets[i], nll[i], scale, gradient);
+        write_gradient_row(logits, row, summary, targets[i], nll[i], weights[i], gradient);
       }
     });
     linear_backward_input(context, gradient, head, dhidden.row_range(first, last), Write::replace);

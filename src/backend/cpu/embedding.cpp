@@ -21,20 +21,15 @@ void check_indices(std::span<const std::int32_t> indices, std::int64_t count, st
 ConstMatrixView one_row(ConstMatrixView view, std::int64_t row) { return view.row_range(row, row + 1); }
 MatrixView one_row(MatrixView view, std::int64_t row) { return view.row_range(row, row + 1); }
 
-/// Row from of x to row to of y, for each i.
-template <class From, class To>
-void copy_rows(Context& context, std::int64_t count, ConstMatrixView x, const From& from, MatrixView y,
-               const To& to) {
-  if (x.dtype != y.dtype) {
-    for (std::int64_t i = 0; i < count; ++i) convert(context, one_row(x, from(i)), one_row(y, to(i)));
-    return;
+/// Rows first .. first + count of x, added, to one row of y.
+template <class T>
+void sum_rows(ConstMatrixView x, std::int64_t first, std::int64_t count, MatrixView y) {
+  const T* source = x.as<T>() + first * x.stride;
+  for (std::int64_t col = 0; col < x.cols; ++col) {
+    float sum = 0.0F;
+    for (std::int64_t i = 0; i < count; ++i) sum += static_cast<float>(source[i * x.stride + col]);
+    y.as<T>()[col] = T(sum);
   }
-  const std::size_t bytes = static_cast<std::size_t>(x.cols) * size_of(x.dtype);
-  parallel_for(count, 16, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      std::memcpy(one_row(y, to(i)).data, one_row(x, from(i)).data, bytes);
-    }
-  });
 }
 
 template <class T>
@@ -81,21 +76,39 @@ void embedding_backward(Context& /*context*/, ConstMatrixView dy, std::span<cons
 void gather_rows(Context& context, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {
   check_shape(y, y.rows, x.cols, "gather_rows", "y");
   check_indices(rows, y.rows, x.rows, "gather_rows");
-  copy_rows(
-      context, y.rows, x, [&](std::int64_t i) { return rows[static_cast<std::size_t>(i)]; }, y,
-      [](std::int64_t i) { return i; });
+  const auto from = [&](std::int64_t i) { return one_row(x, rows[static_cast<std::size_t>(i)]); };
+  if (x.dtype != y.dtype) {
+    for (std::int64_t i = 0; i < y.rows; ++i) convert(context, from(i), one_row(y, i));
+    return;
+  }
+  const std::size_t bytes = static_cast<std::size_t>(x.cols) * size_of(x.dtype);
+  parallel_for(y.rows, 16, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) std::memcpy(one_row(y, i).data, from(i).data, bytes);
+  });
 }
 
-void scatter_rows(Context& context, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {
+void scatter_rows(Context& /*context*/, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {
   check_shape(x, x.rows, y.cols, "scatter_rows", "x");
   check_indices(rows, x.rows, y.rows, "scatter_rows");
+  check(x.dtype == y.dtype && is_compute_dtype(x.dtype), "scatter_rows", "x and y must both be f32 or bf16");
+  check(std::ranges::is_sorted(rows), "scatter_rows", "the rows decrease");
   const std::size_t bytes = static_cast<std::size_t>(y.cols) * size_of(y.dtype);
   parallel_for(y.rows, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) std::memset(one_row(y, row).data, 0, bytes);
+    auto at = std::ranges::lower_bound(rows, begin);
+    for (std::int64_t row = begin; row < end; ++row) {
+      const auto first = at;
+      while (at != rows.end() && *at == row) ++at;
+      if (at == first) {
+        std::memset(one_row(y, row).data, 0, bytes);
+      } else if (at == first + 1) {
+        std::memcpy(one_row(y, row).data, one_row(x, first - rows.begin()).data, bytes);
+      } else if (x.dtype == DType::bf16) {
+        sum_rows<BFloat16>(x, first - rows.begin(), at - first, one_row(y, row));
+      } else {
+        sum_rows<float>(x, first - rows.begin(), at - first, one_row(y, row));
+      }
+    }
   });
-  copy_rows(
-      context, x.rows, x, [](std::int64_t i) { return i; }, y,
-      [&](std::int64_t i) { return rows[static_cast<std::size_t>(i)]; });
 }
 
 }  // namespace cola::ops

@@ -31,7 +31,32 @@ Number dot(std::span<const Number> a, std::size_t a_begin, std::span<const Numbe
   return sum;
 }
 
-/// Softmax weights of one query over keys [first, first + count), and their log-sum-exp.
+/// A query and the rows of the keys that it sees: all of its sequence's prefix, then its own up to itself.
+struct AttentionQuery {
+  std::size_t row;
+  std::vector<std::size_t> keys;
+};
+
+/// Every query of a batch. prefixes [S], or empty where no sequence has one.
+inline std::vector<AttentionQuery> attention_queries(std::span<const std::int32_t> offsets,
+                                                     std::span<const std::int32_t> prefixes) {
+  std::vector<AttentionQuery> queries;
+  const auto offset = [&](std::size_t s) { return static_cast<std::size_t>(offsets[s]); };
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    std::vector<std::size_t> keys;
+    if (!prefixes.empty() && prefixes[s] >= 0) {
+      const auto prefix = static_cast<std::size_t>(prefixes[s]);
+      for (std::size_t row = offset(prefix); row < offset(prefix + 1); ++row) keys.push_back(row);
+    }
+    for (std::size_t row = offset(s); row < offset(s + 1); ++row) {
+      keys.push_back(row);
+      queries.push_back({row, keys});
+    }
+  }
+  return queries;
+}
+
+/// Softmax weights of one query over its keys, and their log-sum-exp.
 template <class Number>
 struct AttentionWeights {
   std::vector<Number> weights;
@@ -39,15 +64,15 @@ struct AttentionWeights {
 };
 template <class Number>
 AttentionWeights<Number> attention_weights(const AttentionSizes& sizes, std::span<const Number> q,
-                                           std::span<const Number> k, std::size_t row, std::size_t head,
-                                           std::size_t first, std::size_t count) {
+                                           std::span<const Number> k, const AttentionQuery& query,
+                                           std::size_t head) {
   using std::exp;
   using std::log;
   AttentionWeights<Number> result;
   double largest = -INFINITY;
-  for (std::size_t j = 0; j < count; ++j) {
-    result.weights.push_back(sizes.scale * dot(q, sizes.query_index(row, head), k,
-                                               sizes.key_index(first + j, head), sizes.head_dim));
+  for (const std::size_t key : query.keys) {
+    result.weights.push_back(sizes.scale * dot(q, sizes.query_index(query.row, head), k,
+                                               sizes.key_index(key, head), sizes.head_dim));
     largest = std::max(largest, std::real(result.weights.back()));
   }
   Number total{};
@@ -64,21 +89,18 @@ struct AttentionResult {
 
 template <class Number>
 AttentionResult<Number> attention_forward(const AttentionSizes& sizes, std::span<const std::int32_t> offsets,
-                                          std::span<const Number> q, std::span<const Number> k,
-                                          std::span<const Number> v) {
+                                          std::span<const std::int32_t> prefixes, std::span<const Number> q,
+                                          std::span<const Number> k, std::span<const Number> v) {
   AttentionResult<Number> result{std::vector<Number>(q.size()),
                                  std::vector<Number>(q.size() / sizes.head_dim)};
-  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-    const auto first = static_cast<std::size_t>(offsets[s]);
-    for (std::size_t row = first; row < static_cast<std::size_t>(offsets[s + 1]); ++row) {
-      for (std::size_t head = 0; head < sizes.heads; ++head) {
-        const auto [weights, log_sum_exp] = attention_weights(sizes, q, k, row, head, first, row - first + 1);
-        result.log_sum_exp[row * sizes.heads + head] = log_sum_exp;
-        for (std::size_t j = 0; j < weights.size(); ++j) {
-          for (std::size_t i = 0; i < sizes.head_dim; ++i) {
-            result.out[sizes.query_index(row, head) + i] +=
-                weights[j] * v[sizes.key_index(first + j, head) + i];
-          }
+  for (const AttentionQuery& query : attention_queries(offsets, prefixes)) {
+    for (std::size_t head = 0; head < sizes.heads; ++head) {
+      const auto [weights, log_sum_exp] = attention_weights(sizes, q, k, query, head);
+      result.log_sum_exp[query.row * sizes.heads + head] = log_sum_exp;
+      for (std::size_t j = 0; j < weights.size(); ++j) {
+        for (std::size_t i = 0; i < sizes.head_dim; ++i) {
+          result.out[sizes.query_index(query.row, head) + i] +=
+              weights[j] * v[sizes.key_index(query.keys[j], head) + i];
         }
       }
     }
@@ -94,30 +116,28 @@ struct AttentionGradients {
 template <class Number>
 AttentionGradients<Number> attention_backward(const AttentionSizes& sizes,
                                               std::span<const std::int32_t> offsets,
+                                              std::span<const std::int32_t> prefixes,
                                               std::span<const Number> dout, std::span<const Number> q,
                                               std::span<const Number> k, std::span<const Number> v) {
   AttentionGradients<Number> result{std::vector<Number>(q.size()), std::vector<Number>(k.size()),
                                     std::vector<Number>(v.size())};
-  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-    const auto first = static_cast<std::size_t>(offsets[s]);
-    for (std::size_t row = first; row < static_cast<std::size_t>(offsets[s + 1]); ++row) {
-      for (std::size_t head = 0; head < sizes.heads; ++head) {
-        const auto weights = attention_weights(sizes, q, k, row, head, first, row - first + 1).weights;
-        const std::size_t query = sizes.query_index(row, head);
-        std::vector<Number> dweights;
-        Number mean{};  // of dweights under the weights
-        for (std::size_t j = 0; j < weights.size(); ++j) {
-          dweights.push_back(dot(dout, query, v, sizes.key_index(first + j, head), sizes.head_dim));
-          mean += weights[j] * dweights[j];
-        }
-        for (std::size_t j = 0; j < weights.size(); ++j) {
-          const Number dscore = sizes.scale * weights[j] * (dweights[j] - mean);
-          const std::size_t key = sizes.key_index(first + j, head);
-          for (std::size_t i = 0; i < sizes.head_dim; ++i) {
-            result.dq[query + i] += dscore * k[key + i];
-            result.dk[key + i] += dscore * q[query + i];
-            result.dv[key + i] += weights[j] * dout[query + i];
-          }
+  for (const AttentionQuery& at : attention_queries(offsets, prefixes)) {
+    for (std::size_t head = 0; head < sizes.heads; ++head) {
+      const auto weights = attention_weights(sizes, q, k, at, head).weights;
+      const std::size_t query = sizes.query_index(at.row, head);
+      std::vector<Number> dweights;
+      Number mean{};  // of dweights under the weights
+      for (std::size_t j = 0; j < weights.size(); ++j) {
+        dweights.push_back(dot(dout, query, v, sizes.key_index(at.keys[j], head), sizes.head_dim));
+        mean += weights[j] * dweights[j];
+      }
+      for (std::size_t j = 0; j < weights.size(); ++j) {
+        const Number dscore = sizes.scale * weights[j] * (dweights[j] - mean);
+        const std::size_t key = sizes.key_index(at.keys[j], head);
+        for (std::size_t i = 0; i < sizes.head_dim; ++i) {
+          result.dq[query + i] += dscore * k[key + i];
+          result.dk[key + i] += dscore * q[query + i];
+          result.dv[key + i] += weights[j] * dout[query + i];
         }
       }
     }

@@ -58,18 +58,20 @@ struct CrossEntropyGradient {
   std::vector<Number> dhead;    ///< [V, D]
 };
 
-/// The gradient of scale * sum(nll).
+/// The gradient of the sum of weights[i] * nll[i].
 template <class Number>
 CrossEntropyGradient<Number> cross_entropy_backward(const CrossEntropySizes& size,
                                                     const std::vector<Number>& hidden,
                                                     const std::vector<Number>& head,
-                                                    const std::vector<std::int32_t>& targets, double scale) {
+                                                    const std::vector<std::int32_t>& targets,
+                                                    const std::vector<double>& weights) {
   std::vector<Number> gradient = softmax(
       linear_forward(hidden, head, {}, size.rows, size.vocabulary, size.hidden), size.rows, size.vocabulary);
   for (std::size_t row = 0; row < size.rows; ++row) {
-    gradient[row * size.vocabulary + static_cast<std::size_t>(targets[row])] -= 1.0;
+    Number* values = gradient.data() + row * size.vocabulary;
+    values[targets[row]] -= 1.0;
+    for (std::size_t i = 0; i < size.vocabulary; ++i) values[i] *= weights[row];
   }
-  for (Number& value : gradient) value *= scale;
   return {linear_backward_input(gradient, head, size.rows, size.vocabulary, size.hidden),
           linear_backward_weight(gradient, hidden, size.rows, size.vocabulary, size.hidden)};
 }

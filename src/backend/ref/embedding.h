@@ -31,4 +31,11 @@ std::vector<Number> embedding_backward(const std::vector<Number>& dy, const std:
   return dtable;
 }
 
+/// y [T, D]: row t is the sum of the rows i of x [L, D] with rows[i] = t.
+template <class Number>
+std::vector<Number> scatter_rows(const std::vector<Number>& x, const std::vector<std::int32_t>& rows,
+                                 std::size_t tokens, std::size_t cols) {
+  return embedding_backward(x, rows, tokens, cols);
+}
+
 }  // namespace cola::ref

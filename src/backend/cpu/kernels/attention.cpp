@@ -5,8 +5,9 @@
 
 namespace cola::kernels {
 
-std::int64_t attention_forward_scratch(std::int64_t keys, std::int64_t head_dim) {
-  return (2 * round_up(keys, key_block) + 2 * query_block) * padded(head_dim) + query_block * key_block;
+std::int64_t attention_forward_scratch(std::int64_t packed_keys, std::int64_t head_dim) {
+  return (2 * round_up(packed_keys, key_block) + 2 * query_block) * padded(head_dim) +
+         query_block * key_block;
 }
 
 std::int64_t attention_cached_scratch(std::int64_t queries, std::int64_t head_dim, std::int64_t group) {

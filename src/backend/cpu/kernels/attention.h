@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 
+#include "backend/cpu/kernels/attention_blocks.h"
 #include "backend/cpu/kernels/rows.h"
 
 namespace cola::ops {
@@ -9,9 +10,9 @@ enum class CpuIsa : std::uint8_t;
 
 namespace cola::kernels {
 
-/// One sequence and one key/value head with the `group` query heads that read it: query head h of the group
-/// is columns h * head_dim .. of q and out. The queries are the last of the keys' positions: query i attends
-/// to keys 0 .. keys - queries + i.
+/// One sequence, all that continue it, and one key/value head with the `group` query heads that read it:
+/// query head h of the group is columns h * head_dim .. of q and out. The queries are the last of the keys'
+/// positions: query i attends to keys 0 .. keys - queries + i.
 template <class T>
 struct AttentionForward {
   std::int64_t queries, keys, head_dim, group;
@@ -21,6 +22,7 @@ struct AttentionForward {
   Rows<const T> v;
   Rows<T> out;
   Rows<float> log_sum_exp;  ///< column h is query head h of the group; data may be null
+  Continuations continuations;
 };
 
 /// T = float or std::uint16_t (bf16). `scratch` is 64-byte aligned memory of the caller, one a thread.
@@ -32,7 +34,8 @@ struct AttentionKernels {
   void (*cached)(const AttentionForward<T>& work, float* scratch);
 };
 
-[[nodiscard]] std::int64_t attention_forward_scratch(std::int64_t keys, std::int64_t head_dim);
+/// `packed_keys`: see attention_packed_keys().
+[[nodiscard]] std::int64_t attention_forward_scratch(std::int64_t packed_keys, std::int64_t head_dim);
 [[nodiscard]] std::int64_t attention_cached_scratch(std::int64_t queries, std::int64_t head_dim,
                                                     std::int64_t group);
 

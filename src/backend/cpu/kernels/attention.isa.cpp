@@ -56,24 +56,26 @@ struct Buffers {
   float* output;        // [query_block][padded]
 };
 
-/// `count` queries from `first` of query head `head`.
+/// Queries first .. first + count of query head `head` of the sequence whose first query is row `begin`.
 template <class T>
-void forward_block(const AttentionForward<T>& work, std::int64_t head, std::int64_t first, std::int64_t count,
-                   const Buffers& buffers) {
+void forward_block(const AttentionForward<T>& work, const KeySequence& sequence, std::int64_t head,
+                   std::int64_t begin, std::int64_t first, std::int64_t count, const Buffers& buffers) {
   const std::int64_t stride = padded(work.head_dim);
   const std::int64_t column = head * work.head_dim;
-  pack_rows<T>(count, work.head_dim, {work.q[first] + column, work.q.stride}, work.scale, buffers.queries);
+  pack_rows<T>(count, work.head_dim, {work.q[begin + first] + column, work.q.stride}, work.scale,
+               buffers.queries);
   Softmax softmax[query_block];
   for (std::int64_t i = 0; i < count; ++i) softmax[i] = {-__builtin_inff(), Floats{}};
   for (std::int64_t i = 0; i < count * stride; ++i) buffers.output[i] = 0.0F;
 
-  const std::int64_t position =
-      work.keys - work.queries + first;  // of the first query: it sees keys 0 .. position
-  for (std::int64_t begin = 0; begin < position + count; begin += key_block) {
-    const std::int64_t keys = clamp(position + count - begin, 0, key_block);
-    const auto seen = [=](std::int64_t i) { return Range{0, clamp(position + i + 1 - begin, 0, keys)}; };
+  const std::int64_t end = sequence.end(first, count);
+  for (std::int64_t packed = 0; packed < end; packed += key_block) {
+    const auto [keys, first_sees] = sequence.block(packed, first, count);
+    const auto seen = [keys = keys, first_sees = first_sees](std::int64_t i) {
+      return Range{0, clamp(first_sees + i, 0, keys)};
+    };
     multiply<false>(count, keys, [&](std::int64_t) { return Range{0, work.head_dim}; },
-                    {buffers.queries, stride, 1}, {buffers.keys + begin * stride, key_block},
+                    {buffers.queries, stride, 1}, {buffers.keys + packed * stride, key_block},
                     {buffers.scores, key_block});
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t visible = seen(i).end;
@@ -81,32 +83,48 @@ void forward_block(const AttentionForward<T>& work, std::int64_t head, std::int6
       take_scores(visible, buffers.scores + i * key_block, softmax[i], stride, buffers.output + i * stride);
     }
     multiply<true>(count, work.head_dim, seen, {buffers.scores, key_block, 1},
-                   {buffers.values + begin * stride, stride}, {buffers.output, stride});
+                   {buffers.values + packed * stride, stride}, {buffers.output, stride});
   }
   for (std::int64_t i = 0; i < count; ++i) {
-    float* log_sum_exp = work.log_sum_exp.data == nullptr ? nullptr : work.log_sum_exp[first + i] + head;
-    finish_query(work.head_dim, softmax[i], buffers.output + i * stride, work.out[first + i] + column,
-                 log_sum_exp);
+    const std::int64_t row = begin + first + i;
+    float* log_sum_exp = work.log_sum_exp.data == nullptr ? nullptr : work.log_sum_exp[row] + head;
+    finish_query(work.head_dim, softmax[i], buffers.output + i * stride, work.out[row] + column, log_sum_exp);
+  }
+}
+
+/// Queries [begin, begin + queries) of all query heads.
+template <class T>
+void forward_queries(const AttentionForward<T>& work, const KeySequence& sequence, std::int64_t begin,
+                     std::int64_t queries, const Buffers& buffers) {
+  for (std::int64_t head = 0; head < work.group; ++head) {
+    for (std::int64_t first = 0; first < queries; first += query_block) {
+      forward_block(work, sequence, head, begin, first, clamp(queries - first, 0, query_block), buffers);
+    }
   }
 }
 
 template <class T>
 void forward(const AttentionForward<T>& work, float* scratch) {
   const std::int64_t stride = padded(work.head_dim);
-  const std::int64_t rows = round_up(work.keys, key_block);
+  const std::int64_t rows = attention_packed_keys(work.keys, work.continuations);
   float* keys = scratch;
   float* values = keys + rows * stride;
   float* queries = values + rows * stride;
   float* output = queries + query_block * stride;
   float* scores = output + query_block * stride;
-  pack_rows(work.keys, work.head_dim, work.k, 1.0F, values);
-  transpose_blocks(work.keys, work.head_dim, values, keys);
-  pack_rows(work.keys, work.head_dim, work.v, 1.0F, values);
   const Buffers buffers = {keys, values, queries, scores, output};
-  for (std::int64_t head = 0; head < work.group; ++head) {
-    for (std::int64_t first = 0; first < work.queries; first += query_block) {
-      forward_block(work, head, first, clamp(work.queries - first, 0, query_block), buffers);
-    }
+  const auto pack = [&](std::int64_t begin, std::int64_t count, std::int64_t to) {
+    pack_rows<T>(count, work.head_dim, {work.k[begin], work.k.stride}, 1.0F, values + to * stride);
+    transpose_blocks(count, work.head_dim, values + to * stride, keys + to * stride);
+    pack_rows<T>(count, work.head_dim, {work.v[begin], work.v.stride}, 1.0F, values + to * stride);
+  };
+  pack(0, work.keys, 0);
+  forward_queries(work, {0, work.keys - work.queries}, 0, work.queries, buffers);
+  const KeySequence continuation = {work.keys, 0};
+  for (std::int64_t i = 0; i < work.continuations.count; ++i) {
+    const auto [begin, end] = work.continuations.sequences[i];
+    pack(begin, end - begin, continuation.own_begin());
+    forward_queries(work, continuation, begin, end - begin, buffers);
   }
 }
 

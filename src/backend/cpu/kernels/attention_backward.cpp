@@ -5,8 +5,9 @@
 
 namespace cola::kernels {
 
-std::int64_t attention_backward_scratch(std::int64_t length, std::int64_t head_dim) {
-  return (5 * round_up(length, key_block) + 3 * query_block) * padded(head_dim) + 2 * query_block * key_block;
+std::int64_t attention_backward_scratch(std::int64_t packed_keys, std::int64_t head_dim) {
+  return (5 * round_up(packed_keys, key_block) + 3 * query_block) * padded(head_dim) +
+         2 * query_block * key_block;
 }
 
 template <>

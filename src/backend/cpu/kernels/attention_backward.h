@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 
+#include "backend/cpu/kernels/attention_blocks.h"
 #include "backend/cpu/kernels/rows.h"
 
 namespace cola::ops {
@@ -9,7 +10,8 @@ enum class CpuIsa : std::uint8_t;
 
 namespace cola::kernels {
 
-/// One sequence and one key/value head with its query heads, laid out as in AttentionForward.
+/// One sequence, all that continue it, and one key/value head with its query heads, laid out as in
+/// AttentionForward.
 template <class T>
 struct AttentionBackward {
   std::int64_t length, head_dim, group;
@@ -23,6 +25,7 @@ struct AttentionBackward {
   Rows<T> dq;
   Rows<T> dk;
   Rows<T> dv;
+  Continuations continuations;
 };
 
 /// T = float or std::uint16_t (bf16). `scratch` is 64-byte aligned memory of the caller, one a thread.
@@ -32,7 +35,8 @@ struct AttentionBackwardKernels {
                    float* scratch);  ///< attention_backward_scratch() floats
 };
 
-[[nodiscard]] std::int64_t attention_backward_scratch(std::int64_t length, std::int64_t head_dim);
+/// `packed_keys`: see attention_packed_keys().
+[[nodiscard]] std::int64_t attention_backward_scratch(std::int64_t packed_keys, std::int64_t head_dim);
 
 namespace isa_baseline {
 extern const AttentionBackwardKernels<float> attention_backward_f32;

@@ -6,10 +6,10 @@ namespace cola::kernels::COLA_ISA_NAMESPACE {
 namespace {
 
 struct Buffers {
-  float* keys;               // [length][padded]
-  float* transposed_keys;    // [length / key_block][head_dim][key_block]
+  float* keys;               // [packed keys][padded]
+  float* transposed_keys;    // [packed keys / key_block][head_dim][key_block]
   float* transposed_values;  // as transposed_keys
-  float* dkeys;              // [length][padded], sums over the group's query heads
+  float* dkeys;              // [packed keys][padded], sums over the group's query heads
   float* dvalues;            // as dkeys
   float* queries;            // [query_block][padded], scaled
   float* doutput;            // [query_block][padded]
@@ -29,52 +29,92 @@ struct Buffers {
   }
 }
 
-/// The contribution of queries first .. first + count of query head `head` to everything; dq is written.
+/// The contribution of queries first .. first + count of query head `head` to everything; dq is written. The
+/// sequence's first query is row `begin`.
 template <class T>
-void backward_block(const AttentionBackward<T>& work, std::int64_t head, std::int64_t first,
-                    std::int64_t count, const Buffers& buffers) {
+void backward_block(const AttentionBackward<T>& work, const KeySequence& sequence, std::int64_t head,
+                    std::int64_t begin, std::int64_t first, std::int64_t count, const Buffers& buffers) {
   const std::int64_t head_dim = work.head_dim;
   const std::int64_t stride = padded(head_dim);
   const std::int64_t column = head * head_dim;
-  pack_rows<T>(count, head_dim, {work.q[first] + column, work.q.stride}, work.scale, buffers.queries);
-  pack_rows<T>(count, head_dim, {work.dout[first] + column, work.dout.stride}, 1.0F, buffers.doutput);
+  const std::int64_t row = begin + first;
+  pack_rows<T>(count, head_dim, {work.q[row] + column, work.q.stride}, work.scale, buffers.queries);
+  pack_rows<T>(count, head_dim, {work.dout[row] + column, work.dout.stride}, 1.0F, buffers.doutput);
   float delta[query_block];
   for (std::int64_t i = 0; i < count; ++i) {
     const float* doutput = buffers.doutput + i * stride;
-    delta[i] =
-        sum_over(head_dim, [](auto a, auto b) { return a * b; }, doutput, work.out[first + i] + column);
+    delta[i] = sum_over(head_dim, [](auto a, auto b) { return a * b; }, doutput, work.out[row + i] + column);
   }
   for (std::int64_t i = 0; i < count * stride; ++i) buffers.dqueries[i] = 0.0F;
 
   const auto all = [head_dim](std::int64_t) { return Range{0, head_dim}; };
-  for (std::int64_t begin = 0; begin < first + count; begin += key_block) {
-    const std::int64_t keys = clamp(first + count - begin, 0, key_block);
-    const auto seen = [=](std::int64_t query) { return Range{0, clamp(first + query + 1 - begin, 0, keys)}; };
-    const auto seen_by = [=](std::int64_t key) { return Range{clamp(begin + key - first, 0, count), count}; };
+  const std::int64_t end = sequence.end(first, count);
+  for (std::int64_t packed = 0; packed < end; packed += key_block) {
+    const auto [keys, first_sees] = sequence.block(packed, first, count);
+    const auto seen = [keys = keys, first_sees = first_sees](std::int64_t query) {
+      return Range{0, clamp(first_sees + query, 0, keys)};
+    };
+    const auto seen_by = [count, first_sees = first_sees](std::int64_t key) {
+      return Range{clamp(key + 1 - first_sees, 0, count), count};
+    };
     multiply<false>(count, keys, all, {buffers.queries, stride, 1},
-                    {buffers.transposed_keys + begin * stride, key_block}, {buffers.weights, key_block});
+                    {buffers.transposed_keys + packed * stride, key_block}, {buffers.weights, key_block});
     multiply<false>(count, keys, all, {buffers.doutput, stride, 1},
-                    {buffers.transposed_values + begin * stride, key_block}, {buffers.dscores, key_block});
+                    {buffers.transposed_values + packed * stride, key_block}, {buffers.dscores, key_block});
     for (std::int64_t i = 0; i < count; ++i) {
-      softmax_backward(seen(i).end, work.log_sum_exp[first + i][head], delta[i],
+      softmax_backward(seen(i).end, work.log_sum_exp[row + i][head], delta[i],
                        buffers.weights + i * key_block, buffers.dscores + i * key_block);
     }
     multiply<true>(keys, head_dim, seen_by, {buffers.weights, 1, key_block}, {buffers.doutput, stride},
-                   {buffers.dvalues + begin * stride, stride});
+                   {buffers.dvalues + packed * stride, stride});
     multiply<true>(keys, head_dim, seen_by, {buffers.dscores, 1, key_block}, {buffers.queries, stride},
-                   {buffers.dkeys + begin * stride, stride});
+                   {buffers.dkeys + packed * stride, stride});
     multiply<true>(count, head_dim, seen, {buffers.dscores, key_block, 1},
-                   {buffers.keys + begin * stride, stride}, {buffers.dqueries, stride});
+                   {buffers.keys + packed * stride, stride}, {buffers.dqueries, stride});
   }
   for (std::int64_t i = 0; i < count; ++i) {
-    unpack_row(head_dim, buffers.dqueries + i * stride, work.scale, work.dq[first + i] + column);
+    unpack_row(head_dim, buffers.dqueries + i * stride, work.scale, work.dq[row + i] + column);
+  }
+}
+
+/// Packs keys and values of rows [begin, begin + count) from packed row `to` on; their gradients start at 0.
+template <class T>
+void pack_keys(const AttentionBackward<T>& work, std::int64_t begin, std::int64_t count, std::int64_t to,
+               const Buffers& buffers) {
+  const std::int64_t stride = padded(work.head_dim);
+  const std::int64_t at = to * stride;
+  pack_rows<T>(count, work.head_dim, {work.v[begin], work.v.stride}, 1.0F, buffers.keys + at);
+  transpose_blocks(count, work.head_dim, buffers.keys + at, buffers.transposed_values + at);
+  pack_rows<T>(count, work.head_dim, {work.k[begin], work.k.stride}, 1.0F, buffers.keys + at);
+  transpose_blocks(count, work.head_dim, buffers.keys + at, buffers.transposed_keys + at);
+  for (std::int64_t i = at; i < at + count * stride; ++i) buffers.dkeys[i] = buffers.dvalues[i] = 0.0F;
+}
+
+template <class T>
+void backward_queries(const AttentionBackward<T>& work, const KeySequence& sequence, std::int64_t begin,
+                      std::int64_t queries, const Buffers& buffers) {
+  for (std::int64_t head = 0; head < work.group; ++head) {
+    for (std::int64_t first = 0; first < queries; first += query_block) {
+      backward_block(work, sequence, head, begin, first, clamp(queries - first, 0, query_block), buffers);
+    }
+  }
+}
+
+/// Writes dk and dv of rows [begin, begin + count), packed from row `from` on.
+template <class T>
+void unpack_keys(const AttentionBackward<T>& work, std::int64_t begin, std::int64_t count, std::int64_t from,
+                 const Buffers& buffers) {
+  const std::int64_t stride = padded(work.head_dim);
+  for (std::int64_t row = 0; row < count; ++row) {
+    unpack_row(work.head_dim, buffers.dkeys + (from + row) * stride, 1.0F, work.dk[begin + row]);
+    unpack_row(work.head_dim, buffers.dvalues + (from + row) * stride, 1.0F, work.dv[begin + row]);
   }
 }
 
 template <class T>
 void backward(const AttentionBackward<T>& work, float* scratch) {
   const std::int64_t stride = padded(work.head_dim);
-  const std::int64_t whole = round_up(work.length, key_block) * stride;
+  const std::int64_t whole = attention_packed_keys(work.length, work.continuations) * stride;
   const std::int64_t block = query_block * stride;
   Buffers buffers = {};
   buffers.keys = scratch;
@@ -88,20 +128,16 @@ void backward(const AttentionBackward<T>& work, float* scratch) {
   buffers.weights = buffers.dqueries + block;
   buffers.dscores = buffers.weights + query_block * key_block;
 
-  pack_rows(work.length, work.head_dim, work.v, 1.0F, buffers.keys);
-  transpose_blocks(work.length, work.head_dim, buffers.keys, buffers.transposed_values);
-  pack_rows(work.length, work.head_dim, work.k, 1.0F, buffers.keys);
-  transpose_blocks(work.length, work.head_dim, buffers.keys, buffers.transposed_keys);
-  for (std::int64_t i = 0; i < work.length * stride; ++i) buffers.dkeys[i] = buffers.dvalues[i] = 0.0F;
-  for (std::int64_t head = 0; head < work.group; ++head) {
-    for (std::int64_t first = 0; first < work.length; first += query_block) {
-      backward_block(work, head, first, clamp(work.length - first, 0, query_block), buffers);
-    }
+  pack_keys(work, 0, work.length, 0, buffers);
+  backward_queries(work, {0, 0}, 0, work.length, buffers);
+  const KeySequence continuation = {work.length, 0};
+  for (std::int64_t i = 0; i < work.continuations.count; ++i) {
+    const auto [begin, end] = work.continuations.sequences[i];
+    pack_keys(work, begin, end - begin, continuation.own_begin(), buffers);
+    backward_queries(work, continuation, begin, end - begin, buffers);
+    unpack_keys(work, begin, end - begin, continuation.own_begin(), buffers);
   }
-  for (std::int64_t row = 0; row < work.length; ++row) {
-    unpack_row(work.head_dim, buffers.dkeys + row * stride, 1.0F, work.dk[row]);
-    unpack_row(work.head_dim, buffers.dvalues + row * stride, 1.0F, work.dv[row]);
-  }
+  unpack_keys(work, 0, work.length, 0, buffers);  // with what the continuations added
 }
 
 }  // namespace
