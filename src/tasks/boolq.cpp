@@ -13,11 +13,12 @@ namespace {
 /// Google's own file has the passage as it is; SuperGLUE's copy, told by its "label", puts "TITLE -- " before
 /// it.
 std::string passage_of(const JsonReader& row) {
-  const std::string passage = row.string("passage");
+  std::string passage = row.string("passage");
   if (row.has("answer")) return passage;
   constexpr std::string_view separator = " -- ";
   const std::size_t title_end = passage.find(separator);
-  return title_end == std::string::npos ? passage : passage.substr(title_end + separator.size());
+  if (title_end != std::string::npos) passage.erase(0, title_end + separator.size());
+  return passage;
 }
 
 TaskItem item(const JsonReader& row, std::string id) {
