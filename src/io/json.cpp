@@ -6,7 +6,6 @@
 #include <limits>
 #include <unordered_set>
 #include <utility>
-#include <vector>
 
 #include "core/error.h"
 #include "io/files.h"
@@ -60,6 +59,20 @@ Json parse_json_with_unique_keys(std::string_view text, const std::string& where
                !keys.at(level).insert(parsed.get<std::string>()).second) {
       throw Error(
           fmt::format("{}: '{}' occurs twice", where, printable(parsed.get_ref<const std::string&>())));
+    }
+    return true;
+  });
+}
+
+Json parse_json_with_key_order(std::string_view text, const std::string& where,
+                               std::vector<std::string>& keys) {
+  keys.clear();
+  std::unordered_set<std::string> seen;
+  return parse_with(text, where, [&](int depth, Json::parse_event_t event, Json& parsed) {
+    check_depth(depth, event, where);
+    if (event == Json::parse_event_t::key && depth == 1) {
+      const auto& key = parsed.get_ref<const std::string&>();
+      if (seen.insert(key).second) keys.push_back(key);
     }
     return true;
   });

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace cola {
 
@@ -15,6 +16,10 @@ using Json = nlohmann::json;
 [[nodiscard]] Json parse_json(std::string_view text, const std::string& where);
 /// As parse_json, and an object in which a key occurs twice is refused.
 [[nodiscard]] Json parse_json_with_unique_keys(std::string_view text, const std::string& where);
+/// As parse_json; `keys` becomes the outermost object's keys in the order of the text, each once (the object
+/// itself holds them sorted).
+[[nodiscard]] Json parse_json_with_key_order(std::string_view text, const std::string& where,
+                                             std::vector<std::string>& keys);
 [[nodiscard]] Json read_json_file(const std::filesystem::path& file);
 
 /// Reads members of one JSON object, which must outlive it, with checked types; errors name `where` and the
@@ -34,6 +39,7 @@ class JsonReader {
   [[nodiscard]] std::string string(const std::string& key) const;
   [[nodiscard]] std::string string(const std::string& key, const std::string& fallback) const;
   [[nodiscard]] const Json& at(const std::string& key) const;
+  [[nodiscard]] const Json& object() const { return object_; }
   [[nodiscard]] const std::string& where() const { return where_; }
 
  private:
