@@ -100,6 +100,9 @@ std::string kinship_table(const TheoryResult& result) {
                   fmt::format("{:.3f}", kinship.idealised_nuclear_norm / result.constants.radius),
                   fmt::format("{:.3f}", kinship.chain.final_nuclear_norm / result.constants.radius),
                   fmt::format("{:.3f}", kinship.single.final_nuclear_norm / result.constants.radius)});
+  rows.push_back({"learning rate * beta", "",
+                  fmt::format("{:.3g}", kinship.chain.learning_rate * result.constants.smoothness),
+                  fmt::format("{:.3g}", kinship.single.learning_rate * result.constants.smoothness)});
   return fmt::format(
              "\nLoss of idealised COLA (T = {}) and of practical COLA, links of rank {} by SGD, batch {}:\n",
              kinship.options.steps, kinship.options.rank, kinship.options.batch) +

@@ -32,23 +32,24 @@ std::string data_of(const TheoryResult& result, std::size_t index) {
 std::string panels_of(const TheoryResult& result, std::size_t index) {
   const std::string runs = fmt::format("$runs{}", index);
   const std::string kinship = fmt::format("$kinship{}", index);
-  std::string text = "set logscale xy\nset format '10^{%L}'\nset xlabel 'T'\n";
+  std::string text = "set logscale xy\nset key bottom left\nset format '10^{%L}'\nset xlabel 'T'\n";
   text += fmt::format("set title '{}: batch in proportion to T'\n", result.problem);
   text += fmt::format(
-      "plot {0} u 1:3 w lp ls 1 t 'bound with ε', {0} u 1:2 w lp ls 2 t 'average gap', "
-      "{0} u 1:4 w lp ls 3 t 'mean ε'\n",
+      "plot {0} u 1:3 w l ls 1 t 'bound with ε', {0} u 1:2 w l ls 2 t 'average gap', "
+      "{0} u 1:4 w l ls 3 t 'mean ε'\n",
       runs);
   text += fmt::format("set title '{}: batch {}'\n", result.problem, result.fixed_batch);
   text += fmt::format(
-      "plot {0} u 1:6 w lp ls 1 t 'bound without ε', {0} u 1:5 w lp ls 2 t 'average gap', "
-      "{0} u 1:7 w lp ls 3 t 'mean ε'\n",
+      "plot {0} u 1:6 w l ls 1 t 'bound without ε', {0} u 1:5 w l ls 2 t 'average gap', "
+      "{0} u 1:7 w l ls 3 t 'mean ε'\n",
       runs);
-  text +=
-      fmt::format("unset logscale x\nset format x '%g'\nset xlabel 'gradient steps'\nset title '{}: loss'\n",
-                  result.problem);
   text += fmt::format(
-      "plot {0} u 1:2 w lp ls 1 t 'idealised COLA', {0} u 1:3 w lp ls 2 t 'chain of {1} links', "
-      "{0} u 1:4 w lp ls 3 t 'one link'\n",
+      "unset logscale x\nset key top right\nset format x '%g'\nset xlabel 'gradient steps'\nset title '{}: "
+      "loss'\n",
+      result.problem);
+  text += fmt::format(
+      "plot {0} u 1:2 w l ls 1 t 'idealised COLA', {0} u 1:3 w l ls 2 t 'chain of {1} links', "
+      "{0} u 1:4 w l ls 3 t 'one link'\n",
       kinship, result.kinship.options.links);
   return text;
 }
@@ -60,10 +61,10 @@ std::string theory_plot_script(std::span<const TheoryResult> results) {
                                  3 * panel_width, panel_height * static_cast<int>(results.size()));
   text +=
       "set encoding utf8\n"
-      "set style line 1 lc rgb '#777777' dt 2 pt 6 ps 0.4\n"
-      "set style line 2 lc rgb '#0b5fa5' lw 2 pt 7 ps 0.4\n"
-      "set style line 3 lc rgb '#c8641e' pt 5 ps 0.4\n"
-      "set key bottom left samplen 1.5 spacing 0.9\nset grid lc rgb '#dddddd'\n";
+      "set style line 1 lc rgb '#777777' lw 2 dt 2\n"
+      "set style line 2 lc rgb '#0b5fa5' lw 2\n"
+      "set style line 3 lc rgb '#c8641e' lw 2\n"
+      "set key samplen 1.5 spacing 0.9\nset mxtics 1\nset mytics 1\nset grid lc rgb '#dddddd'\n";
   for (std::size_t i = 0; i < results.size(); ++i) text += data_of(results[i], i);
   text += fmt::format("set multiplot layout {},3\n", results.size());
   for (std::size_t i = 0; i < results.size(); ++i) text += panels_of(results[i], i);

@@ -39,9 +39,10 @@ TEST(Theory, ChecksTheTheoremOnEveryProblem) {
   for (const Json& problem : problems) {
     expect_theorem(problem, 3);
     EXPECT_TRUE(problem.at("slope").is_null());  // one T of 100 or more has no slope
-    EXPECT_EQ(problem.at("fixed_batch").at("broken")[2], true);
     EXPECT_EQ(problem.at("practical").at("chain").at("loss").size(), 10U);
   }
+  EXPECT_EQ(problems[0].at("fixed_batch").at("broken")[2],
+            true);  // by a third; the others by little at T = 100
   // The embedded model's width, and M of convex losses is bounded, not known.
   EXPECT_EQ(problems[2].at("shape")[1], 128);
   EXPECT_GT(problems[2].at("m_error").get<double>(), 0.0);
