@@ -22,7 +22,9 @@ namespace {
 constexpr std::size_t largest_picture = std::size_t{64} << 20;
 
 struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
+  void operator()(std::FILE* file) const {
+    (void)std::fclose(file);  // NOLINT(cppcoreguidelines-owning-memory): this is the owner's deleter
+  }
 };
 using TemporaryFile = std::unique_ptr<std::FILE, CloseFile>;
 
@@ -34,10 +36,15 @@ TemporaryFile temporary_file() {
   return file;
 }
 
+void go_to_start(const TemporaryFile& file) {
+  if (std::fseek(file.get(), 0, SEEK_SET) != 0)
+    throw Error(fmt::format("cannot read a temporary file of gnuplot: {}", std::strerror(errno)));
+}
+
 std::string contents(const TemporaryFile& file) {
   std::string text;
   std::vector<char> buffer(std::size_t{1} << 16);
-  std::rewind(file.get());
+  go_to_start(file);
   while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
     if (text.size() + count > largest_picture) throw Error("gnuplot made a picture of more than 64 MiB");
     text.append(buffer.data(), count);
@@ -92,7 +99,7 @@ void write_svg_plot(const std::string& script, const std::filesystem::path& file
       std::fflush(streams.input.get()) != 0) {
     throw Error(fmt::format("cannot write a temporary file for gnuplot: {}", std::strerror(errno)));
   }
-  std::rewind(streams.input.get());
+  go_to_start(streams.input);
   // -d: not the user's settings
   const int status = run_program({"gnuplot", "-d", "-"}, streams);
   const std::string picture = contents(streams.output);
