@@ -14,8 +14,13 @@ build_packages=(
   libsentencepiece-dev     # Llama-2's tokenizer
   libpcre2-dev             # pre-tokenizer patterns
   libzip-dev               # PyTorch .bin files
+  libeigen3-dev            # dense linear algebra of `cola theory`
+  libspectra-dev           # top singular pair in `cola theory`: Lanczos iterations on Eigen's matrices
 )
-test_packages=(libgtest-dev)
+test_packages=(
+  libgtest-dev
+  gnuplot-nox              # run-time tool: draws what `--plot` asks for
+)
 format_packages=(clang-format-19)
 tidy_packages=(clang-tidy-19 libomp-19-dev)
 

@@ -14,5 +14,6 @@ void add_merge(CLI::App& app);
 void add_export(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_demo(CLI::App& app);
+void add_theory(CLI::App& app);
 
 }  // namespace cola

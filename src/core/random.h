@@ -15,7 +15,8 @@ enum class RandomPurpose : std::uint32_t {
   sampling = 6,
   split = 7,
   benchmark = 8,
-  bootstrap = 9,
+  theory = 9,
+  bootstrap = 10,
 };
 
 /// Philox4x32-10 (Salmon et al., 2011): four 32-bit words from a 128-bit counter and a 64-bit key.
