@@ -55,6 +55,39 @@ struct EvaluateResult {
   std::string data_summary;  ///< one line: records, tokens, what was cut or skipped
 };
 
+/// A task to score: the paper's 11, or one of the user's own. Which examples: MeZO's split under data_seed.
+struct TaskOptions {
+  std::string task;                 ///< sst2 ... drop, or a TOML file (docs/add-a-task.md)
+  std::filesystem::path task_data;  ///< the task's folder
+  std::string split = "test";       ///< "test" or "dev"
+  std::optional<std::int64_t> num_train, num_dev, num_test;  ///< of the split; the task's own by default
+  std::uint64_t data_seed = 42;
+  std::int64_t demonstrations = 0;  ///< in-context examples, drawn anew for each test example; 0: zero-shot
+  std::optional<std::int32_t> bos_token_id;  ///< put before every text; the tokenizer's own by default
+  std::int64_t max_length = 0;               ///< tokens; 0: the model's positions, at most 2048
+  bool no_share_prefix = false;              ///< run every candidate whole
+  std::function<void(std::int64_t done, std::int64_t total)> progress;
+};
+
+struct TaskPrediction {
+  std::string id;          ///< of the example in its file
+  std::string prediction;  ///< the chosen candidate's name, or the generated answer
+  std::vector<std::string> gold;
+  double score = 0.0;          ///< in [0, 1]
+  std::vector<double> scores;  ///< of the candidates: mean log-probability of their tokens
+};
+
+struct TaskResult {
+  std::string task;
+  std::string metric;                   ///< "accuracy" or "f1"
+  double score = 0.0;                   ///< mean over the examples, in [0, 1]
+  std::optional<std::int64_t> correct;  ///< with accuracy
+  std::int64_t total = 0;
+  double interval_low = 0.0, interval_high = 0.0;  ///< 95 %: Wilson for accuracy, bootstrap for F1
+  std::int64_t links = 0;
+  std::vector<TaskPrediction> predictions;  ///< in the order of the split
+};
+
 /// A loaded model with its tokenizer: evaluates and generates on the CPU.
 /// Every function throws cola::Error on failure.
 class LanguageModel {
@@ -69,6 +102,9 @@ class LanguageModel {
   /// Loss on a JSONL file (forms: docs/formats.md).
   [[nodiscard]] EvaluateResult evaluate(const std::filesystem::path& data,
                                         const EvaluateOptions& options = {});
+
+  /// Scores a task's examples.
+  [[nodiscard]] TaskResult evaluate_task(const TaskOptions& options);
 
   /// Continues a prompt; `each_piece` is called with new text as it comes.
   [[nodiscard]] GenerateResult generate(std::string_view prompt, const GenerateOptions& options = {},

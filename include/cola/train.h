@@ -18,7 +18,12 @@ struct TrainOptions {
   std::filesystem::path train;  ///< JSONL
   std::filesystem::path dev;    ///< JSONL; empty: none
   double dev_fraction = 0.0;    ///< of `train`, held out; 0: none
-  std::filesystem::path out;    ///< run folder
+  std::string task;  ///< in place of `train` and `dev`: sst2 ... drop, or a TOML file (docs/add-a-task.md)
+  std::filesystem::path task_data;                 ///< the task's folder
+  std::optional<std::int64_t> num_train, num_dev;  ///< examples of a task; the task's own, as the paper's
+  std::optional<std::int32_t> bos_token_id;  ///< put before a task's texts; the tokenizer's own by default
+  bool no_share_prefix = false;              ///< run every candidate of a task's question whole
+  std::filesystem::path out;                 ///< run folder
 
   std::string method = "cola";  ///< cola, lora, full
   std::optional<std::int64_t> links;
@@ -76,8 +81,10 @@ struct TrainResult {
   std::int64_t links = 0;
   double train_loss = 0.0;  ///< of the last step
   std::optional<double> dev_loss, best_dev_loss;
-  double seconds = 0.0;     ///< training and evaluation, over all resumed parts
-  std::int64_t tokens = 0;  ///< trained on
+  std::optional<double> dev_score;       ///< of a task, in [0, 1]: accuracy or F1 on dev, last
+  std::optional<double> best_dev_score;  ///< at the best dev loss
+  double seconds = 0.0;                  ///< training and evaluation, over all resumed parts
+  std::int64_t tokens = 0;               ///< trained on
   std::int64_t trained_parameters = 0;
   double hf_flos = 0.0, real_flops = 0.0;
   std::int64_t peak_rss_bytes = 0;

@@ -12,6 +12,13 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("train", options.train, "training data, JSONL");
   visit("dev", options.dev, "dev data, JSONL");
   visit("dev-fraction", options.dev_fraction, "part of the training data held out as dev set");
+  visit("task", options.task, "task to train on: sst2 ... drop, or a TOML file of your own");
+  visit("task-data", options.task_data, "folder of the task's files");
+  visit("num-train", options.num_train, "examples of the task to train on (default: the paper's number)");
+  visit("num-dev", options.num_dev, "examples of the task held out as dev set (default: the paper's number)");
+  visit("bos-token-id", options.bos_token_id,
+        "token before a task's texts (default: the tokenizer's own; the paper's OPT: 0)");
+  visit("no-share-prefix", options.no_share_prefix, "run every candidate of a question whole");
   visit("out", options.out, "run folder to create");
   visit("method", options.method, "cola, lora or full");
   visit("links", options.links, "number of links (default 2 with cola)");
