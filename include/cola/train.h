@@ -27,7 +27,10 @@ struct TrainOptions {
 
   std::string method = "cola";  ///< cola, lora, full
   std::optional<std::int64_t> links;
-  std::string knots;                   ///< "3ep", "120,240"
+  std::string knots;                           ///< "3ep", "120,240", "auto": where the loss stalls
+  std::optional<std::int64_t> max_links;       ///< with knots auto: 4
+  std::optional<std::int64_t> min_link_steps;  ///< with knots auto: an epoch
+  std::optional<double> stall_threshold;       ///< with knots auto: 0.01
   std::optional<std::int64_t> lora_r;  ///< default_lora_r; of a link read from an adapter: the adapter's
   std::optional<double> lora_alpha;    ///< default_lora_alpha; likewise
   std::vector<std::int64_t> ranks;
@@ -37,7 +40,9 @@ struct TrainOptions {
   std::string link_init = "fresh";          ///< fresh, same
   std::string lr_at_knot = "continue";      ///< continue, restart
   bool freeze_a = false;
-  std::string bias = "none";  ///< none, lora_only
+  bool use_rslora = false;         ///< scale alpha / sqrt(r) (Kalajdzievski, 2023)
+  double loraplus_lr_ratio = 1.0;  ///< B's learning rate over A's (LoRA+, Hayou et al., 2024)
+  std::string bias = "none";       ///< none, lora_only
   std::vector<std::filesystem::path> initial_link;
   std::vector<std::filesystem::path> tied_link;
   std::filesystem::path extend;  ///< a finished run whose whole chain is tied before step 1

@@ -87,19 +87,20 @@ void Optimizer::update(ops::Context& context, double learning_rate, float gradie
   ++steps_done_;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const TrainableParameter& parameter = parameters_[i];
+    const double rate = learning_rate * parameter.learning_rate_factor;
     switch (options_.kind) {
       case OptimizerKind::adamw:
-        ops::adamw_update(context,
-                          {learning_rate, options_.beta1, options_.beta2, options_.epsilon,
-                           options_.weight_decay, steps_done_},
-                          gradient_scale, parameter.gradient, parameter.value, first_[i], second_[i]);
+        ops::adamw_update(
+            context,
+            {rate, options_.beta1, options_.beta2, options_.epsilon, options_.weight_decay, steps_done_},
+            gradient_scale, parameter.gradient, parameter.value, first_[i], second_[i]);
         break;
       case OptimizerKind::sgd:
-        ops::sgd_update(context, {learning_rate, options_.momentum, options_.weight_decay, steps_done_},
+        ops::sgd_update(context, {rate, options_.momentum, options_.weight_decay, steps_done_},
                         gradient_scale, parameter.gradient, parameter.value, first_[i]);
         break;
       case OptimizerKind::adagrad:
-        ops::adagrad_update(context, {learning_rate, adagrad_epsilon, options_.weight_decay}, gradient_scale,
+        ops::adagrad_update(context, {rate, adagrad_epsilon, options_.weight_decay}, gradient_scale,
                             parameter.gradient, parameter.value, first_[i]);
         break;
     }

@@ -18,6 +18,7 @@ struct TrainableParameter {
   std::string name;
   std::span<float> value;
   std::span<float> gradient;
+  double learning_rate_factor = 1.0;  ///< of the run's learning rate
 };
 
 struct OptimizerOptions {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "io/files.h"
 #include "io/json.h"
@@ -30,6 +32,9 @@ Json json_of(const TrainingState& state) {
           {"best_dev_score", number_or_null(state.best_dev_score)},
           {"evaluations_without_gain", state.evaluations_without_gain},
           {"stopped_early", state.stopped_early},
+          {"knots", state.knots},
+          {"link_losses", state.link_losses},
+          {"knot_due", state.knot_due},
           {"seconds", state.seconds},
           {"tokens", state.tokens},
           {"hf_flos", state.hf_flos},
@@ -114,6 +119,16 @@ TrainingState read_checkpoint_state(const std::filesystem::path& folder) {
   state.best_dev_score = optional_number("best_dev_score");
   state.evaluations_without_gain = reader.integer("evaluations_without_gain");
   state.stopped_early = reader.boolean("stopped_early", false);
+  state.knot_due = reader.boolean("knot_due", false);
+  const auto numbers = [&](const char* key) {
+    const bool sound =
+        reader.has(key) && reader.at(key).is_array() &&
+        std::ranges::all_of(reader.at(key), [](const Json& entry) { return entry.is_number(); });
+    if (!sound) throw Error(fmt::format("{}: '{}' is not a list of numbers", file.string(), key));
+    return reader.at(key).get<std::vector<double>>();
+  };
+  for (const double step : numbers("knots")) state.knots.push_back(static_cast<std::int64_t>(step));
+  state.link_losses = numbers("link_losses");
   state.seconds = reader.number("seconds");
   state.tokens = reader.integer("tokens");
   state.hf_flos = reader.number("hf_flos");

@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 #include "lora/link.h"
@@ -27,6 +28,9 @@ struct TrainingState {
   std::optional<double> dev_score, best_dev_score;
   std::int64_t evaluations_without_gain = 0;
   bool stopped_early = false;
+  std::vector<std::int64_t> knots;  ///< with --knots auto: those so far
+  std::vector<double> link_losses;  ///< with --knots auto: of the live link's steps
+  bool knot_due = false;            ///< with --knots auto: the next step begins with a knot
   double seconds = 0.0;
   std::int64_t tokens = 0;
   double hf_flos = 0.0, real_flops = 0.0;

@@ -22,7 +22,13 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("out", options.out, "run folder to create");
   visit("method", options.method, "cola, lora or full");
   visit("links", options.links, "number of links (default 2 with cola)");
-  visit("knots", options.knots, "where links are tied: epochs (3ep) or optimizer steps (120,240)");
+  visit("knots", options.knots,
+        "where links are tied: epochs (3ep), optimizer steps (120,240), or auto: where the loss stalls");
+  visit("max-links", options.max_links, "most links with --knots auto (default 4)");
+  visit("min-link-steps", options.min_link_steps, "shortest link with --knots auto (default an epoch)");
+  visit("stall-threshold", options.stall_threshold,
+        "with --knots auto a link is tied when the mean loss of half a shortest link falls by less than this "
+        "part (default 0.01)");
   visit("lora-r", options.lora_r, "rank of every link (default 8)");
   visit("lora-alpha", options.lora_alpha, "alpha of every link (default 16); the scale is alpha / r");
   visit("ranks", options.ranks, "ranks, one per link");
@@ -33,6 +39,8 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("link-init", options.link_init, "A of a new link: fresh, or the same draw again");
   visit("lr-at-knot", options.lr_at_knot, "the learning-rate schedule at a knot: continue or restart");
   visit("freeze-a", options.freeze_a, "train B only (RAC-LoRA)");
+  visit("use-rslora", options.use_rslora, "scale alpha / sqrt(r) in place of alpha / r");
+  visit("loraplus-lr-ratio", options.loraplus_lr_ratio, "LoRA+: B's learning rate over A's");
   visit("bias", options.bias, "none, or lora_only: train the target modules' own biases");
   visit("initial-link", options.initial_link, "PEFT adapter that link 1, 2, ... starts from (repeatable)");
   visit("tied-link", options.tied_link, "PEFT adapter tied before step 1 (repeatable)");

@@ -19,6 +19,7 @@ void require(bool holds, const std::string& message) {
 
 constexpr std::int64_t most_steps = std::int64_t{1} << 40;  // so that no product of two options overflows
 constexpr std::int64_t most_of_an_option = std::int64_t{1} << 30;
+constexpr std::int64_t most_links = 1000;
 constexpr std::int64_t highest_rank = std::int64_t{1} << 20;
 
 void require_choice(const std::string& option, const std::string& value,
@@ -55,6 +56,19 @@ void check_chain_options(const TrainOptions& options, Method method) {
   require(std::ranges::all_of(options.alphas, is_scale), "--alphas must be above 0");
   require(options.knots.empty() || !options.links,
           "--knots and --links exclude each other: the knots give the links");
+  const bool automatic = options.knots == "auto";
+  require(automatic || (!options.max_links && !options.min_link_steps && !options.stall_threshold),
+          "--max-links, --min-link-steps and --stall-threshold belong to --knots auto");
+  require(!automatic || options.lr_at_knot == "continue",
+          "--knots auto with --lr-at-knot restart: a link's length is not known when it begins");
+  require_in("max-links", options.max_links, 1, most_links);
+  require_in("min-link-steps", options.min_link_steps, 2, most_steps);
+  const double threshold = options.stall_threshold.value_or(0.0);
+  require(threshold >= 0.0 && threshold < 1.0, "--stall-threshold must be in [0, 1)");
+  require(std::isfinite(options.loraplus_lr_ratio) && options.loraplus_lr_ratio > 0.0,
+          "--loraplus-lr-ratio must be above 0");
+  require(!options.use_rslora || options.initial_link.empty(),
+          "--use-rslora and --initial-link exclude each other: an adapter has its own scale");
   if (method != Method::cola) {
     const char* name = method == Method::lora ? "lora" : "full";
     require(options.knots.empty() && options.links.value_or(1) == 1,
@@ -63,9 +77,11 @@ void check_chain_options(const TrainOptions& options, Method method) {
   if (method == Method::full) {
     require(options.initial_link.empty() && options.tied_link.empty() && options.extend.empty(),
             "--initial-link, --tied-link and --extend belong to --method cola or lora");
-    require(options.bias == "none" && !options.freeze_a && options.ranks.empty() && options.alphas.empty() &&
-                options.lora_dropout == 0.0,
-            "--bias, --freeze-a, --ranks, --alphas and --lora-dropout belong to --method cola or lora");
+    require(
+        options.bias == "none" && !options.freeze_a && options.ranks.empty() && options.alphas.empty() &&
+            options.lora_dropout == 0.0 && !options.use_rslora && options.loraplus_lr_ratio == 1.0,
+        "--bias, --freeze-a, --ranks, --alphas, --lora-dropout, --use-rslora and --loraplus-lr-ratio belong "
+        "to --method cola or lora");
   }
 }
 
@@ -145,8 +161,10 @@ std::vector<LinkShape> link_shapes(const TrainOptions& options, std::size_t coun
     const auto pick = [i](const auto& list, auto single) {
       return list.empty() ? single : list[list.size() == 1 ? 0 : i];
     };
-    shapes.push_back({pick(options.ranks, options.lora_r.value_or(default_lora_r)),
-                      pick(options.alphas, options.lora_alpha.value_or(default_lora_alpha))});
+    const std::int64_t rank = pick(options.ranks, options.lora_r.value_or(default_lora_r));
+    const double alpha = pick(options.alphas, options.lora_alpha.value_or(default_lora_alpha));
+    // rsLoRA's scale as that of an ordinary LoRA, which every reader of adapters understands.
+    shapes.push_back({rank, options.use_rslora ? alpha * std::sqrt(static_cast<double>(rank)) : alpha});
   }
   return shapes;
 }
@@ -176,15 +194,24 @@ RunPlan make_run_plan(const TrainOptions& options, std::int64_t examples, DType 
   const std::int64_t step_examples = options.batch_size * options.gradient_accumulation_steps;
   plan.steps_per_epoch = (examples + step_examples - 1) / step_examples;
   plan.total_steps = options.max_steps.value_or(options.epochs * plan.steps_per_epoch);
-  if (plan.method == Method::cola) {
+  const bool automatic = options.knots == "auto";
+  if (automatic) {
+    StallRule rule;
+    rule.min_link_steps =
+        options.min_link_steps.value_or(std::max(rule.min_link_steps, plan.steps_per_epoch));
+    rule.max_links = options.max_links.value_or(rule.max_links);
+    rule.threshold = options.stall_threshold.value_or(rule.threshold);
+    plan.stall_rule = rule;
+  } else if (plan.method == Method::cola) {
     plan.knots = options.knots.empty()
                      ? even_knots(options.links.value_or(2), plan.steps_per_epoch, plan.total_steps)
                      : parse_knots(options.knots, plan.steps_per_epoch, plan.total_steps);
   }
-  if (plan.method != Method::full) plan.links = link_shapes(options, plan.knots.size() + 1);
-  if (options.initial_link.size() > plan.knots.size() + 1) {
-    throw UsageError(fmt::format("{} --initial-link folders for {} links", options.initial_link.size(),
-                                 plan.knots.size() + 1));
+  const auto links = automatic ? static_cast<std::size_t>(plan.stall_rule->max_links) : plan.knots.size() + 1;
+  if (plan.method != Method::full) plan.links = link_shapes(options, links);
+  if (options.initial_link.size() > links) {
+    throw UsageError(
+        fmt::format("{} --initial-link folders for {} links", options.initial_link.size(), links));
   }
   plan.schedule.kind = parse_schedule(options.lr_scheduler);
   plan.schedule.learning_rate = options.learning_rate.value_or(plan.method == Method::full ? 1e-5 : 1e-4);

@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "chain/chain.h"
+#include "chain/stall_detector.h"
 #include "cola/train.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
@@ -21,8 +23,10 @@ struct RunPlan {
   Method method = Method::cola;
   std::int64_t total_steps = 0;
   std::int64_t steps_per_epoch = 0;
-  std::vector<std::int64_t> knots;  ///< optimizer steps done when each is tied
-  std::vector<LinkShape> links;     ///< knots.size() + 1 of them; empty with full
+  std::vector<std::int64_t> knots;      ///< optimizer steps done when each is tied; with auto those so far
+  std::optional<StallRule> stall_rule;  ///< with --knots auto
+  std::vector<LinkShape>
+      links;  ///< knots.size() + 1 of them, with auto the most there may be; none with full
   Schedule schedule;
   OptimizerOptions optimizer;
   TieMode tie = TieMode::merge;

@@ -163,7 +163,8 @@ std::vector<TrainableParameter> TrainingSession::trainables() {
     if (!chain->a_gradients()[i].empty()) {
       parameters.push_back({peft_key_a(module.name), module.a.floats(), chain->a_gradients()[i].floats()});
     }
-    parameters.push_back({peft_key_b(module.name), module.b.floats(), chain->b_gradients()[i].floats()});
+    parameters.push_back({peft_key_b(module.name), module.b.floats(), chain->b_gradients()[i].floats(),
+                          options.loraplus_lr_ratio});
   }
   for (auto& bias : live.biases) {
     parameters.push_back({bias.module + ".bias", bias.value.floats(),

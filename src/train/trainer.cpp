@@ -119,7 +119,17 @@ bool Trainer::due(std::optional<std::int64_t> every) const {
 }
 
 bool Trainer::knot_now() const {
+  if (session_.plan.stall_rule) return state_.knot_due;
   return session_.chain && std::ranges::binary_search(session_.plan.knots, state_.steps_done);
+}
+
+void Trainer::watch_for_stall(double loss) {
+  const RunPlan& plan = session_.plan;
+  if (!plan.stall_rule) return;
+  state_.link_losses.push_back(loss);
+  const bool room = state_.live_number + 1 < plan.stall_rule->max_links &&
+                    plan.total_steps - state_.steps_done >= plan.stall_rule->min_link_steps;
+  state_.knot_due = room && has_stalled(*plan.stall_rule, state_.link_losses);
 }
 
 void Trainer::save_checkpoint() {
@@ -127,6 +137,7 @@ void Trainer::save_checkpoint() {
   log_->sync();
   state_.log_bytes = log_->bytes();
   state_.optimizer_steps = optimizer_->steps_done();
+  if (session_.plan.stall_rule) state_.knots = session_.plan.knots;
   write_checkpoint_folder(folder_.checkpoint(state_.steps_done), state_, *optimizer_,
                           session_.chain ? &session_.chain->live() : nullptr,
                           session_.chain ? nullptr : &session_.model->weights());
@@ -138,7 +149,9 @@ TrainResult Trainer::run() {
   if (session_.data.dev && state_.steps_done == 0) evaluate();
   while (state_.steps_done < session_.plan.total_steps && !state_.stopped_early) {
     if (knot_now()) tie_knot();
-    log_step(do_step());
+    const StepReport report = do_step();
+    log_step(report);
+    watch_for_stall(report.loss);
     if (session_.data.dev && due(session_.options.eval_steps)) evaluate();
     const bool interrupted = InterruptGuard::pending() != 0;
     if (due(session_.options.save_steps) || knot_now() || interrupted || state_.stopped_early)

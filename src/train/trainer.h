@@ -42,6 +42,7 @@ class Trainer {
   void evaluate_sequences(Json& event);
   void evaluate_task(Json& event);
   void keep_best();
+  void watch_for_stall(double loss);  ///< --knots auto: whether the next step begins with a knot
   void save_checkpoint();
   void finish();
 

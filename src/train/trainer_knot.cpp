@@ -44,6 +44,9 @@ void Trainer::tie_knot() {
   session_.chain->tie_live(context_);
   tied_at_.emplace_back(state_.steps_done);
   ++state_.tied_links;
+  if (session_.plan.stall_rule) session_.plan.knots.push_back(state_.steps_done);
+  state_.link_losses.clear();
+  state_.knot_due = false;
   begin_link(state_.live_number + 1);
   check_after_knot();
   const auto after = knot_logits(batch);

@@ -108,6 +108,7 @@ void Trainer::restore(std::int64_t step) {
                   : options.dev.empty() ? options.train
                                         : options.dev);
   }
+  if (session_.plan.stall_rule) session_.plan.knots = saved.knots;
   const auto& knots = session_.plan.knots;
   const auto links_done = std::ranges::lower_bound(knots, step) - knots.begin();
   if (saved.steps_done != step || step > session_.plan.total_steps || saved.live_number != links_done ||

@@ -135,6 +135,60 @@ TEST_F(TrainOption, ExtendAndTiedLinkGoOnFromALink) {
   EXPECT_EQ(read_manifest({folder / "extended"}).links.size(), 2U);
 }
 
+TEST_F(TrainOption, AutomaticKnotsResumeBitExactly) {
+  options.knots = "auto";
+  options.min_link_steps = 4;
+  options.max_links = 3;
+  options.stall_threshold = 0.5;  // every link stalls as soon as it may
+  options.save_steps = 1;
+  options.save_total_limit = 99;
+  train_into("auto", options);
+  EXPECT_EQ(result.links, 3);
+  EXPECT_EQ(test::values(folder / "auto", "knot", "step"), (std::vector<double>{4.0, 8.0}));
+  const auto reference = test::results_of(folder / "auto");
+  for (const std::int64_t kept : {8, 3}) {  // a knot is due after step 8
+    const RunFolder run{options.out};
+    for (const std::int64_t step : run.checkpoint_steps())
+      if (step > kept) std::filesystem::remove_all(run.checkpoint(step));
+    (void)test::run(options, true);
+    EXPECT_EQ(test::results_of(options.out), reference) << kept;
+  }
+}
+
+TEST_F(TrainOption, AutomaticKnotsLeaveALinkThatLearnsAlone) {
+  options.knots = "auto";
+  options.min_link_steps = 4;
+  options.stall_threshold = 0.0;
+  options.lr_scheduler = "constant";
+  options.learning_rate = 1e-2;
+  options.batch_size = 16;  // the same data every step: the loss falls
+  options.max_steps = 12;
+  train_into("auto", options);
+  EXPECT_EQ(result.links, 1);
+}
+
+// sqrt(4) = 2: alpha 8 with rsLoRA is the LoRA of alpha 16.
+TEST_F(TrainOption, RsloraIsALoraOfAnotherAlpha) {
+  options.lora_r = 4;
+  options.lora_alpha = 16.0;
+  train_into("plain", options);
+  options.lora_alpha = 8.0;
+  options.use_rslora = true;
+  train_into("rslora", options);
+  EXPECT_EQ(test::losses(folder / "plain"), test::losses(folder / "rslora"));
+}
+
+// With A frozen only B learns, so a ratio is a learning rate.
+TEST_F(TrainOption, LoraPlusRatioIsBsLearningRate) {
+  options.freeze_a = true;
+  options.learning_rate = 4e-3;
+  train_into("rate", options);
+  options.learning_rate = 1e-3;
+  options.loraplus_lr_ratio = 4.0;
+  train_into("ratio", options);
+  EXPECT_EQ(test::losses(folder / "rate"), test::losses(folder / "ratio"));
+}
+
 TEST_F(TrainOption, InitialLinkContradictions) {
   const auto adapter = test::parity_folder("opt_tiny") / "adapter";
   options.initial_link = {adapter};
