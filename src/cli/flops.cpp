@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "cli/whole_number.h"
+#include "core/error.h"
 #include "train/training_cost.h"
 
 namespace cola {
@@ -83,11 +84,14 @@ void run_flops(FlopsVerb& verb) {
   plan.options = verb.options;
   plan.options.tie = verb.tie;
   check_cost_plan(plan);
+  const std::int64_t positions = plan.config.max_position_embeddings;
+  const std::int64_t max_length = verb.options.max_length.value_or(std::min<std::int64_t>(positions, 2048));
+  if (max_length > positions) {
+    throw UsageError(fmt::format("--max-length {} is above the model's {} positions", max_length, positions));
+  }
   const auto tokenizer = open_tokenizer(verb.tokenizer);
-  const std::int64_t positions = std::min<std::int64_t>(plan.config.max_position_embeddings, 2048);
   const auto bos = verb.options.bos_token_id ? verb.options.bos_token_id : tokenizer->special().bos;
-  const TaskEncoding encoding{tokenizer.get(), bos,
-                              task_max_length(task, verb.options.max_length.value_or(positions))};
+  const TaskEncoding encoding{tokenizer.get(), bos, task_max_length(task, max_length)};
   const auto sizes = task_example_sizes(task, verb.task_data, encoding, !verb.options.no_share_prefix);
   const TrainingCost cost = training_cost(plan, sizes);
   if (verb.json) {

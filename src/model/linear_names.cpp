@@ -1,6 +1,7 @@
 #include "model/linear_names.h"
 
 #include <algorithm>
+#include <string>
 
 namespace cola {
 namespace {
@@ -13,23 +14,18 @@ bool is_linear(const ModelConfig& config, const ParameterSpec& spec) {
                              [&](const auto& name) { return spec.name.ends_with("." + name + ".weight"); });
 }
 
-/// The place of project_in in the forward pass is before the blocks, of project_out behind them.
-int place(const LinearName& linear) {
-  if (linear.name.ends_with(".project_in")) return 0;
-  return linear.name.ends_with(".project_out") ? 2 : 1;
-}
-
 }  // namespace
 
 std::vector<LinearName> linear_names(const ModelConfig& config) {
-  std::vector<LinearName> linears;
+  std::vector<LinearName> first, blocks, last;  // project_in, the blocks', project_out
   for (const auto& spec : parameter_specs(config)) {
     if (!is_linear(config, spec)) continue;
     const std::string name = spec.name.substr(0, spec.name.size() - std::string(".weight").size());
-    linears.push_back({name, spec.shape[0], spec.shape[1]});
+    auto& part = name.ends_with(".project_in") ? first : name.ends_with(".project_out") ? last : blocks;
+    part.push_back({name, spec.shape[0], spec.shape[1]});
   }
-  std::ranges::stable_sort(linears, {}, place);
-  return linears;
+  for (const auto* part : {&blocks, &last}) first.insert(first.end(), part->begin(), part->end());
+  return first;
 }
 
 }  // namespace cola

@@ -51,7 +51,7 @@ TEST(Flops, RefusesWrongUsage) {
         "--task cb --shape opt-125m --ranks 8,0", "--task cb --shape opt-125m --tie auto-matic",
         "--task cb --shape opt-125m --epochs 0", "--task cb --shape opt-125m --batch-size 0",
         "--task cb --shape opt-125m --seed -1", "--task cb --shape opt-125m --links 2 --knots 1ep",
-        "--task cb --shape opt-125m --seed 4294967296"}) {
+        "--task cb --shape opt-125m --seed 4294967296", "--task cb --shape opt-125m --max-length 2049"}) {
     const auto result = run_program(needed + arguments);
     EXPECT_EQ(result.status, 2) << arguments << "\n" << result.error;
     EXPECT_EQ(result.output, "") << arguments;
