@@ -14,6 +14,7 @@
 #include "core/system_memory.h"
 #include "data/dataset.h"
 #include "lora/target_modules.h"
+#include "model/linear_names.h"
 #include "optim/optimizer.h"
 
 namespace cola {
@@ -25,16 +26,6 @@ constexpr double learning_rate = 1e-4;
 void require_range(const char* option, std::int64_t value, std::int64_t least, std::int64_t most) {
   if (value >= least && value <= most) return;
   throw UsageError(fmt::format("--{} {} is out of range: use {} to {}", option, value, least, most));
-}
-
-/// Names of the blocks' linear layers, before there is a model.
-std::vector<LinearName> linear_names(const ModelConfig& config) {
-  std::vector<LinearName> names;
-  for (std::int64_t block = 0; block < config.num_hidden_layers; ++block) {
-    for (const auto& name : block_linear_names(config))
-      names.push_back({block_prefix(config, block) + "." + name});
-  }
-  return names;
 }
 
 void check(const StepBenchmarkOptions& options) {

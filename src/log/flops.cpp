@@ -6,6 +6,11 @@
 
 namespace cola {
 
+std::int64_t padded_tokens(std::span<const std::int64_t> lengths) {
+  const std::int64_t longest = lengths.empty() ? 0 : std::ranges::max(lengths);
+  return (longest + 7) / 8 * 8 * std::ssize(lengths);
+}
+
 double hf_flos(const RaggedBatch& batch, std::int64_t parameters) {
   std::vector<std::int64_t> lengths;
   for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
@@ -15,9 +20,7 @@ double hf_flos(const RaggedBatch& batch, std::int64_t parameters) {
 }
 
 double hf_flos(std::span<const std::int64_t> lengths, std::int64_t parameters) {
-  const std::int64_t longest = lengths.empty() ? 0 : std::ranges::max(lengths);
-  const std::int64_t padded = (longest + 7) / 8 * 8 * std::ssize(lengths);
-  return 6.0 * static_cast<double>(padded) * static_cast<double>(parameters);
+  return 6.0 * static_cast<double>(padded_tokens(lengths)) * static_cast<double>(parameters);
 }
 
 std::int64_t hf_flos_parameters(const ModelConfig& config) {

@@ -7,6 +7,10 @@
 
 namespace cola {
 
+/// Tokens of these sequences as the reference's collator pads them: to the longest, rounded up to a multiple
+/// of 8.
+[[nodiscard]] std::int64_t padded_tokens(std::span<const std::int64_t> lengths);
+
 /// `hf_flos` of one batch of whole sequences as the Hugging Face Trainer counts it (method.md, 'FLOPs'): 6 x
 /// input tokens x parameters, where the tokens are padded to the batch's longest sequence, rounded up to a
 /// multiple of 8, and the parameters are all but the token and position tables, the live link included.

@@ -183,6 +183,10 @@ void check_options(const TrainOptions& options) {
   require(!options.train.empty() || !options.task.empty(), "--train is needed: a JSONL file; or --task");
   check_task_options(options);
   require(!options.out.empty(), "--out is needed: the run folder to create");
+  check_plan_options(options);
+}
+
+void check_plan_options(const TrainOptions& options) {
   check_chain_options(options, parse_method(options.method));
   check_optimizer_options(options);
   check_loop_options(options);

@@ -18,6 +18,9 @@ enum class Method : std::uint8_t { cola, lora, full };
 /// Checks every option that can be checked without a file (ranges, names, contradictions). Throws UsageError.
 void check_options(const TrainOptions& options);
 
+/// The part of check_options that needs no paths: method, chain, optimizer, loop.
+void check_plan_options(const TrainOptions& options);
+
 /// The run, worked out from its options and the size of its data.
 struct RunPlan {
   Method method = Method::cola;

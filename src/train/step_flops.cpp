@@ -1,0 +1,170 @@
+#include "train/step_flops.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "lora/target_modules.h"
+#include "model/linear_names.h"
+
+namespace cola {
+namespace {
+
+/// A linear layer [out, in] with its branches; ranks are 0 where it is not a target.
+struct CountedLinear {
+  std::string name;
+  double out = 0.0, in = 0.0, rank = 0.0, stacked_rank = 0.0;
+
+  [[nodiscard]] bool trained() const { return rank > 0.0; }
+  [[nodiscard]] double forward() const { return 2.0 * (out * in + (rank + stacked_rank) * (out + in)); }
+  /// Of the frozen weight only dx. Of the live branch du and dB [out, r], dA [r, in]; dx once more.
+  [[nodiscard]] double backward(bool input_gradient) const {
+    const double own = 2.0 * rank * (2.0 * out + in);
+    return input_gradient ? own + 2.0 * (out * in + stacked_rank * (out + in) + rank * in) : own;
+  }
+};
+
+std::vector<CountedLinear> counted_linears(const ModelConfig& config, const LinkInTraining& link) {
+  const auto names = linear_names(config);
+  std::vector<CountedLinear> linears;
+  for (const auto& name : names) {
+    linears.push_back(
+        {name.name, static_cast<double>(name.out_features), static_cast<double>(name.in_features)});
+  }
+  for (const std::size_t index : select_target_modules(names, link.target_modules)) {
+    const auto& name = names[index];
+    if (link.rank < 1 || link.rank > std::min(name.out_features, name.in_features)) {
+      throw UsageError(fmt::format("rank {} is out of range for {} [{}, {}]: use 1 to {}", link.rank,
+                                   name.name, name.out_features, name.in_features,
+                                   std::min(name.out_features, name.in_features)));
+    }
+    linears[index].rank = static_cast<double>(link.rank);
+    linears[index].stacked_rank = static_cast<double>(link.stacked_rank);
+  }
+  return linears;
+}
+
+struct CountedBlock {
+  std::vector<CountedLinear> inner, mlp;  ///< q, k, v; all behind attention
+  CountedLinear out;
+
+  [[nodiscard]] bool inner_trained() const { return std::ranges::any_of(inner, &CountedLinear::trained); }
+  [[nodiscard]] bool trained() const {
+    return inner_trained() || out.trained() || std::ranges::any_of(mlp, &CountedLinear::trained);
+  }
+};
+
+/// The model as its forward pass has it.
+struct CountedModel {
+  std::vector<CountedLinear> project_in, project_out;  ///< one or none
+  std::vector<CountedBlock> blocks;
+};
+
+CountedModel counted_model(const ModelConfig& config, const LinkInTraining& link) {
+  CountedModel model;
+  const auto linears = counted_linears(config, link);
+  const std::size_t per_block = block_linear_names(config).size();
+  std::size_t in_block = per_block;
+  for (const auto& linear : linears) {
+    if (linear.name.ends_with(".project_in")) {
+      model.project_in.push_back(linear);
+    } else if (linear.name.ends_with(".project_out")) {
+      model.project_out.push_back(linear);
+    } else {
+      if (in_block == per_block) {
+        model.blocks.emplace_back();
+        in_block = 0;
+      }
+      ++in_block;
+      CountedBlock& block = model.blocks.back();
+      if (linear.name.find(".self_attn.") == std::string::npos) {
+        block.mlp.push_back(linear);
+      } else if (linear.name.ends_with("out_proj") || linear.name.ends_with("o_proj")) {
+        block.out = linear;
+      } else {
+        block.inner.push_back(linear);
+      }
+    }
+  }
+  return model;
+}
+
+void add_forward(const CountedBlock& block, double attention_width, StepFlops& flops) {
+  for (const auto* list : {&block.inner, &block.mlp}) {
+    for (const auto& linear : *list) flops.per_token += linear.forward();
+  }
+  flops.per_token += block.out.forward();
+  flops.per_pair += 4.0 * attention_width;  // scores, and their sum of values
+}
+
+/// As Block::backward: the MLP's gradients always, attention's where it or something below it is trained.
+void add_backward(const CountedBlock& block, bool input_gradient, double attention_width, StepFlops& flops) {
+  for (const auto& linear : block.mlp) flops.per_token += linear.backward(true);
+  const bool inner = input_gradient || block.inner_trained();
+  if (inner || block.out.trained()) flops.per_token += block.out.backward(inner);
+  if (!inner) return;
+  flops.per_pair += 10.0 * attention_width;  // scores again, dP, dQ, dK, dV
+  for (const auto& linear : block.inner) flops.per_token += linear.backward(input_gradient);
+}
+
+}  // namespace
+
+BatchSize& BatchSize::operator+=(const BatchSize& other) {
+  tokens += other.tokens;
+  loss_rows += other.loss_rows;
+  pairs += other.pairs;
+  return *this;
+}
+
+BatchSize size_of(const RaggedBatch& batch) {
+  BatchSize size{batch.tokens(), batch.loss_tokens(), 0};
+  for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+    const auto length_of = [&](std::size_t sequence) {
+      return static_cast<std::int64_t>(batch.offsets[sequence + 1]) - batch.offsets[sequence];
+    };
+    const std::int64_t length = length_of(s);
+    size.pairs += length * (length + 1) / 2;
+    if (!batch.prefixes.empty() && batch.prefixes[s] >= 0)
+      size.pairs += length * length_of(static_cast<std::size_t>(batch.prefixes[s]));
+  }
+  return size;
+}
+
+double StepFlops::of(const BatchSize& size) const {
+  return per_token * static_cast<double>(size.tokens) + per_pair * static_cast<double>(size.pairs) +
+         per_loss_row * static_cast<double>(size.loss_rows);
+}
+
+StepFlops step_flops(const ModelConfig& config, const LinkInTraining& link, std::int64_t forward_heads) {
+  const CountedModel model = counted_model(config, link);
+  const auto attention_width = static_cast<double>(config.num_attention_heads * config.head_dim);
+  StepFlops flops;
+  for (const auto& linear : model.project_in) flops.per_token += linear.forward();
+  for (const auto& block : model.blocks) add_forward(block, attention_width, flops);
+
+  const auto heads = static_cast<double>(forward_heads);
+  const double head =
+      2.0 * static_cast<double>(config.vocab_size) * static_cast<double>(config.word_embed_proj_dim);
+  flops.per_loss_row = (heads + 1.0) * head;
+  for (const auto& linear : model.project_out)
+    flops.per_loss_row += heads * linear.forward() + linear.backward(true);
+
+  const bool below = std::ranges::any_of(model.project_in, &CountedLinear::trained);
+  const auto lowest =
+      below ? model.blocks.begin() : std::ranges::find_if(model.blocks, &CountedBlock::trained);
+  for (auto block = lowest; block != model.blocks.end(); ++block)
+    add_backward(*block, below || block != lowest, attention_width, flops);
+  if (below) {
+    for (const auto& linear : model.project_in) flops.per_token += linear.backward(false);
+  }
+  return flops;
+}
+
+std::int64_t link_parameters(const ModelConfig& config, const LinkInTraining& link) {
+  double count = 0.0;
+  for (const auto& linear : counted_linears(config, link)) count += linear.rank * (linear.out + linear.in);
+  return static_cast<std::int64_t>(count);
+}
+
+}  // namespace cola
