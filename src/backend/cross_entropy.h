@@ -7,18 +7,33 @@
 
 namespace cola::ops {
 
+/// A low-rank branch of the head: logits += scale u B^T with u = input A^T, as lora_forward has it. What an
+/// op writes or adds to is for all L rows; the backward's may be empty where only a forward is run.
+struct HeadBranch {
+  ConstMatrixView input;  ///< [L, D] in the compute dtype: hidden, or hidden after LoRA dropout
+  ConstMatrixView a;      ///< [r, D] f32
+  ConstMatrixView b;      ///< [V, r] f32
+  float scale = 0.0F;
+  MatrixView u;   ///< [L, r] f32, written
+  MatrixView du;  ///< [L, r] f32, written by the backward: what lora_backward_a goes on from
+  MatrixView db;  ///< [V, r] f32, added to by the backward; empty: not computed
+};
+
 /// The language-model head with softmax cross-entropy, over loss rows only and without a [T, V] matrix:
 /// logits are made for a chunk of rows at a time. hidden [L, D] and head [V, D] in the compute dtype; logits,
 /// softmax in f32. nll[i] = logsumexp(logits[i]) - logits[i][targets[i]] (written). correct[i] = 1 if the
-/// largest logit (the first of equals) is the target's; may be empty.
+/// largest logit (the first of equals) is the target's; may be empty. Each of
+/// `branches` adds to the logits.
 void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
-                           std::span<std::uint8_t> correct);
+                           std::span<std::uint8_t> correct, std::span<const HeadBranch> branches = {});
 
 /// The same, and the gradient of the sum of weights[i] * nll[i], weights [L]: dhidden [L, D] (compute dtype,
-/// written) and, unless empty, dhead [V, D] (f32, added to).
+/// written) and, unless empty, dhead [V, D] (f32, added to), both through the head alone; and du and dB of
+/// each branch.
 void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
-                                    std::span<float> nll, MatrixView dhidden, MatrixView dhead);
+                                    std::span<float> nll, MatrixView dhidden, MatrixView dhead,
+                                    std::span<const HeadBranch> branches = {});
 
 }  // namespace cola::ops

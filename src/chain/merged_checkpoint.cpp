@@ -40,6 +40,10 @@ double squared_rounding_error(std::span<const float> values, DType dtype) {
   return 0.0;
 }
 
+bool changes_head(const Link& link) {
+  return std::ranges::find(link.modules, "lm_head", &LoraModule::name) != link.modules.end();
+}
+
 /// Gives each parameter its merged values, one at a time, and measures on the way.
 class Merger {
  public:
@@ -106,11 +110,17 @@ double MergeReport::relative_rounding_error() const {
 MergeReport write_merged_checkpoint(ops::Context& context, const std::filesystem::path& model,
                                     std::vector<Link> links, const MergeOptions& options,
                                     const std::filesystem::path& out) {
-  const ModelConfig config = read_model_config(model);
+  ModelConfig config = read_model_config(model);
   auto source = open_checkpoint(model);
   const DType in_file = dominant_dtype(*source);
   const DType in_place = dtype_in_place(*source);
-  Decoder decoder(config, Weights(config, std::move(source), in_place));
+  Weights weights(config, std::move(source), in_place);
+  const bool untie = config.tie_word_embeddings && std::ranges::any_of(links, changes_head);
+  if (untie) {
+    weights.untie_head();
+    config.tie_word_embeddings = false;
+  }
+  Decoder decoder(config, std::move(weights));
   Chain chain(decoder, TieMode::stack);  // checks the links; stacked, it changes and copies no weight
   for (Link& link : links) chain.add_tied(context, std::move(link));
 
@@ -121,6 +131,7 @@ MergeReport write_merged_checkpoint(ops::Context& context, const std::filesystem
         [&](const Parameter& parameter, std::span<float> values) { merger.values_of(parameter, values); });
   });
   MergeReport report = merger.report();
+  report.untied_head = untie;
   report.dtype = options.dtype.value_or(in_file);
   return report;
 }

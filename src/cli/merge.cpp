@@ -39,6 +39,7 @@ void print_report(const MergeVerb& verb, const ResolvedSource& source, const Mer
                 {"delta_norm", report.delta_norm},
                 {"rounding_error_norm", report.rounding_error_norm},
                 {"relative_rounding_error", report.relative_rounding_error()},
+                {"untied_head", report.untied_head},
                 {"dtype", name_of(report.dtype)}});
     return;
   }
@@ -47,6 +48,8 @@ void print_report(const MergeVerb& verb, const ResolvedSource& source, const Mer
   text += fmt::format("weight change |delta W|: {:.6g} over {} modules\n", report.delta_norm, report.modules);
   text += fmt::format("rounding to {} changed these weights by {:.3g} of that\n", name_of(report.dtype),
                       report.relative_rounding_error());
+  if (report.untied_head)
+    text += "note: lm_head is merged apart from the token table, to which the base model ties it\n";
   constexpr double worth_a_word = 0.1;
   if (report.relative_rounding_error() > worth_a_word) {
     text +=

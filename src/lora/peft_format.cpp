@@ -120,6 +120,17 @@ std::string bias_module(const std::string& key) {
   return name;
 }
 
+/// PEFT adds the head's frozen weight to an adapter that has the head among its targets, as
+/// "<root>lm_head.base_layer.weight". It is the base model's: only its shape is looked at.
+bool is_copy_of_head(const std::string& key, const SourceTensor& tensor, const TensorSource& source) {
+  if (key != root + "lm_head.base_layer.weight") return false;
+  const auto& tensors = source.tensors();
+  const auto a = tensors.find(peft_key_a("lm_head"));
+  const auto b = tensors.find(peft_key_b("lm_head"));
+  return a != tensors.end() && b != tensors.end() && !a->second.shape.empty() && !b->second.shape.empty() &&
+         tensor.shape == std::vector{b->second.shape.front(), a->second.shape.back()};
+}
+
 template <class Value>
 Value most_common(const std::vector<LoraModule>& modules, Value (*value_of)(const LoraModule&)) {
   std::map<Value, int> counts;
@@ -195,7 +206,7 @@ Link read_adapter(const std::filesystem::path& folder) {
         throw Error(fmt::format("{}: '{}' has no lora_A", tensor.file, name));
     } else if (const auto module = bias_module(key); !module.empty()) {
       link.biases.push_back({module, matrix_of(tensor, key)});
-    } else {
+    } else if (!is_copy_of_head(key, tensor, *source)) {
       throw Error(fmt::format("{}: tensor '{}' is not part of a LoRA adapter", tensor.file, key));
     }
   }

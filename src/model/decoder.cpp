@@ -4,10 +4,8 @@
 
 #include <algorithm>
 
-#include "backend/cross_entropy.h"
 #include "backend/elementwise.h"
 #include "backend/embedding.h"
-#include "backend/linear.h"
 #include "core/error.h"
 
 namespace cola {
@@ -16,6 +14,7 @@ namespace {
 constexpr std::int32_t opt_position_offset = 2;  // OPT's table has two rows before position 0
 constexpr std::uint64_t project_in_index = std::uint64_t{1} << 24;  // after every block's layers
 constexpr std::uint64_t project_out_index = project_in_index + 1;
+constexpr std::uint64_t head_index = project_in_index + 2;
 
 std::vector<std::int32_t> shifted_positions(const RaggedBatch& batch) {
   std::vector<std::int32_t> rows(batch.positions);
@@ -23,8 +22,8 @@ std::vector<std::int32_t> shifted_positions(const RaggedBatch& batch) {
   return rows;
 }
 
-/// What project_out needs of the batch: it sees only the rows that reach the head, and their tokens key its
-/// dropout masks.
+/// What project_out and the head need of the batch: they see only the rows that reach the head, and their
+/// tokens key the dropout masks.
 RaggedBatch head_batch(const RaggedBatch& batch, std::span<const std::int32_t> rows) {
   RaggedBatch head;
   for (const std::int32_t row : rows) {
@@ -48,7 +47,7 @@ Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), 
   } else {
     rotary_.emplace(config_);
   }
-  head_ = config_.tie_word_embeddings ? tokens_ : &weights_.at("lm_head.weight");
+  head_.emplace(head_index, config_.tie_word_embeddings ? *tokens_ : weights_.at("lm_head.weight"));
   if (config_.has_projections()) {
     project_in_.emplace(root + ".project_in", project_in_index, weights_.at(root + ".project_in.weight"),
                         nullptr);
@@ -70,6 +69,7 @@ std::vector<Linear*> Decoder::linears() {
     all.insert(all.end(), inner.begin(), inner.end());
   }
   if (project_out_) all.push_back(&*project_out_);
+  all.push_back(&head_->linear());
   return all;
 }
 
@@ -198,8 +198,8 @@ void Decoder::head_input_backward(const StepState& step, DecoderActivations& act
 void Decoder::loss(const StepState& step, DecoderActivations& activations, std::span<float> nll,
                    std::span<std::uint8_t> correct) const {
   head_input(step, activations, step.batch.loss_rows);
-  ops::cross_entropy_forward(step.context, activations.head_in.view(), head_->value, step.batch.targets, nll,
-                             correct);
+  const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
+  head_->loss(with_batch(step, batch), activations.head_in.view(), step.batch.targets, nll, correct);
 }
 
 void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activations,
@@ -208,8 +208,8 @@ void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activ
   head_input(step, activations, step.batch.loss_rows);
   const ConstMatrixView head_in = activations.head_in.view();
   const MatrixView dhead_in = context.scratch("decoder.dhead_in", head_in.dtype, head_in.rows, head_in.cols);
-  ops::cross_entropy_forward_backward(context, head_in, head_->value, step.batch.targets, weights, nll,
-                                      dhead_in, head_->trained() ? head_->gradient.view() : MatrixView{});
+  const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
+  head_->loss_and_backward(with_batch(step, batch), head_in, step.batch.targets, weights, nll, dhead_in);
   // The residual stream's own buffer takes its gradient: the forward's last value has been used.
   const MatrixView d = activations.x.view();
   head_input_backward(step, activations, dhead_in, d);
@@ -223,7 +223,8 @@ void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activ
 void Decoder::logits(const StepState& step, DecoderActivations& activations,
                      std::span<const std::int32_t> rows, MatrixView logits) const {
   head_input(step, activations, rows);
-  ops::linear_forward(step.context, activations.head_in.view(), head_->value, {}, logits);
+  const RaggedBatch batch = head_batch(step.batch, rows);
+  head_->logits(with_batch(step, batch), activations.head_in.view(), logits);
 }
 
 }  // namespace cola

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/block.h"
+#include "model/language_model_head.h"
 #include "model/norm_layer.h"
 #include "model/rotary_table.h"
 #include "model/weights.h"
@@ -47,7 +48,8 @@ class Decoder {
   void logits(const StepState& step, DecoderActivations& activations, std::span<const std::int32_t> rows,
               MatrixView logits) const;
 
-  /// Every linear layer that may be a target, in the order of the forward pass.
+  /// Every linear layer that may be a target, the head ("lm_head") among them, in the order of the forward
+  /// pass.
   [[nodiscard]] std::vector<Linear*> linears();
   [[nodiscard]] std::vector<KeyValueCache> make_caches(std::int64_t capacity) const;
 
@@ -71,7 +73,7 @@ class Decoder {
   std::optional<RotaryTable> rotary_;
   Parameter* tokens_ = nullptr;
   Parameter* positions_ = nullptr;  ///< null for Llama
-  Parameter* head_ = nullptr;       ///< the token table where tied
+  std::optional<LanguageModelHead> head_;
   std::optional<Linear> project_in_, project_out_;
   std::vector<std::unique_ptr<Block>> blocks_;
   std::optional<NormLayer> final_norm_;

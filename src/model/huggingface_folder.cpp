@@ -1,5 +1,6 @@
 #include "model/huggingface_folder.h"
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -39,6 +40,13 @@ std::string huggingface_name(DType dtype) {
   return dtype == DType::bf16 ? "bfloat16" : dtype == DType::f16 ? "float16" : "float32";
 }
 
+/// Whether the configuration ties a head that the weights have of their own.
+bool ties_own_head(const Json& config, const Weights& weights) {
+  const bool own_head = std::ranges::any_of(
+      weights.all(), [](const auto& parameter) { return parameter->spec.name == "lm_head.weight"; });
+  return own_head && parse_model_config(config, "config.json").tie_word_embeddings;
+}
+
 }  // namespace
 
 void write_huggingface_folder(const std::filesystem::path& folder, const std::filesystem::path& source,
@@ -59,6 +67,7 @@ void write_huggingface_folder(const std::filesystem::path& folder, const std::fi
   write_checkpoint(folder, tensors, max_shard_bytes);
   Json config = read_json_file(source / "config.json");
   if (dtype) config["torch_dtype"] = huggingface_name(*dtype);
+  if (ties_own_head(config, weights)) config["tie_word_embeddings"] = false;
   write_text_file(folder / "config.json", config.dump(2) + "\n");
   for (const auto& file : tokenizer_files(source)) copy_file_durably(file, folder / file.filename());
 }

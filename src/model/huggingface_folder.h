@@ -13,9 +13,10 @@ namespace cola {
 inline constexpr std::int64_t default_max_shard_bytes = 5'000'000'000;  // Hugging Face's 5GB
 
 /// Writes a folder that transformers loads: weights under save_pretrained's names, and the configuration and
-/// tokenizer files of `source`. `folder` exists and is empty (see write_folder). `dtype`: of the weights; by
-/// default each tensor's in the file that `weights` was read from. `values(parameter, f32)` gives a
-/// parameter's values, e.g. merged or trained ones.
+/// tokenizer files of `source`; the configuration says so where `weights` have a head of their own and the
+/// source ties it to the token table. `folder` exists and is empty (see write_folder). `dtype`: of the
+/// weights; by default each tensor's in the file that `weights` was read from. `values(parameter, f32)` gives
+/// a parameter's values, e.g. merged or trained ones.
 void write_huggingface_folder(const std::filesystem::path& folder, const std::filesystem::path& source,
                               const Weights& weights, std::optional<DType> dtype,
                               std::int64_t max_shard_bytes,

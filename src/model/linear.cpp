@@ -39,18 +39,18 @@ void Linear::forward(const StepState& step, ConstMatrixView x, MatrixView y, Lin
   ops::linear_forward(step.context, x, effective_weight(), bias, y);
   for (const auto& branch : branches) {
     kept.low_rank.resize(DType::f32, x.rows, branch.a->rows());  // the live branch is the last
-    const ConstMatrixView input = branch.live ? dropped_input(step, x) : x;
-    ops::lora_forward(step.context, input, branch.a->view(), branch.b->view(), branch.scale,
-                      kept.low_rank.view(), y);
+    ops::lora_forward(step.context, branch_input(step, branch, x), branch.a->view(), branch.b->view(),
+                      branch.scale, kept.low_rank.view(), y);
   }
 }
 
-void Linear::backward_live(const StepState& step, const LowRankBranch& branch, ConstMatrixView dy,
-                           ConstMatrixView x, const LinearActivations& kept, MatrixView dx) const {
+void Linear::backward_a(const StepState& step, const LowRankBranch& branch, ConstMatrixView du,
+                        ConstMatrixView x, MatrixView dx) const {
   auto& context = step.context;
-  const MatrixView du = context.scratch("linear.du", DType::f32, dy.rows, branch.a->rows());
-  ops::lora_backward_b(context, dy, kept.low_rank.view(), branch.b->view(), branch.scale, du,
-                       branch.b_gradient->view());
+  if (!branch.live) {
+    ops::lora_backward_a(context, du, {}, branch.a->view(), {}, dx);
+    return;
+  }
   const MatrixView da = branch.a_gradient != nullptr ? branch.a_gradient->view() : MatrixView{};
   if (step.lora_dropout == 0.0F || dx.empty()) {
     ops::lora_backward_a(context, du, da.empty() ? x : dropped_input(step, x), branch.a->view(), da, dx);
@@ -73,13 +73,11 @@ void Linear::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView
   if (weight_->trained()) ops::linear_backward_weight(context, dy, x, weight_->gradient.view());
   if (bias_ != nullptr && bias_->trained()) ops::linear_backward_bias(context, dy, bias_->gradient.floats());
   for (const auto& branch : branches) {
-    if (branch.live) {
-      backward_live(step, branch, dy, x, kept, dx);
-    } else if (!dx.empty()) {
-      const MatrixView du = context.scratch("linear.du", DType::f32, dy.rows, branch.a->rows());
-      ops::lora_backward_b(context, dy, {}, branch.b->view(), branch.scale, du, {});
-      ops::lora_backward_a(context, du, {}, branch.a->view(), {}, dx);
-    }
+    if (!branch.live && dx.empty()) continue;
+    const MatrixView du = context.scratch("linear.du", DType::f32, dy.rows, branch.a->rows());
+    ops::lora_backward_b(context, dy, branch.live ? kept.low_rank.view() : MatrixView{}, branch.b->view(),
+                         branch.scale, du, branch.live ? branch.b_gradient->view() : MatrixView{});
+    backward_a(step, branch, du, x, dx);
   }
 }
 

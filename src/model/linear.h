@@ -53,6 +53,21 @@ class Linear {
   void backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,
                 MatrixView dx, ops::Write write) const;
 
+  /// Of a branch, from du [T, r], the gradient with respect to x A^T: adds to A's gradient if it is trained,
+  /// and to dx unless empty. The live branch's input and gradient pass LoRA dropout.
+  void backward_a(const StepState& step, const LowRankBranch& branch, ConstMatrixView du, ConstMatrixView x,
+                  MatrixView dx) const;
+
+  /// What a branch sees of x: with LoRA dropout for the live one. Valid until the next call with this
+  /// context.
+  [[nodiscard]] ConstMatrixView branch_input(const StepState& step, const LowRankBranch& branch,
+                                             ConstMatrixView x) const {
+    return branch.live ? dropped_input(step, x) : x;
+  }
+  [[nodiscard]] ConstMatrixView effective_weight() const {
+    return merged.empty() ? weight_->value : merged.view();
+  }
+
   [[nodiscard]] bool needs_input() const;  ///< whether the backward reads x
   [[nodiscard]] bool trained() const;      ///< whether anything here gets a gradient
 
@@ -67,13 +82,8 @@ class Linear {
                   ///< merged
 
  private:
-  [[nodiscard]] ConstMatrixView effective_weight() const {
-    return merged.empty() ? weight_->value : merged.view();
-  }
   [[nodiscard]] const LowRankBranch* live_branch() const;
   [[nodiscard]] ConstMatrixView dropped_input(const StepState& step, ConstMatrixView x) const;
-  void backward_live(const StepState& step, const LowRankBranch& branch, ConstMatrixView dy,
-                     ConstMatrixView x, const LinearActivations& kept, MatrixView dx) const;
 
   std::string name_;
   std::uint64_t index_ = 0;  ///< number of this layer in the model: part of its dropout masks' key

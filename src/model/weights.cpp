@@ -110,6 +110,16 @@ DType Weights::file_dtype(const Parameter& parameter) const {
   return tensor != tensors_.end() ? tensor->second->dtype : compute_dtype_;
 }
 
+void Weights::untie_head() {
+  auto& head = *parameters_.emplace_back(std::make_unique<Parameter>());
+  const Parameter& table = *parameters_.front();  // the first of parameter_specs
+  head.spec = {"lm_head.weight", table.spec.shape};
+  head.value = table.value;
+  by_name_[head.spec.name] = &head;
+  if (const auto tensor = tensors_.find(table.spec.name); tensor != tensors_.end())
+    tensors_[head.spec.name] = tensor->second;
+}
+
 void Weights::make_trained(Parameter& parameter) {
   if (parameter.trained()) return;
   parameter.master.resize(DType::f32, parameter.value.rows, parameter.value.cols);

@@ -48,6 +48,10 @@ class Weights {
   /// dtype of the parameter in the file (the compute dtype for random weights).
   [[nodiscard]] DType file_dtype(const Parameter& parameter) const;
 
+  /// Gives a model that ties its word embeddings a head of its own, "lm_head.weight", with the token table's
+  /// values: for a Decoder whose configuration does not tie them.
+  void untie_head();
+
   /// Gives a parameter f32 master values (the file's) and a zero gradient.
   void make_trained(Parameter& parameter);
   /// Rounds the master values of a trained bf16 parameter into the weights computed with, after an update.

@@ -89,16 +89,16 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   require_memory(session.config, input, session.memory);
 }
 
-/// The linear layers of a model of this shape, without loading it: the matrices that are neither table nor
-/// head.
+/// The linear layers of a model of this shape, without loading it: the matrices that are no table, and the
+/// head of a model whose head is its table.
 std::vector<LinearName> linear_names(const ModelConfig& config) {
   std::vector<LinearName> names;
   for (const auto& spec : parameter_specs(config)) {
-    if (!spec.is_matrix() || spec.name.find(".embed_") != std::string::npos || spec.name == "lm_head.weight")
-      continue;
+    if (!spec.is_matrix() || spec.name.find(".embed_") != std::string::npos) continue;
     names.push_back({spec.name.substr(0, spec.name.size() - std::string(".weight").size()), spec.shape[0],
                      spec.shape[1]});
   }
+  if (config.tie_word_embeddings) names.push_back({"lm_head", config.vocab_size, config.word_embed_proj_dim});
   return names;
 }
 

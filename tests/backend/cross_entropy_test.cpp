@@ -8,6 +8,7 @@
 
 #include "backend/cpu/kernels/cross_entropy.h"
 #include "backend/ref/cross_entropy.h"
+#include "backend/ref/lora.h"
 #include "support/near.h"
 #include "support/tensors.h"
 
@@ -95,6 +96,95 @@ TEST_P(CrossEntropy, AgreesWithTheReference) {
   cross_entropy_forward_backward(context, hidden.view(), head.view(), targets, weights, nll_again,
                                  alone.view(), {});
   EXPECT_EQ(numbers(alone.view()), numbers(dhidden.view()));
+}
+
+/// A branch of rank r with an input of its own (as after dropout), its reference and room for its gradients.
+struct BranchCase {
+  BranchCase(DType dtype, const Case& c, std::int64_t rank, float scale_, std::uint64_t stream)
+      : input(random_matrix(dtype, c.rows, c.hidden, stream, 1.0, c.padding)),
+        a(random_matrix(DType::f32, rank, c.hidden, stream + 1, 0.25, c.padding)),
+        b(random_matrix(DType::f32, c.vocabulary, rank, stream + 2, 0.25, c.padding)),
+        u(DType::f32, c.rows, rank, c.padding),
+        du(DType::f32, c.rows, rank, c.padding),
+        db(random_matrix(DType::f32, c.vocabulary, rank, stream + 3, 1.0, c.padding)),
+        scale(scale_),
+        sizes{static_cast<std::size_t>(c.rows), static_cast<std::size_t>(c.hidden),
+              static_cast<std::size_t>(c.vocabulary), static_cast<std::size_t>(rank)} {}
+
+  HeadBranch branch(bool live) {
+    return {input.view(),
+            a.view(),
+            b.view(),
+            static_cast<float>(scale),
+            u.view(),
+            du.view(),
+            live ? db.view() : MatrixView{}};
+  }
+  [[nodiscard]] ref::LoraForward<double> forward() const {
+    return ref::lora_forward(sizes, numbers(input.view()), numbers(a.view()), numbers(b.view()), scale);
+  }
+  [[nodiscard]] ref::LoraBackward<double> backward(const std::vector<double>& dlogits) const {
+    return ref::lora_backward(sizes, dlogits, numbers(input.view()), forward().u, numbers(a.view()),
+                              numbers(b.view()), scale);
+  }
+
+  TestMatrix input, a, b, u, du, db;
+  double scale;
+  ref::LoraSizes sizes;
+};
+
+// The tolerances of the head alone: a branch adds a few terms of f32 to each logit.
+TEST_P(CrossEntropy, WithBranchesAgreesWithTheReference) {
+  const auto [dtype, c] = GetParam();
+  Context context;
+  const TestMatrix hidden = random_matrix(dtype, c.rows, c.hidden, 1, 1.0, c.padding);
+  const TestMatrix head = random_matrix(dtype, c.vocabulary, c.hidden, 2, 0.5, c.padding);
+  const std::vector<std::int32_t> targets = some_targets(c);
+  const std::vector<float> weights = some_weights(c);
+  BranchCase tied(dtype, c, 2, 1.5F, 20);
+  BranchCase live(dtype, c, 3, 0.75F, 30);
+  const auto size = sizes(c);
+  auto logits = ref::linear_forward(numbers(hidden.view()), numbers(head.view()), {}, size.rows,
+                                    size.vocabulary, size.hidden);
+  for (const BranchCase* branch : {&tied, &live}) {
+    const auto added = branch->forward().added_y;
+    for (std::size_t i = 0; i < logits.size(); ++i) logits[i] += added[i];
+  }
+  const auto dlogits = ref::logit_gradient(logits, targets, numbers(weights));
+  auto expected_db = live.backward(dlogits).db;
+  const auto db_before = numbers(live.db.view());
+  for (std::size_t i = 0; i < expected_db.size(); ++i) expected_db[i] += db_before[i];
+  const auto untouched = numbers(tied.db.view());
+
+  const std::vector<HeadBranch> branches = {tied.branch(false), live.branch(true)};
+  std::vector<float> nll(targets.size());
+  std::vector<float> nll_again(targets.size());
+  std::vector<std::uint8_t> correct(targets.size());
+  TestMatrix dhidden(dtype, c.rows, c.hidden, c.padding);
+  cross_entropy_forward(context, hidden.view(), head.view(), targets, nll, correct, branches);
+  EXPECT_TRUE(is_near(std::span<const float>(nll), ref::negative_log_likelihoods(logits, targets),
+                      {.absolute = 5e-6, .relative = 1e-6, .cosine = 1e-10}))
+      << c;
+  cross_entropy_forward_backward(context, hidden.view(), head.view(), targets, weights, nll_again,
+                                 dhidden.view(), {}, branches);
+  EXPECT_EQ(nll, nll_again);
+  const bool bf16 = dtype == DType::bf16;
+  const Tolerance gradient = bf16 ? Tolerance{.absolute = 4e-3, .relative = 0x1p-8, .cosine = 1e-4}
+                                  : Tolerance{.absolute = 3e-6, .relative = 1e-6, .cosine = 1e-10};
+  EXPECT_TRUE(is_near(
+      dhidden.view(),
+      ref::linear_backward_input(dlogits, numbers(head.view()), size.rows, size.vocabulary, size.hidden),
+      gradient))
+      << c;
+  EXPECT_TRUE(is_near(tied.du.view(), tied.backward(dlogits).du, gradient)) << c;
+  EXPECT_TRUE(is_near(live.du.view(), live.backward(dlogits).du, gradient)) << c;
+  EXPECT_TRUE(is_near(live.db.view(), expected_db,
+                      bf16 ? Tolerance{.absolute = 8e-3, .relative = 1e-6, .cosine = 1e-6}
+                           : Tolerance{.absolute = 5e-6, .relative = 1e-6, .cosine = 1e-10}))
+      << c;
+  EXPECT_EQ(numbers(tied.db.view()), untouched);
+  for (const BranchCase* branch : {&tied, &live})
+    EXPECT_TRUE(branch->u.padding_intact() && branch->du.padding_intact() && branch->db.padding_intact());
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, CrossEntropy,

@@ -7,9 +7,9 @@
 namespace cola {
 namespace {
 
-const std::vector<std::string> every_linear{"project_in", "q_proj",  "k_proj",    "v_proj",
-                                            "out_proj",   "o_proj",  "fc1",       "fc2",
-                                            "gate_proj",  "up_proj", "down_proj", "project_out"};
+const std::vector<std::string> every_linear{"project_in", "q_proj",      "k_proj", "v_proj",    "out_proj",
+                                            "o_proj",     "fc1",         "fc2",    "gate_proj", "up_proj",
+                                            "down_proj",  "project_out", "lm_head"};
 
 class LoraGradients : public testing::TestWithParam<std::string> {
  protected:
@@ -64,7 +64,7 @@ TEST_P(LoraGradients, OfEachLayerAlone) {
   }
   const auto& config = engine.model.config();
   EXPECT_EQ(layers, config.num_hidden_layers * static_cast<int>(block_linear_names(config).size()) +
-                        (config.has_projections() ? 2 : 0));
+                        (config.has_projections() ? 2 : 0) + 1);  // the head
 }
 
 TEST_P(LoraGradients, OfAllLayersAtOnce) {
@@ -77,8 +77,8 @@ TEST_P(LoraGradients, AboveTiedLinks) {
   const auto all = engine.targets(every_linear);
   for (const TieMode mode : {TieMode::stack, TieMode::merge}) {
     Chain links(engine.model, mode);
-    links.add_tied(engine.context,
-                   test::random_link_on(engine.targets({"q_proj", "fc1", "up_proj"}), {2, 4.0}, 3));
+    links.add_tied(engine.context, test::random_link_on(
+                                       engine.targets({"q_proj", "fc1", "up_proj", "lm_head"}), {2, 4.0}, 3));
     links.begin_live(test::random_link_on(all, {3, 6.0}, 17), true);
     auto reference = reference_of(engine);
     reference.lora = test::reference_lora(links.as_one());

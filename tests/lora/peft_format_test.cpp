@@ -206,6 +206,22 @@ TEST_F(PeftFormat, RefusesPairsThatAreNotPairs) {
   expect_refusal("has no lora_A and lora_B");
 }
 
+// PEFT writes the frozen weight of a head that is a target beside its A and B.
+TEST_F(PeftFormat, PassesOverTheCopyOfATargetedHead) {
+  const std::string copy = "base_model.model.lm_head.base_layer.weight";
+  shapes[copy] = {9, 6};
+  expect_refusal("'" + copy + "' is not part of a LoRA adapter");
+  add("lm_head", 4, 6, 9);
+  const Link link = read();
+  ASSERT_EQ(link.modules.size(), 3U);
+  EXPECT_EQ(link.modules.front().name, "lm_head");
+  shapes[copy] = {8, 6};
+  expect_refusal("'" + copy + "' is not part of a LoRA adapter");
+  shapes.erase(copy);
+  shapes["base_model.model." + q + ".base_layer.weight"] = {5, 6};
+  expect_refusal("is not part of a LoRA adapter");
+}
+
 TEST_F(PeftFormat, RefusesAFolderThatIsNoAdapter) {
   try {
     (void)read_adapter(folder.path());

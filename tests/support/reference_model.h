@@ -120,17 +120,21 @@ class ReferenceDecoder {
   /// `index`: the engine's number of the layer, part of its dropout key. `keys`: of x's rows.
   Value* linear(const std::string& name, std::uint64_t index, Value* x, std::span<const std::uint64_t> keys,
                 std::size_t in) {
-    const auto& weight = weights.at(name + ".weight");
+    return linear(name, name + ".weight", index, x, keys, in);
+  }
+  Value* linear(const std::string& name, const std::string& weight_name, std::uint64_t index, Value* x,
+                std::span<const std::uint64_t> keys, std::size_t in) {
+    const auto& weight = weights.at(weight_name);
     const auto bias = weights.find(name + ".bias");
     const std::size_t rows = x->value.size() / in;
     const std::size_t out = weight.size() / in;
     Value* y = make(ref::linear_forward(
         x->value, weight, bias == weights.end() ? std::vector<Number>() : bias->second, rows, out, in));
-    backward_.push_back([this, x, y, name, rows, out, in, has_bias = bias != weights.end()] {
+    backward_.push_back([this, x, y, name, weight_name, rows, out, in, has_bias = bias != weights.end()] {
       const auto& dy = y->gradient;
-      accumulate(gradients_[name + ".weight"], ref::linear_backward_weight(dy, x->value, rows, out, in));
+      accumulate(gradients_[weight_name], ref::linear_backward_weight(dy, x->value, rows, out, in));
       if (has_bias) accumulate(gradients_[name + ".bias"], ref::linear_backward_bias(dy, rows, out));
-      accumulate(x->gradient, ref::linear_backward_input(dy, weights.at(name + ".weight"), rows, out, in));
+      accumulate(x->gradient, ref::linear_backward_input(dy, weights.at(weight_name), rows, out, in));
     });
     const auto found = lora.find(name);
     if (found != lora.end()) {
@@ -325,21 +329,18 @@ class ReferenceDecoder {
     const std::string root = shape_.opt ? "model.decoder" : "model";
     Value* x = loss_rows(last);
     if (shape_.final_norm) x = norm(root + (shape_.opt ? ".final_layer_norm" : ".norm"), x);
-    if (shape_.embedding != shape_.width) {
-      std::vector<std::uint64_t> keys;
-      for (const std::int32_t row : batch_->loss_rows)
-        keys.push_back(batch_->token_keys[static_cast<std::size_t>(row)]);
+    std::vector<std::uint64_t> keys;
+    for (const std::int32_t row : batch_->loss_rows)
+      keys.push_back(batch_->token_keys[static_cast<std::size_t>(row)]);
+    if (shape_.embedding != shape_.width)
       x = linear("model.decoder.project_out", (1U << 24) + 1, x, keys, shape_.width);
-    }
-    const std::string name = shape_.tied ? root + ".embed_tokens.weight" : "lm_head.weight";
-    const ref::CrossEntropySizes sizes{batch_->targets.size(), shape_.embedding, shape_.vocabulary};
-    nll = ref::cross_entropy_forward(sizes, x->value, weights.at(name), batch_->targets);
-    const double scale = 1.0 / static_cast<double>(sizes.rows);
-    backward_.push_back([this, sizes, name, scale, x] {
-      const auto result = ref::cross_entropy_backward(sizes, x->value, weights.at(name), batch_->targets,
-                                                      std::vector<double>(sizes.rows, scale));
-      accumulate(x->gradient, result.dhidden);
-      accumulate(gradients_[name], result.dhead);
+    const std::string table = shape_.tied ? root + ".embed_tokens.weight" : "lm_head.weight";
+    Value* logits = linear("lm_head", table, (1U << 24) + 2, x, keys, shape_.embedding);
+    nll = ref::negative_log_likelihoods(logits->value, batch_->targets);
+    const double scale = 1.0 / static_cast<double>(nll.size());
+    backward_.push_back([this, logits, scale] {
+      accumulate(logits->gradient, ref::logit_gradient(logits->value, batch_->targets,
+                                                       std::vector<double>(batch_->targets.size(), scale)));
     });
     Number sum{};
     for (const Number& value : nll) sum += value;

@@ -7,6 +7,7 @@
 #include "backend/cpu/kernels/cross_entropy.h"
 #include "backend/cpu_isa.h"
 #include "backend/linear.h"
+#include "backend/lora.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
@@ -63,20 +64,33 @@ void write_gradient_row(MatrixView logits, std::int64_t row, const kernels::Logi
   }
 }
 
+/// Logits [rows, V] of rows [first, first + rows): the head's and its branches'.
+void make_logits(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+                 std::span<const HeadBranch> branches, std::int64_t first, MatrixView logits) {
+  const std::int64_t last = first + logits.rows;
+  linear_forward(context, hidden.row_range(first, last), head, {}, logits);
+  for (const auto& branch : branches) {
+    check(branch.input.rows == hidden.rows && branch.u.rows == hidden.rows, "cross_entropy",
+          "a branch's input and u must have L rows");
+    lora_forward(context, branch.input.row_range(first, last), branch.a, branch.b, branch.scale,
+                 branch.u.row_range(first, last), logits);
+  }
+}
+
 }  // namespace
 
 void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
-                           std::span<std::uint8_t> correct) {
+                           std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
   check_operands(hidden, head, targets, nll);
   check(correct.empty() || correct.size() == targets.size(), "cross_entropy", "correct must be [L] or empty");
   if (hidden.rows == 0) return;
   const std::int64_t step = chunk_rows(hidden.rows, head.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
-    const ConstMatrixView chunk = hidden.row_range(first, std::min(first + step, hidden.rows));
-    const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, chunk.rows, head.rows);
-    linear_forward(context, chunk, head, {}, logits);
-    parallel_for(chunk.rows, 1, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t rows = std::min(step, hidden.rows - first);
+    const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, rows, head.rows);
+    make_logits(context, hidden, head, branches, first, logits);
+    parallel_for(rows, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         const float* values = logits.as<float>() + row * logits.stride;
         const kernels::LogitSummary summary =
@@ -91,7 +105,8 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrix
 
 void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
-                                    std::span<float> nll, MatrixView dhidden, MatrixView dhead) {
+                                    std::span<float> nll, MatrixView dhidden, MatrixView dhead,
+                                    std::span<const HeadBranch> branches) {
   check_operands(hidden, head, targets, nll);
   check(weights.size() == targets.size(), "cross_entropy", "weights must be [L]");
   check_shape(dhidden, hidden.rows, hidden.cols, "cross_entropy", "dhidden");
@@ -101,7 +116,7 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, Co
     const std::int64_t last = std::min(first + step, hidden.rows);
     const ConstMatrixView chunk = hidden.row_range(first, last);
     const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, chunk.rows, head.rows);
-    linear_forward(context, chunk, head, {}, logits);
+    make_logits(context, hidden, head, branches, first, logits);
     const MatrixView gradient = gradient_of(context, logits, hidden.dtype);
     parallel_for(chunk.rows, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
@@ -115,6 +130,11 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, Co
     });
     linear_backward_input(context, gradient, head, dhidden.row_range(first, last), Write::replace);
     if (!dhead.empty()) linear_backward_weight(context, gradient, chunk, dhead);
+    for (const auto& branch : branches) {
+      check(branch.du.rows == hidden.rows, "cross_entropy", "a branch's du must have L rows");
+      lora_backward_b(context, gradient, branch.u.row_range(first, last), branch.b, branch.scale,
+                      branch.du.row_range(first, last), branch.db);
+    }
   }
 }
 

@@ -31,25 +31,47 @@ std::vector<Number> softmax(const std::vector<Number>& logits, std::size_t rows,
   return result;
 }
 
+/// nll [L] of logits [L, V].
+template <class Number>
+std::vector<Number> negative_log_likelihoods(const std::vector<Number>& logits,
+                                             const std::vector<std::int32_t>& targets) {
+  using std::exp;
+  using std::log;
+  const std::size_t vocabulary = targets.empty() ? 0 : logits.size() / targets.size();
+  std::vector<Number> nll(targets.size());
+  for (std::size_t row = 0; row < targets.size(); ++row) {
+    const Number* logit = logits.data() + row * vocabulary;
+    double largest = std::real(logit[0]);
+    for (std::size_t i = 0; i < vocabulary; ++i) largest = std::max(largest, std::real(logit[i]));
+    Number sum(0);
+    for (std::size_t i = 0; i < vocabulary; ++i) sum += exp(logit[i] - largest);
+    nll[row] = largest + log(sum) - logit[targets[row]];
+  }
+  return nll;
+}
+
+/// The gradient of the sum of weights[i] * nll[i] with respect to logits [L, V].
+template <class Number>
+std::vector<Number> logit_gradient(const std::vector<Number>& logits,
+                                   const std::vector<std::int32_t>& targets,
+                                   const std::vector<double>& weights) {
+  const std::size_t vocabulary = targets.empty() ? 0 : logits.size() / targets.size();
+  std::vector<Number> gradient = softmax(logits, targets.size(), vocabulary);
+  for (std::size_t row = 0; row < targets.size(); ++row) {
+    Number* values = gradient.data() + row * vocabulary;
+    values[targets[row]] -= 1.0;
+    for (std::size_t i = 0; i < vocabulary; ++i) values[i] *= weights[row];
+  }
+  return gradient;
+}
+
 /// nll [L].
 template <class Number>
 std::vector<Number> cross_entropy_forward(const CrossEntropySizes& size, const std::vector<Number>& hidden,
                                           const std::vector<Number>& head,
                                           const std::vector<std::int32_t>& targets) {
-  using std::exp;
-  using std::log;
-  const std::vector<Number> logits =
-      linear_forward(hidden, head, {}, size.rows, size.vocabulary, size.hidden);
-  std::vector<Number> nll(size.rows);
-  for (std::size_t row = 0; row < size.rows; ++row) {
-    const Number* logit = logits.data() + row * size.vocabulary;
-    double largest = std::real(logit[0]);
-    for (std::size_t i = 0; i < size.vocabulary; ++i) largest = std::max(largest, std::real(logit[i]));
-    Number sum(0);
-    for (std::size_t i = 0; i < size.vocabulary; ++i) sum += exp(logit[i] - largest);
-    nll[row] = largest + log(sum) - logit[targets[row]];
-  }
-  return nll;
+  return negative_log_likelihoods(linear_forward(hidden, head, {}, size.rows, size.vocabulary, size.hidden),
+                                  targets);
 }
 
 template <class Number>
@@ -65,13 +87,8 @@ CrossEntropyGradient<Number> cross_entropy_backward(const CrossEntropySizes& siz
                                                     const std::vector<Number>& head,
                                                     const std::vector<std::int32_t>& targets,
                                                     const std::vector<double>& weights) {
-  std::vector<Number> gradient = softmax(
-      linear_forward(hidden, head, {}, size.rows, size.vocabulary, size.hidden), size.rows, size.vocabulary);
-  for (std::size_t row = 0; row < size.rows; ++row) {
-    Number* values = gradient.data() + row * size.vocabulary;
-    values[targets[row]] -= 1.0;
-    for (std::size_t i = 0; i < size.vocabulary; ++i) values[i] *= weights[row];
-  }
+  const std::vector<Number> gradient = logit_gradient(
+      linear_forward(hidden, head, {}, size.rows, size.vocabulary, size.hidden), targets, weights);
   return {linear_backward_input(gradient, head, size.rows, size.vocabulary, size.hidden),
           linear_backward_weight(gradient, hidden, size.rows, size.vocabulary, size.hidden)};
 }
