@@ -99,11 +99,9 @@ class Training {
  private:
   Link fresh_link(const StepBenchmarkOptions& options) {
     const auto linears = model_.linears();
-    std::vector<LinearName> names;
-    for (const Linear* linear : linears)
-      names.push_back({linear->name(), linear->out_features(), linear->in_features()});
     std::vector<Linear*> targets;
-    for (const std::size_t index : select_target_modules(names, options.target_modules))
+    for (const std::size_t index :
+         select_target_modules(linear_names(model_.config()), options.target_modules))
       targets.push_back(linears[index]);
     Link link = make_link(targets, {options.lora_r, options.lora_alpha}, false);
     initialise_link(link, seed, 0);

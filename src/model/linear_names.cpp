@@ -17,7 +17,7 @@ bool is_linear(const ModelConfig& config, const ParameterSpec& spec) {
 }  // namespace
 
 std::vector<LinearName> linear_names(const ModelConfig& config) {
-  std::vector<LinearName> first, blocks, last;  // project_in, the blocks', project_out
+  std::vector<LinearName> first, blocks, last;  // project_in, the blocks', project_out; then the head
   for (const auto& spec : parameter_specs(config)) {
     if (!is_linear(config, spec)) continue;
     const std::string name = spec.name.substr(0, spec.name.size() - std::string(".weight").size());
@@ -25,6 +25,7 @@ std::vector<LinearName> linear_names(const ModelConfig& config) {
     part.push_back({name, spec.shape[0], spec.shape[1]});
   }
   for (const auto* part : {&blocks, &last}) first.insert(first.end(), part->begin(), part->end());
+  first.push_back({"lm_head", config.vocab_size, config.word_embed_proj_dim});
   return first;
 }
 

@@ -12,6 +12,7 @@
 #include "io/tensor_source.h"
 #include "lora/peft_format.h"
 #include "lora/target_modules.h"
+#include "model/linear_names.h"
 
 namespace cola {
 namespace {
@@ -87,19 +88,6 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
       session.data.train.largest_batch(session.options.batch_size);
   session.memory = plan_memory(session.config, input);
   require_memory(session.config, input, session.memory);
-}
-
-/// The linear layers of a model of this shape, without loading it: the matrices that are no table, and the
-/// head of a model whose head is its table.
-std::vector<LinearName> linear_names(const ModelConfig& config) {
-  std::vector<LinearName> names;
-  for (const auto& spec : parameter_specs(config)) {
-    if (!spec.is_matrix() || spec.name.find(".embed_") != std::string::npos) continue;
-    names.push_back({spec.name.substr(0, spec.name.size() - std::string(".weight").size()), spec.shape[0],
-                     spec.shape[1]});
-  }
-  if (config.tie_word_embeddings) names.push_back({"lm_head", config.vocab_size, config.word_embed_proj_dim});
-  return names;
 }
 
 void choose_targets(TrainingSession& session, const std::vector<LinearName>& names,

@@ -59,6 +59,7 @@ struct CountedBlock {
 struct CountedModel {
   std::vector<CountedLinear> project_in, project_out;  ///< one or none
   std::vector<CountedBlock> blocks;
+  CountedLinear head;
 };
 
 CountedModel counted_model(const ModelConfig& config, const LinkInTraining& link) {
@@ -71,6 +72,8 @@ CountedModel counted_model(const ModelConfig& config, const LinkInTraining& link
       model.project_in.push_back(linear);
     } else if (linear.name.ends_with(".project_out")) {
       model.project_out.push_back(linear);
+    } else if (linear.name == "lm_head") {
+      model.head = linear;
     } else {
       if (in_block == per_block) {
         model.blocks.emplace_back();
@@ -144,9 +147,7 @@ StepFlops step_flops(const ModelConfig& config, const LinkInTraining& link, std:
   for (const auto& block : model.blocks) add_forward(block, attention_width, flops);
 
   const auto heads = static_cast<double>(forward_heads);
-  const double head =
-      2.0 * static_cast<double>(config.vocab_size) * static_cast<double>(config.word_embed_proj_dim);
-  flops.per_loss_row = (heads + 1.0) * head;
+  flops.per_loss_row = heads * model.head.forward() + model.head.backward(true);
   for (const auto& linear : model.project_out)
     flops.per_loss_row += heads * linear.forward() + linear.backward(true);
 

@@ -47,10 +47,14 @@ class StepFlopsOf : public testing::TestWithParam<std::string> {
 
   /// Selectors of one module in the model's middle block and of others; those that the model has.
   static std::vector<std::vector<std::string>> selections(test::Engine& engine) {
-    std::vector<std::vector<std::string>> all{{"q_proj", "v_proj"},           {"all-linear"},
-                                              {R"(.*\.1\..*q_proj)"},         {R"(.*\.(o|out)_proj)"},
-                                              {R"(.*\.1\..*(o|out)_proj)"},   {R"(.*(fc1|up_proj))"},
-                                              {R"(.*\.1\..*(fc2|down_proj))"}};
+    std::vector<std::vector<std::string>> all{{"q_proj", "v_proj"},
+                                              {"all-linear"},
+                                              {R"(.*\.1\..*q_proj)"},
+                                              {R"(.*\.(o|out)_proj)"},
+                                              {R"(.*\.1\..*(o|out)_proj)"},
+                                              {R"(.*(fc1|up_proj))"},
+                                              {R"(.*\.1\..*(fc2|down_proj))"},
+                                              {"q_proj", "lm_head"}};
     if (engine.model.config().has_projections()) {
       all.push_back({"project_in"});
       all.push_back({"project_out"});
