@@ -29,7 +29,7 @@ svg [fill="black"] { fill: var(--ink); }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { padding: .35rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { background: var(--soft); }
-th:first-child, td.text { text-align: left; }
+th.text, td.text { text-align: left; }
 td.text { overflow-wrap: normal; }
 tbody tr:last-child td { border-bottom: 0; }
 details { margin: .5rem 0; border: 1px solid var(--line); border-radius: .5rem; padding: .4rem .6rem; }

@@ -17,7 +17,7 @@ namespace {
 constexpr std::array<const char*, most_groups_in_a_plot> colours = {
     "#3a86d6", "#d9722b", "#2b9d66", "#c24d8f", "#8a6fe0", "#a08a1c", "#1f9aa8", "#d64545"};
 constexpr std::size_t longest_label = 40;
-constexpr int plot_width = 480, plot_height = 300, legend_line = 18;
+constexpr int plot_width = 480, plot_height = 320, legend_line = 18;
 
 /// Text of files in a script, which is a program: nothing but these characters, in single quotes.
 std::string quoted(const std::string& text) {
@@ -40,7 +40,7 @@ std::string preamble(std::size_t legend_entries, const std::string& x_label, con
       "set terminal svg size {},{} font 'sans-serif,13'\nset encoding utf8\nset grid lc rgb '#888888' lw "
       "0.5\n"
       "set key outside bottom center Left reverse maxcols 1 samplen 2 noenhanced\n"
-      "set lmargin 9\nset rmargin 2\nset tmargin 1\nset bmargin {:.1f}\n"
+      "set lmargin 8\nset rmargin 2\nset tmargin 1\nset bmargin {:.1f}\n"
       "set xlabel '{}'\nset ylabel '{}'\nset tics nomirror\nset border 3\n",
       plot_width, height, 3.5 + 1.1 * static_cast<double>(legend_entries), x_label, y_label);
 }

@@ -44,7 +44,10 @@ Cell text_cell(std::string text) { return {std::move(text), false}; }
 
 std::string html_table(const std::vector<std::string>& header, const std::vector<std::vector<Cell>>& rows) {
   std::string html = "<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>";
-  for (const std::string& name : header) html += "<th>" + html_escaped(name) + "</th>";
+  for (std::size_t i = 0; i < header.size(); ++i) {
+    const bool number = !rows.empty() && i < rows.front().size() && rows.front()[i].number;
+    html += (number ? "<th>" : "<th class=\"text\">") + html_escaped(header[i]) + "</th>";
+  }
   html += "</tr></thead>\n<tbody>\n";
   for (const auto& row : rows) {
     html += "<tr>";
