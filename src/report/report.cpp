@@ -142,7 +142,7 @@ void add_task_plots(const SweepReport& sweep, Report& report) {
     std::vector<CurveGroup> groups;
     for (const ScoreRow& row : sweep.rows) {
       if (row.task != tasks[i]) continue;
-      CurveGroup group{row_label(row), {}};
+      CurveGroup group{row.label, {}};
       for (const RunReport& run : report.runs) {
         if (std::ranges::find(row.trials, run.name) != row.trials.end()) group.runs.push_back(&run);
       }

@@ -27,7 +27,7 @@ struct RunReport {
 /// One line of a sweep's table: a method in one setting on one task, over the seeds.
 struct ScoreRow {
   std::string task, method, metric;
-  std::string setting;       ///< "rank=8, tie=merge"; empty: nothing set
+  std::string label;         ///< method and setting, as the sweep's own tables call them
   std::string chain_series;  ///< what rows that differ in their chain length alone have in common
   std::optional<double> learning_rate, relative_gain;
   double mean = 0.0, spread = 0.0;

@@ -37,7 +37,7 @@ std::string data_block(std::size_t index, const std::string& lines) {
 std::string preamble(std::size_t legend_entries, const std::string& x_label, const std::string& y_label) {
   const int height = plot_height + legend_line * static_cast<int>(legend_entries);
   return fmt::format(
-      "set terminal svg size {},{} font 'sans-serif,13'\nset encoding utf8\nset grid lc rgb '#888888' lw "
+      "set terminal svg size {},{} font 'sans-serif,14'\nset encoding utf8\nset grid lc rgb '#888888' lw "
       "0.5\n"
       "set key outside bottom center Left reverse maxcols 1 samplen 2 noenhanced\n"
       "set lmargin 8\nset rmargin 2\nset tmargin 1\nset bmargin {:.1f}\n"
@@ -68,15 +68,20 @@ struct CurveKind {
 };
 
 std::string knot_lines(std::span<const CurveGroup> groups) {
-  std::string text;
+  std::map<std::int64_t, std::string> colour_of;  // grey where several groups have the knot
   for (std::size_t i = 0; i < groups.size(); ++i) {
-    std::set<std::int64_t> knots;  // runs of several seeds have theirs at the same steps
-    for (const RunReport* run : groups[i].runs) knots.insert(run->knots.begin(), run->knots.end());
-    for (const std::int64_t knot : knots) {
-      text += fmt::format(
-          "set arrow from first {0}, graph 0 to first {0}, graph 1 nohead dt 2 lw 1.2 lc rgb '{1}'\n", knot,
-          colours.at(i));
+    for (const RunReport* run : groups[i].runs) {
+      for (const std::int64_t knot : run->knots) {
+        const auto [entry, is_new] = colour_of.try_emplace(knot, colours.at(i));
+        if (!is_new && entry->second != colours.at(i)) entry->second = "#888888";
+      }
     }
+  }
+  std::string text;
+  for (const auto& [knot, colour] : colour_of) {
+    text += fmt::format(
+        "set arrow from first {0}, graph 0 to first {0}, graph 1 nohead dt 2 lw 1.2 lc rgb '{1}'\n", knot,
+        colour);
   }
   return text;
 }

@@ -49,7 +49,7 @@ std::vector<Cell> score_cells(const ScoreRow& row) {
                               ? nothing
                               : score(dev_sum / static_cast<double>(row.dev_scores.size()), row.metric);
   return {text_cell(row.task),
-          text_cell(row_label(row)),
+          text_cell(row.label),
           {number(row.learning_rate, "{:.3g}")},
           text_cell(is_share(row.metric) ? row.metric + ", %" : row.metric),
           {mean_and_spread(row)},
@@ -63,10 +63,6 @@ std::vector<Cell> score_cells(const ScoreRow& row) {
 }
 
 }  // namespace
-
-std::string row_label(const ScoreRow& row) {
-  return row.setting.empty() ? row.method : fmt::format("{} ({})", row.method, row.setting);
-}
 
 std::string runs_table(std::span<const RunReport> runs) {
   std::vector<std::vector<Cell>> rows;
@@ -94,7 +90,7 @@ std::string overview_table(const SweepReport& sweep) {
   std::vector<std::string> header = {"method"}, labels;
   std::map<std::pair<std::string, std::string>, std::string> cells;  // by label and task
   for (const ScoreRow& row : sweep.rows) {
-    const std::string label = row_label(row);
+    const std::string label = row.label;
     if (std::ranges::find(labels, label) == labels.end()) labels.push_back(label);
     if (std::find(header.begin() + 1, header.end(), row.task) == header.end()) header.push_back(row.task);
     std::string& cell = cells[{label, row.task}];

@@ -6,9 +6,6 @@
 
 namespace cola {
 
-/// "cola (rank=8)": a row's method and setting.
-[[nodiscard]] std::string row_label(const ScoreRow& row);
-
 // Each is a heading with an HTML table.
 [[nodiscard]] std::string runs_table(std::span<const RunReport> runs);
 /// Methods down, tasks across, mean and spread over the seeds: the paper's layout.

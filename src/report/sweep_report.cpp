@@ -67,7 +67,7 @@ void read_setting(const JsonReader& reader, ScoreRow& row) {
   const JsonReader setting(reader.at("setting"), reader.where() + ": setting");
   for (const auto& [key, value] : setting.object().items()) {
     const std::string text = printable(key) + "=" + value_text(value);
-    row.setting += (row.setting.empty() ? "" : ", ") + text;
+    row.label += fmt::format(" {} {}", printable(key), value_text(value));
     if (!of_the_chain.contains(key)) row.chain_series += (row.chain_series.empty() ? "" : ", ") + text;
   }
 }
@@ -86,9 +86,10 @@ void read_pooled(const JsonReader& reader, ScoreRow& row) {
 ScoreRow read_row(const JsonReader& reader) {
   ScoreRow row;
   row.task = text_at(reader, "task");
-  row.method = text_at(reader, "method");
+  row.method = row.label = text_at(reader, "method");
   row.metric = text_at(reader, "metric");
   read_setting(reader, row);
+  if (reader.has("label")) row.label = text_at(reader, "label");
   read_pooled(reader, row);
   row.learning_rate = optional_number(reader, "learning_rate");
   row.relative_gain = optional_number(reader, "relative_gain");
