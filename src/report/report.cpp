@@ -162,6 +162,8 @@ Report report_of_sweep(const fs::path& folder) {
   report.page.subtitle =
       fmt::format("A sweep of {}; {} seed{}. Curves are those of the chosen learning rates, one a seed.",
                   sweep.model.empty() ? "one model" : sweep.model, sweep.seeds, sweep.seeds == 1 ? "" : "s");
+  if (sweep.missing > 0)
+    report.page.notes.push_back(fmt::format("{} trials have not ended and are not in it.", sweep.missing));
   report.page.tables = overview_table(sweep) + scores_table(sweep) + tests_table(sweep);
   return report;
 }

@@ -49,6 +49,7 @@ struct PairedTest {
 struct SweepReport {
   std::string name, model;
   std::size_t seeds = 0;
+  std::size_t missing = 0;  ///< trials that have not ended
   std::vector<ScoreRow> rows;
   std::vector<PairedTest> tests;
 };

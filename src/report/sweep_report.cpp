@@ -123,11 +123,11 @@ SweepReport read_sweep_report(const fs::path& folder) {
   const fs::path file = folder / sweep_results_name;
   const Json json = parse_json(read_text_file(file, largest_results), file.string());
   const JsonReader reader(json, file.string());
-  SweepReport sweep{printable(reader.string("name", "")),
-                    printable(reader.string("model", "")),
-                    array_at(reader, "seeds", most_trials).size(),
-                    {},
-                    {}};
+  SweepReport sweep;
+  sweep.name = printable(reader.string("name", ""));
+  sweep.model = printable(reader.string("model", ""));
+  sweep.seeds = array_at(reader, "seeds", most_trials).size();
+  if (reader.has("missing")) sweep.missing = array_at(reader, "missing", 100 * most_rows).size();
   for (const Json& row : array_at(reader, "rows", most_rows))
     sweep.rows.push_back(
         read_row(JsonReader(row, fmt::format("{}: rows[{}]", file.string(), sweep.rows.size()))));

@@ -75,8 +75,9 @@ TEST_F(Report, OfASweepShowsChainLengthsTablesAndChosenTrials) {
   EXPECT_EQ(result.plot_count, 2 + 3);  // chain lengths of two tasks; three curves of the one with trials
   const std::string page = read_text_file(folder / "out.html");
   EXPECT_EQ(count(page, "<table"), 3U);
-  for (const char* text : {"cb: score against chain length", "rte: score against chain length", "41 of 56",
-                           "60.0 to 83.0", "76.0 ± 1.4", "mcnemar", "small sweep", "opt-tiny"})
+  for (const char* text :
+       {"cb: score against chain length", "rte: score against chain length", "41 of 56", "60.0 to 83.0",
+        "76.0 ± 1.4", "mcnemar", "small sweep", "opt-tiny", "2 trials have not ended"})
     EXPECT_NE(page.find(text), std::string::npos) << text;
   EXPECT_EQ(count(page, "<details>"), 3U);
 }
