@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Checks beyond the tests; installs the tools that are missing.
-#   scripts/check.sh [format|tidy|asan]...     default: all three
+#   scripts/check.sh [format|tidy|asan|browser]...     default: all four
 #   scripts/check.sh format --fix              formats the sources in place
 # format: clang-format-19 on every source; tidy: clang-tidy-19 on src/; asan: the tests under
-# AddressSanitizer and UndefinedBehaviorSanitizer.
+# AddressSanitizer and UndefinedBehaviorSanitizer; browser: the page of `cola report` in headless Chromium.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$root"
@@ -13,9 +13,9 @@ stages=()
 for argument in "$@"; do
   case $argument in
     --fix) fix=true ;;
-    format | tidy | asan) stages+=("$argument") ;;
+    format | tidy | asan | browser) stages+=("$argument") ;;
     *)
-      echo "check.sh: unknown argument '$argument': use format, tidy, asan or --fix" >&2
+      echo "check.sh: unknown argument '$argument': use format, tidy, asan, browser or --fix" >&2
       exit 2
       ;;
   esac
@@ -24,7 +24,7 @@ if [[ $fix == true && ${stages[*]} != format ]]; then
   echo "check.sh: --fix goes with the format stage only: scripts/check.sh format --fix" >&2
   exit 2
 fi
-[[ ${#stages[@]} -gt 0 ]] || stages=(format tidy asan)
+[[ ${#stages[@]} -gt 0 ]] || stages=(format tidy asan browser)
 
 check_format() {
   scripts/install_dependencies.sh format
@@ -60,6 +60,14 @@ check_asan() {
   cmake --build --preset asan --parallel "$(nproc)"
   UBSAN_OPTIONS=print_stacktrace=1 ctest --preset asan --output-on-failure --parallel "$(nproc)"
   echo "asan: done"
+}
+
+check_browser() {
+  scripts/install_dependencies.sh build test browser
+  cmake --preset release
+  cmake --build --preset release --parallel "$(nproc)" --target test_report
+  build/release/tests/test_report --gtest_filter='Browser.*'
+  echo "browser: done"
 }
 
 for stage in "${stages[@]}"; do

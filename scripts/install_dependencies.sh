@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs, through apt-get, the Debian packages that are missing; does nothing where all are there.
-#   scripts/install_dependencies.sh [build|test|format|tidy]...     default: build test
+#   scripts/install_dependencies.sh [build|test|format|tidy|browser]...     default: build test
 set -euo pipefail
 
 build_packages=(
@@ -23,6 +23,7 @@ test_packages=(
 )
 format_packages=(clang-format-19)
 tidy_packages=(clang-tidy-19 libomp-19-dev)
+browser_packages=(chromium)
 
 [[ $# -gt 0 ]] || set -- build test
 packages=()
@@ -32,8 +33,9 @@ for group in "$@"; do
     test) packages+=("${test_packages[@]}") ;;
     format) packages+=("${format_packages[@]}") ;;
     tidy) packages+=("${tidy_packages[@]}") ;;
+    browser) packages+=("${browser_packages[@]}") ;;
     *)
-      echo "install_dependencies.sh: unknown group '$group': use build, test, format or tidy" >&2
+      echo "install_dependencies.sh: unknown group '$group': use build, test, format, tidy or browser" >&2
       exit 2
       ;;
   esac

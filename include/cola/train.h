@@ -73,6 +73,7 @@ struct TrainOptions {
   std::optional<std::int64_t> early_stopping_patience;
   std::optional<std::int64_t> save_steps;
   std::int64_t save_total_limit = 2;
+  bool tensorboard = false;  ///< event files in RUN/tensorboard
 
   std::string dtype = "auto";
   std::string device = "auto";

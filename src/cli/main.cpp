@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
     cola::add_demo(app);
     cola::add_theory(app);
     cola::add_flops(app);
+    cola::add_report(app);
     cola::add_export(app);
     cola::add_bench(app);
     return run(app, argc, argv);

@@ -16,5 +16,6 @@ void add_bench(CLI::App& app);
 void add_demo(CLI::App& app);
 void add_theory(CLI::App& app);
 void add_flops(CLI::App& app);
+void add_report(CLI::App& app);
 
 }  // namespace cola

@@ -72,6 +72,7 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("save-steps", options.save_steps,
         "steps between checkpoints (default: each epoch; always before a knot)");
   visit("save-total-limit", options.save_total_limit, "checkpoints kept");
+  visit("tensorboard", options.tensorboard, "event files for TensorBoard in OUT/tensorboard");
   visit("dtype", options.dtype, "f32, bf16, or auto");
   visit("device", options.device, "cpu or auto");
   visit("threads", options.threads, "threads; 0: all cores");

@@ -10,6 +10,7 @@
 #include "core/interrupt.h"
 #include "core/system_memory.h"
 #include "log/flops.h"
+#include "log/tensorboard.h"
 
 namespace cola {
 namespace {
@@ -142,6 +143,7 @@ void Trainer::save_checkpoint() {
                           session_.chain ? &session_.chain->live() : nullptr,
                           session_.chain ? nullptr : &session_.model->weights());
   folder_.prune_checkpoints(session_.options.save_total_limit);
+  if (session_.options.tensorboard) update_tensorboard(folder_.root);
 }
 
 TrainResult Trainer::run() {
@@ -186,6 +188,7 @@ void Trainer::finish() {
                {"peak_rss_bytes", done.peak_rss_bytes},
                {"stopped_early", state_.stopped_early}});
   log_->sync();
+  if (session_.options.tensorboard) update_tensorboard(folder_.root);
 }
 
 TrainResult Trainer::result() const {

@@ -208,6 +208,30 @@ constexpr const char* opt_shape = R"({"model_type": "opt", "vocab_size": 40, "hi
 constexpr const char* llama_shape = R"({"model_type": "llama", "vocab_size": 40, "hidden_size": 16,
   "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
   "max_position_embeddings": 32, "rms_norm_eps": 1e-5})";
+TEST_P(Journey, EventFilesFollowTheLogAndARunCanBeReported) {
+  const auto trained = run_program(train_command("run", "--quiet --tensorboard"));
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "run" / "tensorboard"))
+    files.push_back(entry.path());
+  ASSERT_EQ(files.size(), 1U);
+  const std::string events = read_text_file(files.front());
+  std::size_t steps = 0;
+  for (std::size_t at = events.find("train/loss"); at != std::string::npos;
+       at = events.find("train/loss", at + 1))
+    ++steps;
+  EXPECT_EQ(steps, 6U);  // 12 examples in batches of 4, twice
+  EXPECT_NE(events.find("dev/loss"), std::string::npos);
+
+  if (std::system("gnuplot --version >/dev/null 2>&1") != 0) return;  // NOLINT(cert-env33-c)
+  const auto report =
+      run_program("report " + quoted(folder_ / "run") + " --json --out " + quoted(folder_ / "report.html"));
+  ASSERT_EQ(report.status, 0) << report.error;
+  const Json json = parse_json(report.output, "report");
+  EXPECT_EQ(json.at("plot_count"), 2);
+  EXPECT_EQ(json.at("bytes"), std::filesystem::file_size(folder_ / "report.html"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Architectures, Journey, testing::Values(opt_shape, llama_shape),
                          [](const auto& info) { return std::string(info.index == 0 ? "opt" : "llama"); });
 

@@ -1,0 +1,185 @@
+#include "report/report_plot.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "report/report_text.h"
+
+namespace cola {
+namespace {
+
+// Middle tones: legible on white and on black.
+constexpr std::array<const char*, most_groups_in_a_plot> colours = {
+    "#3a86d6", "#d9722b", "#2b9d66", "#c24d8f", "#8a6fe0", "#a08a1c", "#1f9aa8", "#d64545"};
+constexpr std::size_t longest_label = 40;
+constexpr int plot_width = 480, plot_height = 320, legend_line = 18;
+
+/// Text of files in a script, which is a program: nothing but these characters, in single quotes.
+std::string quoted(const std::string& text) {
+  std::string safe;
+  for (const char c : text.substr(0, longest_label)) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    safe += plain || std::string_view(" ._-+=/:,()").find(c) != std::string_view::npos ? c : '?';
+  }
+  return "'" + safe + "'";
+}
+
+/// Points as a gnuplot data block.
+std::string data_block(std::size_t index, const std::string& lines) {
+  return fmt::format("$data{} << EOD\n{}EOD\n", index, lines);
+}
+
+std::string preamble(std::size_t legend_entries, const std::string& x_label, const std::string& y_label) {
+  const int height = plot_height + legend_line * static_cast<int>(legend_entries);
+  return fmt::format(
+      "set terminal svg size {},{} font 'sans-serif,14'\nset encoding utf8\nset grid lc rgb '#888888' lw "
+      "0.5\n"
+      "set key outside bottom center Left reverse maxcols 1 samplen 2 noenhanced\n"
+      "set lmargin 8\nset rmargin 2\nset tmargin 1\nset bmargin {:.1f}\n"
+      "set xlabel '{}'\nset ylabel '{}'\nset tics nomirror\nset border 3\n",
+      plot_width, height, 3.5 + 1.1 * static_cast<double>(legend_entries), x_label, y_label);
+}
+
+/// Means over equal stretches of the curve.
+std::vector<CurvePoint> thinned(const std::vector<CurvePoint>& curve, std::size_t most) {
+  if (curve.size() <= most) return curve;
+  std::vector<CurvePoint> points;
+  for (std::size_t i = 0; i < most; ++i) {
+    const std::size_t first = i * curve.size() / most, last = (i + 1) * curve.size() / most;
+    CurvePoint mean;
+    for (std::size_t j = first; j < last; ++j) {
+      mean.step += curve[j].step;
+      mean.value += curve[j].value;
+    }
+    const auto count = static_cast<double>(last - first);
+    points.push_back({mean.step / count, mean.value / count});
+  }
+  return points;
+}
+
+struct CurveKind {
+  const char *name, *heading, *y_label, *style;
+  std::vector<CurvePoint> RunReport::* curve;
+};
+
+std::string knot_lines(std::span<const CurveGroup> groups) {
+  std::map<std::int64_t, std::string> colour_of;  // grey where several groups have the knot
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    for (const RunReport* run : groups[i].runs) {
+      for (const std::int64_t knot : run->knots) {
+        const auto [entry, is_new] = colour_of.try_emplace(knot, colours.at(i));
+        if (!is_new && entry->second != colours.at(i)) entry->second = "#888888";
+      }
+    }
+  }
+  std::string text;
+  for (const auto& [knot, colour] : colour_of) {
+    text += fmt::format(
+        "set arrow from first {0}, graph 0 to first {0}, graph 1 nohead dt 2 lw 1.2 lc rgb '{1}'\n", knot,
+        colour);
+  }
+  return text;
+}
+
+std::string curve_script(std::span<const CurveGroup> groups, const CurveKind& kind, std::size_t most_points) {
+  std::string data, plots;
+  std::size_t block = 0, entries = 0;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    bool in_legend = false;
+    for (const RunReport* run : groups[i].runs) {
+      const auto& curve = run->*kind.curve;
+      if (curve.empty()) continue;
+      std::string lines;
+      for (const CurvePoint& point : thinned(curve, most_points))
+        lines += fmt::format("{:.7g} {:.6g}\n", point.step, point.value);
+      data += data_block(block, lines);
+      plots +=
+          fmt::format("{}$data{} using 1:2 with {} lc rgb '{}' {}", plots.empty() ? "plot " : ", ", block,
+                      kind.style, colours.at(i), in_legend ? "notitle" : "title " + quoted(groups[i].label));
+      entries += in_legend ? 0 : 1;
+      in_legend = true;
+      ++block;
+    }
+  }
+  if (plots.empty()) return {};
+  return preamble(entries, "optimizer step", kind.y_label) + knot_lines(groups) + data + plots + "\n";
+}
+
+/// The points of one line of a chain-length plot.
+using ChainSeries = std::map<std::string, std::vector<const ScoreRow*>>;
+
+std::string chain_script(const ChainSeries& all, double scale, const std::string& metric) {
+  std::string data, plots;
+  std::size_t index = 0;
+  std::int64_t longest = 1;
+  const std::size_t shown = std::min(all.size(), most_groups_in_a_plot);
+  for (const auto& [label, rows] : all) {
+    if (index == shown) break;
+    // Side by side, so that the error bars of two lines do not cover each other.
+    const double shift = 0.06 * (static_cast<double>(index) - 0.5 * static_cast<double>(shown - 1));
+    std::string lines;
+    for (const ScoreRow* row : rows) {
+      lines += fmt::format("{:.4g} {:.6g} {:.6g}\n", static_cast<double>(row->links) + shift,
+                           scale * row->mean, scale * row->spread);
+      longest = std::max(longest, row->links);
+    }
+    data += data_block(index, lines);
+    plots += fmt::format("{}$data{} using 1:2:3 with yerrorlines lw 1.8 pt 7 ps 0.6 lc rgb '{}' title {}",
+                         plots.empty() ? "plot " : ", ", index, colours.at(index),
+                         quoted(label.empty() ? "mean and spread over the seeds" : label));
+    ++index;
+  }
+  return preamble(shown, "links of the chain", metric) +
+         fmt::format("set xrange [0.5:{}.5]\nset xtics 1\nset offsets 0,0,graph 0.08,graph 0.08\n", longest) +
+         data + plots + "\n";
+}
+
+}  // namespace
+
+std::vector<ReportPlot> curve_plots(const std::string& name, const std::string& heading,
+                                    std::span<const CurveGroup> groups, std::size_t most_points) {
+  const std::array<CurveKind, 3> kinds = {
+      CurveKind{"loss", "training loss", "loss", "lines lw 1.5", &RunReport::loss},
+      CurveKind{"dev-loss", "dev loss", "loss", "linespoints lw 1.5 pt 7 ps 0.4", &RunReport::dev_loss},
+      CurveKind{"dev-score", "dev score", "score", "linespoints lw 1.5 pt 7 ps 0.4", &RunReport::dev_score}};
+  std::vector<ReportPlot> plots;
+  for (const CurveKind& kind : kinds) {
+    const std::string script = curve_script(groups, kind, most_points);
+    if (script.empty()) continue;
+    plots.push_back(
+        {name + "-" + kind.name, heading.empty() ? kind.heading : heading + ": " + kind.heading, script});
+  }
+  return plots;
+}
+
+std::vector<ReportPlot> chain_length_plots(const SweepReport& sweep) {
+  std::map<std::string, ChainSeries> tasks;
+  std::vector<std::string> order;
+  for (const ScoreRow& row : sweep.rows) {
+    if (row.links < 1 || row.links > 1000) continue;
+    if (!tasks.contains(row.task)) order.push_back(row.task);
+    tasks[row.task][row.chain_series].push_back(&row);
+  }
+  std::vector<ReportPlot> plots;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    ChainSeries& all = tasks[order[i]];
+    std::set<std::int64_t> lengths;
+    for (auto& [label, rows] : all) {
+      std::ranges::stable_sort(rows, {}, &ScoreRow::links);
+      for (const ScoreRow* row : rows) lengths.insert(row->links);
+    }
+    if (lengths.size() < 2) continue;
+    const ScoreRow& first = *all.begin()->second.front();
+    const bool percent = is_share(first.metric);
+    plots.push_back({fmt::format("chain-length-{}", i + 1), order[i] + ": score against chain length",
+                     chain_script(all, percent ? 100.0 : 1.0, percent ? "score in %" : "score")});
+  }
+  return plots;
+}
+
+}  // namespace cola
