@@ -15,5 +15,6 @@ void add_export(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_demo(CLI::App& app);
 void add_theory(CLI::App& app);
+void add_sweep(CLI::App& app);
 
 }  // namespace cola
