@@ -3,11 +3,16 @@
 
 #include <memory>
 
+#include "chain/run_folder.h"
 #include "cli/applied.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "cli/whole_number.h"
+#include "core/error.h"
 #include "core/progress.h"
+#include "io/files.h"
+#include "train/options_toml.h"
 
 namespace cola {
 namespace {
@@ -15,22 +20,74 @@ namespace {
 struct EvalVerb {
   ModelOptions model;
   EvaluateOptions evaluate;
-  std::string data;
+  TaskOptions task;
+  std::string data, task_data, predictions;
+  std::optional<std::uint64_t> data_seed;
   bool json = false;
 };
 
-void run_eval(const EvalVerb& verb) {
-  const ModelSource source = model_source(verb.model);
-  LanguageModel model(source);
-  Progress progress(false);
-  if (const std::string applied = describe_applied(source, model); !applied.empty()) progress.note(applied);
-  EvaluateOptions options = verb.evaluate;
-  options.progress = [&progress](std::int64_t done, std::int64_t total) {
-    progress.update(fmt::format("{} of {} sequences", done, total), done, total);
-  };
-  const EvaluateResult result = model.evaluate(verb.data, options);
-  progress.note(fmt::format("data: {}", result.data_summary));
-  if (verb.json) {
+/// The data or the task, or the task and split that the run was trained on.
+void complete_task(EvalVerb& verb) {
+  if (verb.task.task.empty() == verb.data.empty()) {
+    throw UsageError("give one of --data FILE and --task NAME --task-data DIR");
+  }
+  if (!verb.data.empty()) {
+    if (!verb.task_data.empty() || !verb.predictions.empty()) {
+      throw UsageError("--task-data and --predictions belong to --task");
+    }
+    return;
+  }
+  if (verb.task_data.empty()) throw UsageError("--task-data is needed: the folder of the task's files");
+  verb.task.task_data = verb.task_data;
+  verb.task.max_length = verb.evaluate.max_length;
+  if (verb.model.run.empty()) {
+    verb.task.data_seed = verb.data_seed.value_or(verb.task.data_seed);
+    return;
+  }
+  TrainOptions trained;
+  read_toml(RunFolder{verb.model.run}.config(), trained);
+  verb.task.data_seed = verb.data_seed.value_or(trained.data_seed.value_or(trained.seed));
+  if (!verb.task.bos_token_id) verb.task.bos_token_id = trained.bos_token_id;
+  if (!verb.task.num_train) verb.task.num_train = trained.num_train;
+  if (!verb.task.num_dev) verb.task.num_dev = trained.num_dev;
+}
+
+Json json_of(const TaskPrediction& prediction) {
+  Json line{{"id", prediction.id},
+            {"prediction", prediction.prediction},
+            {"gold", prediction.gold},
+            {"score", prediction.score}};
+  if (!prediction.scores.empty()) line["scores"] = prediction.scores;
+  return line;
+}
+
+void write_predictions(const std::filesystem::path& file, const TaskResult& result) {
+  std::string lines;
+  for (const auto& prediction : result.predictions) {
+    lines += json_of(prediction).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  write_text_file(file, lines);
+}
+
+void print_task(const TaskResult& result, bool as_json) {
+  if (as_json) {
+    print_json({{"task", result.task},
+                {"metric", result.metric},
+                {"score", result.score},
+                {"correct", result.correct ? Json(*result.correct) : Json(nullptr)},
+                {"total", result.total},
+                {"interval", {result.interval_low, result.interval_high}},
+                {"links", result.links}});
+    return;
+  }
+  const std::string counts = result.correct ? fmt::format("{} of {}", *result.correct, result.total)
+                                            : fmt::format("{} examples", result.total);
+  print(fmt::format("{}: {} {:.2f} %, {}; 95 % interval {:.2f} to {:.2f} %\n", result.task, result.metric,
+                    100.0 * result.score, counts, 100.0 * result.interval_low, 100.0 * result.interval_high));
+}
+
+void print_loss(const EvaluateResult& result, bool as_json) {
+  if (as_json) {
     print_json({{"loss", result.loss},
                 {"perplexity", result.perplexity},
                 {"token_accuracy", result.token_accuracy},
@@ -45,12 +102,54 @@ void run_eval(const EvalVerb& verb) {
       result.loss, result.perplexity, 100.0 * result.token_accuracy, result.loss_tokens, result.sequences));
 }
 
+void run_eval(EvalVerb verb) {
+  complete_task(verb);
+  const ModelSource source = model_source(verb.model);
+  LanguageModel model(source);
+  Progress progress(false);
+  if (const std::string applied = describe_applied(source, model); !applied.empty()) progress.note(applied);
+  const auto report = [&progress, &verb](std::int64_t done, std::int64_t total) {
+    progress.update(fmt::format("{} of {} {}", done, total, verb.data.empty() ? "examples" : "sequences"),
+                    done, total);
+  };
+  if (verb.data.empty()) {
+    verb.task.progress = report;
+    const TaskResult result = model.evaluate_task(verb.task);
+    if (!verb.predictions.empty()) write_predictions(verb.predictions, result);
+    print_task(result, verb.json);
+    return;
+  }
+  verb.evaluate.progress = report;
+  const EvaluateResult result = model.evaluate(verb.data, verb.evaluate);
+  progress.note(fmt::format("data: {}", result.data_summary));
+  print_loss(result, verb.json);
+}
+
+void add_task_options(CLI::App& verb, EvalVerb& state) {
+  TaskOptions& task = state.task;
+  verb.add_option("--task", task.task, "task: sst2 ... drop, or a TOML file of your own")->type_name("NAME");
+  verb.add_option("--task-data", state.task_data, "folder of the task's files")->type_name("DIR");
+  verb.add_option("--split", task.split, "test, or dev")->capture_default_str();
+  verb.add_option("--num-train", task.num_train, "examples that training has (moves where dev begins)");
+  verb.add_option("--num-dev", task.num_dev, "examples of dev (default: the paper's number)");
+  verb.add_option("--num-test", task.num_test, "examples of test (default: the paper's number)");
+  verb.add_option("--data-seed", state.data_seed, "seed of the split (default: the run's, else 42)")
+      ->check(whole_number());
+  verb.add_option("--demonstrations", task.demonstrations, "in-context examples, anew for each test example")
+      ->capture_default_str();
+  verb.add_option("--bos-token-id", task.bos_token_id,
+                  "token before every text (default: the run's, else the tokenizer's own)");
+  verb.add_flag("--no-share-prefix", task.no_share_prefix, "run every candidate whole");
+  verb.add_option("--predictions", state.predictions, "write the predictions, JSONL")->type_name("FILE");
+}
+
 }  // namespace
 
 void add_eval(CLI::App& app) {
-  CLI::App& verb = *app.add_subcommand("eval", "loss, perplexity and token accuracy on a data file");
+  CLI::App& verb = *app.add_subcommand("eval", "score a data file (loss) or a task (accuracy, F1)");
   const auto state = std::make_shared<EvalVerb>();
-  verb.add_option("--data", state->data, "data, JSONL")->type_name("FILE")->required();
+  verb.add_option("--data", state->data, "data, JSONL")->type_name("FILE");
+  add_task_options(verb, *state);
   add_model_options(verb, state->model);
   add_data_options(verb, state->evaluate);
   verb.add_flag("--json", state->json, "print the result as JSON");

@@ -148,6 +148,8 @@ Json json_of(const TrainResult& result) {
           {"train_loss", result.train_loss},
           {"dev_loss", number_or_null(result.dev_loss)},
           {"best_dev_loss", number_or_null(result.best_dev_loss)},
+          {"dev_score", number_or_null(result.dev_score)},
+          {"best_dev_score", number_or_null(result.best_dev_score)},
           {"seconds", result.seconds},
           {"tokens", result.tokens},
           {"trained_parameters", result.trained_parameters},
@@ -166,6 +168,10 @@ std::string summary_of(const TrainResult& result) {
   if (result.dev_loss) text += fmt::format("dev loss:   {:.5f}", *result.dev_loss);
   if (result.best_dev_loss) text += fmt::format(", best {:.5f}", *result.best_dev_loss);
   if (result.dev_loss) text += "\n";
+  if (result.dev_score) text += fmt::format("dev score:  {:.2f} %", 100.0 * *result.dev_score);
+  if (result.best_dev_score)
+    text += fmt::format(", {:.2f} % at the best loss", 100.0 * *result.best_dev_score);
+  if (result.dev_score) text += "\n";
   text += fmt::format("memory:     {} at most\n", format_bytes(result.peak_rss_bytes));
   return text;
 }

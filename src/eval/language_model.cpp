@@ -10,7 +10,10 @@
 #include "eval/generate.h"
 #include "eval/loaded_model.h"
 #include "eval/loss.h"
+#include "eval/task_evaluation.h"
 #include "eval/text_stream.h"
+#include "tasks/split.h"
+#include "tasks/task_set.h"
 #include "text/tokenizer.h"
 
 namespace cola {
@@ -56,6 +59,47 @@ EvaluateResult LanguageModel::evaluate(const std::filesystem::path& data, const 
   return result;
 }
 
+TaskResult LanguageModel::evaluate_task(const TaskOptions& options) {
+  auto& self = *implementation_;
+  if (options.split != "test" && options.split != "dev") {
+    throw UsageError(fmt::format("--split '{}' is not one of: test, dev", options.split));
+  }
+  if (options.demonstrations < 0) throw UsageError("--demonstrations must be 0 or more");
+  if (!self.tokenizer) {
+    throw Error(fmt::format("{}: no tokenizer, and a task needs one: give --tokenizer DIR",
+                            self.loaded.resolved.tokenizer.string()));
+  }
+  const Task task = find_task(options.task);
+  const TaskSizes sizes{options.num_train, options.num_dev, options.num_test};
+  const auto items = options.split == "test"
+                         ? read_test_set(task, options.task_data, sizes, options.data_seed)
+                         : read_training_sets(task, options.task_data, sizes, options.data_seed).dev;
+  TaskScoring scoring;
+  scoring.task = &task;
+  scoring.encoding = task_encoding(task, *self.tokenizer, self.loaded.model->config(), options.max_length,
+                                   options.bos_token_id);
+  scoring.stop_tokens = stop_tokens(self.loaded.resolved.model, self.tokenizer->special());
+  scoring.share_prefix = !options.no_share_prefix;
+  scoring.progress = options.progress;
+  std::vector<TaskItem> shown;  // the training file, of which each example has demonstrations of its own
+  std::vector<std::uint32_t> seeds;
+  if (options.demonstrations > 0) {
+    shown = task.read(options.task_data, TaskSplit::train);
+    seeds = demonstration_seeds(std::ssize(items));
+    scoring.demonstrations = [&](std::size_t index) {
+      std::vector<std::string> texts;
+      for (const std::int64_t i :
+           demonstration_indices(std::ssize(shown), options.demonstrations, seeds[index])) {
+        texts.push_back(shown[static_cast<std::size_t>(i)].answered);
+      }
+      return texts;
+    };
+  }
+  TaskResult result = score_task(self.context, *self.loaded.model, self.activations, scoring, items);
+  result.links = self.loaded.resolved.links;
+  return result;
+}
+
 std::vector<std::int32_t> LanguageModel::Implementation::encode_prompt(std::string_view prompt) const {
   if (!tokenizer) {
     throw Error(fmt::format("{}: no tokenizer to read a prompt with: give --tokenizer DIR",
@@ -67,14 +111,7 @@ std::vector<std::int32_t> LanguageModel::Implementation::encode_prompt(std::stri
   const auto text = tokenizer->encode(prompt);
   ids.insert(ids.end(), text.begin(), text.end());
   if (ids.empty()) throw UsageError("the prompt is empty, and the tokenizer adds no BOS to begin with");
-  const std::int64_t vocabulary = loaded.model->config().vocab_size;
-  if (const auto outside =
-          std::ranges::find_if(ids, [&](std::int32_t id) { return id < 0 || id >= vocabulary; });
-      outside != ids.end()) {
-    throw Error(
-        fmt::format("the tokenizer makes id {}, outside the model's vocabulary of {}: give the model's own",
-                    *outside, vocabulary));
-  }
+  require_vocabulary(ids, loaded.model->config().vocab_size);
   return ids;
 }
 

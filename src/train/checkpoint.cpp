@@ -26,6 +26,8 @@ Json json_of(const TrainingState& state) {
           {"train_loss", state.train_loss},
           {"dev_loss", number_or_null(state.dev_loss)},
           {"best_dev_loss", number_or_null(state.best_dev_loss)},
+          {"dev_score", number_or_null(state.dev_score)},
+          {"best_dev_score", number_or_null(state.best_dev_score)},
           {"evaluations_without_gain", state.evaluations_without_gain},
           {"stopped_early", state.stopped_early},
           {"seconds", state.seconds},
@@ -49,13 +51,13 @@ void read_exactly(const TensorSource& source, const std::string& name, std::span
 
 }  // namespace
 
-std::string digest_of(const Dataset& data) {
+std::string digest_of(std::span<const Example> examples) {
   constexpr std::uint64_t prime = 0x100000001b3;
   std::uint64_t digest = 0xcbf29ce484222325;
   const auto add = [&](std::uint32_t value) {
     for (int byte = 0; byte < 4; ++byte) digest = (digest ^ (value >> (8 * byte) & 0xff)) * prime;
   };
-  for (const auto& example : data.examples) {
+  for (const auto& example : examples) {
     add(static_cast<std::uint32_t>(example.ids.size()));
     for (const std::int32_t id : example.ids) add(static_cast<std::uint32_t>(id));
     for (const std::int32_t label : example.labels) add(static_cast<std::uint32_t>(label));
@@ -108,6 +110,8 @@ TrainingState read_checkpoint_state(const std::filesystem::path& folder) {
   state.train_loss = reader.number("train_loss");
   state.dev_loss = optional_number("dev_loss");
   state.best_dev_loss = optional_number("best_dev_loss");
+  state.dev_score = optional_number("dev_score");
+  state.best_dev_score = optional_number("best_dev_score");
   state.evaluations_without_gain = reader.integer("evaluations_without_gain");
   state.stopped_early = reader.boolean("stopped_early", false);
   state.seconds = reader.number("seconds");

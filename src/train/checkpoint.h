@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "data/dataset.h"
@@ -23,6 +24,7 @@ struct TrainingState {
   std::string train_digest, dev_digest;  ///< digest_of() the data: to notice that it has changed
   double train_loss = 0.0;
   std::optional<double> dev_loss, best_dev_loss;
+  std::optional<double> dev_score, best_dev_score;
   std::int64_t evaluations_without_gain = 0;
   bool stopped_early = false;
   double seconds = 0.0;
@@ -31,7 +33,7 @@ struct TrainingState {
 };
 
 /// 64-bit FNV-1a of all ids and labels, as hexadecimal digits: tells an edited file, not an attacker's.
-[[nodiscard]] std::string digest_of(const Dataset& data);
+[[nodiscard]] std::string digest_of(std::span<const Example> examples);
 
 /// Writes a checkpoint folder as one step. Either `live` (with cola, lora) or `weights` (full) is given.
 void write_checkpoint_folder(const std::filesystem::path& folder, const TrainingState& state,

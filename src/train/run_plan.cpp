@@ -105,7 +105,8 @@ void check_loop_options(const TrainOptions& options) {
   require_at_least("early-stopping-patience", options.early_stopping_patience, 1);
   require_at_least("threads", options.threads, 0);
   require(options.dev_fraction >= 0.0 && options.dev_fraction < 1.0, "--dev-fraction must be in [0, 1)");
-  const bool has_dev = !options.dev.empty() || options.dev_fraction > 0.0;
+  const bool has_dev = !options.dev.empty() || options.dev_fraction > 0.0 ||
+                       (!options.task.empty() && options.num_dev.value_or(1) > 0);
   require(options.dev.empty() || options.dev_fraction == 0.0, "--dev and --dev-fraction exclude each other");
   require(has_dev || (!options.early_stopping_patience && !options.eval_steps),
           "--eval-steps and --early-stopping-patience need --dev or --dev-fraction");
@@ -114,6 +115,22 @@ void check_loop_options(const TrainOptions& options) {
   require_choice("device", options.device, {"auto", "cpu"});
   require_choice("dtype", options.dtype, {"auto", "f32", "bf16"});
   if (!options.chat_template.empty()) (void)parse_chat_template(options.chat_template);
+}
+
+void check_task_options(const TrainOptions& options) {
+  if (options.task.empty()) {
+    require(options.task_data.empty() && !options.num_train && !options.num_dev && !options.bos_token_id &&
+                !options.no_share_prefix,
+            "--task-data, --num-train, --num-dev, --bos-token-id and --no-share-prefix belong to --task");
+    return;
+  }
+  require(options.train.empty() && options.dev.empty() && options.dev_fraction == 0.0,
+          "--task excludes --train, --dev and --dev-fraction");
+  require(!options.task_data.empty(), "--task-data is needed: the folder of the task's files");
+  require(!options.train_on_prompt && !options.no_eos && options.chat_template.empty(),
+          "--train-on-prompt, --no-eos and --chat-template belong to --train");
+  require_at_least("num-train", options.num_train, 1);
+  require_at_least("num-dev", options.num_dev, 0);
 }
 
 std::vector<LinkShape> link_shapes(const TrainOptions& options, std::size_t count) {
@@ -146,7 +163,8 @@ Method parse_method(const std::string& name) {
 
 void check_options(const TrainOptions& options) {
   require(!options.model.empty(), "--model is needed: a Hugging Face model folder");
-  require(!options.train.empty(), "--train is needed: a JSONL file");
+  require(!options.train.empty() || !options.task.empty(), "--train is needed: a JSONL file; or --task");
+  check_task_options(options);
   require(!options.out.empty(), "--out is needed: the run folder to create");
   check_chain_options(options, parse_method(options.method));
   check_optimizer_options(options);

@@ -9,36 +9,14 @@
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "eval/data_options.h"
 #include "io/tensor_source.h"
 #include "lora/peft_format.h"
 #include "lora/target_modules.h"
-#include "text/tokenizer.h"
 
 namespace cola {
 namespace {
 
 const std::vector<std::string> default_target_modules{"q_proj", "v_proj"};  // the paper's, section A.3
-
-void load_data(TrainingSession& session) {
-  const TrainOptions& options = session.options;
-  const auto folder = options.tokenizer.empty() ? options.model : options.tokenizer;
-  std::unique_ptr<Tokenizer> tokenizer;
-  if (!options.tokenizer.empty() || has_tokenizer(folder)) tokenizer = open_tokenizer(folder);
-  EvaluateOptions reading;  // dev data is read as cola eval reads it
-  reading.max_length = options.max_length.value_or(0);
-  reading.train_on_prompt = options.train_on_prompt;
-  reading.no_eos = options.no_eos;
-  reading.chat_template = options.chat_template;
-  const DataOptions data = data_options(reading, session.config, folder);
-  session.train_data = read_dataset(options.train, tokenizer.get(), session.config.vocab_size, data);
-  if (!options.dev.empty()) {
-    session.dev_data = read_dataset(options.dev, tokenizer.get(), session.config.vocab_size, data);
-  } else if (options.dev_fraction > 0.0) {
-    session.dev_data =
-        split_dev(session.train_data, options.dev_fraction, options.data_seed.value_or(options.seed));
-  }
-}
 
 void load_links(TrainingSession& session) {
   const TrainOptions& options = session.options;
@@ -92,23 +70,6 @@ void check_initial_modules(const TrainingSession& session, const std::vector<Lin
   }
 }
 
-/// The largest batch of the run in tokens, and its loss tokens.
-std::pair<std::int64_t, std::int64_t> largest_batch(const TrainingSession& session) {
-  std::vector<const Example*> longest;
-  for (const auto& example : session.train_data.examples) longest.push_back(&example);
-  const auto count =
-      std::min<std::size_t>(longest.size(), static_cast<std::size_t>(session.options.batch_size));
-  std::ranges::partial_sort(longest, longest.begin() + static_cast<std::ptrdiff_t>(count), std::greater<>(),
-                            [](const Example* example) { return example->ids.size(); });
-  std::int64_t tokens = 0;
-  std::int64_t loss_tokens = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    tokens += static_cast<std::int64_t>(longest[i]->ids.size());
-    loss_tokens += longest[i]->loss_tokens();
-  }
-  return {tokens, loss_tokens};
-}
-
 void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vector<LinearName>& linears,
                       const std::vector<std::size_t>& chosen) {
   MemoryPlanInput input;
@@ -122,7 +83,8 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
     input.target_parameters += linear.out_features * linear.in_features;
     input.adapter_parameters += rank * (linear.out_features + linear.in_features);
   }
-  std::tie(input.batch_tokens, input.batch_loss_tokens) = largest_batch(session);
+  std::tie(input.batch_tokens, input.batch_loss_tokens) =
+      session.data.train.largest_batch(session.options.batch_size);
   session.memory = plan_memory(session.config, input);
   require_memory(session.config, input, session.memory);
 }
@@ -216,15 +178,14 @@ TrainingSession open_session(const TrainOptions& options) {
   TrainingSession session;
   session.options = options;
   session.config = read_model_config(options.model);
-  load_data(session);
+  session.data = load_session_data(options, session.config);
   auto source = open_checkpoint(options.model);
   const DType file_dtype = dominant_dtype(*source);
   session.compute_dtype = choose_compute_dtype(options.dtype, file_dtype);
-  session.plan = make_run_plan(options, static_cast<std::int64_t>(session.train_data.examples.size()),
-                               session.compute_dtype);
-  session.batches = std::make_unique<BatchPlan>(static_cast<std::int64_t>(session.train_data.examples.size()),
-                                                options.batch_size, options.gradient_accumulation_steps,
-                                                !options.no_shuffle, options.seed);
+  session.plan = make_run_plan(options, session.data.train.size(), session.compute_dtype);
+  session.batches =
+      std::make_unique<BatchPlan>(session.data.train.size(), options.batch_size,
+                                  options.gradient_accumulation_steps, !options.no_shuffle, options.seed);
   const bool full = session.plan.method == Method::full;
   const auto names = linear_names(session.config);
   const auto chosen =

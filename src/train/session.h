@@ -6,10 +6,10 @@
 #include "chain/chain.h"
 #include "cola/train.h"
 #include "data/batch_plan.h"
-#include "data/dataset.h"
 #include "model/decoder.h"
 #include "train/memory_plan.h"
 #include "train/run_plan.h"
+#include "train/session_data.h"
 
 namespace cola {
 
@@ -19,8 +19,7 @@ struct TrainingSession {
   TrainOptions options;
   ModelConfig config;
   DType compute_dtype = DType::f32;
-  Dataset train_data;
-  std::optional<Dataset> dev_data;
+  SessionData data;
   RunPlan plan;
   MemoryPlan memory;
   std::vector<Link> tied_links;           ///< from --tied-link and --extend, before step 1

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 
 #include "core/error.h"
 #include "core/interrupt.h"
@@ -37,16 +36,11 @@ Json number_or_null(const std::optional<double>& value) { return value ? Json(*v
 
 std::int64_t Trainer::link_number() const { return session_.chain ? state_.tied_links + 1 : 0; }
 
-std::vector<RaggedBatch> Trainer::batches_of_step(std::int64_t step) const {
-  std::vector<RaggedBatch> batches;
+std::vector<TrainingBatch> Trainer::batches_of_step(std::int64_t step) const {
+  std::vector<TrainingBatch> batches;
   std::int64_t first_sequence = 0;
   for (const auto& indices : session_.batches->micro_batches(step)) {
-    std::vector<const Example*> examples;
-    for (const std::int64_t index : indices) {
-      examples.push_back(&session_.train_data.examples[static_cast<std::size_t>(index)]);
-    }
-    batches.push_back(make_batch(examples, first_sequence));
-    first_sequence += static_cast<std::int64_t>(examples.size());
+    batches.push_back(session_.data.train.batch(indices, first_sequence));
   }
   return batches;
 }
@@ -55,31 +49,26 @@ Trainer::StepReport Trainer::do_step() {
   const auto start = Clock::now();
   const std::uint64_t flops_before = context_.flops();
   const auto batches = batches_of_step(state_.steps_done);
-  std::int64_t loss_tokens = 0;
-  for (const auto& batch : batches) loss_tokens += batch.loss_tokens();
+  std::int64_t terms = 0;
+  for (const auto& batch : batches) terms += batch.loss_terms();
   zero_gradients(optimizer_->parameters());
 
+  const std::int64_t counted_parameters =
+      hf_flos_parameters(session_.config) + (session_.chain ? session_.chain->live().parameter_count() : 0);
   StepReport report;
-  std::vector<float> nll;
-  std::vector<float> weights;
-  double nll_sum = 0.0;
+  double loss_sum = 0.0;
   for (const auto& batch : batches) {
-    StepState step{context_,
-                   batch,
-                   true,
-                   session_.hidden_dropout(),
-                   static_cast<float>(session_.options.lora_dropout),
-                   dropout_seed(session_.options.seed, state_.steps_done)};
-    nll.resize(static_cast<std::size_t>(batch.loss_tokens()));
-    session_.model->forward(step, activations_);
-    weights.assign(nll.size(), 1.0F / static_cast<float>(loss_tokens));
-    session_.model->loss_and_backward(step, activations_, weights, nll);
-    nll_sum = std::accumulate(nll.begin(), nll.end(), nll_sum);
-    report.tokens += batch.tokens();
-    state_.hf_flos += hf_flos(batch, hf_flos_parameters(session_.config) +
-                                         (session_.chain ? session_.chain->live().parameter_count() : 0));
+    const StepState step{context_,
+                         batch.ragged(),
+                         true,
+                         session_.hidden_dropout(),
+                         static_cast<float>(session_.options.lora_dropout),
+                         dropout_seed(session_.options.seed, state_.steps_done)};
+    loss_sum += forward_backward(step, *session_.model, activations_, batch, terms);
+    report.tokens += batch.ragged().tokens();
+    state_.hf_flos += hf_flos(batch.content.lengths, counted_parameters);
   }
-  report.loss = nll_sum / static_cast<double>(loss_tokens);
+  report.loss = loss_sum / static_cast<double>(terms);
   report.gradient_norm = gradient_norm(context_, optimizer_->parameters());
   if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
     throw Error(fmt::format(
@@ -133,37 +122,6 @@ bool Trainer::knot_now() const {
   return session_.chain && std::ranges::binary_search(session_.plan.knots, state_.steps_done);
 }
 
-void Trainer::evaluate() {
-  const auto start = Clock::now();
-  const auto summary = evaluate_loss(context_, *session_.model, activations_, session_.dev_data->examples);
-  state_.dev_loss = summary.loss();
-  state_.seconds += seconds_since(start);
-  log_->write({{"event", "eval"},
-               {"step", state_.steps_done},
-               {"link", link_number()},
-               {"dev_loss", summary.loss()},
-               {"token_accuracy", summary.token_accuracy()},
-               {"loss_tokens", summary.loss_tokens},
-               {"seconds", seconds_since(start)}});
-  progress_.note(fmt::format("step {}: dev loss {:.5f}, token accuracy {:.2f} %", state_.steps_done,
-                             summary.loss(), 100.0 * summary.token_accuracy()));
-  if (state_.steps_done > 0) keep_best();
-}
-
-void Trainer::keep_best() {
-  if (!std::isfinite(*state_.dev_loss))
-    throw Error(fmt::format("step {}: the dev loss is not finite", state_.steps_done));
-  if (!state_.best_dev_loss || *state_.dev_loss < *state_.best_dev_loss) {
-    state_.best_dev_loss = state_.dev_loss;
-    state_.evaluations_without_gain = 0;
-    write_state_folder(folder_.best(), "best");
-  } else {
-    ++state_.evaluations_without_gain;
-  }
-  const auto patience = session_.options.early_stopping_patience;
-  state_.stopped_early = patience && state_.evaluations_without_gain >= *patience;
-}
-
 void Trainer::save_checkpoint() {
   log_->write({{"event", "checkpoint"}, {"step", state_.steps_done}});
   log_->sync();
@@ -177,11 +135,11 @@ void Trainer::save_checkpoint() {
 
 TrainResult Trainer::run() {
   const InterruptGuard guard;
-  if (session_.dev_data && state_.steps_done == 0) evaluate();
+  if (session_.data.dev && state_.steps_done == 0) evaluate();
   while (state_.steps_done < session_.plan.total_steps && !state_.stopped_early) {
     if (knot_now()) tie_knot();
     log_step(do_step());
-    if (session_.dev_data && due(session_.options.eval_steps)) evaluate();
+    if (session_.data.dev && due(session_.options.eval_steps)) evaluate();
     const bool interrupted = InterruptGuard::pending() != 0;
     if (due(session_.options.save_steps) || knot_now() || interrupted || state_.stopped_early)
       save_checkpoint();
@@ -206,6 +164,8 @@ void Trainer::finish() {
                {"train_loss", done.train_loss},
                {"dev_loss", number_or_null(done.dev_loss)},
                {"best_dev_loss", number_or_null(done.best_dev_loss)},
+               {"dev_score", number_or_null(done.dev_score)},
+               {"best_dev_score", number_or_null(done.best_dev_score)},
                {"seconds", done.seconds},
                {"tokens", done.tokens},
                {"hf_flos", done.hf_flos},
@@ -223,6 +183,8 @@ TrainResult Trainer::result() const {
   result.train_loss = state_.train_loss;
   result.dev_loss = state_.dev_loss;
   result.best_dev_loss = state_.best_dev_loss;
+  result.dev_score = state_.dev_score;
+  result.best_dev_score = state_.best_dev_score;
   result.seconds = state_.seconds;
   result.tokens = state_.tokens;
   if (optimizer_) {

@@ -32,12 +32,15 @@ class Trainer {
   void announce();
 
   StepReport do_step();
-  [[nodiscard]] std::vector<RaggedBatch> batches_of_step(std::int64_t step) const;
+  [[nodiscard]] std::vector<TrainingBatch> batches_of_step(std::int64_t step) const;
   void tie_knot();
   void check_after_knot() const;
   [[nodiscard]] std::vector<float> knot_logits(const RaggedBatch& batch);
   void begin_link(std::int64_t number);
   void evaluate();
+  /// Sets the dev loss and score, and adds to the log's event.
+  void evaluate_sequences(Json& event);
+  void evaluate_task(Json& event);
   void keep_best();
   void save_checkpoint();
   void finish();

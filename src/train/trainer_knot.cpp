@@ -37,7 +37,7 @@ std::vector<float> Trainer::knot_logits(const RaggedBatch& batch) {
 
 void Trainer::tie_knot() {
   const auto start = std::chrono::steady_clock::now();
-  const RaggedBatch batch = std::move(batches_of_step(state_.steps_done).front());
+  const RaggedBatch batch = std::move(batches_of_step(state_.steps_done).front().content.batch);
   const auto before = knot_logits(batch);
   const double norm = session_.chain->live().delta_norm(context_);
   const std::int64_t tied_link = link_number();

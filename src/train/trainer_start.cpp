@@ -14,8 +14,8 @@ namespace cola {
 
 Trainer::Trainer(TrainingSession session, bool resume, bool quiet)
     : session_(std::move(session)), folder_{session_.options.out}, progress_(quiet) {
-  state_.train_digest = digest_of(session_.train_data);
-  state_.dev_digest = session_.dev_data ? digest_of(*session_.dev_data) : "";
+  state_.train_digest = session_.data.train.digest();
+  state_.dev_digest = session_.data.dev ? session_.data.dev->digest() : "";
   std::vector<std::int64_t> saved;
   if (resume) {
     log_ = std::make_unique<RunLog>(folder_.log());  // the run's lock: before anything is touched
@@ -33,9 +33,9 @@ Trainer::Trainer(TrainingSession session, bool resume, bool quiet)
 }
 
 void Trainer::announce() {
-  const auto& data = session_.train_data.report;
-  progress_.note(fmt::format("train data: {}", data.summary()));
-  if (session_.dev_data) progress_.note(fmt::format("dev data:   {}", session_.dev_data->report.summary()));
+  const auto& data = session_.data;
+  progress_.note(fmt::format("train data: {}", data.train.summary()));
+  if (data.dev) progress_.note(fmt::format("dev data:   {}", data.dev->summary()));
   progress_.note(session_.memory.summary());
   progress_.note(fmt::format("compute: {}, {} threads, {}", name_of(session_.compute_dtype), thread_count(),
                              ops::name_of(ops::cpu_isa())));
@@ -72,8 +72,8 @@ void Trainer::start_fresh() {
                {"steps", session_.plan.total_steps},
                {"steps_per_epoch", session_.plan.steps_per_epoch},
                {"knots", session_.plan.knots},
-               {"examples", session_.train_data.examples.size()},
-               {"tokens", session_.train_data.report.tokens},
+               {"examples", session_.data.train.size()},
+               {"tokens", session_.data.train.tokens()},
                {"trained_parameters", result().trained_parameters}});
   write_links_and_manifest();
 }
@@ -101,8 +101,13 @@ void Trainer::restore(std::int64_t step) {
     return UsageError(fmt::format("--resume: {} has changed since the run began", file.string()));
   };
   const TrainOptions& options = session_.options;
-  if (saved.train_digest != state_.train_digest) throw changed(options.train);
-  if (saved.dev_digest != state_.dev_digest) throw changed(options.dev.empty() ? options.train : options.dev);
+  if (saved.train_digest != state_.train_digest)
+    throw changed(options.task.empty() ? options.train : options.task_data);
+  if (saved.dev_digest != state_.dev_digest) {
+    throw changed(!options.task.empty() ? options.task_data
+                  : options.dev.empty() ? options.train
+                                        : options.dev);
+  }
   const auto& knots = session_.plan.knots;
   const auto links_done = std::ranges::lower_bound(knots, step) - knots.begin();
   if (saved.steps_done != step || step > session_.plan.total_steps || saved.live_number != links_done ||

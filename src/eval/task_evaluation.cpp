@@ -1,0 +1,155 @@
+#include "eval/task_evaluation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/error.h"
+#include "eval/generate.h"
+#include "eval/loss.h"
+#include "eval/question_loss.h"
+#include "eval/statistics.h"
+#include "tasks/metrics.h"
+#include "tasks/task_text.h"
+
+namespace cola {
+namespace {
+
+constexpr std::int64_t longest_by_default = 2048;
+constexpr std::uint64_t bootstrap_seed = 0;
+
+std::vector<std::string> demonstrations_of(const TaskScoring& scoring, std::size_t index) {
+  return scoring.demonstrations ? scoring.demonstrations(index) : std::vector<std::string>();
+}
+
+/// What counts as right, by name.
+std::vector<std::string> gold_of(const Task& task, const TaskItem& item) {
+  if (task.generates) return item.answers;
+  std::vector<std::string> names;
+  for (const std::int32_t index : item.correct)
+    names.push_back(item.candidate_names.at(static_cast<std::size_t>(index)));
+  return names;
+}
+
+std::vector<TaskPrediction> choose_candidates(ops::Context& context, const Decoder& model,
+                                              DecoderActivations& activations, const TaskScoring& scoring,
+                                              std::span<const TaskItem> items, double* loss) {
+  std::vector<Question> questions;
+  questions.reserve(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    questions.push_back(encode_question(items[i], demonstrations_of(scoring, i), scoring.encoding));
+    for (const auto& candidate : questions.back().candidates)
+      require_vocabulary(candidate.ids, model.config().vocab_size);
+  }
+  const QuestionScores scored = score_questions(context, model, activations, questions, scoring.share_prefix,
+                                                default_evaluation_tokens, scoring.progress);
+  if (loss != nullptr) *loss = scored.loss;
+  std::vector<TaskPrediction> predictions;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto& scores = scored.scores[i];
+    const auto chosen = std::ranges::max_element(scores) - scores.begin();
+    predictions.push_back({items[i].id, items[i].candidate_names.at(static_cast<std::size_t>(chosen)),
+                           gold_of(*scoring.task, items[i]),
+                           score_candidate(scoring.task->metric, items[i], static_cast<std::int32_t>(chosen)),
+                           scores});
+  }
+  return predictions;
+}
+
+std::string generate_answer(ops::Context& context, const Decoder& model, const TaskScoring& scoring,
+                            std::span<const std::int32_t> prompt, std::int32_t newline) {
+  const std::int64_t room = model.config().max_position_embeddings - static_cast<std::int64_t>(prompt.size());
+  Sampler greedy(0.0, 1.0, 0);
+  std::vector<std::int32_t> answer;
+  generate_tokens(context, model, prompt, std::min(max_answer_tokens, room), greedy, [&](std::int32_t token) {
+    if (scoring.stop_tokens.contains(token)) return false;
+    answer.push_back(token);
+    return token != newline;
+  });
+  return std::string(strip_whitespace(scoring.encoding.tokenizer->decode(answer)));
+}
+
+std::vector<TaskPrediction> generate_answers(ops::Context& context, const Decoder& model,
+                                             const TaskScoring& scoring, std::span<const TaskItem> items) {
+  const auto newline = scoring.encoding.tokenizer->encode("\n");
+  if (newline.empty()) throw Error("the tokenizer has no token for a newline, which ends an answer");
+  std::vector<TaskPrediction> predictions;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto prompt = encode_prompt(items[i], demonstrations_of(scoring, i), scoring.encoding);
+    require_vocabulary(prompt, model.config().vocab_size);
+    const std::string answer = generate_answer(context, model, scoring, prompt, newline.back());
+    predictions.push_back({items[i].id,
+                           answer,
+                           gold_of(*scoring.task, items[i]),
+                           score_text(scoring.task->metric, items[i], answer),
+                           {}});
+    if (scoring.progress)
+      scoring.progress(static_cast<std::int64_t>(i) + 1, static_cast<std::int64_t>(items.size()));
+  }
+  return predictions;
+}
+
+void summarise(TaskMetric metric, TaskResult& result) {
+  std::vector<double> scores;
+  for (const auto& prediction : result.predictions) scores.push_back(prediction.score);
+  result.total = std::ssize(scores);
+  result.score = std::accumulate(scores.begin(), scores.end(), 0.0) / static_cast<double>(scores.size());
+  Interval interval;
+  if (metric == TaskMetric::accuracy) {
+    result.metric = "accuracy";
+    result.correct = std::ranges::count(scores, 1.0);
+    interval = wilson_interval(*result.correct, result.total);
+  } else {
+    result.metric = "f1";
+    interval = bootstrap_interval(scores, bootstrap_seed);
+  }
+  result.interval_low = interval.low;
+  result.interval_high = interval.high;
+}
+
+}  // namespace
+
+TaskEncoding task_encoding(const Task& task, const Tokenizer& tokenizer, const ModelConfig& config,
+                           std::int64_t max_length, std::optional<std::int32_t> bos) {
+  if (max_length > config.max_position_embeddings) {
+    throw UsageError(fmt::format("--max-length {} is above the model's {} positions", max_length,
+                                 config.max_position_embeddings));
+  }
+  if (bos && (*bos < 0 || *bos >= config.vocab_size)) {
+    throw UsageError(
+        fmt::format("--bos-token-id {} is outside the model's vocabulary of {}", *bos, config.vocab_size));
+  }
+  TaskEncoding encoding;
+  encoding.tokenizer = &tokenizer;
+  encoding.bos = bos;
+  const SpecialTokens& special = tokenizer.special();
+  if (!bos && special.add_bos) encoding.bos = special.bos;
+  const std::int64_t length =
+      max_length > 0 ? max_length : std::min(config.max_position_embeddings, longest_by_default);
+  encoding.max_length = task_max_length(task, length);
+  return encoding;
+}
+
+void require_vocabulary(std::span<const std::int32_t> ids, std::int64_t vocabulary_size) {
+  const auto outside =
+      std::ranges::find_if(ids, [=](std::int32_t id) { return id < 0 || id >= vocabulary_size; });
+  if (outside == ids.end()) return;
+  throw Error(
+      fmt::format("the tokenizer makes id {}, outside the model's vocabulary of {}: give the model's own",
+                  *outside, vocabulary_size));
+}
+
+TaskResult score_task(ops::Context& context, const Decoder& model, DecoderActivations& activations,
+                      const TaskScoring& scoring, std::span<const TaskItem> items, double* candidate_loss) {
+  if (items.empty()) throw Error(fmt::format("task {}: no examples to score", scoring.task->name));
+  TaskResult result;
+  result.task = scoring.task->name;
+  result.predictions = scoring.task->generates
+                           ? generate_answers(context, model, scoring, items)
+                           : choose_candidates(context, model, activations, scoring, items, candidate_loss);
+  summarise(scoring.task->metric, result);
+  return result;
+}
+
+}  // namespace cola

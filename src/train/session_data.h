@@ -1,0 +1,37 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cola/train.h"
+#include "model/config.h"
+#include "tasks/task.h"
+#include "tasks/task_sequences.h"
+#include "text/tokenizer.h"
+#include "train/training_data.h"
+
+namespace cola {
+
+/// What is evaluated while training: sequences for the language-model loss, and with a task its examples.
+struct DevSet {
+  Dataset sequences;            ///< empty with a task trained by its candidates
+  std::vector<TaskItem> items;  ///< of a task, scored
+
+  [[nodiscard]] std::string summary() const;  ///< one line
+  [[nodiscard]] std::string digest() const;   ///< tells edited data; "" of none
+};
+
+/// All data of a run, tokenised.
+struct SessionData {
+  std::unique_ptr<Tokenizer> tokenizer;  ///< null where data of ids needs none
+  std::optional<Task> task;
+  TaskEncoding encoding;  ///< of the task; refers to the tokenizer
+  TrainingData train;
+  std::optional<DevSet> dev;
+};
+
+/// Reads --train and --dev, or --task; see read_dataset, find_task and encode_question for what it throws.
+[[nodiscard]] SessionData load_session_data(const TrainOptions& options, const ModelConfig& config);
+
+}  // namespace cola

@@ -1,0 +1,107 @@
+#include "train/training_data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "eval/question_loss.h"
+#include "train/checkpoint.h"
+
+namespace cola {
+
+std::int64_t TrainingData::size() const {
+  return questions_.empty() ? std::ssize(sequences_.examples) : std::ssize(questions_);
+}
+
+std::pair<std::int64_t, std::int64_t> TrainingData::tokens_of(std::size_t index) const {
+  if (questions_.empty()) {
+    const Example& example = sequences_.examples[index];
+    return {std::ssize(example.ids), example.loss_tokens()};
+  }
+  const Question& question = questions_[index];
+  std::int64_t loss_tokens = 0;
+  for (const auto& candidate : question.candidates) loss_tokens += candidate.loss_tokens();
+  return {question_tokens(question, share_prefix_), loss_tokens};
+}
+
+std::int64_t TrainingData::tokens() const {
+  std::int64_t tokens = 0;
+  for (std::int64_t i = 0; i < size(); ++i) tokens += tokens_of(static_cast<std::size_t>(i)).first;
+  return tokens;
+}
+
+std::string TrainingData::summary() const {
+  if (questions_.empty()) return sequences_.report.summary();
+  std::int64_t candidates = 0;
+  std::int64_t whole = 0;
+  for (const auto& question : questions_) {
+    candidates += std::ssize(question.candidates);
+    for (const auto& candidate : question.candidates) whole += std::ssize(candidate.ids);
+  }
+  return fmt::format("{} questions with {} candidates; {} tokens{}", questions_.size(), candidates, tokens(),
+                     share_prefix_ ? fmt::format(" ({} without shared prompts)", whole) : "");
+}
+
+std::string TrainingData::digest() const {
+  if (questions_.empty()) return digest_of(sequences_.examples);
+  std::vector<Example> candidates;
+  for (const auto& question : questions_) {
+    candidates.insert(candidates.end(), question.candidates.begin(), question.candidates.end());
+    candidates.push_back({{question.gold}, {}});
+  }
+  return digest_of(candidates);
+}
+
+std::pair<std::int64_t, std::int64_t> TrainingData::largest_batch(std::int64_t count) const {
+  std::vector<std::pair<std::int64_t, std::int64_t>> sizes;
+  for (std::int64_t i = 0; i < size(); ++i) sizes.push_back(tokens_of(static_cast<std::size_t>(i)));
+  const auto chosen = std::min(std::ssize(sizes), count);
+  std::ranges::partial_sort(sizes, sizes.begin() + chosen, std::greater<>());
+  std::pair<std::int64_t, std::int64_t> total;
+  for (std::int64_t i = 0; i < chosen; ++i) {
+    total.first += sizes[static_cast<std::size_t>(i)].first;
+    total.second += sizes[static_cast<std::size_t>(i)].second;
+  }
+  return total;
+}
+
+TrainingBatch TrainingData::batch(std::span<const std::int64_t> indices, std::int64_t& first_sequence) const {
+  TrainingBatch made;
+  if (!questions_.empty()) {
+    std::vector<const Question*> chosen;
+    for (const std::int64_t index : indices) chosen.push_back(&questions_[static_cast<std::size_t>(index)]);
+    made.content = make_question_batch(chosen, share_prefix_, first_sequence);
+    made.of_questions = true;
+    first_sequence += made.content.candidates();
+    return made;
+  }
+  std::vector<const Example*> chosen;
+  for (const std::int64_t index : indices) {
+    chosen.push_back(&sequences_.examples[static_cast<std::size_t>(index)]);
+    made.content.lengths.push_back(std::ssize(chosen.back()->ids));
+  }
+  made.content.batch = make_batch(chosen, first_sequence);
+  first_sequence += std::ssize(chosen);
+  return made;
+}
+
+double forward_backward(const StepState& step, const Decoder& model, DecoderActivations& activations,
+                        const TrainingBatch& batch, std::int64_t terms_of_step) {
+  std::vector<float> nll(batch.ragged().targets.size());
+  std::vector<float> weights(nll.size(), 1.0F / static_cast<float>(terms_of_step));
+  model.forward(step, activations);
+  if (!batch.of_questions) {
+    model.loss_and_backward(step, activations, weights, nll);
+    return std::accumulate(nll.begin(), nll.end(), 0.0);
+  }
+  // The weights of the gradient depend on all candidates' scores, so the head, on loss rows only, runs twice.
+  model.loss(step, activations, nll, {});
+  const auto scores = candidate_scores(batch.content, nll);
+  question_loss_weights(batch.content, scores, terms_of_step, weights);
+  model.loss_and_backward(step, activations, weights, nll);
+  return question_loss(batch.content, scores);
+}
+
+}  // namespace cola
