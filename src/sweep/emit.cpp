@@ -50,11 +50,10 @@ std::string emit_slurm(const SweepPlan& plan, const SweepFolder& folder,
       "#SBATCH --job-name=cola-{}\n"
       "#SBATCH --array=0-{}\n"
       "#SBATCH --cpus-per-task={}\n"
-      "# When all have ended: {} sweep --out {} --collect\n"
+      "# When all have ended, cola sweep --out DIR --collect makes the tables.\n"
       "trials=(\n{})\n"
       "exec {} \"${{trials[$SLURM_ARRAY_TASK_ID]}}\"\n",
-      plan.name, std::max<std::int64_t>(0, count - 1), plan.threads, shell_quoted(program.string()),
-      shell_quoted(folder.root.string()), trials, command(folder, program));
+      plan.name, std::max<std::int64_t>(0, count - 1), plan.threads, trials, command(folder, program));
 }
 
 }  // namespace cola

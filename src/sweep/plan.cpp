@@ -21,9 +21,9 @@ namespace {
 
 constexpr std::size_t most_trials = 100000;
 constexpr std::int64_t paper_demonstrations = 32;
-constexpr std::array<std::string_view, 12> plan_keys{"name",    "model",     "data",     "tasks",
-                                                     "seeds",   "vary",      "threads",  "gain-over",
-                                                     "num-test", "train",    "method",   "task"};
+constexpr std::array<std::string_view, 12> plan_keys{"name",     "model", "data",    "tasks",
+                                                     "seeds",    "vary",  "threads", "gain-over",
+                                                     "num-test", "train", "method",  "task"};
 /// Options that mean something without training.
 constexpr std::array<std::string_view, 7> evaluation_options{
     "num-train", "num-dev", "bos-token-id", "no-share-prefix", "max-length", "dtype", "tokenizer"};
@@ -31,7 +31,8 @@ constexpr std::array<std::string_view, 7> evaluation_options{
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char letter) {
     return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-           (letter >= '0' && letter <= '9') || letter == '-' || letter == '_' || letter == '.' || letter == '+';
+           (letter >= '0' && letter <= '9') || letter == '-' || letter == '_' || letter == '.' ||
+           letter == '+';
   });
 }
 
@@ -108,8 +109,8 @@ class PlanReader {
   void read_top() {
     for (const auto& [key, node] : table_) {
       if (std::ranges::find(plan_keys, key.str()) == plan_keys.end())
-        problems_.add(fmt::format("unknown key '{}': a plan has {}", printable(key.str()),
-                                  fmt::join(plan_keys, ", ")));
+        problems_.add(
+            fmt::format("unknown key '{}': a plan has {}", printable(key.str()), fmt::join(plan_keys, ", ")));
     }
     plan_.name = text("name", "sweep");
     if (!is_plain_name(plan_.name)) problems_.add("'name' must be of letters, digits and .+-_");
@@ -147,7 +148,8 @@ class PlanReader {
 
   void read_tasks() {
     const toml::array* tasks = table_["tasks"].as_array();
-    if (tasks == nullptr || tasks->empty()) problems_.add("'tasks' must be a list of names with at least one");
+    if (tasks == nullptr || tasks->empty())
+      problems_.add("'tasks' must be a list of names with at least one");
     for (std::size_t i = 0; tasks != nullptr && i < tasks->size(); ++i) {
       const auto reference = (*tasks)[i].value_exact<std::string>();
       if (!reference) {
@@ -218,8 +220,8 @@ class PlanReader {
       try {
         (void)parse_method(entry.method);
       } catch (const UsageError&) {
-        problems_.add(fmt::format("{}: unknown method '{}': use lora, cola, full, zero-shot or icl", entry.where,
-                                  printable(entry.method)));
+        problems_.add(fmt::format("{}: unknown method '{}': use lora, cola, full, zero-shot or icl",
+                                  entry.where, printable(entry.method)));
       }
     } else {
       for (const auto& [key, node] : entry.options) {
@@ -260,7 +262,7 @@ class PlanReader {
   }
 
   void add_trials(const TaskEntry& task, const MethodEntry& method) {
-    const OptionGrid grid = split_grid(options_of(task, method), method.where, problems_);
+    OptionGrid grid = split_grid(options_of(task, method), method.where, problems_);
     SweepTrial trial;
     trial.task = task.name;
     trial.method = method.name;
@@ -280,8 +282,12 @@ class PlanReader {
     }
     for (const GridAxis& axis : grid.axes) {
       if (axis.option == "seed" || axis.option == "data-seed")
-        problems_.add(fmt::format("{}: '{}' cannot be a grid: use the plan's 'seeds'", method.where, axis.option));
+        problems_.add(
+            fmt::format("{}: '{}' cannot be a grid: use the plan's 'seeds'", method.where, axis.option));
     }
+    // Rates that are chosen among stand together.
+    std::ranges::stable_partition(grid.axes,
+                                  [](const GridAxis& axis) { return axis.option != "learning-rate"; });
     add_grid(trial, grid.axes, 0, method.where);
   }
 
@@ -363,7 +369,8 @@ class PlanReader {
 
 std::string rate_text(double rate) {
   std::array<char, 64> buffer{};
-  const auto written = std::to_chars(buffer.data(), buffer.data() + buffer.size(), rate, std::chars_format::scientific);
+  const auto written =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), rate, std::chars_format::scientific);
   std::string text(buffer.data(), written.ptr);
   const std::size_t exponent = text.find('e');
   if (exponent == std::string::npos) return text;  // not finite

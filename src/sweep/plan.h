@@ -16,10 +16,10 @@ using SweepSetting = std::vector<std::pair<std::string, std::string>>;
 
 /// One training run with its test, or one test without training.
 struct SweepTrial {
-  std::string id;    ///< of its folder: "cb-lora-lr1e-3-seed0"; letters, digits and .,+-_ only
-  std::string task;  ///< name
-  std::string method;  ///< the plan's name for it
-  bool trains = true;  ///< not with zero-shot and icl
+  std::string id;        ///< of its folder: "cb-lora-lr1e-3-seed0"; letters, digits and .,+-_ only
+  std::string task;      ///< name
+  std::string method;    ///< the plan's name for it
+  bool trains = true;    ///< not with zero-shot and icl
   SweepSetting setting;  ///< where it stands on the grid, the learning rate apart
   std::optional<double> learning_rate;
   std::uint64_t seed = 0;  ///< of the plan's seeds
@@ -34,8 +34,8 @@ struct SweepPlan {
   std::vector<std::string> tasks;    ///< names
   std::vector<std::string> methods;  ///< names
   std::vector<std::uint64_t> seeds;
-  int threads = 1;         ///< of every trial
-  std::string gain_over;   ///< the method that others are compared with
+  int threads = 1;                 ///< of every trial
+  std::string gain_over;           ///< the method that others are compared with
   std::vector<SweepTrial> trials;  ///< by task, method, setting, learning rate, seed
   std::string text;                ///< resolved TOML
 };

@@ -23,7 +23,8 @@ std::int64_t mean_characters(const std::vector<TaskItem>& items) {
   std::size_t sum = 0;
   for (const TaskItem& item : items) {
     sum += item.prompt.size();
-    for (const std::string& candidate : item.candidates) sum += candidate.size() - std::min(candidate.size(), item.prompt.size());
+    for (const std::string& candidate : item.candidates)
+      sum += candidate.size() - std::min(candidate.size(), item.prompt.size());
   }
   return 1 + static_cast<std::int64_t>(sum / std::max<std::size_t>(1, items.size()));
 }
@@ -51,9 +52,9 @@ std::int64_t check_steps(const SweepTrial& trial, const TaskSize& size, Problems
   if (trial.trains) {
     try {
       const std::int64_t dev = trial.options.num_dev.value_or(size.task.dev_examples);
-      const auto splits = make_splits(size.train, size.validation,
-                                      trial.options.num_train.value_or(size.task.train_examples), dev, test,
-                                      static_cast<std::uint32_t>(*trial.options.data_seed));
+      const auto splits =
+          make_splits(size.train, size.validation, trial.options.num_train.value_or(size.task.train_examples),
+                      dev, test, static_cast<std::uint32_t>(*trial.options.data_seed));
       const auto examples = static_cast<std::int64_t>(splits.train.size());
       const RunPlan run = make_run_plan(trial.options, examples, DType::f32);
       passes += run.total_steps * trial.options.batch_size * trial.options.gradient_accumulation_steps * 3;
@@ -75,8 +76,9 @@ std::vector<std::int64_t> check_plan_data(const SweepPlan& plan, Problems& probl
   std::vector<std::int64_t> work;
   for (const SweepTrial& trial : plan.trials) {
     const auto found = sizes.find(trial.task);
-    const auto& size =
-        found != sizes.end() ? found->second : sizes.emplace(trial.task, task_size(trial, problems)).first->second;
+    const auto& size = found != sizes.end()
+                           ? found->second
+                           : sizes.emplace(trial.task, task_size(trial, problems)).first->second;
     work.push_back(size ? check_steps(trial, *size, problems) : 1);
   }
   return work;

@@ -34,7 +34,8 @@ toml::table parse_value(const std::string& value) {
     try {
       toml::table table = toml::parse("value = " + value);
       const toml::node* node = table.get("value");
-      if (table.size() == 1 && (node->is_number() || node->is_boolean() || node->is_string() || node->is_array()))
+      if (table.size() == 1 &&
+          (node->is_number() || node->is_boolean() || node->is_string() || node->is_array()))
         return table;
     } catch (const toml::parse_error&) {  // a plain string, such as a path
     }
@@ -104,7 +105,8 @@ void flatten(const toml::node& node, const std::string& key, std::map<std::strin
       flatten(child, key.empty() ? std::string(name.str()) : fmt::format("{}.{}", key, name.str()), values);
   } else if (node.is_array_of_tables()) {
     std::size_t index = 0;
-    for (const toml::node& child : *node.as_array()) flatten(child, fmt::format("{}[{}]", key, index++), values);
+    for (const toml::node& child : *node.as_array())
+      flatten(child, fmt::format("{}[{}]", key, index++), values);
   } else {
     std::ostringstream text;
     text << toml::node_view<const toml::node>(node);

@@ -41,10 +41,10 @@ std::vector<std::pair<std::string, OptionKind>> option_kinds() {
 /// What a plan says elsewhere.
 const std::map<std::string, std::string>& reserved_options() {
   static const std::map<std::string, std::string> reserved{
-      {"model", "the plan's 'model'"},        {"task", "the plan's 'tasks'"},
-      {"task-data", "the plan's 'data'"},     {"threads", "the plan's 'threads'"},
-      {"out", "the sweep's --out"},           {"train", "the plan's 'tasks'"},
-      {"dev", "the plan's 'tasks'"},          {"dev-fraction", "the task's num-dev"},
+      {"model", "the plan's 'model'"},       {"task", "the plan's 'tasks'"},
+      {"task-data", "the plan's 'data'"},    {"threads", "the plan's 'threads'"},
+      {"out", "the sweep's --out"},          {"train", "the plan's 'tasks'"},
+      {"dev", "the plan's 'tasks'"},         {"dev-fraction", "the task's num-dev"},
       {"method", "a [[method]]'s 'method'"},
   };
   return reserved;
@@ -153,7 +153,8 @@ OptionGrid split_grid(const toml::table& options, const std::string& where, Prob
   return grid;
 }
 
-void set_options(const toml::table& values, const std::string& where, TrainOptions& options, Problems& problems) {
+void set_options(const toml::table& values, const std::string& where, TrainOptions& options,
+                 Problems& problems) {
   for (const auto& [key, node] : values) {
     if (!is_plan_option(std::string(key.str()))) continue;  // told by check_option_names
     toml::table one;
@@ -163,7 +164,8 @@ void set_options(const toml::table& values, const std::string& where, TrainOptio
     try {
       read_toml_text(text.str(), where, options);
     } catch (const UsageError&) {
-      problems.add(fmt::format("{}: '{}' has the wrong type: {}", where, key.str(), printable(text_of(node))));
+      problems.add(
+          fmt::format("{}: '{}' has the wrong type: {}", where, key.str(), printable(text_of(node))));
     }
   }
 }

@@ -32,6 +32,7 @@ void check_option_names(const toml::table& options, const std::string& where, Pr
 [[nodiscard]] OptionGrid split_grid(const toml::table& options, const std::string& where, Problems& problems);
 
 /// Sets options from the keys of `values`; a value of the wrong type goes to `problems`.
-void set_options(const toml::table& values, const std::string& where, TrainOptions& options, Problems& problems);
+void set_options(const toml::table& values, const std::string& where, TrainOptions& options,
+                 Problems& problems);
 
 }  // namespace cola

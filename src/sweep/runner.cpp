@@ -35,7 +35,8 @@ pid_t start_process(std::vector<std::string> arguments, const std::filesystem::p
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
+                                   0666);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
@@ -92,9 +93,10 @@ class Runner {
 
   void start(std::size_t index) {
     const std::string& id = plan_.trials[index].id;
-    running_.push_back({index, start_process({options_.program.string(), "sweep", "--out", folder_.root.string(),
-                                              "--trial", id, "--parent", std::to_string(::getpid())},
-                                             folder_.messages(id))});
+    running_.push_back(
+        {index, start_process({options_.program.string(), "sweep", "--out", folder_.root.string(), "--trial",
+                               id, "--parent", std::to_string(::getpid())},
+                              folder_.messages(id))});
   }
 
   void stop() {

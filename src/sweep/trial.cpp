@@ -142,8 +142,9 @@ TrialResult read_trial_result(const SweepFolder& folder, const std::string& id) 
 }
 
 void run_trial(const SweepFolder& folder, const SweepTrial& trial, bool quiet) {
-  const auto lock = lock_file(folder.trial_lock(trial.id),
-                              fmt::format("trial {} is being run by another process", trial.id), lock_patience);
+  const auto lock =
+      lock_file(folder.trial_lock(trial.id),
+                fmt::format("trial {} is being run by another process", trial.id), lock_patience);
   if (folder.finished(trial.id)) return;
   std::filesystem::remove(folder.error(trial.id));  // of a try before, which must not stand in the way
   if (!trial.trains) {
