@@ -37,7 +37,6 @@ void complete_task(EvalVerb& verb) {
     }
     return;
   }
-  if (verb.task_data.empty()) throw UsageError("--task-data is needed: the folder of the task's files");
   verb.task.task_data = verb.task_data;
   verb.task.max_length = verb.evaluate.max_length;
   if (verb.model.run.empty()) {

@@ -70,10 +70,11 @@ TaskResult LanguageModel::evaluate_task(const TaskOptions& options) {
                             self.loaded.resolved.tokenizer.string()));
   }
   const Task task = find_task(options.task);
+  const auto folder = task_folder(task, options.task_data);
   const TaskSizes sizes{options.num_train, options.num_dev, options.num_test};
   const auto items = options.split == "test"
-                         ? read_test_set(task, options.task_data, sizes, options.data_seed)
-                         : read_training_sets(task, options.task_data, sizes, options.data_seed).dev;
+                         ? read_test_set(task, folder, sizes, options.data_seed)
+                         : read_training_sets(task, folder, sizes, options.data_seed).dev;
   TaskScoring scoring;
   scoring.task = &task;
   scoring.encoding = task_encoding(task, *self.tokenizer, self.loaded.model->config(), options.max_length,
@@ -84,7 +85,7 @@ TaskResult LanguageModel::evaluate_task(const TaskOptions& options) {
   std::vector<TaskItem> shown;  // the training file, of which each example has demonstrations of its own
   std::vector<std::uint32_t> seeds;
   if (options.demonstrations > 0) {
-    shown = task.read(options.task_data, TaskSplit::train);
+    shown = task.read(folder, TaskSplit::train);
     seeds = demonstration_seeds(std::ssize(items));
     scoring.demonstrations = [&](std::size_t index) {
       std::vector<std::string> texts;

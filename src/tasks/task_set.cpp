@@ -29,6 +29,12 @@ std::vector<TaskItem> take(std::vector<TaskItem>& items, std::span<const std::in
 
 }  // namespace
 
+std::filesystem::path task_folder(const Task& task, const std::filesystem::path& given) {
+  if (!given.empty()) return given;
+  if (task.folder.is_absolute()) return task.folder;
+  throw UsageError(fmt::format("--task {} needs --task-data DIR, the folder of its files", task.name));
+}
+
 TaskTrainingSets read_training_sets(const Task& task, const std::filesystem::path& folder,
                                     const TaskSizes& sizes, std::uint64_t seed) {
   auto items = task.read(folder, TaskSplit::train);

@@ -160,6 +160,9 @@ void make_paths_absolute(TrainOptions& options) {
   const auto absolute = [](std::filesystem::path& path) {
     if (!path.empty()) path = std::filesystem::absolute(path).lexically_normal();
   };
+  if (options.task.ends_with(".toml")) {  // a user's task: a file
+    options.task = std::filesystem::absolute(options.task).lexically_normal().string();
+  }
   for_each_train_option(options, [&](const char*, auto& field, const char*) {
     using Field = std::remove_reference_t<decltype(field)>;
     if constexpr (std::same_as<Field, std::filesystem::path>) {

@@ -126,7 +126,6 @@ void check_task_options(const TrainOptions& options) {
   }
   require(options.train.empty() && options.dev.empty() && options.dev_fraction == 0.0,
           "--task excludes --train, --dev and --dev-fraction");
-  require(!options.task_data.empty(), "--task-data is needed: the folder of the task's files");
   require(!options.train_on_prompt && !options.no_eos && options.chat_template.empty(),
           "--train-on-prompt, --no-eos and --chat-template belong to --train");
   require_at_least("num-train", options.num_train, 1);

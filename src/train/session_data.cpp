@@ -47,8 +47,9 @@ void load_task(const TrainOptions& options, const ModelConfig& config, SessionDa
   data.task = find_task(options.task);
   data.encoding = task_encoding(*data.task, *data.tokenizer, config, options.max_length.value_or(0),
                                 options.bos_token_id);
-  auto sets = read_training_sets(*data.task, options.task_data, {options.num_train, options.num_dev, {}},
-                                 options.data_seed.value_or(options.seed));
+  auto sets =
+      read_training_sets(*data.task, task_folder(*data.task, options.task_data),
+                         {options.num_train, options.num_dev, {}}, options.data_seed.value_or(options.seed));
   const bool by_candidates = data.task->objective == TaskObjective::candidates;
   if (by_candidates) {
     std::vector<Question> questions;
