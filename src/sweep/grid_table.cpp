@@ -1,6 +1,7 @@
 #include "sweep/grid_table.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <numeric>
@@ -139,16 +140,13 @@ std::string aligned_text(const TextTable& table) {
 }
 
 std::string markdown_text(const TextTable& table) {
+  const std::size_t columns = columns_of(table);
   std::string text;
   for (std::size_t i = 0; i < table.rows.size(); ++i) {
-    std::string line = "|";
-    for (std::size_t j = 0; j < columns_of(table); ++j)
-      line += fmt::format(" {} |", j < table.rows[i].size() ? table.rows[i][j] : "");
-    text += fmt::format("{}\n", line);
-    if (i > 0) continue;
-    line = "|";
-    for (std::size_t j = 0; j < columns_of(table); ++j) line += "---|";
-    text += fmt::format("{}\n", line);
+    auto cells = table.rows[i];
+    cells.resize(columns);
+    text += fmt::format("| {} |\n", fmt::join(cells, " | "));
+    if (i == 0) text += fmt::format("|{}\n", fmt::join(std::vector<std::string>(columns, "---|"), ""));
   }
   return text;
 }

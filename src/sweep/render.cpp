@@ -11,6 +11,8 @@
 namespace cola {
 namespace {
 
+constexpr const char* tests_caption = "Paired tests over the same test examples and seeds:";
+
 std::string caption(const SweepResults& results) {
   return fmt::format(
       "{}: {}, seeds {}. Test score in %: mean ± sample standard deviation over seeds. The learning rate is "
@@ -23,10 +25,11 @@ std::string missing_text(const SweepResults& results) {
   if (results.missing.empty()) return {};
   constexpr std::size_t most_named = 10;
   std::string text =
-      fmt::format("Not finished: {} of {} trials:", results.missing.size(), results.trial_count);
+      fmt::format("\nNot finished: {} of {} trials:", results.missing.size(), results.trial_count);
   for (std::size_t i = 0; i < std::min(most_named, results.missing.size()); ++i)
     text += fmt::format(" {}", results.missing[i]);
-  return text + (results.missing.size() > most_named ? " ...\n" : "\n");
+  text += results.missing.size() > most_named ? " ...\n" : "\n";
+  return text;
 }
 
 Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
@@ -85,29 +88,29 @@ std::string row_label(const ResultRow& row) {
 }
 
 std::string results_text(const SweepResults& results) {
-  std::string text = caption(results) + "\n\n" + aligned_text(paper_table(results)) + "\n" +
-                     aligned_text(detail_table(results));
+  std::string text = fmt::format("{}\n\n{}\n{}", caption(results), aligned_text(paper_table(results)),
+                                 aligned_text(detail_table(results)));
   if (!results.tests.empty())
-    text += "\nPaired tests over the same test examples and seeds:\n" + aligned_text(test_table(results));
-  if (!results.missing.empty()) text += "\n" + missing_text(results);
-  return text;
+    text += fmt::format("\n{}\n{}", tests_caption, aligned_text(test_table(results)));
+  return text + missing_text(results);
 }
 
 std::string results_markdown(const SweepResults& results) {
-  std::string text = caption(results) + "\n\n" + markdown_text(paper_table(results)) + "\n" +
-                     markdown_text(detail_table(results));
+  std::string text = fmt::format("{}\n\n{}\n{}", caption(results), markdown_text(paper_table(results)),
+                                 markdown_text(detail_table(results)));
   if (!results.tests.empty())
-    text += "\nPaired tests over the same test examples and seeds:\n\n" + markdown_text(test_table(results));
-  if (!results.missing.empty()) text += "\n" + missing_text(results);
-  return text;
+    text += fmt::format("\n{}\n\n{}", tests_caption, markdown_text(test_table(results)));
+  return text + missing_text(results);
 }
 
 std::string results_latex(const SweepResults& results) {
-  std::string text =
-      "% mean and sample standard deviation over seeds, in percent\n" + latex_text(paper_table(results)) +
-      "\n% learning rates chosen on dev, counts, intervals, cost\n" + latex_text(detail_table(results));
+  std::string text = fmt::format(
+      "% mean and sample standard deviation over seeds, in percent\n{}\n"
+      "% learning rates chosen on dev, counts, intervals, cost\n{}",
+      latex_text(paper_table(results)), latex_text(detail_table(results)));
   if (!results.tests.empty())
-    text += "\n% paired tests over the same test examples and seeds\n" + latex_text(test_table(results));
+    text += fmt::format("\n% paired tests over the same test examples and seeds\n{}",
+                        latex_text(test_table(results)));
   return text;
 }
 

@@ -52,12 +52,13 @@ bool is_better(const SeedGroup& group, const SeedGroup& best) {
 }
 
 ResultRow make_row(const SeedGroup& group) {
-  ResultRow row{.task = group.first->task,
-                .method = group.first->method,
-                .setting = group.first->setting,
-                .learning_rate = group.first->learning_rate,
-                .metric = group.trials.front()->metric,
-                .seeds = group.seeds};
+  ResultRow row;
+  row.task = group.first->task;
+  row.method = group.first->method;
+  row.setting = group.first->setting;
+  row.learning_rate = group.first->learning_rate;
+  row.metric = group.trials.front()->metric;
+  row.seeds = group.seeds;
   std::vector<double> items, hf_flos, real_flops;
   for (const TrialResult* trial : group.trials) {
     row.trials.push_back(trial->id);
@@ -148,7 +149,11 @@ void add_test(std::size_t a, std::size_t b, const std::map<std::string, TrialRes
   const ResultRow& first = results.rows[a];
   const PairedScores scores = pair_scores(first, results.rows[b], finished);
   if (scores.a.empty()) return;
-  ResultTest test{.task = first.task, .a = a, .b = b, .test = "mcnemar"};
+  ResultTest test;
+  test.task = first.task;
+  test.a = a;
+  test.b = b;
+  test.test = "mcnemar";
   for (std::size_t i = 0; i < scores.a.size(); ++i) {
     test.a_better += scores.a[i] > scores.b[i] ? 1 : 0;
     test.b_better += scores.b[i] > scores.a[i] ? 1 : 0;
@@ -178,15 +183,17 @@ void add_tests(const std::map<std::string, TrialResult>& finished, SweepResults&
 
 SweepResults make_results(const SweepPlan& plan, const std::map<std::string, TrialResult>& finished) {
   const auto model = plan.model.has_filename() ? plan.model : plan.model.parent_path();
-  SweepResults results{.name = plan.name,
-                       .model = model.filename().string(),
-                       .tasks = plan.tasks,
-                       .seeds = plan.seeds,
-                       .gain_over = plan.gain_over,
-                       .trial_count = plan.trials.size()};
+  SweepResults results;
+  results.name = plan.name;
+  results.model = model.filename().string();
+  results.tasks = plan.tasks;
+  results.seeds = plan.seeds;
+  results.gain_over = plan.gain_over;
+  results.trial_count = plan.trials.size();
   std::vector<SeedGroup> chosen;
   for (std::size_t i = 0; i < plan.trials.size();) {
-    SeedGroup group{.first = &plan.trials[i]};
+    SeedGroup group;
+    group.first = &plan.trials[i];
     const auto same_row = [](const SweepTrial& a, const SweepTrial& b) {
       return a.task == b.task && a.method == b.method && a.setting == b.setting;
     };
