@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
     cola::add_init(app);
     cola::add_merge(app);
     cola::add_demo(app);
+    cola::add_sweep(app);
     cola::add_theory(app);
     cola::add_flops(app);
     cola::add_report(app);

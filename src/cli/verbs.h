@@ -17,5 +17,6 @@ void add_demo(CLI::App& app);
 void add_theory(CLI::App& app);
 void add_flops(CLI::App& app);
 void add_report(CLI::App& app);
+void add_sweep(CLI::App& app);
 
 }  // namespace cola

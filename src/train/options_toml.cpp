@@ -87,6 +87,22 @@ bool extract(const toml::node& node, T& value) {
   return true;
 }
 
+void read_table(const toml::table& table, const std::string& where, TrainOptions& options) {
+  std::set<std::string> known;
+  for_each_train_option(options, [&](const char* name, auto& field, const char*) {
+    known.insert(name);
+    const toml::node* node = table.get(name);
+    if (node != nullptr && !extract(*node, field)) {
+      throw UsageError(fmt::format("{}:{}: '{}' has the wrong type", where, node->source().begin.line, name));
+    }
+  });
+  for (const auto& [key, node] : table) {
+    if (!known.contains(std::string(key.str()))) {
+      throw UsageError(fmt::format("{}:{}: unknown option '{}'", where, node.source().begin.line, key.str()));
+    }
+  }
+}
+
 }  // namespace
 
 std::string to_toml(const TrainOptions& options) {
@@ -106,21 +122,17 @@ void read_toml(const std::filesystem::path& file, TrainOptions& options) {
   } catch (const toml::parse_error& error) {
     throw UsageError(fmt::format("{}:{}: {}", file.string(), error.source().begin.line, error.description()));
   }
-  std::set<std::string> known;
-  for_each_train_option(options, [&](const char* name, auto& field, const char*) {
-    known.insert(name);
-    const toml::node* node = table.get(name);
-    if (node != nullptr && !extract(*node, field)) {
-      throw UsageError(
-          fmt::format("{}:{}: '{}' has the wrong type", file.string(), node->source().begin.line, name));
-    }
-  });
-  for (const auto& [key, node] : table) {
-    if (!known.contains(std::string(key.str()))) {
-      throw UsageError(
-          fmt::format("{}:{}: unknown option '{}'", file.string(), node.source().begin.line, key.str()));
-    }
+  read_table(table, file.string(), options);
+}
+
+void read_toml_text(std::string_view text, const std::string& where, TrainOptions& options) {
+  toml::table table;
+  try {
+    table = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    throw UsageError(fmt::format("{}:{}: {}", where, error.source().begin.line, error.description()));
   }
+  read_table(table, where, options);
 }
 
 std::vector<std::string> differing_options(const TrainOptions& a, const TrainOptions& b) {

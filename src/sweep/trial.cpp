@@ -1,0 +1,161 @@
+#include "sweep/trial.h"
+
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "chain/run_folder.h"
+#include "core/error.h"
+#include "core/progress.h"
+#include "io/files.h"
+#include "io/json.h"
+
+namespace cola {
+namespace {
+
+constexpr int lock_patience = 10;  // s: a killed sweep's trial may be on its way out
+
+Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+std::optional<double> optional_number(const JsonReader& json, const std::string& key) {
+  return json.has(key) ? std::optional(json.number(key)) : std::nullopt;
+}
+
+Json settings_json(const SweepTrial& trial) {
+  Json setting = Json::object();
+  for (const auto& [option, value] : trial.setting) setting[option] = value;
+  return setting;
+}
+
+std::string predictions_text(const TaskResult& tested) {
+  std::string text;
+  for (const TaskPrediction& prediction : tested.predictions) {
+    const Json line{{"id", prediction.id},
+                    {"prediction", prediction.prediction},
+                    {"gold", prediction.gold},
+                    {"score", prediction.score},
+                    {"scores", prediction.scores}};
+    text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  return text;
+}
+
+void read_predictions(const std::filesystem::path& file, TrialResult& result) {
+  std::istringstream lines(read_text_file(file));
+  std::int64_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string where = fmt::format("{}:{}", file.string(), ++number);
+    const Json json = parse_json(line, where);
+    const JsonReader reader(json, where);
+    result.items.push_back(reader.string("id"));
+    result.item_scores.push_back(reader.number("score"));
+  }
+  if (static_cast<std::int64_t>(result.items.size()) != result.total) {
+    throw Error(fmt::format("{} has {} predictions, test.json {}: remove the trial's folder and run it again",
+                            file.string(), result.items.size(), result.total));
+  }
+}
+
+TaskResult test(const SweepFolder& folder, const SweepTrial& trial, bool quiet) {
+  const TrainOptions& options = trial.options;
+  ModelSource source;
+  if (trial.trains) {
+    source.run = folder.trial(trial.id);
+  } else {
+    source.model = options.model;
+  }
+  source.dtype = options.dtype;
+  source.tokenizer = options.tokenizer;
+  source.threads = options.threads;
+  Progress progress(quiet);
+  TaskOptions task;
+  task.task = options.task;
+  task.task_data = options.task_data;
+  task.num_train = options.num_train;
+  task.num_dev = options.num_dev;
+  task.num_test = trial.num_test;
+  task.data_seed = options.data_seed.value_or(options.seed);
+  task.demonstrations = trial.demonstrations;
+  task.bos_token_id = options.bos_token_id;
+  task.max_length = options.max_length.value_or(0);
+  task.no_share_prefix = options.no_share_prefix;
+  task.progress = [&](std::int64_t done, std::int64_t total) {
+    progress.update(fmt::format("test {}/{}", done, total), done, total);
+  };
+  return LanguageModel(source).evaluate_task(task);
+}
+
+}  // namespace
+
+void write_trial_result(const SweepFolder& folder, const SweepTrial& trial, const TaskResult& tested,
+                        const TrainResult* trained) {
+  Json json{{"id", trial.id},
+            {"task", trial.task},
+            {"method", trial.method},
+            {"setting", settings_json(trial)},
+            {"learning_rate", number_or_null(trial.learning_rate)},
+            {"seed", trial.seed},
+            {"metric", tested.metric},
+            {"score", tested.score},
+            {"correct", tested.correct ? Json(*tested.correct) : Json(nullptr)},
+            {"total", tested.total},
+            {"interval", {tested.interval_low, tested.interval_high}},
+            {"links", tested.links}};
+  if (trained != nullptr) {
+    json["dev_score"] = number_or_null(trained->best_dev_score);
+    json["dev_loss"] = number_or_null(trained->best_dev_loss);
+    json["steps"] = trained->steps;
+    json["trained_parameters"] = trained->trained_parameters;
+    json["hf_flos"] = trained->hf_flos;
+    json["real_flops"] = trained->real_flops;
+    json["seconds"] = trained->seconds;
+  }
+  require_writable_folder(folder.trial(trial.id));
+  write_text_file(folder.predictions(trial.id), predictions_text(tested));
+  write_text_file(folder.test(trial.id), json.dump(2) + "\n");
+}
+
+TrialResult read_trial_result(const SweepFolder& folder, const std::string& id) {
+  const auto file = folder.test(id);
+  const Json json = read_json_file(file);
+  const JsonReader reader(json, file.string());
+  TrialResult result;
+  result.id = reader.string("id");
+  if (result.id != id) throw Error(fmt::format("{} is of trial {}", file.string(), result.id));
+  result.metric = reader.string("metric");
+  result.score = reader.number("score");
+  if (reader.has("correct")) result.correct = reader.integer("correct");
+  result.total = reader.integer("total");
+  const Json& interval = reader.at("interval");
+  if (!interval.is_array() || interval.size() != 2 || !interval[0].is_number() || !interval[1].is_number())
+    throw Error(fmt::format("{}: 'interval' must be two numbers", file.string()));
+  result.interval_low = interval[0].get<double>();
+  result.interval_high = interval[1].get<double>();
+  result.links = reader.integer("links", 0);
+  result.dev_score = optional_number(reader, "dev_score");
+  result.dev_loss = optional_number(reader, "dev_loss");
+  result.hf_flos = reader.number("hf_flos", 0.0);
+  result.real_flops = reader.number("real_flops", 0.0);
+  result.seconds = reader.number("seconds", 0.0);
+  read_predictions(folder.predictions(id), result);
+  return result;
+}
+
+void run_trial(const SweepFolder& folder, const SweepTrial& trial, bool quiet) {
+  const auto lock =
+      lock_file(folder.trial_lock(trial.id),
+                fmt::format("trial {} is being run by another process", trial.id), lock_patience);
+  if (folder.finished(trial.id)) return;
+  std::filesystem::remove(folder.error(trial.id));  // of a try before, which must not stand in the way
+  if (!trial.trains) {
+    write_trial_result(folder, trial, test(folder, trial, quiet), nullptr);
+    return;
+  }
+  TrainOptions options = trial.options;
+  options.out = folder.trial(trial.id);
+  const bool resume = std::filesystem::exists(RunFolder{options.out}.config());
+  const TrainResult trained = train(options, resume, quiet);
+  write_trial_result(folder, trial, test(folder, trial, quiet), &trained);
+}
+
+}  // namespace cola

@@ -1,0 +1,41 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cola/language_model.h"
+#include "cola/train.h"
+#include "sweep/plan.h"
+#include "sweep/sweep_folder.h"
+
+namespace cola {
+
+/// What a finished trial measured: test.json and predictions.jsonl.
+struct TrialResult {
+  std::string id;
+  std::string metric;
+  double score = 0.0;
+  std::optional<std::int64_t> correct;
+  std::int64_t total = 0;
+  double interval_low = 0.0, interval_high = 0.0;
+  std::int64_t links = 0;
+  std::optional<double> dev_score, dev_loss;  ///< at the best dev loss
+  double hf_flos = 0.0, real_flops = 0.0, seconds = 0.0;
+  std::vector<std::string> items;   ///< ids of the test examples, in order
+  std::vector<double> item_scores;  ///< in [0, 1]
+};
+
+/// Writes predictions.jsonl, then test.json, which says that the trial is finished. `trained` is null where
+/// nothing is trained.
+void write_trial_result(const SweepFolder& folder, const SweepTrial& trial, const TaskResult& tested,
+                        const TrainResult* trained);
+
+/// Throws Error naming file and key where it is malformed.
+[[nodiscard]] TrialResult read_trial_result(const SweepFolder& folder, const std::string& id);
+
+/// Trains (or goes on with) a trial, then tests its best state; does nothing where it is finished. Throws
+/// Error, also where another process runs it.
+void run_trial(const SweepFolder& folder, const SweepTrial& trial, bool quiet);
+
+}  // namespace cola
