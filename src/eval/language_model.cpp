@@ -72,9 +72,8 @@ TaskResult LanguageModel::evaluate_task(const TaskOptions& options) {
   const Task task = find_task(options.task);
   const auto folder = task_folder(task, options.task_data);
   const TaskSizes sizes{options.num_train, options.num_dev, options.num_test};
-  const auto items = options.split == "test"
-                         ? read_test_set(task, folder, sizes, options.data_seed)
-                         : read_training_sets(task, folder, sizes, options.data_seed).dev;
+  const auto items = options.split == "test" ? read_test_set(task, folder, sizes, options.data_seed)
+                                             : read_training_sets(task, folder, sizes, options.data_seed).dev;
   TaskScoring scoring;
   scoring.task = &task;
   scoring.encoding = task_encoding(task, *self.tokenizer, self.loaded.model->config(), options.max_length,

@@ -13,8 +13,8 @@ struct TaskSizes {
   std::optional<std::int64_t> train, dev, test;
 };
 
-/// The folder of a task's files: `given` (--task-data), else a user's task's own. Throws UsageError if there is
-/// neither.
+/// The folder of a task's files: `given` (--task-data), else a user's task's own. Throws UsageError if there
+/// is neither.
 [[nodiscard]] std::filesystem::path task_folder(const Task& task, const std::filesystem::path& given);
 
 /// The examples that one seed chooses (tasks/split.h), in that order.
