@@ -64,7 +64,7 @@ TEST(SweepVerb, TablesDoNotDependOnWorkersOrOnWhoRunsTheTrials) {
     EXPECT_EQ(read_text_file(folder / "two" / file), expected);
     EXPECT_EQ(read_text_file(folder / "three" / file), expected);
   }
-  const auto other = run_program(plan + " train.epochs=1" + out("one"));
+  const auto other = run_program(plan + " train.epochs=3" + out("one"));
   EXPECT_EQ(other.status, 2);
   EXPECT_NE(other.error.find("train.epochs"), std::string::npos) << other.error;
 }
