@@ -43,6 +43,10 @@ toml::table parse_value(const std::string& value) {
   return toml::table{{"value", value}};
 }
 
+std::string name_of(const toml::table& method) {
+  return method["name"].value_or(method["method"].value_or(std::string()));
+}
+
 /// The table that `key`'s last part is put into; null where there is none.
 toml::table* place_of(toml::table& plan, const std::vector<std::string>& parts) {
   toml::table* table = &plan;
@@ -52,7 +56,7 @@ toml::table* place_of(toml::table& plan, const std::vector<std::string>& parts) 
     if (methods == nullptr) return nullptr;
     for (toml::node& node : *methods) {
       toml::table* method = node.as_table();
-      if (method != nullptr && (*method)["name"].value_or(std::string()) == parts[1]) return method;
+      if (method != nullptr && name_of(*method) == parts[1]) return method;
     }
     return nullptr;
   }

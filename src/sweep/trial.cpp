@@ -100,7 +100,7 @@ void write_trial_result(const SweepFolder& folder, const SweepTrial& trial, cons
             {"correct", tested.correct ? Json(*tested.correct) : Json(nullptr)},
             {"total", tested.total},
             {"interval", {tested.interval_low, tested.interval_high}},
-            {"links", tested.links}};
+            {"links", trained != nullptr ? trained->links : tested.links}};
   if (trained != nullptr) {
     json["dev_score"] = number_or_null(trained->best_dev_score);
     json["dev_loss"] = number_or_null(trained->best_dev_loss);

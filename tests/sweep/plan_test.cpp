@@ -1,0 +1,106 @@
+#include "sweep/plan.h"
+
+#include <gtest/gtest.h>
+
+#include "sweep/emit.h"
+#include "sweep/plan_file.h"
+
+namespace cola {
+namespace {
+
+constexpr const char* two_methods = R"(
+name = "small"
+model = "/models/m"
+data = "/data"
+tasks = ["cb", "wsc"]
+seeds = [0, 7]
+gain-over = "lora"
+[train]
+epochs = 2
+[task.wsc]
+batch-size = 4
+[[method]]
+method = "lora"
+learning-rate = [1e-3, 5e-4]
+[[method]]
+name = "chain"
+method = "cola"
+ranks = ["8,6", "8,2"]
+)";
+
+SweepPlan expand(const std::string& text, Problems& problems) {
+  return expand_plan(resolve_plan(text, "plan", {}), problems);
+}
+
+TEST(SweepPlan, ExpandsTheGrid) {
+  Problems problems;
+  const SweepPlan plan = expand(two_methods, problems);
+  EXPECT_TRUE(problems.list().empty());
+  ASSERT_EQ(plan.trials.size(), 2U * (2 * 2 + 2 * 2));  // tasks x (rates x seeds + ranks x seeds)
+  EXPECT_EQ(plan.trials[0].id, "cb-lora-lr1e-3-seed0");
+  EXPECT_EQ(plan.trials[1].id, "cb-lora-lr1e-3-seed7");
+  EXPECT_EQ(plan.trials[1].options.data_seed, 7U);
+  EXPECT_EQ(plan.trials[1].options.seed, 42U);
+  EXPECT_EQ(plan.trials[0].options.task_data, "/data/CB");
+  EXPECT_EQ(plan.trials[4].id, "cb-chain-ranks8,6-lr1e-4-seed0");
+  EXPECT_EQ(plan.trials[4].options.ranks, (std::vector<std::int64_t>{8, 6}));
+  EXPECT_EQ(plan.trials[0].options.batch_size, 8);
+  EXPECT_EQ(plan.trials[8].options.batch_size, 4);
+  EXPECT_EQ(plan.trials[8].options.epochs, 2);
+}
+
+TEST(SweepPlan, TellsEveryProblemAtOnce) {
+  Problems problems;
+  (void)expand(R"(
+tasks = ["cb", "mnist"]
+seeds = []
+colour = 1
+[[method]]
+name = "a"
+method = "ppo"
+[[method]]
+name = "b"
+method = "lora"
+epoch = 3
+threads = 2
+)",
+               problems);
+  std::string all;
+  for (const std::string& problem : problems.list()) all += problem + "\n";
+  for (const char* part : {"mnist", "'seeds'", "colour", "'model'", "'data'", "ppo", "'epoch'", "'threads'"})
+    EXPECT_NE(all.find(part), std::string::npos) << part << " is not in\n" << all;
+}
+
+TEST(SweepPlan, RefusesEmptyGridsContradictionsAndDuplicates) {
+  const std::string head = "model = '/m'\ndata = '/d'\ntasks = ['cb']\nseeds = [0]\n[[method]]\nname = 'x'\n";
+  for (const char* rest :
+       {"learning-rate = []", "learning-rate = [1e-3, 1e-3]", "knots = '3ep'\nlinks = 2", "data-seed = 3",
+        "learning-rate = 'high'", "[[method]]\nname = 'y'", "method = 'zero-shot'\nepochs = 3"}) {
+    Problems problems;
+    (void)expand(head + rest, problems);
+    EXPECT_FALSE(problems.list().empty()) << rest;
+  }
+}
+
+TEST(SweepPlan, RatesAreShortText) {
+  EXPECT_EQ(rate_text(1e-3), "1e-3");
+  EXPECT_EQ(rate_text(2.5e-5), "2.5e-5");
+  EXPECT_EQ(rate_text(1.0), "1");
+}
+
+TEST(SweepPlanFile, SettingsAndDifferences) {
+  const std::string first = resolve_plan(two_methods, "plan", {});
+  const std::vector<std::string> settings{"train.epochs=1", "model=/other place",
+                                          "method.lora.optimizer=sgd"};
+  const std::string second = resolve_plan(two_methods, "plan", settings);
+  EXPECT_EQ(differing_plan_keys(first, second),
+            (std::vector<std::string>{"model", "train.epochs", "method[0].optimizer"}));
+  EXPECT_EQ(resolve_plan(second, "plan", {}), second);  // what a sweep's folder holds reads back as itself
+  EXPECT_THROW((void)resolve_plan(two_methods, "plan", std::vector<std::string>{"model"}), UsageError);
+  EXPECT_THROW((void)resolve_plan("a = ", "plan", {}), UsageError);
+}
+
+TEST(Emit, QuotesPaths) { EXPECT_EQ(shell_quoted("it's $HOME"), "'it'\\''s $HOME'"); }
+
+}  // namespace
+}  // namespace cola

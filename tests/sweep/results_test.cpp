@@ -1,0 +1,114 @@
+#include "sweep/results.h"
+
+#include <gtest/gtest.h>
+
+#include "sweep/plan_file.h"
+#include "sweep/render.h"
+
+namespace cola {
+namespace {
+
+/// Two methods, two rates, two seeds on 4 test examples.
+SweepPlan plan() {
+  Problems problems;
+  return expand_plan(resolve_plan(R"(
+name = "made-up"
+model = "/models/m"
+data = "/data"
+tasks = ["cb"]
+seeds = [0, 1]
+gain-over = "lora"
+[[method]]
+method = "lora"
+learning-rate = [1e-3, 1e-4]
+[[method]]
+method = "cola"
+learning-rate = [1e-3, 1e-4]
+)",
+                                  "plan", {}),
+                     problems);
+}
+
+TrialResult trial(const std::string& id, std::vector<double> scores, double dev_score, double dev_loss) {
+  TrialResult result;
+  result.id = id;
+  result.metric = "accuracy";
+  result.correct = 0;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    *result.correct += scores[i] > 0.5 ? 1 : 0;
+    result.items.push_back(std::to_string(i));
+  }
+  result.total = static_cast<std::int64_t>(scores.size());
+  result.score = static_cast<double>(*result.correct) / static_cast<double>(result.total);
+  result.item_scores = std::move(scores);
+  result.dev_score = dev_score;
+  result.dev_loss = dev_loss;
+  return result;
+}
+
+std::map<std::string, TrialResult> finished() {
+  std::map<std::string, TrialResult> results;
+  const auto add = [&](const std::string& id, std::vector<double> scores, double dev_score, double dev_loss) {
+    results.emplace(id, trial(id, std::move(scores), dev_score, dev_loss));
+  };
+  add("cb-lora-lr1e-3-seed0", {1, 1, 1, 1}, 0.4, 0.1);  // best on test, but not on dev
+  add("cb-lora-lr1e-3-seed1", {1, 1, 1, 1}, 0.4, 0.1);
+  add("cb-lora-lr1e-4-seed0", {1, 1, 0, 0}, 0.6, 0.5);
+  add("cb-lora-lr1e-4-seed1", {1, 0, 0, 0}, 0.6, 0.5);
+  add("cb-cola-lr1e-3-seed0", {1, 1, 1, 0}, 0.5, 0.9);  // a tie on dev: the loss decides
+  add("cb-cola-lr1e-3-seed1", {1, 1, 1, 0}, 0.5, 0.9);
+  add("cb-cola-lr1e-4-seed0", {1, 1, 1, 0}, 0.5, 0.2);
+  add("cb-cola-lr1e-4-seed1", {0, 1, 1, 1}, 0.5, 0.2);
+  return results;
+}
+
+TEST(SweepResults, ChoosesTheRateOnDevAndDoesTheArithmetic) {
+  const SweepResults results = make_results(plan(), finished());
+  ASSERT_EQ(results.rows.size(), 2U);
+  const ResultRow& lora = results.rows[0];
+  const ResultRow& cola = results.rows[1];
+  EXPECT_EQ(lora.learning_rate, 1e-4);
+  EXPECT_EQ(cola.learning_rate, 1e-4);
+  EXPECT_DOUBLE_EQ(lora.mean, 0.375);                     // (2/4 + 1/4) / 2
+  EXPECT_NEAR(*lora.spread, 0.17677669529663687, 1e-15);  // 0.25 / sqrt(2)
+  EXPECT_DOUBLE_EQ(*cola.relative_gain, 1.0);             // 0.75 over 0.375
+  EXPECT_FALSE(lora.relative_gain);
+  EXPECT_EQ(lora.correct, (std::vector<std::int64_t>{2, 1}));
+  ASSERT_EQ(results.tests.size(), 1U);
+  EXPECT_EQ(results.tests[0].a_better, 1);  // seed 1, example 0
+  EXPECT_EQ(results.tests[0].b_better, 4);
+  EXPECT_DOUBLE_EQ(results.tests[0].p, 0.375);  // 2 (1 + 5) / 2^5
+  EXPECT_TRUE(results.missing.empty());
+}
+
+TEST(SweepResults, SaysWhatIsMissing) {
+  auto some = finished();
+  some.erase("cb-lora-lr1e-4-seed1");
+  const SweepResults results = make_results(plan(), some);
+  EXPECT_EQ(results.missing, std::vector<std::string>{"cb-lora-lr1e-4-seed1"});
+  EXPECT_EQ(results.rows[0].learning_rate, 1e-3);  // the one with both seeds
+  EXPECT_NE(results_text(results).find("Not finished: 1 of 8"), std::string::npos);
+}
+
+TEST(SweepResults, RefusesOtherTestExamples) {
+  auto other = finished();
+  other.at("cb-cola-lr1e-4-seed0").items[2] = "x";
+  EXPECT_THROW((void)make_results(plan(), other), Error);
+}
+
+TEST(SweepResults, Rendered) {
+  const SweepResults results = make_results(plan(), finished());
+  EXPECT_NE(results_text(results).find("Method            cb\n"
+                                       "lora              37.50 ± 17.68\n"
+                                       "cola              75.00 ± 0.00\n"
+                                       "  gain over lora  +100.00%\n"),
+            std::string::npos)
+      << results_text(results);
+  EXPECT_NE(results_markdown(results).find("| lora | 37.50 ± 17.68 |\n"), std::string::npos);
+  EXPECT_NE(results_latex(results).find("lora & 37.50 $\\pm$ 17.68 \\\\\n"), std::string::npos);
+  EXPECT_NE(results_csv(results).find("cb,cola,cola,0.0001,accuracy,2,0.75,0,6,8,"), std::string::npos);
+  EXPECT_EQ(results_json(results)["rows"][1]["pooled"]["correct"], 6);
+}
+
+}  // namespace
+}  // namespace cola
