@@ -74,6 +74,8 @@ std::vector<Case> all_cases() {
   };
 }
 
+void PrintTo(const Case& one, std::ostream* stream) { *stream << one.name; }
+
 class BadInput : public testing::TestWithParam<Case> {};
 
 TEST_P(BadInput, IsRefused) {
