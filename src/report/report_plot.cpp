@@ -40,7 +40,7 @@ std::string preamble(std::size_t legend_entries, const std::string& x_label, con
       "set terminal svg size {},{} font 'sans-serif,14'\nset encoding utf8\nset grid lc rgb '#888888' lw "
       "0.5\n"
       "set key outside bottom center Left reverse maxcols 1 samplen 2 noenhanced\n"
-      "set lmargin 8\nset rmargin 2\nset tmargin 1\nset bmargin {:.1f}\n"
+      "set lmargin 10\nset rmargin 2\nset tmargin 1\nset bmargin {:.1f}\n"
       "set xlabel '{}'\nset ylabel '{}'\nset tics nomirror\nset border 3\n",
       plot_width, height, 3.5 + 1.1 * static_cast<double>(legend_entries), x_label, y_label);
 }
