@@ -30,11 +30,8 @@ TaskItem item(const JsonReader& row, std::string id) {
 }
 
 std::vector<TaskItem> read(const std::filesystem::path& folder, TaskSplit split) {
-  std::vector<TaskItem> items;
-  for_each_row(
-      find_jsonl_file(folder, split, "https://github.com/google-research-datasets/boolean-questions"),
-      [&](const JsonReader& row, std::int64_t index) { items.push_back(item(row, row_id(row, index))); });
-  return items;
+  return read_rows(
+      find_jsonl_file(folder, split, "https://github.com/google-research-datasets/boolean-questions"), item);
 }
 
 }  // namespace

@@ -19,21 +19,13 @@ TaskItem item(const JsonReader& row, std::string id) {
                      {"Yes", "No", "Maybe"}, label_index(row, "label", labels), std::move(id));
 }
 
-std::vector<TaskItem> read(const std::filesystem::path& folder, TaskSplit split) {
-  std::vector<TaskItem> items;
-  for_each_row(
-      find_jsonl_file(folder, split, superglue_address),
-      [&](const JsonReader& row, std::int64_t index) { items.push_back(item(row, row_id(row, index))); });
-  return items;
-}
-
 }  // namespace
 
 Task cb_task() {
   Task task;
   task.name = "cb";
   task.folder = "CB";
-  task.read = read;
+  task.read = superglue_reader(item);
   task.dev_examples = 100;
   return task;
 }

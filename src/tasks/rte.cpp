@@ -19,21 +19,13 @@ TaskItem item(const JsonReader& row, std::string id) {
                      {"Yes", "No"}, label_index(row, "label", labels), std::move(id));
 }
 
-std::vector<TaskItem> read(const std::filesystem::path& folder, TaskSplit split) {
-  std::vector<TaskItem> items;
-  for_each_row(
-      find_jsonl_file(folder, split, superglue_address),
-      [&](const JsonReader& row, std::int64_t index) { items.push_back(item(row, row_id(row, index))); });
-  return items;
-}
-
 }  // namespace
 
 Task rte_task() {
   Task task;
   task.name = "rte";
   task.folder = "RTE";
-  task.read = read;
+  task.read = superglue_reader(item);
   return task;
 }
 

@@ -29,11 +29,7 @@ TaskItem item(const JsonReader& row, std::string id) {
 }
 
 std::vector<TaskItem> read(const std::filesystem::path& folder, TaskSplit split) {
-  std::vector<TaskItem> items;
-  for_each_row(find_file(folder, split), [&](const JsonReader& row, std::int64_t index) {
-    items.push_back(item(row, row_id(row, index)));
-  });
-  return items;
+  return read_rows(find_file(folder, split), item);
 }
 
 }  // namespace

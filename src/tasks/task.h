@@ -21,14 +21,18 @@ enum class TaskSplit : std::uint8_t { train, validation };
 struct TaskItem {
   std::string prompt;                   ///< the text without an answer
   std::vector<std::string> candidates;  ///< whole texts, one an answer; none where the answer is generated
-  std::vector<std::string>
-      candidate_names;                ///< what a prediction file calls them: "Yes", an entity, a choice
+  /// What a prediction file calls them: "Yes", an entity, a choice.
+  std::vector<std::string> candidate_names;
   std::vector<std::int32_t> correct;  ///< indices of the right candidates
-  std::string
-      answered;  ///< the whole text with the first gold answer: demonstrations, language-model training
+  /// The whole text with the first gold answer: demonstrations, language-model training.
+  std::string answered;
   std::vector<std::string> answers;  ///< gold strings where the answer is generated
   std::string id;                    ///< the source's own id, or the number of the example in its file
 };
+
+/// All examples of a split, in the order of the file in `folder`. Throws Error: a missing file (with where
+/// the data set is found), a malformed record (with its place).
+using TaskReader = std::function<std::vector<TaskItem>(const std::filesystem::path& folder, TaskSplit split)>;
 
 struct Task {
   std::string name;
@@ -41,9 +45,7 @@ struct Task {
   /// Where its files lie below a folder of data sets ("SST-2"); absolute for a user's task, so that
   /// `root / folder` is right for both.
   std::filesystem::path folder;
-  /// All examples of a split, in the order of the file in `folder`. Throws Error: a missing file (with where
-  /// the data set is found), a malformed record (with its place).
-  std::function<std::vector<TaskItem>(const std::filesystem::path& folder, TaskSplit split)> read;
+  TaskReader read;
 };
 
 /// The paper's 11 tasks, as its tables order them.

@@ -92,6 +92,20 @@ void for_each_row(const std::filesystem::path& file, const RowCallback& row) {
   if (index == 0) throw Error(fmt::format("{}: no examples in it", file.string()));
 }
 
+std::vector<TaskItem> read_rows(const std::filesystem::path& file, const RowItem& item) {
+  std::vector<TaskItem> items;
+  for_each_row(file, [&](const JsonReader& row, std::int64_t index) {
+    items.push_back(item(row, row_id(row, index)));
+  });
+  return items;
+}
+
+TaskReader superglue_reader(RowItem item) {
+  return [item = std::move(item)](const std::filesystem::path& folder, TaskSplit split) {
+    return read_rows(find_jsonl_file(folder, split, superglue_address), item);
+  };
+}
+
 std::string row_id(const JsonReader& row, std::int64_t index) {
   return row.has("idx") ? scalar_text(row, "idx") : std::to_string(index);
 }

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "io/json.h"
 #include "tasks/task.h"
@@ -30,6 +31,15 @@ using RowCallback = std::function<void(const JsonReader& row, std::int64_t index
 /// quoting, as in GLUE; every value is a string). `index` counts from 0. Throws Error with file and line:
 /// malformed JSON, a row of another number of columns than the header; a file without any record.
 void for_each_row(const std::filesystem::path& file, const RowCallback& row);
+
+/// An example from a record.
+using RowItem = std::function<TaskItem(const JsonReader& row, std::string id)>;
+
+/// An example for each record of `file`.
+[[nodiscard]] std::vector<TaskItem> read_rows(const std::filesystem::path& file, const RowItem& item);
+
+/// Reads a SuperGLUE task that has an example a record.
+[[nodiscard]] TaskReader superglue_reader(RowItem item);
 
 /// What an example without an id of its own is called.
 [[nodiscard]] std::string row_id(const JsonReader& row, std::int64_t index);

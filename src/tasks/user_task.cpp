@@ -70,11 +70,8 @@ std::vector<TaskItem> read(const UserTaskFile& task, const std::filesystem::path
     throw Error(fmt::format("{}: no such file: '{}' of task {} names it", file.string(),
                             split == TaskSplit::train ? "train" : "validation", task.name));
   }
-  std::vector<TaskItem> items;
-  for_each_row(file, [&](const JsonReader& row, std::int64_t index) {
-    items.push_back(item(task, row, row_id(row, index)));
-  });
-  return items;
+  return read_rows(file,
+                   [&](const JsonReader& row, std::string id) { return item(task, row, std::move(id)); });
 }
 
 }  // namespace

@@ -44,21 +44,13 @@ TaskItem item(const JsonReader& row, std::string id) {
       {"No", "Yes"}, boolean_label(row, "label") ? 1 : 0, std::move(id));
 }
 
-std::vector<TaskItem> read(const std::filesystem::path& folder, TaskSplit split) {
-  std::vector<TaskItem> items;
-  for_each_row(
-      find_jsonl_file(folder, split, superglue_address),
-      [&](const JsonReader& row, std::int64_t index) { items.push_back(item(row, row_id(row, index))); });
-  return items;
-}
-
 }  // namespace
 
 Task wsc_task() {
   Task task;
   task.name = "wsc";
   task.folder = "WSC";
-  task.read = read;
+  task.read = superglue_reader(item);
   return task;
 }
 
