@@ -32,10 +32,14 @@ void attention_backward(Context& context, const AttentionShape& shape, std::span
                         ConstMatrixView k, ConstMatrixView v, ConstMatrixView out,
                         ConstMatrixView log_sum_exp, MatrixView dq, MatrixView dk, MatrixView dv);
 
-/// Attention of new tokens over a key/value cache: q [n, heads * head_dim] are the last n of the `length`
-/// rows of k_cache and v_cache [>= length, kv_heads * head_dim]; row i attends to cache rows 0 .. length - n
-/// + i.
-void attention_cached(Context& context, const AttentionShape& shape, ConstMatrixView q,
-                      ConstMatrixView k_cache, ConstMatrixView v_cache, std::int64_t length, MatrixView out);
+/// All keys and values of a sequence so far: [length, kv_heads * head_dim] each.
+struct CachedSequence {
+  ConstMatrixView keys, values;
+};
+
+/// Attention of new tokens over key/value caches: rows offsets[s] .. offsets[s+1] of q and out
+/// [n, heads * head_dim] are the last rows of sequences[s], and attend to its rows up to their own.
+void attention_cached(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
+                      std::span<const CachedSequence> sequences, ConstMatrixView q, MatrixView out);
 
 }  // namespace cola::ops

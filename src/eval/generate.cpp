@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <limits>
+#include <utility>
 
 #include "core/error.h"
+#include "eval/loss.h"
 #include "io/json.h"
 
 namespace cola {
@@ -24,17 +25,67 @@ void add_ids(const Json& value, std::set<std::int32_t>& ids) {
   if (id >= 0 && id <= std::numeric_limits<std::int32_t>::max()) ids.insert(static_cast<std::int32_t>(id));
 }
 
-/// One sequence whose first token has the given position.
-RaggedBatch continuation(std::span<const std::int32_t> ids, std::int64_t first_position) {
-  RaggedBatch batch;
-  batch.ids.assign(ids.begin(), ids.end());
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    const std::int64_t position = first_position + static_cast<std::int64_t>(i);
-    batch.positions.push_back(static_cast<std::int32_t>(position));
-    batch.token_keys.push_back(static_cast<std::uint64_t>(position));
+constexpr std::size_t most_sequences = 32;  // in a pass: more do not make reading the weights cheaper
+
+/// A generation under way.
+struct Running {
+  Generation* generation;
+  SequenceCache cache;
+  std::int64_t cache_bytes;
+  std::vector<std::int32_t> ids;    ///< of the next pass: the prompt, then the last new token
+  std::int64_t first_position = 0;  ///< of ids
+  std::int64_t made = 0;
+};
+
+void require_room(const Decoder& model, const Generation& generation) {
+  const std::int64_t length = std::ssize(generation.prompt);
+  const std::int64_t positions = model.config().max_position_embeddings;
+  if (length <= positions && generation.max_new_tokens <= positions - length) return;
+  throw Error(fmt::format("a prompt of {} tokens and {} new ones do not fit the model's {} positions", length,
+                          generation.max_new_tokens, positions));
+}
+
+/// Takes from `waiting` what has room beside what is running: sequences and bytes of cache, and tokens of
+/// prompts in one pass.
+void admit(const Decoder& model, std::span<Generation>& waiting, std::int64_t cache_bytes,
+           std::vector<Running>& running) {
+  std::int64_t used = 0;
+  for (const Running& one : running) used += one.cache_bytes;
+  std::int64_t prompt_tokens = 0;
+  while (!waiting.empty() && running.size() < most_sequences) {
+    Generation& next = waiting.front();
+    const std::int64_t capacity = std::ssize(next.prompt) + next.max_new_tokens;
+    const std::int64_t bytes = model.cache_bytes(capacity);
+    prompt_tokens += std::ssize(next.prompt);
+    if (!running.empty() && (used + bytes > cache_bytes || prompt_tokens > default_evaluation_tokens)) return;
+    used += bytes;
+    running.push_back({&next, model.make_cache(capacity), bytes, next.prompt});
+    waiting = waiting.subspan(1);
   }
-  batch.offsets.push_back(static_cast<std::int32_t>(ids.size()));
+}
+
+RaggedBatch next_batch(std::span<const Running> running) {
+  RaggedBatch batch;
+  for (const Running& one : running) {
+    std::int64_t position = one.first_position;
+    for (const std::int32_t id : one.ids) {
+      batch.ids.push_back(id);
+      batch.positions.push_back(static_cast<std::int32_t>(position));
+      batch.token_keys.push_back(static_cast<std::uint64_t>(position));
+      ++position;
+    }
+    batch.offsets.push_back(static_cast<std::int32_t>(batch.ids.size()));
+  }
   return batch;
+}
+
+/// Whether the generation goes on with another token.
+bool advance(Running& one, std::span<const float> logits) {
+  Generation& generation = *one.generation;
+  const std::int32_t token = generation.sampler.choose(logits);
+  one.first_position += std::ssize(one.ids);
+  one.ids.assign(1, token);
+  return generation.each(token) && ++one.made < generation.max_new_tokens;
 }
 
 }  // namespace
@@ -53,28 +104,31 @@ std::set<std::int32_t> stop_tokens(const std::filesystem::path& model, const Spe
   return ids;
 }
 
-void generate_tokens(ops::Context& context, const Decoder& model, std::span<const std::int32_t> prompt,
-                     std::int64_t max_new_tokens, Sampler& sampler,
-                     const std::function<bool(std::int32_t)>& each) {
-  const auto length = static_cast<std::int64_t>(prompt.size());
-  const std::int64_t positions = model.config().max_position_embeddings;
-  if (length > positions || max_new_tokens > positions - length) {
-    throw Error(fmt::format("a prompt of {} tokens and {} new ones do not fit the model's {} positions",
-                            length, max_new_tokens, positions));
-  }
-  auto caches = model.make_caches(length + max_new_tokens);
+void generate_tokens(ops::Context& context, const Decoder& model, std::span<Generation> generations,
+                     std::int64_t cache_bytes) {
+  for (const Generation& generation : generations) require_room(model, generation);
+  std::vector<Running> running;
   DecoderActivations activations;
-  std::vector<float> logits(static_cast<std::size_t>(model.config().vocab_size));
-  RaggedBatch batch = continuation(prompt, 0);
-  for (std::int64_t made = 0; made < max_new_tokens; ++made) {
+  Matrix logits;
+  const std::int64_t vocabulary = model.config().vocab_size;
+  for (admit(model, generations, cache_bytes, running); !running.empty();
+       admit(model, generations, cache_bytes, running)) {
+    const RaggedBatch batch = next_batch(running);
     const StepState step{context, batch};
-    const std::array last_row{static_cast<std::int32_t>(batch.tokens() - 1)};
-    model.forward(step, activations, &caches);
-    model.logits(step, activations, last_row,
-                 {logits.data(), DType::f32, 1, model.config().vocab_size, model.config().vocab_size});
-    const std::array token{sampler.choose(logits)};
-    if (!each(token.front())) return;
-    batch = continuation(token, length + made);
+    std::vector<SequenceCache*> caches;
+    for (Running& one : running) caches.push_back(&one.cache);
+    model.forward(step, activations, caches);
+    std::vector<std::int32_t> last_rows;
+    for (auto end = batch.offsets.begin() + 1; end != batch.offsets.end(); ++end)
+      last_rows.push_back(*end - 1);
+    logits.resize(DType::f32, std::ssize(running), vocabulary);
+    model.logits(step, activations, last_rows, logits.view());
+    const float* row = logits.view().as<float>();
+    std::erase_if(running, [&](Running& one) {
+      const std::span values(row, static_cast<std::size_t>(vocabulary));
+      row += vocabulary;
+      return !advance(one, values);
+    });
   }
 }
 

@@ -17,11 +17,21 @@ namespace cola {
 [[nodiscard]] std::set<std::int32_t> stop_tokens(const std::filesystem::path& model,
                                                  const SpecialTokens& special);
 
-/// Generates after `prompt` (at least one token) with a key/value cache: the prompt in one pass, then a token
-/// a pass. `each(token)` is called with every new token, at most `max_new_tokens` of them, until it returns
-/// false. Throws Error if prompt and new tokens do not fit the model's positions.
-void generate_tokens(ops::Context& context, const Decoder& model, std::span<const std::int32_t> prompt,
-                     std::int64_t max_new_tokens, Sampler& sampler,
-                     const std::function<bool(std::int32_t)>& each);
+/// What is generated after one prompt.
+struct Generation {
+  std::vector<std::int32_t> prompt;  ///< at least one token
+  std::int64_t max_new_tokens = 0;
+  Sampler sampler;
+  /// Called with every new token, at most max_new_tokens of them, until it returns false.
+  std::function<bool(std::int32_t)> each;
+};
+
+/// Generates with key/value caches: each prompt in one pass, then a token a pass. Generations share passes,
+/// starting in the given order and as earlier ones end, as many as have room: at least one, and no more than
+/// fit `cache_bytes`. Throws Error, before the first pass, if a prompt and its new tokens do not fit the
+/// model's positions.
+inline constexpr std::int64_t default_cache_bytes = std::int64_t{1} << 30;
+void generate_tokens(ops::Context& context, const Decoder& model, std::span<Generation> generations,
+                     std::int64_t cache_bytes = default_cache_bytes);
 
 }  // namespace cola

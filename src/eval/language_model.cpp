@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "core/error.h"
@@ -118,7 +119,7 @@ std::vector<std::int32_t> LanguageModel::Implementation::encode_prompt(std::stri
 GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOptions& options,
                                        const std::function<void(std::string_view)>& each_piece) {
   auto& self = *implementation_;
-  Sampler sampler(options.temperature, options.top_p, options.seed);
+  const Sampler sampler(options.temperature, options.top_p, options.seed);
   if (options.max_new_tokens < 1) {
     throw UsageError(fmt::format("--max-new-tokens is {}: it must be 1 or more", options.max_new_tokens));
   }
@@ -138,14 +139,15 @@ GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOp
     if (each_piece) each_piece(piece);
   };
   const auto start = std::chrono::steady_clock::now();
-  generate_tokens(self.context, *self.loaded.model, ids, std::min(options.max_new_tokens, room), sampler,
-                  [&](std::int32_t token) {
-                    result.stopped_at_eos = stops.contains(token);
-                    if (result.stopped_at_eos) return false;
-                    ++result.tokens;
-                    give(stream.add(token));
-                    return true;
-                  });
+  const auto each = [&](std::int32_t token) {
+    result.stopped_at_eos = stops.contains(token);
+    if (result.stopped_at_eos) return false;
+    ++result.tokens;
+    give(stream.add(token));
+    return true;
+  };
+  std::array generations{Generation{ids, std::min(options.max_new_tokens, room), sampler, each}};
+  generate_tokens(self.context, *self.loaded.model, generations);
   give(stream.finish());
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result.tokens_per_second = static_cast<double>(result.tokens) / seconds;

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
+#include <utility>
 
 #include "core/error.h"
 #include "eval/generate.h"
@@ -57,35 +59,62 @@ std::vector<TaskPrediction> choose_candidates(ops::Context& context, const Decod
   return predictions;
 }
 
-std::string generate_answer(ops::Context& context, const Decoder& model, const TaskScoring& scoring,
-                            std::span<const std::int32_t> prompt, std::int32_t newline) {
-  const std::int64_t room = model.config().max_position_embeddings - static_cast<std::int64_t>(prompt.size());
-  Sampler greedy(0.0, 1.0, 0);
-  std::vector<std::int32_t> answer;
-  generate_tokens(context, model, prompt, std::min(max_answer_tokens, room), greedy, [&](std::int32_t token) {
-    if (scoring.stop_tokens.contains(token)) return false;
-    answer.push_back(token);
-    return token != newline;
-  });
-  return std::string(strip_whitespace(scoring.encoding.tokenizer->decode(answer)));
+/// Prompts of all items, longest first: what ends last is then short.
+struct Prompts {
+  std::vector<std::vector<std::int32_t>> ids;  ///< [items]
+  std::vector<std::size_t> order;
+};
+
+Prompts encode_prompts(const Decoder& model, const TaskScoring& scoring, std::span<const TaskItem> items) {
+  Prompts prompts;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    prompts.ids.push_back(encode_prompt(items[i], demonstrations_of(scoring, i), scoring.encoding));
+    require_vocabulary(prompts.ids.back(), model.config().vocab_size);
+    prompts.order.push_back(i);
+  }
+  std::ranges::stable_sort(prompts.order, std::ranges::greater{},
+                           [&](std::size_t i) { return prompts.ids[i].size(); });
+  return prompts;
+}
+
+/// The greedy continuation of each prompt up to a newline.
+std::vector<std::vector<std::int32_t>> continue_prompts(ops::Context& context, const Decoder& model,
+                                                        const TaskScoring& scoring, Prompts prompts,
+                                                        std::int32_t newline) {
+  const auto total = std::ssize(prompts.ids);
+  std::int64_t done = 0;
+  std::vector<std::vector<std::int32_t>> answers(prompts.ids.size());
+  std::vector<Generation> generations;
+  for (const std::size_t i : prompts.order) {
+    const std::int64_t room = model.config().max_position_embeddings - std::ssize(prompts.ids[i]);
+    const std::int64_t most = std::min(max_answer_tokens, room);
+    const auto each = [&, most, &answer = answers[i]](std::int32_t token) {
+      const bool stop = scoring.stop_tokens.contains(token);
+      if (!stop) answer.push_back(token);
+      const bool more = !stop && token != newline && std::ssize(answer) < most;
+      if (!more && scoring.progress) scoring.progress(++done, total);
+      return more;
+    };
+    generations.push_back({std::move(prompts.ids[i]), most, Sampler(0.0, 1.0, 0), each});
+  }
+  generate_tokens(context, model, generations);
+  return answers;
 }
 
 std::vector<TaskPrediction> generate_answers(ops::Context& context, const Decoder& model,
                                              const TaskScoring& scoring, std::span<const TaskItem> items) {
   const auto newline = scoring.encoding.tokenizer->encode("\n");
   if (newline.empty()) throw Error("the tokenizer has no token for a newline, which ends an answer");
+  const auto answers =
+      continue_prompts(context, model, scoring, encode_prompts(model, scoring, items), newline.back());
   std::vector<TaskPrediction> predictions;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    const auto prompt = encode_prompt(items[i], demonstrations_of(scoring, i), scoring.encoding);
-    require_vocabulary(prompt, model.config().vocab_size);
-    const std::string answer = generate_answer(context, model, scoring, prompt, newline.back());
+    const std::string text(strip_whitespace(scoring.encoding.tokenizer->decode(answers[i])));
     predictions.push_back({items[i].id,
-                           answer,
+                           text,
                            gold_of(*scoring.task, items[i]),
-                           score_text(scoring.task->metric, items[i], answer),
+                           score_text(scoring.task->metric, items[i], text),
                            {}});
-    if (scoring.progress)
-      scoring.progress(static_cast<std::int64_t>(i) + 1, static_cast<std::int64_t>(items.size()));
   }
   return predictions;
 }

@@ -26,9 +26,9 @@ class Block {
  public:
   virtual ~Block() = default;
 
-  /// x [T, D] becomes the block's output, in place. `cache` as in SelfAttention::forward.
+  /// x [T, D] becomes the block's output, in place. `caches` as in SelfAttention::forward.
   virtual void forward(const StepState& step, MatrixView x, BlockActivations& kept,
-                       KeyValueCache* cache) const = 0;
+                       std::span<KeyValueCache* const> caches) const = 0;
 
   /// d [T, D], the gradient of the output, becomes that of the input, in place. With `input_gradient` false
   /// nothing below this block is trained: only gradients of its own trained tensors are computed and d is

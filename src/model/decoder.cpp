@@ -73,14 +73,19 @@ std::vector<Linear*> Decoder::linears() {
   return all;
 }
 
-std::vector<KeyValueCache> Decoder::make_caches(std::int64_t capacity) const {
-  std::vector<KeyValueCache> caches(blocks_.size());
+SequenceCache Decoder::make_cache(std::int64_t capacity) const {
+  SequenceCache cache(blocks_.size());
   const std::int64_t width = config_.num_key_value_heads * config_.head_dim;
-  for (auto& cache : caches) {
-    cache.keys.resize(weights_.compute_dtype(), capacity, width);
-    cache.values.resize(weights_.compute_dtype(), capacity, width);
+  for (auto& block : cache) {
+    block.keys.resize(weights_.compute_dtype(), capacity, width);
+    block.values.resize(weights_.compute_dtype(), capacity, width);
   }
-  return caches;
+  return cache;
+}
+
+std::int64_t Decoder::cache_bytes(std::int64_t capacity) const {
+  return 2 * std::ssize(blocks_) * capacity * config_.num_key_value_heads * config_.head_dim *
+         static_cast<std::int64_t>(size_of(weights_.compute_dtype()));
 }
 
 bool Decoder::embedding_trained() const {
@@ -131,7 +136,7 @@ void Decoder::embed_backward(const StepState& step, DecoderActivations& activati
 }
 
 void Decoder::forward(const StepState& step, DecoderActivations& activations,
-                      std::vector<KeyValueCache>* caches) const {
+                      std::span<SequenceCache* const> caches) const {
   const auto& positions = step.batch.positions;
   if (const auto last = std::ranges::max_element(positions);
       last != positions.end() && *last >= config_.max_position_embeddings) {
@@ -143,11 +148,13 @@ void Decoder::forward(const StepState& step, DecoderActivations& activations,
   activations.blocks.resize(blocks_.size());
   StepState below = step;
   below.keep = false;
+  std::vector<KeyValueCache*> block_caches(caches.size());
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
     const bool keep = index >= first;
+    std::ranges::transform(caches, block_caches.begin(),
+                           [=](SequenceCache* cache) { return &(*cache)[index]; });
     blocks_[index]->forward(keep ? step : below, activations.x.view(),
-                            keep ? activations.blocks[index] : activations.shared,
-                            caches != nullptr ? &(*caches)[index] : nullptr);
+                            keep ? activations.blocks[index] : activations.shared, block_caches);
   }
 }
 

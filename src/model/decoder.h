@@ -24,15 +24,18 @@ struct DecoderActivations {
   LinearActivations project_in, project_out;
 };
 
+/// Keys and values of a sequence being generated, one a block.
+using SequenceCache = std::vector<KeyValueCache>;
+
 /// A decoder language model (OPT or Llama) with its weights and whatever is attached to its linear layers.
 class Decoder {
  public:
   Decoder(const ModelConfig& config, Weights weights);
 
-  /// Runs the blocks; activations.x then holds the last one's output. With caches (one a block), the batch is
-  /// a single sequence that goes on from what the caches hold. Throws Error for a position past the model's.
+  /// Runs the blocks; activations.x then holds the last one's output. With caches (one a sequence of
+  /// the batch), sequence s goes on from what caches[s] holds. Throws Error for a position past the model's.
   void forward(const StepState& step, DecoderActivations& activations,
-               std::vector<KeyValueCache>* caches = nullptr) const;
+               std::span<SequenceCache* const> caches = {}) const;
 
   /// nll [L] of the batch's targets, after forward; correct [L] (greedy prediction is the target) may be
   /// empty.
@@ -51,7 +54,9 @@ class Decoder {
   /// Every linear layer that may be a target, the head ("lm_head") among them, in the order of the forward
   /// pass.
   [[nodiscard]] std::vector<Linear*> linears();
-  [[nodiscard]] std::vector<KeyValueCache> make_caches(std::int64_t capacity) const;
+  /// An empty cache with room for `capacity` tokens, of cache_bytes(capacity).
+  [[nodiscard]] SequenceCache make_cache(std::int64_t capacity) const;
+  [[nodiscard]] std::int64_t cache_bytes(std::int64_t capacity) const;
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
   [[nodiscard]] Weights& weights() { return weights_; }

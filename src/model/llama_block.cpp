@@ -22,14 +22,14 @@ class LlamaBlock final : public Block {
         down_(mlp_linear(config, weights, index, ".mlp.down_proj", 6)) {}
 
   void forward(const StepState& step, MatrixView x, BlockActivations& kept,
-               KeyValueCache* cache) const override {
+               std::span<KeyValueCache* const> caches) const override {
     auto& context = step.context;
     kept.attention_in.resize(x.dtype, x.rows, x.cols);
     kept.mlp_in.resize(x.dtype, x.rows, x.cols);
     const MatrixView branch = context.scratch("block.branch", x.dtype, x.rows, x.cols);
     if (step.keep) keep_copy(context, x, kept.input);
     norm1_.forward(context, x, kept.attention_in.view(), kept.mean[0], kept.rstd[0]);
-    attention_.forward(step, kept.attention_in.view(), branch, kept.attention, cache);
+    attention_.forward(step, kept.attention_in.view(), branch, kept.attention, caches);
     add_residual(step, x, branch, site_);
     if (step.keep) keep_copy(context, x, kept.middle);
     norm2_.forward(context, x, kept.mlp_in.view(), kept.mean[1], kept.rstd[1]);

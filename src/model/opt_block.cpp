@@ -23,11 +23,11 @@ class OptBlock final : public Block {
         fc2_(mlp_linear(config, weights, index, ".fc2", 5)) {}
 
   void forward(const StepState& step, MatrixView x, BlockActivations& kept,
-               KeyValueCache* cache) const override {
+               std::span<KeyValueCache* const> caches) const override {
     if (pre_norm_) {
-      forward_pre_norm(step, x, kept, cache);
+      forward_pre_norm(step, x, kept, caches);
     } else {
-      forward_post_norm(step, x, kept, cache);
+      forward_post_norm(step, x, kept, caches);
     }
   }
 
@@ -82,14 +82,14 @@ class OptBlock final : public Block {
   }
 
   void forward_pre_norm(const StepState& step, MatrixView x, BlockActivations& kept,
-                        KeyValueCache* cache) const {
+                        std::span<KeyValueCache* const> caches) const {
     auto& context = step.context;
     kept.attention_in.resize(x.dtype, x.rows, x.cols);
     kept.mlp_in.resize(x.dtype, x.rows, x.cols);
     if (step.keep) kept.input = copy(context, x, std::move(kept.input));
     norm1_.forward(context, x, kept.attention_in.view(), kept.mean[0], kept.rstd[0]);
     const MatrixView branch = branch_scratch(step, x);
-    attention_.forward(step, kept.attention_in.view(), branch, kept.attention, cache);
+    attention_.forward(step, kept.attention_in.view(), branch, kept.attention, caches);
     add_residual(step, x, branch, site_);
     if (step.keep) kept.middle = copy(context, x, std::move(kept.middle));
     norm2_.forward(context, x, kept.mlp_in.view(), kept.mean[1], kept.rstd[1]);
@@ -113,11 +113,11 @@ class OptBlock final : public Block {
   }
 
   void forward_post_norm(const StepState& step, MatrixView x, BlockActivations& kept,
-                         KeyValueCache* cache) const {
+                         std::span<KeyValueCache* const> caches) const {
     auto& context = step.context;
     const MatrixView branch = branch_scratch(step, x);
     if (step.keep) kept.attention_in = copy(context, x, std::move(kept.attention_in));
-    attention_.forward(step, x, branch, kept.attention, cache);
+    attention_.forward(step, x, branch, kept.attention, caches);
     add_residual(step, x, branch, site_);
     kept.middle = copy(context, x, std::move(kept.middle));
     norm1_.forward(context, kept.middle.view(), x, kept.mean[0], kept.rstd[0]);

@@ -11,6 +11,25 @@ Linear make_linear(Weights& weights, const std::string& name, std::uint64_t inde
   return {name, index, weights.at(name + ".weight"), bias ? &weights.at(name + ".bias") : nullptr};
 }
 
+/// Appends the new rows' keys and values to the caches; what each then holds.
+std::vector<ops::CachedSequence> append(const StepState& step, const AttentionActivations& kept,
+                                        std::span<KeyValueCache* const> caches) {
+  std::vector<ops::CachedSequence> sequences;
+  for (std::size_t s = 0; s < caches.size(); ++s) {
+    KeyValueCache& cache = *caches[s];
+    const std::int64_t begin = step.batch.offsets[s];
+    const std::int64_t end = step.batch.offsets[s + 1];
+    const std::int64_t length = cache.length + end - begin;
+    ops::convert(step.context, kept.k.view().row_range(begin, end),
+                 cache.keys.view().row_range(cache.length, length));
+    ops::convert(step.context, kept.v.view().row_range(begin, end),
+                 cache.values.view().row_range(cache.length, length));
+    cache.length = length;
+    sequences.push_back({cache.keys.view().row_range(0, length), cache.values.view().row_range(0, length)});
+  }
+  return sequences;
+}
+
 }  // namespace
 
 SelfAttention::SelfAttention(const ModelConfig& config, Weights& weights, const std::string& prefix,
@@ -29,7 +48,7 @@ bool SelfAttention::trained() const { return inner_trained() || out_.trained(); 
 bool SelfAttention::needs_input() const { return q_.needs_input() || k_.needs_input() || v_.needs_input(); }
 
 void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView y,
-                            AttentionActivations& kept, KeyValueCache* cache) const {
+                            AttentionActivations& kept, std::span<KeyValueCache* const> caches) const {
   auto& context = step.context;
   kept.q.resize(x.dtype, x.rows, q_.out_features());
   kept.k.resize(x.dtype, x.rows, k_.out_features());
@@ -44,15 +63,9 @@ void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView
                   rotary_->sines(), false);
     }
   }
-  if (cache != nullptr) {
-    const std::int64_t end = cache->length + x.rows;
-    ops::convert(context, kept.k.view(), cache->keys.view().row_range(cache->length, end));
-    ops::convert(context, kept.v.view(), cache->values.view().row_range(cache->length, end));
-    cache->length = end;
-  }
-  if (cache != nullptr && cache->length > x.rows) {
-    ops::attention_cached(context, shape_, kept.q.view(), cache->keys.view(), cache->values.view(),
-                          cache->length, kept.out.view());
+  if (!caches.empty()) {
+    const auto sequences = append(step, kept, caches);
+    ops::attention_cached(context, shape_, step.batch.offsets, sequences, kept.q.view(), kept.out.view());
   } else {
     kept.log_sum_exp.resize(DType::f32, x.rows, shape_.heads);
     ops::attention_forward(context, shape_, step.batch.offsets, step.batch.prefixes, kept.q.view(),

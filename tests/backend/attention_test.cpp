@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <limits>
 #include <stdexcept>
 #include <vector>
 
+#include "backend/attention_problem.h"
 #include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/kernels/attention_backward.h"
 #include "backend/ref/attention.h"
@@ -19,95 +19,19 @@ namespace cola {
 namespace {
 
 using Complex = std::complex<double>;
+using test::AttentionProblem;
+using test::backward_tolerance;
+using test::forward_tolerance;
 using test::is_near;
 using test::numbers;
 using test::random_matrix;
+using test::shape_of;
+using test::sizes_of;
 using test::TestMatrix;
-
-ref::AttentionSizes sizes_of(const ops::AttentionShape& shape) {
-  return {static_cast<std::size_t>(shape.heads), static_cast<std::size_t>(shape.kv_heads),
-          static_cast<std::size_t>(shape.head_dim), shape.scale};
-}
-
-ops::AttentionShape shape_of(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim) {
-  return {heads, kv_heads, head_dim, 1.0F / std::sqrt(static_cast<float>(head_dim))};
-}
-
-// f32: scores of order 1 to 5 from up to 128 products, exp to 2 ulp, sums of up to some hundred terms:
-// relative errors of some 1e-6 in every product, on results of order 1. bf16: the result is rounded once
-// more.
-test::Tolerance forward_tolerance(DType dtype) {
-  if (dtype == DType::f32) return {3e-6, 3e-6, 1e-11};
-  return {1e-4, 0x1p-8, 1e-5};
-}
-
-// The backward starts from the forward's result: in bf16 its rounding is an error of up to 2^-9 |dout out|
-// (2^-9 x 12) in a term of rowsum(dout out), and that times a key or query (up to 5) and half a weight in an
-// element of dq or dk. A wrong formula shows in the cosine, and in f32.
-test::Tolerance backward_tolerance(DType dtype) {
-  if (dtype == DType::f32) return {2e-5, 1e-5, 1e-10};
-  return {6e-2, 0x1p-8, 3e-5};
-}
-
-struct Problem {
-  Problem(DType dtype, const ops::AttentionShape& s, std::vector<std::int32_t> sequence_offsets,
-          std::int64_t padding = 0, std::vector<std::int32_t> sequence_prefixes = {})
-      : shape(s),
-        offsets(std::move(sequence_offsets)),
-        prefixes(std::move(sequence_prefixes)),
-        tokens(offsets.back()),
-        q(random_matrix(dtype, tokens, s.heads * s.head_dim, 1, 1.5, padding)),
-        k(random_matrix(dtype, tokens, s.kv_heads * s.head_dim, 2, 1.5, padding)),
-        v(random_matrix(dtype, tokens, s.kv_heads * s.head_dim, 3, 1.0, 2 * padding)),
-        dout(random_matrix(dtype, tokens, s.heads * s.head_dim, 4, 1.0, padding)),
-        out(dtype, tokens, s.heads * s.head_dim, padding),
-        log_sum_exp(DType::f32, tokens, s.heads, padding),
-        dq(dtype, tokens, s.heads * s.head_dim, 2 * padding),
-        dk(dtype, tokens, s.kv_heads * s.head_dim, padding),
-        dv(dtype, tokens, s.kv_heads * s.head_dim, padding) {}
-
-  void run() {
-    ops::Context context;
-    ops::attention_forward(context, shape, offsets, prefixes, q.view(), k.view(), v.view(), out.view(),
-                           log_sum_exp.view());
-    ops::attention_backward(context, shape, offsets, prefixes, dout.view(), q.view(), k.view(), v.view(),
-                            out.view(), log_sum_exp.view(), dq.view(), dk.view(), dv.view());
-  }
-  /// Compares what the members hold with ref.
-  void check(DType dtype) const {
-    const auto nq = numbers(q.view());
-    const auto nk = numbers(k.view());
-    const auto nv = numbers(v.view());
-    const auto expected = ref::attention_forward<double>(sizes_of(shape), offsets, prefixes, nq, nk, nv);
-    EXPECT_TRUE(is_near(out.view(), expected.out, forward_tolerance(dtype)));
-    EXPECT_TRUE(is_near(log_sum_exp.view(), expected.log_sum_exp, forward_tolerance(DType::f32)));
-    const auto gradients =
-        ref::attention_backward<double>(sizes_of(shape), offsets, prefixes, numbers(dout.view()), nq, nk, nv);
-    EXPECT_TRUE(is_near(dq.view(), gradients.dq, backward_tolerance(dtype)));
-    EXPECT_TRUE(is_near(dk.view(), gradients.dk, backward_tolerance(dtype)));
-    EXPECT_TRUE(is_near(dv.view(), gradients.dv, backward_tolerance(dtype)));
-    EXPECT_TRUE(out.padding_intact() && log_sum_exp.padding_intact() && dq.padding_intact() &&
-                dk.padding_intact() && dv.padding_intact());
-  }
-  /// All results of rows [begin, end).
-  [[nodiscard]] std::vector<double> results(std::int64_t begin, std::int64_t end) const {
-    std::vector<double> all;
-    for (const TestMatrix* matrix : {&out, &log_sum_exp, &dq, &dk, &dv}) {
-      const auto part = numbers(matrix->view().row_range(begin, end));
-      all.insert(all.end(), part.begin(), part.end());
-    }
-    return all;
-  }
-
-  ops::AttentionShape shape;
-  std::vector<std::int32_t> offsets, prefixes;
-  std::int64_t tokens;
-  TestMatrix q, k, v, dout, out, log_sum_exp, dq, dk, dv;
-};
 
 TEST(AttentionRef, BackwardIsTheComplexStepDerivative) {
   // Sequence 1 has no rows; 2 and 4 continue 0, 3 stands alone, 5 continues the empty 1.
-  const Problem p(DType::f32, shape_of(4, 2, 3), {0, 2, 2, 4, 6, 7, 9}, 0, {-1, -1, 0, -1, 0, 1});
+  const AttentionProblem p(DType::f32, shape_of(4, 2, 3), {0, 2, 2, 4, 6, 7, 9}, 0, {-1, -1, 0, -1, 0, 1});
   const auto sizes = sizes_of(p.shape);
   const auto q = numbers(p.q.view());
   const auto k = numbers(p.k.view());
@@ -139,7 +63,7 @@ TEST(Attention, AgreesWithRef) {
         if (heads == 8 && head_dim > 16) continue;  // the reference is slow
         SCOPED_TRACE(testing::Message()
                      << name_of(dtype) << " heads " << heads << "/" << kv_heads << " x " << head_dim);
-        Problem p(dtype, shape_of(heads, kv_heads, head_dim), offsets, head_dim % 3);
+        AttentionProblem p(dtype, shape_of(heads, kv_heads, head_dim), offsets, head_dim % 3);
         p.run();
         p.check(dtype);
       }
@@ -159,7 +83,8 @@ TEST(Attention, ContinuationsAgreeWithRef) {
         if (heads == 8 && head_dim > 16) continue;  // the reference is slow
         SCOPED_TRACE(testing::Message()
                      << name_of(dtype) << " heads " << heads << "/" << kv_heads << " x " << head_dim);
-        Problem p(dtype, shape_of(heads, kv_heads, head_dim), mixed_offsets, head_dim % 3, mixed_prefixes);
+        AttentionProblem p(dtype, shape_of(heads, kv_heads, head_dim), mixed_offsets, head_dim % 3,
+                           mixed_prefixes);
         p.run();
         p.check(dtype);
       }
@@ -169,10 +94,11 @@ TEST(Attention, ContinuationsAgreeWithRef) {
 
 // The rows of a prefix and of one continuation are a whole sequence; the other continuation is not seen.
 TEST(Attention, AContinuationIsTheRestOfItsSequence) {
-  Problem shared(DType::f32, shape_of(4, 2, 24), {0, 90, 97, 120}, 0, {-1, 0, 0});
-  Problem whole(DType::f32, shape_of(4, 2, 24), {0, 97});
+  AttentionProblem shared(DType::f32, shape_of(4, 2, 24), {0, 90, 97, 120}, 0, {-1, 0, 0});
+  AttentionProblem whole(DType::f32, shape_of(4, 2, 24), {0, 97});
   for (std::int64_t row = 0; row < 97; ++row) {
-    for (TestMatrix Problem::* matrix : {&Problem::q, &Problem::k, &Problem::v}) {
+    for (TestMatrix AttentionProblem::* matrix :
+         {&AttentionProblem::q, &AttentionProblem::k, &AttentionProblem::v}) {
       const ConstMatrixView from = (shared.*matrix).view();
       for (std::int64_t col = 0; col < from.cols; ++col) {
         test::set_element((whole.*matrix).view(), row, col, test::element(from, row, col));
@@ -187,7 +113,7 @@ TEST(Attention, AContinuationIsTheRestOfItsSequence) {
 
 TEST(Attention, NothingLeaksBetweenContinuations) {
   // Sequences 1 and 2 continue 0; 3 stands alone.
-  Problem p(DType::f32, shape_of(4, 2, 24), {0, 70, 75, 80, 90}, 0, {-1, 0, 0, -1});
+  AttentionProblem p(DType::f32, shape_of(4, 2, 24), {0, 70, 75, 80, 90}, 0, {-1, 0, 0, -1});
   p.run();
   const auto out = numbers(p.out.view());
   const auto dq = numbers(p.dq.view());
@@ -207,13 +133,13 @@ TEST(Attention, NothingLeaksBetweenContinuations) {
 }
 
 TEST(Attention, ALongSequenceAgreesWithRef) {
-  Problem p(DType::f32, shape_of(1, 1, 8), {0, 777});
+  AttentionProblem p(DType::f32, shape_of(1, 1, 8), {0, 777});
   p.run();
   p.check(DType::f32);
 }
 
 TEST(Attention, LargeScoresDoNotOverflow) {
-  Problem p(DType::f32, shape_of(1, 1, 16), {0, 100});
+  AttentionProblem p(DType::f32, shape_of(1, 1, 16), {0, 100});
   p.shape.scale = 100.0F;  // scores of up to some thousands: exp of one is infinite
   p.run();
   const auto expected = ref::attention_forward<double>(sizes_of(p.shape), p.offsets, {}, numbers(p.q.view()),
@@ -225,7 +151,7 @@ TEST(Attention, LargeScoresDoNotOverflow) {
 TEST(Attention, NothingLeaksBetweenSequences) {
   const std::vector<std::int32_t> offsets = {0, 70, 75, 140};
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    Problem p(dtype, shape_of(4, 2, 24), offsets);
+    AttentionProblem p(dtype, shape_of(4, 2, 24), offsets);
     p.run();
     const auto first = p.results(0, 70);
     const auto last = p.results(75, 140);
@@ -245,7 +171,7 @@ TEST(Attention, NothingLeaksBetweenSequences) {
 }
 
 TEST(Attention, NothingLeaksFromLaterTokens) {
-  Problem p(DType::f32, shape_of(2, 1, 20), {0, 100});
+  AttentionProblem p(DType::f32, shape_of(2, 1, 20), {0, 100});
   p.run();
   const auto out = numbers(p.out.view().row_range(0, 45));
   const auto dq = numbers(p.dq.view().row_range(0, 45));
@@ -264,44 +190,12 @@ TEST(Attention, ResultsDoNotDependOnTheThreadCount) {
   std::vector<std::vector<double>> results;
   for (const int count : {1, 2, 3, 2}) {
     set_thread_count(count);
-    Problem p(DType::bf16, shape_of(8, 4, 40), {0, 200, 230, 231, 400}, 0, {-1, 0, 0, -1});
+    AttentionProblem p(DType::bf16, shape_of(8, 4, 40), {0, 200, 230, 231, 400}, 0, {-1, 0, 0, -1});
     p.run();
     results.push_back(p.results(0, 400));
   }
   set_thread_count(threads);
   for (const auto& other : results) EXPECT_EQ(other, results[0]);
-}
-
-TEST(AttentionCached, IsTheLastRowsOfTheForward) {
-  for (const DType dtype : {DType::f32, DType::bf16}) {
-    for (const std::int64_t head_dim : {5, 16, 72}) {
-      for (const std::int64_t rows : {1, 2, 7, 8, 40, 131}) {
-        SCOPED_TRACE(testing::Message() << name_of(dtype) << " " << head_dim << " " << rows);
-        constexpr std::int64_t length = 131;
-        Problem p(dtype, shape_of(4, 2, head_dim), {0, length}, 3);
-        const auto expected = ref::attention_forward<double>(
-            sizes_of(p.shape), p.offsets, {}, numbers(p.q.view()), numbers(p.k.view()), numbers(p.v.view()));
-        // The cache has room for more rows, which hold NaN.
-        TestMatrix k(dtype, length + 9, p.k.view().cols, 1);
-        TestMatrix v(dtype, length + 9, p.v.view().cols);
-        for (std::int64_t row = 0; row < length + 9; ++row) {
-          for (std::int64_t col = 0; col < p.k.view().cols; ++col) {
-            const double nan = std::numeric_limits<double>::quiet_NaN();
-            test::set_element(k.view(), row, col, row < length ? test::element(p.k.view(), row, col) : nan);
-            test::set_element(v.view(), row, col, row < length ? test::element(p.v.view(), row, col) : nan);
-          }
-        }
-        ops::Context context;
-        const std::int64_t begin = length - rows;
-        ops::attention_cached(context, p.shape, p.q.view().row_range(begin, length), k.view(), v.view(),
-                              length, p.out.view().row_range(begin, length));
-        const std::span<const double> last =
-            std::span(expected.out).subspan(static_cast<std::size_t>(begin * p.q.view().cols));
-        EXPECT_TRUE(is_near(p.out.view().row_range(begin, length), last, forward_tolerance(dtype)));
-        EXPECT_TRUE(p.out.padding_intact());
-      }
-    }
-  }
 }
 
 /// Scratch memory of a kernel filled with NaN, so that reading what was never written shows.
@@ -312,8 +206,8 @@ std::vector<float> poisoned(std::int64_t floats) {
 template <class T>
 void check_tables(DType dtype, std::int64_t head_dim) {
   constexpr std::int64_t length = 101;
-  Problem p(dtype, shape_of(2, 1, head_dim), {0, length});
-  Problem shared(dtype, shape_of(2, 1, head_dim), {0, 101, 140, 143}, 0, {-1, 0, 0});
+  AttentionProblem p(dtype, shape_of(2, 1, head_dim), {0, length});
+  AttentionProblem shared(dtype, shape_of(2, 1, head_dim), {0, 101, 140, 143}, 0, {-1, 0, 0});
   const std::vector<kernels::RowRange> continuations = {{101, 140}, {140, 143}};
   const auto expected = ref::attention_forward<double>(sizes_of(p.shape), p.offsets, {}, numbers(p.q.view()),
                                                        numbers(p.k.view()), numbers(p.v.view()))
@@ -324,13 +218,13 @@ void check_tables(DType dtype, std::int64_t head_dim) {
   const auto to = [](TestMatrix& m) {
     return kernels::Rows<T>{static_cast<T*>(m.view().data), m.view().stride};
   };
-  const auto forward_of = [&](Problem& of, const kernels::Continuations& behind) {
+  const auto forward_of = [&](AttentionProblem& of, const kernels::Continuations& behind) {
     return kernels::AttentionForward<T>{
         length,   length,   head_dim, 2,          of.shape.scale,
         in(of.q), in(of.k), in(of.v), to(of.out), {of.log_sum_exp.view().template as<float>(), 2},
         behind};
   };
-  const auto backward_of = [&](Problem& of, const kernels::Continuations& behind) {
+  const auto backward_of = [&](AttentionProblem& of, const kernels::Continuations& behind) {
     return kernels::AttentionBackward<T>{
         length,    head_dim,  2,         of.shape.scale, in(of.dout),
         in(of.q),  in(of.k),  in(of.v),  in(of.out),     {of.log_sum_exp.view().template as<float>(), 2},
@@ -342,7 +236,8 @@ void check_tables(DType dtype, std::int64_t head_dim) {
     kernels::attention_kernels<T>(isa).cached(forward_of(p, {}), scratch.data());
     EXPECT_TRUE(is_near(p.out.view(), expected, forward_tolerance(dtype)));
     const kernels::Continuations both = {continuations.data(), std::ssize(continuations)};
-    for (auto& [problem, behind] : {std::pair<Problem&, kernels::Continuations>{p, {}}, {shared, both}}) {
+    for (auto& [problem, behind] :
+         {std::pair<AttentionProblem&, kernels::Continuations>{p, {}}, {shared, both}}) {
       const std::int64_t packed = kernels::attention_packed_keys(length, behind);
       scratch = poisoned(kernels::attention_forward_scratch(packed, head_dim));
       kernels::attention_kernels<T>(isa).forward(forward_of(problem, behind), scratch.data());
@@ -361,7 +256,7 @@ TEST(AttentionKernels, EveryInstructionSetAgreesWithRef) {
 }
 
 TEST(Attention, CountsItsProducts) {
-  Problem p(DType::f32, shape_of(2, 1, 8), {0, 3, 5});
+  AttentionProblem p(DType::f32, shape_of(2, 1, 8), {0, 3, 5});
   ops::Context context;
   ops::attention_forward(context, p.shape, p.offsets, {}, p.q.view(), p.k.view(), p.v.view(), p.out.view(),
                          p.log_sum_exp.view());
@@ -372,7 +267,7 @@ TEST(Attention, CountsItsProducts) {
 }
 
 TEST(Attention, WrongOperandsAreLogicErrors) {
-  Problem p(DType::f32, shape_of(4, 2, 8), {0, 10});
+  AttentionProblem p(DType::f32, shape_of(4, 2, 8), {0, 10});
   const auto run = [&](const ops::AttentionShape& shape, std::vector<std::int32_t> offsets) {
     p.shape = shape;
     p.offsets = std::move(offsets);
@@ -394,11 +289,6 @@ TEST(Attention, WrongOperandsAreLogicErrors) {
   EXPECT_THROW(run_prefixes({-1, 2, -1}), std::logic_error);   // a later one
   EXPECT_THROW(run_prefixes({-1, 0, 1}), std::logic_error);    // a prefix with a prefix
   EXPECT_THROW(run_prefixes({-1, -2, -1}), std::logic_error);  // no sequence
-  p.prefixes.clear();
-  ops::Context context;
-  EXPECT_THROW(
-      ops::attention_cached(context, shape_of(4, 2, 8), p.q.view(), p.k.view(), p.v.view(), 11, p.out.view()),
-      std::logic_error);
 }
 
 }  // namespace

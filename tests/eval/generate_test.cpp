@@ -19,10 +19,12 @@ std::vector<std::int32_t> generated(const Decoder& model, const std::vector<std:
                                     std::int64_t count, Sampler sampler) {
   ops::Context context;
   std::vector<std::int32_t> tokens;
-  generate_tokens(context, model, prompt, count, sampler, [&](std::int32_t token) {
+  const auto each = [&](std::int32_t token) {
     tokens.push_back(token);
     return true;
-  });
+  };
+  std::array generations{Generation{prompt, count, sampler, each}};
+  generate_tokens(context, model, generations);
   return tokens;
 }
 
@@ -61,13 +63,42 @@ TEST_P(Generate, WithTheCacheEqualsRecomputation) {
 TEST_P(Generate, StopsWhenToldAndAtTheLastPosition) {
   const Decoder model = test::tiny_model(GetParam());
   ops::Context context;
-  Sampler sampler(0.0, 1.0, 1);
   const std::vector<std::int32_t> prompt{1, 2, 3};
   std::int64_t calls = 0;
-  generate_tokens(context, model, prompt, 10, sampler, [&](std::int32_t) { return ++calls < 4; });
+  const auto each = [&](std::int32_t) { return ++calls < 4; };
+  std::array generations{Generation{prompt, 10, Sampler(0.0, 1.0, 1), each}};
+  generate_tokens(context, model, generations);
   EXPECT_EQ(calls, 4);
   EXPECT_EQ(generated(model, prompt, 45, Sampler(0.0, 1.0, 1)).size(), 45U);
   EXPECT_THROW((void)generated(model, prompt, 46, Sampler(0.0, 1.0, 1)), Error);
+}
+
+TEST_P(Generate, SharingPassesGivesEachWhatItGetsAlone) {
+  const Decoder model = test::tiny_model(GetParam());
+  constexpr std::size_t count = 40;  // more than run at once
+  std::vector<Generation> generations;
+  std::vector<std::vector<std::int32_t>> alone, together(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::vector<std::int32_t> prompt(1 + (5 * i) % 9);
+    for (std::size_t j = 0; j < prompt.size(); ++j)
+      prompt[j] = static_cast<std::int32_t>((7 * i + 3 * j) % 30);
+    const auto new_tokens = static_cast<std::int64_t>(1 + i % 12);
+    const Sampler sampler(i % 2 == 0 ? 0.0 : 1.0, 0.9, i);
+    alone.push_back(generated(model, prompt, new_tokens, sampler));
+    const auto each = [&together, i](std::int32_t token) {
+      together[i].push_back(token);
+      return true;
+    };
+    generations.push_back({std::move(prompt), new_tokens, sampler, each});
+  }
+  // Room for all at once, for a few, for one (each is given its room even where that is more).
+  for (const std::int64_t bytes : {default_cache_bytes, model.cache_bytes(50), std::int64_t{1}}) {
+    for (auto& tokens : together) tokens.clear();
+    std::vector<Generation> batch = generations;
+    ops::Context context;
+    generate_tokens(context, model, batch, bytes);
+    EXPECT_EQ(together, alone);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Architectures, Generate, testing::Values(Architecture::opt, Architecture::llama));

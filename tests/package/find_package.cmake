@@ -1,4 +1,5 @@
 # Installs the build folder BUILD below FOLDER, moves the result, configures CONSUMER with it, builds and runs that.
+# The first C++ example of README is built with it.
 cmake_minimum_required(VERSION 3.25)
 
 function(run)
@@ -14,8 +15,15 @@ file(REMOVE_RECURSE ${FOLDER})
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${FOLDER}/installed)
 file(RENAME ${FOLDER}/installed ${FOLDER}/prefix)  # what is installed names no folder of this machine
 
+file(READ ${README} readme)
+if(NOT readme MATCHES "```cpp\n([^`]*)```")
+  message(FATAL_ERROR "${README} has no C++ example")
+endif()
+file(WRITE ${FOLDER}/readme_example.cpp "${CMAKE_MATCH_1}")
+
 run(${CMAKE_COMMAND} -S ${CONSUMER} -B ${FOLDER}/build -G ${GENERATOR} -DCMAKE_BUILD_TYPE=Release
-    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${FOLDER}/prefix -DWANTED_VERSION=${VERSION})
+    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${FOLDER}/prefix -DWANTED_VERSION=${VERSION}
+    -DREADME_EXAMPLE=${FOLDER}/readme_example.cpp)
 run(${CMAKE_COMMAND} --build ${FOLDER}/build)
 file(WRITE ${FOLDER}/data.jsonl "{\"input_ids\": [1, 5, 6, 7]}\n")
 run(${FOLDER}/build/consumer ${MODEL} ${FOLDER}/data.jsonl)

@@ -6,51 +6,74 @@
 #include "backend/cpu/operands.h"
 
 namespace cola::ops {
+namespace {
 
-void attention_cached(Context& context, const AttentionShape& shape, ConstMatrixView q,
-                      ConstMatrixView k_cache, ConstMatrixView v_cache, std::int64_t length, MatrixView out) {
-  const std::string_view op = "attention_cached";
-  const std::int64_t dim = shape.head_dim;
+constexpr std::string_view op = "attention_cached";
+
+void check_sequences(const AttentionShape& shape, std::span<const std::int32_t> offsets,
+                     std::span<const CachedSequence> sequences, ConstMatrixView q, ConstMatrixView out) {
   check_heads(shape, op);
-  check(length >= q.rows && length <= k_cache.rows, op,
-        "the length is outside the cache or less than the new rows");
-  check_shape(q, q.rows, shape.heads * dim, op, "q");
-  check_shape(k_cache, k_cache.rows, shape.kv_heads * dim, op, "k_cache");
+  check_offsets(offsets, q.rows, op);
+  check(sequences.size() + 1 == offsets.size(), op, "one cache a sequence");
+  check_shape(q, q.rows, shape.heads * shape.head_dim, op, "q");
   check_alike({q, out}, op);
-  check_alike({k_cache, v_cache}, op);
-  check(k_cache.dtype == q.dtype, op, "q and k_cache differ in dtype");
-  if (q.rows == 0) return;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const auto& [keys, values] = sequences[s];
+    check(keys.rows >= offsets[s + 1] - offsets[s], op, "a cache has less than the new rows");
+    check_shape(keys, keys.rows, shape.kv_heads * shape.head_dim, op, "keys");
+    check_alike({keys, values}, op);
+    check(keys.dtype == q.dtype, op, "q and keys differ in dtype");
+  }
+}
 
-  // Packing the keys pays from some queries on; below that a key is read once and used where it lies.
-  constexpr std::int64_t many_queries = 8;
-  const bool pack = q.rows >= many_queries;
+/// Packing the keys pays from some queries on; below that a key is read once and used where it lies.
+bool worth_packing(std::int64_t queries) { return queries >= 8; }
+
+}  // namespace
+
+void attention_cached(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
+                      std::span<const CachedSequence> sequences, ConstMatrixView q, MatrixView out) {
+  check_sequences(shape, offsets, sequences, q, out);
+  if (q.rows == 0) return;
+  const std::int64_t dim = shape.head_dim;
   const std::int64_t group = shape.heads / shape.kv_heads;
-  const std::int64_t floats = pack ? kernels::attention_forward_scratch(length, dim)
-                                   : kernels::attention_cached_scratch(q.rows, dim, group);
-  const double pairs = static_cast<double>(q.rows) *
-                       (static_cast<double>(length - q.rows) + 0.5 * static_cast<double>(q.rows + 1));
+  std::int64_t floats = 0;
+  double pairs = 0.0;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const std::int64_t queries = offsets[s + 1] - offsets[s];
+    const std::int64_t length = sequences[s].keys.rows;
+    floats =
+        std::max(floats, worth_packing(queries) ? kernels::attention_forward_scratch(length, dim)
+                                                : kernels::attention_cached_scratch(queries, dim, group));
+    pairs += static_cast<double>(queries) *
+             (static_cast<double>(length - queries) + 0.5 * static_cast<double>(queries + 1));
+  }
   const double multiply_adds = 2.0 * pairs * static_cast<double>(shape.heads * dim);
   context.add_flops(static_cast<std::uint64_t>(2.0 * multiply_adds));
+  const std::int64_t items = std::ssize(sequences) * shape.kv_heads;
   with_element_type(q.dtype, op, [&]<class T>(T) {
-    for_each_item(context, shape.kv_heads, attention_threads(shape.kv_heads, multiply_adds), floats,
-                  [&](std::int64_t head, float* scratch) {
-                    const auto slice = [&](auto view, std::int64_t width) {
-                      return columns(view, head * width, width);
-                    };
-                    const kernels::AttentionForward<T> work = {q.rows,
-                                                               length,
-                                                               dim,
-                                                               group,
-                                                               shape.scale,
-                                                               rows_of<T>(slice(q, group * dim)),
-                                                               rows_of<T>(slice(k_cache, dim)),
-                                                               rows_of<T>(slice(v_cache, dim)),
-                                                               rows_of<T>(slice(out, group * dim)),
-                                                               {nullptr, 0},
-                                                               {}};
-                    const auto& table = kernels::attention_kernels<T>();
-                    (pack ? table.forward : table.cached)(work, scratch);
-                  });
+    const auto run = [&](std::int64_t item, float* scratch) {
+      const auto s = static_cast<std::size_t>(item / shape.kv_heads);
+      const std::int64_t head = item % shape.kv_heads;
+      const std::int64_t queries = offsets[s + 1] - offsets[s];
+      if (queries == 0) return;
+      const auto slice = [&](auto view, std::int64_t width) { return columns(view, head * width, width); };
+      const auto own_rows = [&](auto view) { return view.row_range(offsets[s], offsets[s + 1]); };
+      const kernels::AttentionForward<T> work = {queries,
+                                                 sequences[s].keys.rows,
+                                                 dim,
+                                                 group,
+                                                 shape.scale,
+                                                 rows_of<T>(slice(own_rows(q), group * dim)),
+                                                 rows_of<T>(slice(sequences[s].keys, dim)),
+                                                 rows_of<T>(slice(sequences[s].values, dim)),
+                                                 rows_of<T>(slice(own_rows(out), group * dim)),
+                                                 {nullptr, 0},
+                                                 {}};
+      const auto& table = kernels::attention_kernels<T>();
+      (worth_packing(queries) ? table.forward : table.cached)(work, scratch);
+    };
+    for_each_item(context, items, attention_threads(items, multiply_adds), floats, run);
   });
 }
 

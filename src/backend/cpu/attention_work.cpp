@@ -11,13 +11,16 @@ void check_heads(const AttentionShape& shape, std::string_view op) {
         "the query heads are not a multiple of the key/value heads");
 }
 
+void check_offsets(std::span<const std::int32_t> offsets, std::int64_t rows, std::string_view op) {
+  check(!offsets.empty() && offsets.front() == 0 && offsets.back() == rows && std::ranges::is_sorted(offsets),
+        op, "the offsets do not rise from 0 to the number of rows");
+}
+
 void check_batch(const AttentionShape& shape, std::span<const std::int32_t> offsets,
                  std::span<const std::int32_t> prefixes, ConstMatrixView q, ConstMatrixView k,
                  ConstMatrixView v, ConstMatrixView out, ConstMatrixView log_sum_exp, std::string_view op) {
   check_heads(shape, op);
-  check(
-      !offsets.empty() && offsets.front() == 0 && offsets.back() == q.rows && std::ranges::is_sorted(offsets),
-      op, "the offsets do not rise from 0 to the number of rows");
+  check_offsets(offsets, q.rows, op);
   check(prefixes.empty() || prefixes.size() + 1 == offsets.size(), op, "one prefix a sequence");
   for (std::size_t s = 0; s < prefixes.size(); ++s) {
     const std::int32_t prefix = prefixes[s];
