@@ -81,6 +81,15 @@ struct TrainOptions {
   std::filesystem::path tokenizer;
 };
 
+/// Where time went: one kind of operation, or what lies outside all of them.
+struct OpProfile {
+  std::string op;
+  std::int64_t calls = 0;
+  double seconds = 0.0;
+  double flops = 0.0;  ///< of matrix products
+  double bytes = 0.0;  ///< read and written, each operand once
+};
+
 struct TrainResult {
   std::filesystem::path run;
   std::int64_t steps = 0;
@@ -94,11 +103,18 @@ struct TrainResult {
   std::int64_t trained_parameters = 0;
   double hf_flos = 0.0, real_flops = 0.0;
   std::int64_t peak_rss_bytes = 0;
+  std::vector<OpProfile> profile;  ///< of this call, the most seconds first; empty unless asked for
 };
 
-/// Runs (or, with `resume`, goes on with) the training that `options` describes and leaves a run folder.
-/// Progress goes to standard error unless `quiet`. Throws cola::Error (core/error.h) with what, where and
-/// what to do.
-[[nodiscard]] TrainResult train(const TrainOptions& options, bool resume = false, bool quiet = false);
+/// What is of this call and not of the run.
+struct TrainMode {
+  bool resume = false;   ///< go on with the run in options.out
+  bool quiet = false;    ///< no progress on standard error
+  bool profile = false;  ///< fill TrainResult::profile
+};
+
+/// Runs (or goes on with) the training that `options` describes and leaves a run folder. Throws cola::Error
+/// (core/error.h) with what, where and what to do.
+[[nodiscard]] TrainResult train(const TrainOptions& options, const TrainMode& mode = {});
 
 }  // namespace cola

@@ -1,5 +1,7 @@
 #include "backend/context.h"
 
+#include "backend/profile.h"
+
 namespace cola::ops {
 
 MatrixView Context::scratch(const std::string& name, DType dtype, std::int64_t rows, std::int64_t cols) {
@@ -7,5 +9,7 @@ MatrixView Context::scratch(const std::string& name, DType dtype, std::int64_t r
   matrix.resize(dtype, rows, cols);
   return matrix.view();
 }
+
+void Context::start_profile() { profile_ = std::make_shared<Profile>(); }
 
 }  // namespace cola::ops

@@ -1,11 +1,14 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "core/matrix.h"
 
 namespace cola::ops {
+
+class Profile;
 
 /// What ops need beside their operands: a count of the work done and reusable scratch memory. One per thread
 /// of control; ops called with the same context must not run at the same time.
@@ -20,8 +23,13 @@ class Context {
   [[nodiscard]] MatrixView scratch(const std::string& name, DType dtype, std::int64_t rows,
                                    std::int64_t cols);
 
+  /// Null until start_profile(), which forgets an earlier one.
+  [[nodiscard]] Profile* profile() { return profile_.get(); }
+  void start_profile();
+
  private:
   std::uint64_t flops_ = 0;
+  std::shared_ptr<Profile> profile_;
   std::map<std::string, Matrix> scratch_;
 };
 

@@ -42,7 +42,7 @@ EvaluateResult evaluate(const DemoOptions& demo, const ModelSource& source) {
 }
 
 void measure(const DemoOptions& demo, std::int64_t seed, DemoMeasurements& row) {
-  const TrainResult trained = train(train_options(demo, row.method, seed), /*resume=*/false, /*quiet=*/true);
+  const TrainResult trained = train(train_options(demo, row.method, seed), {.quiet = true});
   ModelSource source;  // the run as it was saved
   source.run = trained.run;
   source.state = "last";

@@ -10,6 +10,7 @@
 
 #include "chain/run_folder.h"
 #include "cli/output.h"
+#include "cli/profile_table.h"
 #include "cli/verbs.h"
 #include "cli/whole_number.h"
 #include "core/error.h"
@@ -33,7 +34,7 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 struct TrainVerb {
   std::map<std::string, CLI::Option*> options;  ///< by TrainOptions' names
   std::string config;
-  bool resume = false, quiet = false, json = false;
+  bool resume = false, quiet = false, profile = false, json = false;
 };
 
 /// The value that the command line gives, in the field's type.
@@ -177,11 +178,14 @@ std::string summary_of(const TrainResult& result) {
 }
 
 void run_train(const TrainVerb& verb) {
-  const TrainResult result = train(options_of(verb), verb.resume, verb.quiet);
+  const TrainResult result =
+      train(options_of(verb), {.resume = verb.resume, .quiet = verb.quiet, .profile = verb.profile});
   if (verb.json) {
-    print_json(json_of(result));
+    Json json = json_of(result);
+    if (verb.profile) json["profile"] = profile_json(result.profile);
+    print_json(json);
   } else {
-    print(summary_of(result));
+    print(summary_of(result) + (verb.profile ? "\n" + profile_table(result.profile) : ""));
   }
 }
 
@@ -199,6 +203,7 @@ void add_train(CLI::App& app) {
   verb.add_flag("--resume", state->resume, "go on with the run in --out, with its own options")
       ->excludes(config);
   verb.add_flag("--quiet", state->quiet, "no progress on standard error");
+  verb.add_flag("--profile", state->profile, "print where the time goes, op by op");
   verb.add_flag("--json", state->json, "print the result as JSON");
   verb.callback([state] { run_train(*state); });
 }

@@ -154,7 +154,7 @@ void run_trial(const SweepFolder& folder, const SweepTrial& trial, bool quiet) {
   TrainOptions options = trial.options;
   options.out = folder.trial(trial.id);
   const bool resume = std::filesystem::exists(RunFolder{options.out}.config());
-  const TrainResult trained = train(options, resume, quiet);
+  const TrainResult trained = train(options, {.resume = resume, .quiet = quiet});
   write_trial_result(folder, trial, test(folder, trial, quiet), &trained);
 }
 

@@ -40,21 +40,21 @@ void check_resumed_options(const TrainOptions& options, const std::filesystem::p
 
 }  // namespace
 
-TrainResult train(const TrainOptions& options, bool resume, bool quiet) {
+TrainResult train(const TrainOptions& options, const TrainMode& mode) {
   TrainOptions absolute = options;
   make_paths_absolute(absolute);
   check_options(absolute);
   const RunFolder folder{absolute.out};
-  if (resume && !std::filesystem::exists(folder.config())) {
+  if (mode.resume && !std::filesystem::exists(folder.config())) {
     throw UsageError(
         fmt::format("--resume: {} has no config.toml: there is no run to resume", folder.root.string()));
   }
-  if (resume) check_resumed_options(absolute, folder.config());
-  if (!resume && !is_unused(folder.root)) {
+  if (mode.resume) check_resumed_options(absolute, folder.config());
+  if (!mode.resume && !is_unused(folder.root)) {
     throw UsageError(
         fmt::format("{} already exists: go on with --resume, or choose another --out", folder.root.string()));
   }
-  return Trainer(open_session(absolute), resume, quiet).run();
+  return Trainer(open_session(absolute), mode).run();
 }
 
 }  // namespace cola

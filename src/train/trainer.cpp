@@ -11,6 +11,7 @@
 #include "core/system_memory.h"
 #include "log/flops.h"
 #include "log/tensorboard.h"
+#include "train/op_profile.h"
 
 namespace cola {
 namespace {
@@ -148,6 +149,7 @@ void Trainer::save_checkpoint() {
 
 TrainResult Trainer::run() {
   const InterruptGuard guard;
+  const auto start = Clock::now();
   if (session_.data.dev && state_.steps_done == 0) evaluate();
   while (state_.steps_done < session_.plan.total_steps && !state_.stopped_early) {
     if (knot_now()) tie_knot();
@@ -166,7 +168,10 @@ TrainResult Trainer::run() {
     }
   }
   finish();
-  return result();
+  TrainResult done = result();
+  if (const ops::Profile* profile = context_.profile())
+    done.profile = op_profile(*profile, seconds_since(start));
+  return done;
 }
 
 void Trainer::finish() {

@@ -15,7 +15,7 @@ namespace cola {
 class Trainer {
  public:
   /// Fresh: the run folder is created. Resumed: everything is put where the newest checkpoint left it.
-  Trainer(TrainingSession session, bool resume, bool quiet);
+  Trainer(TrainingSession session, const TrainMode& mode);
 
   [[nodiscard]] TrainResult run();
 

@@ -12,12 +12,13 @@
 
 namespace cola {
 
-Trainer::Trainer(TrainingSession session, bool resume, bool quiet)
-    : session_(std::move(session)), folder_{session_.options.out}, progress_(quiet) {
+Trainer::Trainer(TrainingSession session, const TrainMode& mode)
+    : session_(std::move(session)), folder_{session_.options.out}, progress_(mode.quiet) {
+  if (mode.profile) context_.start_profile();
   state_.train_digest = session_.data.train.digest();
   state_.dev_digest = session_.data.dev ? session_.data.dev->digest() : "";
   std::vector<std::int64_t> saved;
-  if (resume) {
+  if (mode.resume) {
     log_ = std::make_unique<RunLog>(folder_.log());  // the run's lock: before anything is touched
     std::filesystem::create_directories(folder_.checkpoints());
     std::filesystem::create_directories(folder_.links());

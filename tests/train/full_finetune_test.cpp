@@ -132,7 +132,7 @@ class FullTrajectory : public testing::TestWithParam<Case> {};
 TEST_P(FullTrajectory, LossesAndFinalWeights) {
   const test::TemporaryFolder folder;
   const auto options = options_of(GetParam(), folder.path());
-  (void)train(options, false, true);
+  (void)train(options, {.quiet = true});
   const auto expected = reference_run(GetParam());
   std::vector<double> losses;
   for (const auto& event : read_run_log(options.out / "log.jsonl")) {

@@ -61,7 +61,7 @@ inline void add_dev(TrainOptions& options) {
 }
 
 inline TrainResult run(const TrainOptions& options, bool resume = false) {
-  return train(options, resume, true);
+  return train(options, {.resume = resume, .quiet = true});
 }
 
 /// what() of the Error that cola::train throws; fails the test if it throws none.

@@ -36,7 +36,7 @@ TEST(TrainingProcess, Trains) {
   read_toml(file, options);
   if (const char* bytes = std::getenv(limit_variable)) limit_file_size(std::stoul(bytes));
   try {
-    (void)train(options, std::getenv(resume_variable) != nullptr, true);
+    (void)train(options, {.resume = std::getenv(resume_variable) != nullptr, .quiet = true});
   } catch (const Error& error) {
     fmt::print(stderr, "{}\n", error.what());
     std::fflush(stderr);

@@ -112,7 +112,7 @@ class Trajectory : public testing::TestWithParam<Case> {};
 TEST_P(Trajectory, LossesAndMergedWeights) {
   const test::TemporaryFolder folder;
   const auto options = options_of(GetParam(), folder.path());
-  (void)train(options, false, true);
+  (void)train(options, {.quiet = true});
   const auto losses = logged_losses(options.out);
   const auto expected = expected_losses(GetParam());
   ASSERT_EQ(losses.size(), expected.size());
@@ -128,7 +128,7 @@ TEST_P(Trajectory, Bf16WithinTwoPercent) {
     options.dtype = "bf16";
     options.tie = tie;
     options.out = folder.path() / tie;
-    (void)train(options, false, true);
+    (void)train(options, {.quiet = true});
     const auto losses = logged_losses(options.out);
     const auto expected = expected_losses(GetParam());
     ASSERT_EQ(losses.size(), expected.size());

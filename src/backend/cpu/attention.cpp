@@ -3,12 +3,14 @@
 #include "backend/cpu/attention_work.h"
 #include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/operands.h"
+#include "backend/profile.h"
 
 namespace cola::ops {
 
 void attention_forward(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
                        std::span<const std::int32_t> prefixes, ConstMatrixView q, ConstMatrixView k,
                        ConstMatrixView v, MatrixView out, MatrixView log_sum_exp) {
+  const ProfileScope scope(context, "attention_forward", bytes_of({q, k, v, out, log_sum_exp}));
   const std::string_view op = "attention_forward";
   check_batch(shape, offsets, prefixes, q, k, v, out, log_sum_exp, op);
 

@@ -2,6 +2,7 @@
 #include "backend/attention.h"
 #include "backend/cpu/attention_work.h"
 #include "backend/cpu/operands.h"
+#include "backend/profile.h"
 
 namespace cola::ops {
 
@@ -9,6 +10,8 @@ void attention_backward(Context& context, const AttentionShape& shape, std::span
                         std::span<const std::int32_t> prefixes, ConstMatrixView dout, ConstMatrixView q,
                         ConstMatrixView k, ConstMatrixView v, ConstMatrixView out,
                         ConstMatrixView log_sum_exp, MatrixView dq, MatrixView dk, MatrixView dv) {
+  const ProfileScope scope(context, "attention_backward",
+                           bytes_of({dout, q, k, v, out, log_sum_exp, dq, dk, dv}));
   const std::string_view op = "attention_backward";
   check_batch(shape, offsets, prefixes, q, k, v, out, log_sum_exp, op);
   check_alike({q, dout, dq}, op);

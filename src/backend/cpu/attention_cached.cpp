@@ -4,6 +4,7 @@
 #include "backend/cpu/attention_work.h"
 #include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/operands.h"
+#include "backend/profile.h"
 
 namespace cola::ops {
 namespace {
@@ -34,6 +35,9 @@ bool worth_packing(std::int64_t queries) { return queries >= 8; }
 void attention_cached(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
                       std::span<const CachedSequence> sequences, ConstMatrixView q, MatrixView out) {
   check_sequences(shape, offsets, sequences, q, out);
+  std::uint64_t bytes = bytes_of({q, out});
+  for (const auto& [keys, values] : sequences) bytes += bytes_of({keys, values});
+  const ProfileScope scope(context, op, bytes);
   if (q.rows == 0) return;
   const std::int64_t dim = shape.head_dim;
   const std::int64_t group = shape.heads / shape.kv_heads;

@@ -4,6 +4,7 @@
 
 #include "backend/cpu/operands.h"
 #include "backend/elementwise.h"
+#include "backend/profile.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
@@ -42,7 +43,8 @@ void convert_rows(ConstMatrixView source, MatrixView destination) {
 
 }  // namespace
 
-void convert(Context& /*context*/, ConstMatrixView source, MatrixView destination) {
+void convert(Context& context, ConstMatrixView source, MatrixView destination) {
+  const ProfileScope scope(context, "convert", bytes_of({source, destination}));
   check_shape(source, destination.rows, destination.cols, "convert", "the source");
   check(can_convert(source.dtype, destination.dtype), "convert", "no such conversion");
   // A matrix without gaps is one long row, cut anywhere: few long rows keep all threads busy too.

@@ -8,6 +8,7 @@
 #include "backend/cpu_isa.h"
 #include "backend/linear.h"
 #include "backend/lora.h"
+#include "backend/profile.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
@@ -82,6 +83,7 @@ void make_logits(Context& context, ConstMatrixView hidden, ConstMatrixView head,
 void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
                            std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
+  const ProfileScope scope(context, "cross_entropy_forward", bytes_of({hidden, head}));
   check_operands(hidden, head, targets, nll);
   check(correct.empty() || correct.size() == targets.size(), "cross_entropy", "correct must be [L] or empty");
   if (hidden.rows == 0) return;
@@ -107,6 +109,8 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, Co
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
                                     std::span<float> nll, MatrixView dhidden, MatrixView dhead,
                                     std::span<const HeadBranch> branches) {
+  const ProfileScope scope(context, "cross_entropy_forward_backward",
+                           bytes_of({hidden, head, dhidden, dhead}));
   check_operands(hidden, head, targets, nll);
   check(weights.size() == targets.size(), "cross_entropy", "weights must be [L]");
   check_shape(dhidden, hidden.rows, hidden.cols, "cross_entropy", "dhidden");

@@ -1,13 +1,15 @@
 #include "backend/cpu/kernels/elementwise.h"
 #include "backend/cpu/operands.h"
 #include "backend/elementwise.h"
+#include "backend/profile.h"
 #include "core/parallel.h"
 #include "core/random.h"
 
 namespace cola::ops {
 
-void dropout(Context& /*context*/, ConstMatrixView x, const DropoutKey& key,
+void dropout(Context& context, ConstMatrixView x, const DropoutKey& key,
              std::span<const std::uint64_t> token_keys, MatrixView y) {
+  const ProfileScope scope(context, "dropout", bytes_of({x, y}));
   check_alike({x, y}, "dropout");
   check(std::ssize(token_keys) == x.rows, "dropout", "not one token key a row");
   check(key.probability >= 0.0F && key.probability < 1.0F, "dropout", "the probability is not in [0, 1)");

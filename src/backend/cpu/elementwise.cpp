@@ -2,11 +2,13 @@
 
 #include "backend/cpu/kernels/elementwise.h"
 #include "backend/cpu/operands.h"
+#include "backend/profile.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
 
-void add(Context& /*context*/, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
+void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
+  const ProfileScope scope(context, "add", bytes_of({a, b, y}));
   check_alike({a, b, y}, "add");
   with_element_type(y.dtype, "add", [&]<class T>(T) {
     parallel_for(y.rows, row_grain(y.cols), [&](std::int64_t begin, std::int64_t end) {
@@ -17,7 +19,8 @@ void add(Context& /*context*/, ConstMatrixView a, ConstMatrixView b, MatrixView 
   });
 }
 
-void relu_forward(Context& /*context*/, MatrixView x) {
+void relu_forward(Context& context, MatrixView x) {
+  const ProfileScope scope(context, "relu_forward", bytes_of({x, x}));
   with_element_type(x.dtype, "relu_forward", [&]<class T>(T) {
     parallel_for(x.rows, row_grain(x.cols), [&](std::int64_t begin, std::int64_t end) {
       kernels::elementwise_kernels<T>().relu_forward(end - begin, x.cols,
@@ -26,7 +29,8 @@ void relu_forward(Context& /*context*/, MatrixView x) {
   });
 }
 
-void relu_backward(Context& /*context*/, ConstMatrixView dy, ConstMatrixView y, MatrixView dx) {
+void relu_backward(Context& context, ConstMatrixView dy, ConstMatrixView y, MatrixView dx) {
+  const ProfileScope scope(context, "relu_backward", bytes_of({dy, y, dx}));
   check_alike({dy, y, dx}, "relu_backward");
   with_element_type(dx.dtype, "relu_backward", [&]<class T>(T) {
     parallel_for(dx.rows, row_grain(dx.cols), [&](std::int64_t begin, std::int64_t end) {
@@ -37,7 +41,8 @@ void relu_backward(Context& /*context*/, ConstMatrixView dy, ConstMatrixView y, 
   });
 }
 
-void silu_gate_forward(Context& /*context*/, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
+void silu_gate_forward(Context& context, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
+  const ProfileScope scope(context, "silu_gate_forward", bytes_of({gate, up, h}));
   check_alike({gate, up, h}, "silu_gate_forward");
   with_element_type(h.dtype, "silu_gate_forward", [&]<class T>(T) {
     parallel_for(h.rows, row_grain(h.cols), [&](std::int64_t begin, std::int64_t end) {
@@ -48,8 +53,9 @@ void silu_gate_forward(Context& /*context*/, ConstMatrixView gate, ConstMatrixVi
   });
 }
 
-void silu_gate_backward(Context& /*context*/, ConstMatrixView dh, ConstMatrixView gate, ConstMatrixView up,
+void silu_gate_backward(Context& context, ConstMatrixView dh, ConstMatrixView gate, ConstMatrixView up,
                         MatrixView dgate, MatrixView dup) {
+  const ProfileScope scope(context, "silu_gate_backward", bytes_of({dh, gate, up, dgate, dup}));
   check_alike({dh, gate, up, dgate, dup}, "silu_gate_backward");
   with_element_type(dh.dtype, "silu_gate_backward", [&]<class T>(T) {
     parallel_for(dh.rows, row_grain(dh.cols), [&](std::int64_t begin, std::int64_t end) {

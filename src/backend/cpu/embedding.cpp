@@ -5,6 +5,7 @@
 
 #include "backend/cpu/checks.h"
 #include "backend/elementwise.h"
+#include "backend/profile.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
@@ -46,6 +47,7 @@ void add_columns(ConstMatrixView dy, std::span<const std::int32_t> ids, MatrixVi
 
 void embedding_forward(Context& context, ConstMatrixView table, std::span<const std::int32_t> ids,
                        MatrixView y, Write write) {
+  const ProfileScope scope(context, "embedding_forward", bytes_of({y, y}));
   check_shape(y, y.rows, table.cols, "embedding_forward", "y");
   check_indices(ids, y.rows, table.rows, "embedding_forward");
   if (write == Write::replace) {
@@ -57,8 +59,9 @@ void embedding_forward(Context& context, ConstMatrixView table, std::span<const 
   add(context, rows, y, y);
 }
 
-void embedding_backward(Context& /*context*/, ConstMatrixView dy, std::span<const std::int32_t> ids,
+void embedding_backward(Context& context, ConstMatrixView dy, std::span<const std::int32_t> ids,
                         MatrixView dtable) {
+  const ProfileScope scope(context, "embedding_backward", bytes_of({dy, dy, dy}));
   check_shape(dtable, dtable.rows, dy.cols, "embedding_backward", "dtable");
   check_indices(ids, dy.rows, dtable.rows, "embedding_backward");
   check(dtable.dtype == DType::f32 && is_compute_dtype(dy.dtype), "embedding_backward",
@@ -74,6 +77,7 @@ void embedding_backward(Context& /*context*/, ConstMatrixView dy, std::span<cons
 }
 
 void gather_rows(Context& context, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {
+  const ProfileScope scope(context, "gather_rows", bytes_of({y, y}));
   check_shape(y, y.rows, x.cols, "gather_rows", "y");
   check_indices(rows, y.rows, x.rows, "gather_rows");
   const auto from = [&](std::int64_t i) { return one_row(x, rows[static_cast<std::size_t>(i)]); };
@@ -87,7 +91,8 @@ void gather_rows(Context& context, ConstMatrixView x, std::span<const std::int32
   });
 }
 
-void scatter_rows(Context& /*context*/, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {
+void scatter_rows(Context& context, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {
+  const ProfileScope scope(context, "scatter_rows", bytes_of({x, y}));
   check_shape(x, x.rows, y.cols, "scatter_rows", "x");
   check_indices(rows, x.rows, y.rows, "scatter_rows");
   check(x.dtype == y.dtype && is_compute_dtype(x.dtype), "scatter_rows", "x and y must both be f32 or bf16");

@@ -4,6 +4,7 @@
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/kernels/thin_product.h"
 #include "backend/cpu_isa.h"
+#include "backend/profile.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
@@ -32,6 +33,7 @@ std::int64_t few_rows(DType dtype) { return dtype == DType::bf16 && has_bf16_pro
 
 void linear_forward(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
                     MatrixView y, Write write) {
+  const ProfileScope scope(context, "linear_forward", bytes_of({x, w, y}));
   check_shape(w, w.rows, x.cols, "linear_forward", "w");
   check_shape(y, x.rows, w.rows, "linear_forward", "y");
   check(bias.empty() || bias.size() == static_cast<std::size_t>(w.rows), "linear_forward",
@@ -47,6 +49,7 @@ void linear_forward(Context& context, ConstMatrixView x, ConstMatrixView w, std:
 
 void linear_backward_input(Context& context, ConstMatrixView dy, ConstMatrixView w, MatrixView dx,
                            Write write) {
+  const ProfileScope scope(context, "linear_backward_input", bytes_of({dy, w, dx}));
   check_shape(dy, dy.rows, w.rows, "linear_backward_input", "dy");
   check_shape(dx, dy.rows, w.cols, "linear_backward_input", "dx");
   check_dtypes(dy, w, dx, "linear_backward_input");
@@ -55,6 +58,7 @@ void linear_backward_input(Context& context, ConstMatrixView dy, ConstMatrixView
 }
 
 void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixView x, MatrixView dw) {
+  const ProfileScope scope(context, "linear_backward_weight", bytes_of({dy, x, dw}));
   check_shape(x, dy.rows, x.cols, "linear_backward_weight", "x");
   check_shape(dw, dy.cols, x.cols, "linear_backward_weight", "dw");
   check_dtypes(dy, x, dw, "linear_backward_weight");
@@ -63,7 +67,8 @@ void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixVie
   product(context, dy, Transpose::yes, x, Transpose::no, {}, dw, Write::add);
 }
 
-void linear_backward_bias(Context& /*context*/, ConstMatrixView dy, std::span<float> dbias) {
+void linear_backward_bias(Context& context, ConstMatrixView dy, std::span<float> dbias) {
+  const ProfileScope scope(context, "linear_backward_bias", bytes_of({dy}));
   check(dbias.size() == static_cast<std::size_t>(dy.cols), "linear_backward_bias", "dbias must be [N]");
   check(is_compute_dtype(dy.dtype), "linear_backward_bias", "dy must be f32 or bf16");
   const kernels::ThinProductKernels& kernel = kernels::thin_product_kernels(cpu_isa());

@@ -5,6 +5,7 @@
 #include "backend/cpu/checks.h"
 #include "backend/cpu/kernels/thin_product.h"
 #include "backend/cpu_isa.h"
+#include "backend/profile.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
@@ -101,6 +102,7 @@ void check_f32(ConstMatrixView view, std::string_view op, std::string_view name)
 
 void lora_forward(Context& context, ConstMatrixView x, ConstMatrixView a, ConstMatrixView b, float scale,
                   MatrixView u, MatrixView y) {
+  const ProfileScope scope(context, "lora_forward", bytes_of({x, a, b, u, y, y}));
   check_shape(a, a.rows, x.cols, "lora_forward", "A");
   check_shape(b, y.cols, a.rows, "lora_forward", "B");
   check_shape(u, x.rows, a.rows, "lora_forward", "u");
@@ -116,6 +118,7 @@ void lora_forward(Context& context, ConstMatrixView x, ConstMatrixView a, ConstM
 
 void lora_backward_b(Context& context, ConstMatrixView dy, ConstMatrixView u, ConstMatrixView b, float scale,
                      MatrixView du, MatrixView db) {
+  const ProfileScope scope(context, "lora_backward_b", bytes_of({dy, u, b, du, db, dy}));
   check_shape(b, dy.cols, b.cols, "lora_backward_b", "B");
   check_shape(du, dy.rows, b.cols, "lora_backward_b", "du");
   check_f32(b, "lora_backward_b", "B");
@@ -135,6 +138,7 @@ void lora_backward_b(Context& context, ConstMatrixView dy, ConstMatrixView u, Co
 
 void lora_backward_a(Context& context, ConstMatrixView du, ConstMatrixView x, ConstMatrixView a,
                      MatrixView da, MatrixView dx) {
+  const ProfileScope scope(context, "lora_backward_a", bytes_of({du, x, a, da, dx, dx}));
   check_f32(du, "lora_backward_a", "du");
   if (!da.empty()) {
     check_shape(x, du.rows, da.cols, "lora_backward_a", "x");
@@ -153,6 +157,7 @@ void lora_backward_a(Context& context, ConstMatrixView du, ConstMatrixView x, Co
 }
 
 void lora_delta(Context& context, ConstMatrixView a, ConstMatrixView b, float scale, MatrixView delta) {
+  const ProfileScope scope(context, "lora_delta", bytes_of({a, b, delta, delta}));
   check_shape(b, b.rows, a.rows, "lora_delta", "B");
   check_shape(delta, b.rows, a.cols, "lora_delta", "delta");
   check_f32(a, "lora_delta", "A");

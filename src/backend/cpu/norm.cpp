@@ -4,6 +4,7 @@
 
 #include "backend/cpu/kernels/norm.h"
 #include "backend/cpu/operands.h"
+#include "backend/profile.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
@@ -105,9 +106,10 @@ void check_backward(const Backward& op, bool centered, std::string_view name) {
 
 }  // namespace
 
-void layer_norm_forward(Context& /*context*/, ConstMatrixView x, std::span<const float> weight,
+void layer_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight,
                         std::span<const float> bias, float eps, MatrixView y, std::span<float> mean,
                         std::span<float> rstd) {
+  const ProfileScope scope(context, "layer_norm_forward", bytes_of({x, y}));
   const std::string_view op = "layer_norm_forward";
   check_alike({x, y}, op);
   check_size(weight, x.cols, false, op);
@@ -126,6 +128,7 @@ void layer_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x
                          std::span<const float> weight, std::span<const float> mean,
                          std::span<const float> rstd, MatrixView dx, Write write, std::span<float> dweight,
                          std::span<float> dbias) {
+  const ProfileScope scope(context, "layer_norm_backward", bytes_of({dy, x, dx}));
   const Backward op = {dy, x, weight, mean, rstd, dx, write, dweight, dbias};
   check_backward(op, true, "layer_norm_backward");
   with_element_type(x.dtype, "layer_norm_backward", [&]<class T>(T) {
@@ -133,8 +136,9 @@ void layer_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x
   });
 }
 
-void rms_norm_forward(Context& /*context*/, ConstMatrixView x, std::span<const float> weight, float eps,
+void rms_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight, float eps,
                       MatrixView y, std::span<float> rstd) {
+  const ProfileScope scope(context, "rms_norm_forward", bytes_of({x, y}));
   const std::string_view op = "rms_norm_forward";
   check_alike({x, y}, op);
   check_size(weight, x.cols, false, op);
@@ -149,6 +153,7 @@ void rms_norm_forward(Context& /*context*/, ConstMatrixView x, std::span<const f
 
 void rms_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x, std::span<const float> weight,
                        std::span<const float> rstd, MatrixView dx, Write write, std::span<float> dweight) {
+  const ProfileScope scope(context, "rms_norm_backward", bytes_of({dy, x, dx}));
   const Backward op = {dy, x, weight, {}, rstd, dx, write, dweight, {}};
   check_backward(op, false, "rms_norm_backward");
   with_element_type(x.dtype, "rms_norm_backward", [&]<class T>(T) {

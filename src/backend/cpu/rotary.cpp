@@ -4,12 +4,14 @@
 
 #include "backend/cpu/kernels/elementwise.h"
 #include "backend/cpu/operands.h"
+#include "backend/profile.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
 
-void rotary(Context& /*context*/, MatrixView x, std::int64_t head_dim,
-            std::span<const std::int32_t> positions, ConstMatrixView cos, ConstMatrixView sin, bool inverse) {
+void rotary(Context& context, MatrixView x, std::int64_t head_dim, std::span<const std::int32_t> positions,
+            ConstMatrixView cos, ConstMatrixView sin, bool inverse) {
+  const ProfileScope scope(context, "rotary", bytes_of({x, x}));
   check(head_dim > 0 && head_dim % 2 == 0 && x.cols % head_dim == 0, "rotary",
         "not whole heads of even length");
   check(std::ssize(positions) == x.rows, "rotary", "not one position a row");

@@ -7,6 +7,7 @@
 #include "backend/cpu/checks.h"
 #include "backend/cpu/kernels/update.h"
 #include "backend/cpu_isa.h"
+#include "backend/profile.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
@@ -20,9 +21,10 @@ void check_lengths(std::size_t parameters, std::initializer_list<std::size_t> ot
 
 }  // namespace
 
-void adamw_update(Context& /*context*/, const AdamW& setting, float gradient_scale,
+void adamw_update(Context& context, const AdamW& setting, float gradient_scale,
                   std::span<const float> gradient, std::span<float> parameter, std::span<float> m,
                   std::span<float> v) {
+  const ProfileScope scope(context, "adamw_update", 7 * gradient.size_bytes());
   check_lengths(parameter.size(), {gradient.size(), m.size(), v.size()}, "adamw_update");
   check(setting.step >= 1, "adamw_update", "steps count from 1");
   const auto step = static_cast<double>(setting.step);
@@ -41,8 +43,9 @@ void adamw_update(Context& /*context*/, const AdamW& setting, float gradient_sca
   });
 }
 
-void sgd_update(Context& /*context*/, const Sgd& setting, float gradient_scale,
-                std::span<const float> gradient, std::span<float> parameter, std::span<float> buffer) {
+void sgd_update(Context& context, const Sgd& setting, float gradient_scale, std::span<const float> gradient,
+                std::span<float> parameter, std::span<float> buffer) {
+  const ProfileScope scope(context, "sgd_update", (buffer.empty() ? 3 : 5) * gradient.size_bytes());
   check_lengths(parameter.size(), {gradient.size()}, "sgd_update");
   if (setting.momentum != 0.0 || !buffer.empty())
     check_lengths(parameter.size(), {buffer.size()}, "sgd_update");
@@ -55,8 +58,9 @@ void sgd_update(Context& /*context*/, const Sgd& setting, float gradient_scale,
   });
 }
 
-void adagrad_update(Context& /*context*/, const Adagrad& setting, float gradient_scale,
+void adagrad_update(Context& context, const Adagrad& setting, float gradient_scale,
                     std::span<const float> gradient, std::span<float> parameter, std::span<float> sum) {
+  const ProfileScope scope(context, "adagrad_update", 5 * gradient.size_bytes());
   check_lengths(parameter.size(), {gradient.size(), sum.size()}, "adagrad_update");
   const kernels::UpdateKernels& kernel = kernels::update_kernels(cpu_isa());
   parallel_for(static_cast<std::int64_t>(parameter.size()), grain, [&](std::int64_t begin, std::int64_t end) {
@@ -66,7 +70,8 @@ void adagrad_update(Context& /*context*/, const Adagrad& setting, float gradient
   });
 }
 
-double sum_of_squares(Context& /*context*/, std::span<const float> values) {
+double sum_of_squares(Context& context, std::span<const float> values) {
+  const ProfileScope scope(context, "sum_of_squares", values.size_bytes());
   constexpr std::int64_t block = 4096;
   const auto count = static_cast<std::int64_t>(values.size());
   std::vector<double> sums(static_cast<std::size_t>((count + block - 1) / block));
