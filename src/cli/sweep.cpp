@@ -113,8 +113,9 @@ void run_sweep(const SweepVerb& verb, const SweepFolder& folder) {
     throw Error(fmt::format("stopped by a signal; go on with: cola sweep --out {}", folder.root.string()));
   print_results(verb, folder, plan);
   if (!outcome.failed.empty()) {
-    throw Error(fmt::format("{} of {} trials failed; the first says {}", outcome.failed.size(),
-                            plan.trials.size(), folder.error(outcome.failed.front()).string()));
+    throw Error(fmt::format("{} of {} trials failed; of the first, {}:\n{}", outcome.failed.size(),
+                            plan.trials.size(), folder.error(outcome.failed.front()).string(),
+                            outcome.first_message));
   }
 }
 

@@ -19,6 +19,7 @@
 #include "core/interrupt.h"
 #include "core/progress.h"
 #include "io/files.h"
+#include "io/printable.h"
 
 namespace cola {
 namespace {
@@ -152,7 +153,9 @@ class Runner {
     std::filesystem::create_directories(folder_.trial(id));
     write_text_file(folder_.error(id), text);
     outcome_.failed.push_back(id);
-    progress_.note(fmt::format("trial {} failed: {}", id, text.substr(0, text.find('\n'))));
+    const std::string line = printable(text.substr(0, text.find('\n')));
+    if (outcome_.failed.size() == 1) outcome_.first_message = line;
+    progress_.note(fmt::format("trial {} failed: {}", id, line));
   }
 
   void report() {
