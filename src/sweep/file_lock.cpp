@@ -19,16 +19,21 @@ namespace {
 
 constexpr std::chrono::milliseconds poll_interval{50};
 
-/// Open, or -1 where the folder was removed between the two calls.
+/// Opens a file, creating it with its folder. Another holder may remove the folder at any moment.
 FileDescriptor open_lock(const std::filesystem::path& file) {
+  const std::filesystem::path folder = file.parent_path();
   std::error_code failure;
-  std::filesystem::create_directories(file.parent_path(), failure);
+  std::filesystem::create_directories(folder.parent_path(), failure);
   if (failure)
-    throw Error(fmt::format("cannot create {}: {}", file.parent_path().string(), failure.message()));
-  FileDescriptor descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (descriptor.get() < 0 && errno != ENOENT)
-    throw Error(fmt::format("cannot create {}: {}", file.string(), std::strerror(errno)));
-  return descriptor;
+    throw Error(fmt::format("cannot create {}: {}", folder.parent_path().string(), failure.message()));
+  constexpr int most_tries = 1000;  // so that a link to nowhere in the folder's place does not hang
+  for (int i = 0; i < most_tries; ++i) {
+    if (::mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) break;
+    FileDescriptor descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    if (descriptor.get() >= 0) return descriptor;
+    if (errno != ENOENT) break;
+  }
+  throw Error(fmt::format("cannot create {}: {}", file.string(), std::strerror(errno)));
 }
 
 /// Whether the name still stands for the file that was opened.
@@ -42,7 +47,6 @@ FileDescriptor lock(const std::filesystem::path& file, const std::string& refusa
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(patience);
   while (true) {
     FileDescriptor descriptor = open_lock(file);
-    if (descriptor.get() < 0) continue;
     if (::flock(descriptor.get(), LOCK_EX | LOCK_NB) == 0) {
       if (is_still(file, descriptor)) return descriptor;
       continue;
