@@ -90,7 +90,7 @@ TEST_F(StoppedSweep, GoesOnToTheSameTables) {
   ASSERT_EQ(reference.status, 0) << reference.error;
   for (const int signal : {SIGTERM, SIGINT, SIGKILL}) {
     ChildProcess process(program(), arguments("stopped"), no_variables_, errors());
-    wait_for_lines(process, "stopped", 600);
+    wait_for_lines(process, "stopped", 200);
     process.send(signal);
     const auto start = std::chrono::steady_clock::now();
     const int status = process.wait();
