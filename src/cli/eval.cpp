@@ -11,6 +11,7 @@
 #include "cli/whole_number.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "eval/predictions.h"
 #include "io/files.h"
 #include "train/options_toml.h"
 
@@ -49,23 +50,6 @@ void complete_task(EvalVerb& verb) {
   if (!verb.task.bos_token_id) verb.task.bos_token_id = trained.bos_token_id;
   if (!verb.task.num_train) verb.task.num_train = trained.num_train;
   if (!verb.task.num_dev) verb.task.num_dev = trained.num_dev;
-}
-
-Json json_of(const TaskPrediction& prediction) {
-  Json line{{"id", prediction.id},
-            {"prediction", prediction.prediction},
-            {"gold", prediction.gold},
-            {"score", prediction.score}};
-  if (!prediction.scores.empty()) line["scores"] = prediction.scores;
-  return line;
-}
-
-void write_predictions(const std::filesystem::path& file, const TaskResult& result) {
-  std::string lines;
-  for (const auto& prediction : result.predictions) {
-    lines += json_of(prediction).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  }
-  write_text_file(file, lines);
 }
 
 void print_task(const TaskResult& result, bool as_json) {
@@ -114,7 +98,7 @@ void run_eval(EvalVerb verb) {
   if (verb.data.empty()) {
     verb.task.progress = report;
     const TaskResult result = model.evaluate_task(verb.task);
-    if (!verb.predictions.empty()) write_predictions(verb.predictions, result);
+    if (!verb.predictions.empty()) write_text_file(verb.predictions, predictions_text(result.predictions));
     print_task(result, verb.json);
     return;
   }

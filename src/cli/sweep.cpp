@@ -3,12 +3,14 @@
 #include <fmt/ranges.h>
 
 #include <memory>
+#include <optional>
 
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "io/files.h"
 #include "sweep/emit.h"
+#include "sweep/file_lock.h"
 #include "sweep/plan.h"
 #include "sweep/plan_checks.h"
 #include "sweep/plan_file.h"
@@ -21,7 +23,8 @@ namespace cola {
 namespace {
 
 struct SweepVerb {
-  std::string plan, out, trial, emit;
+  std::string plan, out;
+  std::optional<std::string> trial, emit;
   std::vector<std::string> settings;
   int workers = 1;
   std::int64_t parent = 0;
@@ -53,6 +56,7 @@ std::filesystem::path own_program() { return std::filesystem::read_symlink("/pro
 
 void dry_run(const SweepVerb& verb, const SweepFolder& folder) {
   const SweepPlan plan = open_plan(verb, folder, true).plan;
+  if (!verb.out.empty()) check_place(folder, plan.text);
   Json trials = Json::array();
   std::string text;
   std::size_t finished = 0;
@@ -74,9 +78,9 @@ void run_one_trial(const SweepVerb& verb, const SweepFolder& folder) {
   if (verb.parent > 0) end_with_parent(verb.parent);
   const SweepPlan plan = open_plan(verb, folder, false).plan;
   for (const SweepTrial& trial : plan.trials) {
-    if (trial.id == verb.trial) return run_trial(folder, trial, verb.quiet || verb.parent > 0);
+    if (trial.id == *verb.trial) return run_trial(folder, trial, verb.quiet || verb.parent > 0);
   }
-  throw UsageError(fmt::format("--trial '{}': {} has no such trial (--dry-run lists them)", verb.trial,
+  throw UsageError(fmt::format("--trial '{}': {} has no such trial (--dry-run lists them)", *verb.trial,
                                folder.plan().string()));
 }
 
@@ -93,13 +97,14 @@ void print_results(const SweepVerb& verb, const SweepFolder& folder, const Sweep
 
 void run_sweep(const SweepVerb& verb, const SweepFolder& folder) {
   const auto [plan, work] = open_plan(verb, folder, true);
-  place_plan(folder, plan.text);
-  const auto lock = lock_file(
+  check_place(folder, plan.text);
+  const FileLock lock(
       folder.lock(),
       fmt::format("{} is in use by another sweep: wait for it, or choose another --out", verb.out), 0);
-  if (!verb.emit.empty()) {
-    print(verb.emit == "slurm" ? emit_slurm(plan, folder, own_program())
-                               : emit_commands(plan, folder, own_program()));
+  place_plan(folder, plan.text);
+  if (verb.emit) {
+    print(*verb.emit == "slurm" ? emit_slurm(plan, folder, own_program())
+                                : emit_commands(plan, folder, own_program()));
     return;
   }
   const RunnerOutcome outcome = run_trials(
@@ -108,8 +113,9 @@ void run_sweep(const SweepVerb& verb, const SweepFolder& folder) {
     throw Error(fmt::format("stopped by a signal; go on with: cola sweep --out {}", folder.root.string()));
   print_results(verb, folder, plan);
   if (!outcome.failed.empty()) {
-    throw Error(fmt::format("{} of {} trials failed; the first says {}", outcome.failed.size(),
-                            plan.trials.size(), folder.error(outcome.failed.front()).string()));
+    throw Error(fmt::format("{} of {} trials failed; of the first, {}:\n{}", outcome.failed.size(),
+                            plan.trials.size(), folder.error(outcome.failed.front()).string(),
+                            outcome.first_message));
   }
 }
 
@@ -121,11 +127,13 @@ void run_sweep_verb(const SweepVerb& verb) {
   if (verb.plan.empty() && !verb.settings.empty())
     throw UsageError("--set belongs to a plan file: a sweep's folder keeps the plan it was started with");
   if (verb.workers < 1) throw UsageError(fmt::format("--workers is {}: it must be 1 or more", verb.workers));
-  if (!verb.emit.empty() && verb.emit != "slurm" && verb.emit != "commands")
-    throw UsageError(fmt::format("--emit '{}' is not one of: slurm, commands", verb.emit));
+  if (verb.emit && *verb.emit != "slurm" && *verb.emit != "commands")
+    throw UsageError(fmt::format("--emit '{}' is not one of: slurm, commands", *verb.emit));
+  if (!verb.plan.empty() && (verb.trial || verb.collect))
+    throw UsageError("--trial and --collect take the plan of --out: name no plan beside them");
   if (verb.dry_run) return dry_run(verb, folder);
   if (verb.out.empty()) throw UsageError("--out is needed: the sweep's folder");
-  if (!verb.trial.empty()) return run_one_trial(verb, folder);
+  if (verb.trial) return run_one_trial(verb, folder);
   if (verb.collect) return print_results(verb, folder, open_plan(verb, folder, false).plan);
   run_sweep(verb, folder);
 }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include "core/error.h"
 
 namespace cola {
 namespace {
@@ -45,15 +45,26 @@ std::string emit_slurm(const SweepPlan& plan, const SweepFolder& folder,
     trials += fmt::format("  {}\n", shell_quoted(trial.id));
     ++count;
   }
+  if (count == 0) {
+    throw Error(
+        fmt::format("every trial is finished, so there is nothing to submit; the tables: cola sweep --out {} "
+                    "--collect",
+                    folder.root.string()));
+  }
   return fmt::format(
       "#!/bin/bash\n"
       "#SBATCH --job-name=cola-{}\n"
       "#SBATCH --array=0-{}\n"
       "#SBATCH --cpus-per-task={}\n"
+      "#SBATCH --signal=B:TERM@60\n"
+      "# Memory and time are the cluster's defaults: sbatch --mem=8G --time=4:00:00 FILE sets them. A trial "
+      "saves\n"
+      "# where it is 60 s before its time ends; what is unfinished then: cola sweep --out DIR --emit slurm "
+      "again.\n"
       "# When all have ended, cola sweep --out DIR --collect makes the tables.\n"
       "trials=(\n{})\n"
-      "exec {} \"${{trials[$SLURM_ARRAY_TASK_ID]}}\"\n",
-      plan.name, std::max<std::int64_t>(0, count - 1), plan.threads, trials, command(folder, program));
+      "exec {} \"${{trials[${{SLURM_ARRAY_TASK_ID:?is set by sbatch}}]}}\"\n",
+      plan.name, count - 1, plan.threads, trials, command(folder, program));
 }
 
 }  // namespace cola

@@ -11,7 +11,7 @@ namespace cola {
 [[nodiscard]] std::string emit_commands(const SweepPlan& plan, const SweepFolder& folder,
                                         const std::filesystem::path& program);
 
-/// A job array script for Slurm over the trials that are not finished.
+/// A job array script for Slurm over the trials that are not finished. Throws Error where all are.
 [[nodiscard]] std::string emit_slurm(const SweepPlan& plan, const SweepFolder& folder,
                                      const std::filesystem::path& program);
 

@@ -6,11 +6,13 @@
 #include <numeric>
 
 #include "io/files.h"
+#include "sweep/file_lock.h"
 #include "sweep/grid_table.h"
 
 namespace cola {
 namespace {
 
+constexpr int lock_patience = 10;  // s: writing takes milliseconds
 constexpr const char* tests_caption = "Paired tests over the same test examples and seeds:";
 
 std::string caption(const SweepResults& results) {
@@ -154,6 +156,10 @@ Json results_json(const SweepResults& results) {
 }
 
 void write_results(const SweepResults& results, const SweepFolder& folder) {
+  const FileLock lock(folder.results_lock(),
+                      fmt::format("{}: another process writes its tables", folder.root.string()),
+                      lock_patience);
+  remove_leftovers(folder.root);
   write_text_file(folder.root / "results.txt", results_text(results));
   write_text_file(folder.root / "results.md", results_markdown(results));
   write_text_file(folder.root / "results.tex", results_latex(results));

@@ -12,21 +12,42 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <thread>
 
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
 #include "io/files.h"
+#include "io/printable.h"
 
 namespace cola {
 namespace {
 
 constexpr std::chrono::milliseconds poll_interval{50};
-constexpr std::size_t longest_message = std::size_t{1} << 20;
+constexpr std::streamoff longest_message = 1 << 16;  // bytes
 
-/// Starts a program without a shell: standard input and output are /dev/null, standard error goes to
-/// `messages`, and it leads a process group of its own, so that a terminal's Ctrl-C reaches only its parent.
+/// The last bytes of a file; none where it cannot be read.
+std::string tail_of(const std::filesystem::path& file, std::streamoff most) {
+  std::ifstream stream(file, std::ios::binary | std::ios::ate);
+  if (!stream) return {};
+  const std::streamoff size = stream.tellg();
+  std::string text(static_cast<std::size_t>(std::min(size, most)), '\0');
+  stream.seekg(size - static_cast<std::streamoff>(text.size()));
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  return text;
+}
+
+/// How a process ended that left a trial unfinished.
+std::string ending_text(int status) {
+  return WIFSIGNALED(status) ? fmt::format("ended by signal {}\n", WTERMSIG(status))
+                             : fmt::format("ended with exit status {}\n", WEXITSTATUS(status));
+}
+
+/// Starts this program once more, the very file that runs, even where its name has become another's since.
+/// Standard input and output are /dev/null, standard error goes to `messages`, and it leads a process group
+/// of its own, so that a terminal's Ctrl-C reaches only its parent.
 pid_t start_process(std::vector<std::string> arguments, const std::filesystem::path& messages) {
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -42,7 +63,7 @@ pid_t start_process(std::vector<std::string> arguments, const std::filesystem::p
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   posix_spawnattr_setpgroup(&attributes, 0);
   pid_t child = 0;
-  const int failure = posix_spawn(&child, argv[0], &actions, &attributes, argv.data(), environ);
+  const int failure = posix_spawn(&child, "/proc/self/exe", &actions, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (failure != 0) throw Error(fmt::format("cannot start {}: {}", argv[0], std::strerror(failure)));
@@ -60,6 +81,7 @@ class Runner {
       : plan_(plan), folder_(folder), options_(options), progress_(options.quiet) {
     for (std::size_t i = 0; i < plan.trials.size(); ++i) {
       total_work_ += work(i);
+      std::filesystem::remove(folder.messages(plan.trials[i].id));  // of a sweep that was killed
       if (folder.finished(plan.trials[i].id)) {
         ++outcome_.already_finished;
         done_work_ += work(i);
@@ -120,20 +142,20 @@ class Runner {
   void account(std::size_t index, int status) {
     const std::string& id = plan_.trials[index].id;
     done_work_ += work(index);
-    const auto messages = folder_.messages(id);
+    std::string text = tail_of(folder_.messages(id), longest_message);
+    std::filesystem::remove(folder_.messages(id));
     if (folder_.finished(id)) {
       ++outcome_.run;
-      std::filesystem::remove(messages);
       return;
     }
     if (outcome_.signal != 0) return;
-    std::string text = read_text_file(messages, longest_message);
-    if (WIFSIGNALED(status)) text += fmt::format("ended by signal {}\n", WTERMSIG(status));
+    if (text.empty() || WIFSIGNALED(status)) text += ending_text(status);
     std::filesystem::create_directories(folder_.trial(id));
     write_text_file(folder_.error(id), text);
-    std::filesystem::remove(messages);
     outcome_.failed.push_back(id);
-    progress_.note(fmt::format("trial {} failed: {}", id, text.substr(0, text.find('\n'))));
+    const std::string line = printable(text.substr(0, text.find('\n')));
+    if (outcome_.failed.size() == 1) outcome_.first_message = line;
+    progress_.note(fmt::format("trial {} failed: {}", id, line));
   }
 
   void report() {

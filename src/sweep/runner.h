@@ -10,7 +10,7 @@
 namespace cola {
 
 struct RunnerOptions {
-  std::filesystem::path program;   ///< started as PROGRAM sweep --out DIR --trial ID
+  std::filesystem::path program;   ///< this one, by name: PROGRAM sweep --out DIR --trial ID
   int workers = 1;                 ///< trials at a time
   std::vector<std::int64_t> work;  ///< of each trial, for the ETA (sweep/plan_checks.h)
   bool quiet = false;
@@ -19,12 +19,13 @@ struct RunnerOptions {
 struct RunnerOutcome {
   std::int64_t already_finished = 0, run = 0;
   std::vector<std::string> failed;  ///< ids
+  std::string first_message;        ///< the first line of what the first of them said
   int signal = 0;                   ///< that stopped it, or 0
 };
 
 /// Runs the trials that are not finished, each in a process of its own, which dies with this one. A trial
 /// that fails leaves its messages in error.txt; the others go on. At SIGINT or SIGTERM the running ones are
-/// told, saved and waited for.
+/// told, saved and waited for. Only under the sweep's lock.
 [[nodiscard]] RunnerOutcome run_trials(const SweepPlan& plan, const SweepFolder& folder,
                                        const RunnerOptions& options);
 

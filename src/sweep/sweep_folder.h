@@ -2,8 +2,6 @@
 #include <filesystem>
 #include <string>
 
-#include "io/file_descriptor.h"
-
 namespace cola {
 
 /// Paths of a sweep's folder (docs/formats.md shows it whole).
@@ -21,19 +19,21 @@ struct SweepFolder {
   [[nodiscard]] std::filesystem::path messages(const std::string& id) const {
     return root / "running" / (id + ".txt");
   }
+  // Of FileLocks: while something runs.
   [[nodiscard]] std::filesystem::path lock() const { return root / "running" / "sweep.lock"; }
+  [[nodiscard]] std::filesystem::path results_lock() const { return root / "running" / "results.lock"; }
   [[nodiscard]] std::filesystem::path trial_lock(const std::string& id) const {
     return root / "running" / (id + ".lock");
   }
   [[nodiscard]] bool finished(const std::string& id) const { return std::filesystem::exists(test(id)); }
 };
 
-/// Holds flock(2) on a file, created if missing, until it is destroyed or the process ends. Tries for
-/// `patience` seconds; throws Error with `refusal` where another process has it.
-[[nodiscard]] FileDescriptor lock_file(const std::filesystem::path& file, const std::string& refusal,
-                                       int patience);
+/// Throws UsageError where the folder is no sweep's and not empty, or has a plan that differs, naming in
+/// what.
+void check_place(const SweepFolder& folder, const std::string& resolved);
 
-/// Writes plan.toml, or checks that the one there says the same. Throws UsageError naming what differs.
+/// Writes plan.toml, or checks that the one there says the same. Only under the sweep's lock: another sweep
+/// could write its own plan at the same time.
 void place_plan(const SweepFolder& folder, const std::string& resolved);
 
 }  // namespace cola

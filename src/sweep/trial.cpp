@@ -6,9 +6,12 @@
 
 #include "chain/run_folder.h"
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "core/progress.h"
+#include "eval/predictions.h"
 #include "io/files.h"
 #include "io/json.h"
+#include "sweep/file_lock.h"
 
 namespace cola {
 namespace {
@@ -25,19 +28,6 @@ Json settings_json(const SweepTrial& trial) {
   Json setting = Json::object();
   for (const auto& [option, value] : trial.setting) setting[option] = value;
   return setting;
-}
-
-std::string predictions_text(const TaskResult& tested) {
-  std::string text;
-  for (const TaskPrediction& prediction : tested.predictions) {
-    const Json line{{"id", prediction.id},
-                    {"prediction", prediction.prediction},
-                    {"gold", prediction.gold},
-                    {"score", prediction.score},
-                    {"scores", prediction.scores}};
-    text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  }
-  return text;
 }
 
 void read_predictions(const std::filesystem::path& file, TrialResult& result) {
@@ -111,7 +101,7 @@ void write_trial_result(const SweepFolder& folder, const SweepTrial& trial, cons
     json["seconds"] = trained->seconds;
   }
   require_writable_folder(folder.trial(trial.id));
-  write_text_file(folder.predictions(trial.id), predictions_text(tested));
+  write_text_file(folder.predictions(trial.id), predictions_text(tested.predictions));
   write_text_file(folder.test(trial.id), json.dump(2) + "\n");
 }
 
@@ -142,10 +132,10 @@ TrialResult read_trial_result(const SweepFolder& folder, const std::string& id) 
 }
 
 void run_trial(const SweepFolder& folder, const SweepTrial& trial, bool quiet) {
-  const auto lock =
-      lock_file(folder.trial_lock(trial.id),
-                fmt::format("trial {} is being run by another process", trial.id), lock_patience);
+  const FileLock lock(folder.trial_lock(trial.id),
+                      fmt::format("trial {} is being run by another process", trial.id), lock_patience);
   if (folder.finished(trial.id)) return;
+  if (std::filesystem::exists(folder.trial(trial.id))) remove_leftovers(folder.trial(trial.id));
   std::filesystem::remove(folder.error(trial.id));  // of a try before, which must not stand in the way
   if (!trial.trains) {
     write_trial_result(folder, trial, test(folder, trial, quiet), nullptr);
@@ -155,6 +145,8 @@ void run_trial(const SweepFolder& folder, const SweepTrial& trial, bool quiet) {
   options.out = folder.trial(trial.id);
   const bool resume = std::filesystem::exists(RunFolder{options.out}.config());
   const TrainResult trained = train(options, {.resume = resume, .quiet = quiet});
+  // Training ends where a signal comes in its last evaluation; the test could take long.
+  if (InterruptGuard::pending() != 0) throw Error("stopped by a signal between training and test");
   write_trial_result(folder, trial, test(folder, trial, quiet), &trained);
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "cli/letter_tokenizer.h"
 #include "cli/program.h"
 #include "io/json.h"
 #include "support/files.h"
@@ -23,7 +24,7 @@ class Journey : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     std::ofstream(folder_ / "shape.json") << GetParam();
-    write_tokenizer();
+    test::write_letter_tokenizer(folder_ / "tokenizer");
     std::ofstream data(folder_ / "data.jsonl");
     for (int i = 0; i < 12; ++i) {
       data << R"({"input_ids": [2, )" << 3 + i % 5 << ", " << 4 + i % 7 << ", 9, " << 5 + i % 3 << "]}\n";
@@ -34,15 +35,6 @@ class Journey : public testing::TestWithParam<const char*> {
                     quoted(folder_ / "tokenizer") + " --out " + quoted(model()) + " --json");
     ASSERT_EQ(made.status, 0) << made.error;
     expect_keys(parse_json(made.output, "init"), {"model", "parameters", "dtype", "seed"});
-  }
-
-  /// Byte-level, without merges: letters and the space.
-  void write_tokenizer() const {
-    std::filesystem::create_directory(folder_ / "tokenizer");
-    Json vocabulary{{"<s>", 0}, {"<pad>", 1}, {"</s>", 2}, {"<unk>", 3}, {"\u0120", 4}};
-    for (char letter = 'a'; letter <= 'z'; ++letter) vocabulary[std::string(1, letter)] = 5 + letter - 'a';
-    std::ofstream(folder_ / "tokenizer" / "vocab.json") << vocabulary;
-    std::ofstream(folder_ / "tokenizer" / "merges.txt") << "#version: 0.2\n";
   }
 
   [[nodiscard]] std::filesystem::path model() const { return folder_ / "model"; }

@@ -1,31 +1,74 @@
 // cola sweep as its user meets it.
 #include <gtest/gtest.h>
 
-#include "cli/program.h"
-#include "io/files.h"
-#include "support/files.h"
+#include "cli/tiny_sweep.h"
 
 namespace cola::test {
 namespace {
 
-constexpr const char* tiny_plan = R"(
+constexpr const char* plan_text = R"(
 name = "tiny"
-tasks = ["cb"]
 seeds = [0, 1]
 gain-over = "lora"
-num-test = 8
+num-test = 6
 [train]
 epochs = 2
 num-train = 8
 num-dev = 4
-max-length = 64
+lora-r = 2
 [[method]]
 method = "lora"
 learning-rate = [1e-3, 1e-2]
 [[method]]
 method = "cola"
-learning-rate = 1e-3
+learning-rate = 1e-2
+[[method]]
+method = "icl"
+demonstrations = 1
 )";
+
+/// Exit status of a shell command.
+int run_shell(const std::string& command) {
+  const int status = std::system(command.c_str());  // NOLINT(cert-env33-c): the tests' own commands
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+class SweepTables : public TinySweep {
+ protected:
+  /// Two tasks of 7 trials.
+  void SetUp() override {
+    TinySweep::SetUp();
+    write_plan("[" + task("choice") + ", " + task("answer") + "]", plan_text);
+  }
+
+  /// Lets `run` run the trials of the folder FORM by what --emit FORM prints for it, which it finds in the
+  /// file "emitted".
+  template <class Run>
+  void expect_emitted_trials_do(const std::string& form, const Run& run) {
+    const auto emitted = run_program(sweep(form) + " --emit " + form);
+    ASSERT_EQ(emitted.status, 0) << emitted.error;
+    write_text_file(folder_ / "emitted", emitted.output);
+    run();
+    const auto collected = run_program("sweep --collect --out " + quoted(folder_ / form));
+    EXPECT_EQ(collected.status, 0) << collected.error;
+    expect_same_tables(form, "reference");
+    EXPECT_FALSE(std::filesystem::exists(folder_ / form / "running"));
+  }
+
+  /// As Slurm would: each task of the array runs the script with its own number.
+  void run_job_array() const {
+    const std::string file = quoted(folder_ / "emitted");
+    const std::string script = read_text_file(folder_ / "emitted");
+    EXPECT_TRUE(
+        script.starts_with("#!/bin/bash\n#SBATCH --job-name=cola-tiny\n#SBATCH --array=0-13\n"
+                           "#SBATCH --cpus-per-task=1\n#SBATCH --signal=B:TERM@60\n"))
+        << script;
+    EXPECT_EQ(run_shell("bash -n " + file), 0);
+    EXPECT_NE(run_shell("unset SLURM_ARRAY_TASK_ID; bash " + file + " 2>/dev/null"), 0);
+    for (int i = 0; i < 14; ++i)
+      EXPECT_EQ(run_shell("SLURM_ARRAY_TASK_ID=" + std::to_string(i) + " bash " + file + " 2>/dev/null"), 0);
+  }
+};
 
 TEST(SweepVerb, RefusesAnImpossiblePlanBeforeAnythingRuns) {
   const TemporaryFolder folder;
@@ -41,32 +84,40 @@ TEST(SweepVerb, RefusesAnImpossiblePlanBeforeAnythingRuns) {
   EXPECT_FALSE(std::filesystem::exists(folder / "out"));
 }
 
-TEST(SweepVerb, TablesDoNotDependOnWorkersOrOnWhoRunsTheTrials) {
-  const auto data = test_data();
-  if (!data) GTEST_SKIP() << "COLA_TEST_DATA is not set";
-  const TemporaryFolder folder;
-  write_text_file(folder / "plan.toml", tiny_plan);
-  const std::string plan = "sweep '" + (folder / "plan.toml").string() + "' --set model='" +
-                           (*data / "models/stories260K").string() + "' data='" + (*data / "data").string() +
-                           "'";
-  const auto out = [&](const char* name) { return " --out '" + (folder / name).string() + "'"; };
-  const auto first = run_program(plan + out("one") + " --quiet");
-  ASSERT_EQ(first.status, 0) << first.error;
-  ASSERT_EQ(run_program(plan + out("two") + " --workers 2 --quiet").status, 0);
-  const auto commands = run_program(plan + out("three") + " --emit commands");
-  ASSERT_EQ(commands.status, 0) << commands.error;
-  write_text_file(folder / "commands.sh", commands.output);
-  // NOLINTNEXTLINE(cert-env33-c): the test's own commands
-  ASSERT_EQ(std::system(("sh '" + (folder / "commands.sh").string() + "' >/dev/null 2>&1").c_str()), 0);
-  ASSERT_EQ(run_program("sweep --collect" + out("three")).status, 0);
-  for (const char* file : {"results.txt", "results.md", "results.tex", "results.csv", "results.json"}) {
-    const std::string expected = read_text_file(folder / "one" / file);
-    EXPECT_EQ(read_text_file(folder / "two" / file), expected);
-    EXPECT_EQ(read_text_file(folder / "three" / file), expected);
-  }
-  const auto other = run_program(plan + " train.epochs=3" + out("one"));
+TEST_F(SweepTables, DoNotDependOnWorkersOrOnWhoRunsTheTrials) {
+  const auto reference = run_program(sweep("reference") + " --quiet");
+  ASSERT_EQ(reference.status, 0) << reference.error;
+  EXPECT_EQ(reference.error, "");
+  EXPECT_NE(reference.output.find("Method            choice"), std::string::npos) << reference.output;
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "reference" / "running"));
+  ASSERT_EQ(run_program(sweep("two") + " --workers 2 --quiet").status, 0);
+  expect_same_tables("two", "reference");
+  expect_emitted_trials_do(
+      "commands", [this] { EXPECT_EQ(run_shell("sh " + quoted(folder_ / "emitted") + " 2>/dev/null"), 0); });
+  if (run_shell("bash -c true 2>/dev/null") != 0) GTEST_SKIP() << "no bash for the job array's script";
+  expect_emitted_trials_do("slurm", [this] { run_job_array(); });
+  const auto nothing_left = run_program(sweep("slurm") + " --emit slurm");
+  EXPECT_EQ(nothing_left.status, 1);
+  EXPECT_EQ(nothing_left.output, "");
+  EXPECT_NE(nothing_left.error.find("--collect"), std::string::npos) << nothing_left.error;
+}
+
+TEST_F(SweepTables, AreOfOnePlan) {
+  ASSERT_EQ(run_program(sweep("reference") + " --emit commands").status, 0);  // leaves the plan there
+  const auto other = run_program(sweep("reference") + " --set train.epochs=3");
   EXPECT_EQ(other.status, 2);
   EXPECT_NE(other.error.find("train.epochs"), std::string::npos) << other.error;
+  EXPECT_EQ(run_program(sweep("reference") + " --set train.epochs=3 --dry-run").status, 2);
+  std::filesystem::create_directory(folder_ / "other");
+  write_text_file(folder_ / "other" / "notes", "mine");
+  const auto foreign = run_program(sweep("other"));
+  EXPECT_EQ(foreign.status, 2);
+  EXPECT_NE(foreign.error.find("no sweep's folder"), std::string::npos) << foreign.error;
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "other" / "running"));
+  const auto trial = run_program(sweep("reference") + " --trial choice-lora-lr1e-3-seed0");
+  EXPECT_EQ(trial.status, 2);
+  EXPECT_NE(trial.error.find("name no plan"), std::string::npos) << trial.error;
+  EXPECT_EQ(run_program("sweep --trial '' --out " + quoted(folder_ / "reference")).status, 2);
 }
 
 }  // namespace

@@ -75,7 +75,11 @@ TEST(SweepPlan, RefusesEmptyGridsContradictionsAndDuplicates) {
   const std::string head = "model = '/m'\ndata = '/d'\ntasks = ['cb']\nseeds = [0]\n[[method]]\nname = 'x'\n";
   for (const char* rest :
        {"learning-rate = []", "learning-rate = [1e-3, 1e-3]", "knots = '3ep'\nlinks = 2", "data-seed = 3",
-        "learning-rate = 'high'", "[[method]]\nname = 'y'", "method = 'zero-shot'\nepochs = 3"}) {
+        "learning-rate = 'high'", "[[method]]\nname = 'y'", "method = 'zero-shot'\nepochs = 3", "method = 3",
+        "[[method]]\nname = 4\nlearning-rate = 1e-3",
+        "target-modules = ['q_proj', ['0123456789012345678901234567890123456789012345678901234567890', "
+        "'0123456789012345678901234567890123456789012345678901234567890', "
+        "'0123456789012345678901234567890123456789012345678901234567890', 'v_proj']]"}) {
     Problems problems;
     (void)expand(head + rest, problems);
     EXPECT_FALSE(problems.list().empty()) << rest;
@@ -98,6 +102,12 @@ TEST(SweepPlanFile, SettingsAndDifferences) {
   EXPECT_EQ(resolve_plan(second, "plan", {}), second);  // what a sweep's folder holds reads back as itself
   EXPECT_THROW((void)resolve_plan(two_methods, "plan", std::vector<std::string>{"model"}), UsageError);
   EXPECT_THROW((void)resolve_plan("a = ", "plan", {}), UsageError);
+}
+
+TEST(Emit, RefusesAJobArrayOfNothing) {
+  const SweepPlan empty;
+  EXPECT_THROW((void)emit_slurm(empty, {"/sweep"}, "/bin/cola"), Error);
+  EXPECT_EQ(emit_commands(empty, {"/sweep"}, "/bin/cola"), "");
 }
 
 TEST(Emit, QuotesPaths) { EXPECT_EQ(shell_quoted("it's $HOME"), "'it'\\''s $HOME'"); }

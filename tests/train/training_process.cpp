@@ -1,11 +1,8 @@
 #include "training_process.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -45,59 +42,23 @@ TEST(TrainingProcess, Trains) {
   _exit(0);
 }
 
+/// The variables that tell Trains what to do.
+std::vector<std::string> variables_of(const TrainOptions& options, bool resume,
+                                      const std::filesystem::path& folder,
+                                      const TrainingProcess::Limits& limits) {
+  const auto file = folder / "options.toml";
+  write_text_file(file, to_toml(options));
+  std::vector<std::string> variables{fmt::format("{}={}", options_variable, file.string())};
+  if (resume) variables.push_back(fmt::format("{}=1", resume_variable));
+  if (limits.file_bytes > 0) variables.push_back(fmt::format("{}={}", limit_variable, limits.file_bytes));
+  return variables;
+}
+
 }  // namespace
 
 TrainingProcess::TrainingProcess(const TrainOptions& options, bool resume,
                                  const std::filesystem::path& folder, Limits limits)
-    : errors_(folder / "stderr") {
-  const auto file = folder / "options.toml";
-  write_text_file(file, to_toml(options));
-  std::vector<std::string> environment{fmt::format("{}={}", options_variable, file.string())};
-  if (resume) environment.push_back(fmt::format("{}=1", resume_variable));
-  if (limits.file_bytes > 0) environment.push_back(fmt::format("{}={}", limit_variable, limits.file_bytes));
-  std::vector<char*> variables;
-  for (auto& text : environment) variables.push_back(text.data());
-  for (char** variable = environ; *variable != nullptr; ++variable) variables.push_back(*variable);
-  variables.push_back(nullptr);
-  std::vector<std::string> arguments{"test", "--gtest_filter=TrainingProcess.Trains"};
-  std::vector<char*> pointers{arguments[0].data(), arguments[1].data(), nullptr};
-
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors_.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
-                                   0600);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  running_ =
-      posix_spawn(&process_, "/proc/self/exe", &actions, nullptr, pointers.data(), variables.data()) == 0;
-  posix_spawn_file_actions_destroy(&actions);
-  if (!running_) throw std::runtime_error("cannot start a process of this test program");
-}
-
-TrainingProcess::~TrainingProcess() {
-  if (!running_) return;
-  send(SIGKILL);
-  wait();
-}
-
-void TrainingProcess::take(int status) {
-  running_ = false;
-  status_ = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-bool TrainingProcess::is_running() {
-  int status = 0;
-  if (running_ && waitpid(process_, &status, WNOHANG) == process_) take(status);
-  return running_;
-}
-
-void TrainingProcess::send(int signal) const { ::kill(process_, signal); }
-
-int TrainingProcess::wait() {
-  int status = 0;
-  if (running_ && waitpid(process_, &status, 0) == process_) take(status);
-  return status_;
-}
-
-std::string TrainingProcess::error_text() const { return read_text_file(errors_); }
+    : ChildProcess("/proc/self/exe", {"test", "--gtest_filter=TrainingProcess.Trains"},
+                   variables_of(options, resume, folder, limits), folder / "stderr") {}
 
 }  // namespace cola::test
