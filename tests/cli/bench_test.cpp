@@ -29,12 +29,50 @@ TEST(Bench, StepPrintsStableKeys) {
   EXPECT_NE(table.output.find("fraction of peak"), std::string::npos) << table.output;
 }
 
+TEST(Bench, StepOfTaskPrintsStableKeys) {
+  const test::TemporaryFolder folder;
+  const auto model = test::test_files() / ".." / ".." / "share" / "demo" / "model";
+  write_text_file(folder / "task.toml",
+                  "train = 'train.jsonl'\nvalidation = 'train.jsonl'\nprompt = '{text} Is it? '\n"
+                  "candidates = ['yes', 'no it is not']\nlabel = 'label'\n");
+  std::string records;
+  for (int i = 0; i < 6; ++i) records += Json{{"text", "It is."}, {"label", i % 2}}.dump() + "\n";
+  write_text_file(folder / "train.jsonl", records);
+  const std::string arguments =
+      "bench step --steps 2 --rounds 1 --batch-size 2 --lora-r 2 --num-train 4 --num-dev 1 --dtype f32 "
+      "--task '" +
+      (folder / "task.toml").string() + "' --tokenizer '" + model.string() + "' --shape '" +
+      (model / "config.json").string() + "' --no-share-prefix --pad-batches";
+  const auto result = run_program(arguments + " --json");
+  ASSERT_EQ(result.status, 0) << result.error;
+  const Json json = parse_json(result.output, "output");
+  for (const char* key :
+       {"questions_per_second", "seconds_per_step", "tokens_per_step", "loss_tokens_per_step", "loss",
+        "fraction_of_peak", "reference_fraction_of_peak", "reference_flops_per_step"}) {
+    ASSERT_TRUE(json.contains(key)) << key;
+    EXPECT_GT(json.at(key), 0.0) << key;
+  }
+  EXPECT_EQ(json.at("questions_per_step"), 2.0);
+  EXPECT_EQ(json.at("tokens_per_step"), json.at("reference_tokens_per_step"));
+  EXPECT_EQ(json.at("share_prefix"), false);
+  EXPECT_EQ(json.at("pad_batches"), true);
+  EXPECT_FALSE(json.contains("seq_length"));
+  const auto table = run_program(arguments);
+  ASSERT_EQ(table.status, 0) << table.error;
+  EXPECT_NE(table.output.find("questions per second"), std::string::npos) << table.output;
+}
+
 TEST(Bench, RefusesWrongUsage) {
   for (const char* arguments :
        {"bench", "bench step", "bench step --shape nope", "bench step --shape opt-125m --steps 0",
         "bench step --shape opt-125m --seq-length 2049", "bench step --shape opt-125m --batch-size many",
         "bench step --shape opt-125m --dtype f16", "bench step --shape opt-125m --method cola",
-        "bench step --shape opt-125m --target-modules nothing", "bench step --shape opt-125m --threads -1"}) {
+        "bench step --shape opt-125m --target-modules nothing", "bench step --shape opt-125m --threads -1",
+        "bench step --shape opt-125m --task cb", "bench step --shape opt-125m --task cb --task-data none",
+        "bench step --shape opt-125m --pad-batches", "bench step --shape opt-125m --no-share-prefix",
+        "bench step --shape opt-125m --task cb --tokenizer none --task-data none --seq-length 8",
+        "bench step --shape opt-125m --task cb --tokenizer none --task-data none --pad-batches",
+        "bench step --shape opt-125m --task cb --tokenizer none --task-data none --rounds 0"}) {
     const auto result = run_program(arguments);
     EXPECT_EQ(result.status, 2) << arguments << "\n" << result.error;
     EXPECT_EQ(result.output, "") << arguments;

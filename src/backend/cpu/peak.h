@@ -12,6 +12,10 @@ struct PeakRate {
   std::string_view instruction;
 };
 
+[[nodiscard]] inline PeakRate faster(PeakRate a, PeakRate b) {
+  return a.flops_per_second < b.flops_per_second ? b : a;
+}
+
 /// The fastest of a few runs (about 0.3 s in all) of the fastest instruction of cpu_isa() for products of
 /// `dtype` (f32 or bf16) into f32 sums.
 [[nodiscard]] PeakRate measure_peak(DType dtype);

@@ -1,0 +1,12 @@
+// cola bench
+#include "cli/bench_options.h"
+
+namespace cola {
+
+void add_bench(CLI::App& app) {
+  auto* bench = app.add_subcommand("bench", "measure this machine, beside its own peak");
+  bench->require_subcommand(1);
+  add_bench_step(*bench);
+}
+
+}  // namespace cola
