@@ -12,6 +12,11 @@ void require_range(const char* option, std::int64_t value, std::int64_t least, s
   throw UsageError(fmt::format("--{} {} is out of range: use {} to {}", option, value, least, most));
 }
 
+void require_seconds(double seconds) {
+  if (seconds >= 0.0 && seconds <= 3600.0) return;
+  throw UsageError(fmt::format("--seconds {} is out of range: use 0 to 3600", seconds));
+}
+
 void require_memory_for_weights(const ModelConfig& config, DType dtype,
                                 std::int64_t extra_bytes_per_parameter) {
   const auto element_bytes = static_cast<std::int64_t>(size_of(dtype));

@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <functional>
 #include <vector>
 
 namespace cola {
@@ -14,5 +15,10 @@ template <class Work>
 
 /// Of at least one value; the mean of the two in the middle of an even number.
 [[nodiscard]] double median(std::vector<double> values);
+
+/// Median seconds of each of `works`, run in turn after one run of each that is not counted, so that what
+/// slows the machine down slows all of them: three rounds or more, until `least_seconds` have been measured.
+[[nodiscard]] std::vector<double> median_seconds(const std::vector<std::function<void()>>& works,
+                                                 double least_seconds);
 
 }  // namespace cola

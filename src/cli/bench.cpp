@@ -7,6 +7,7 @@ void add_bench(CLI::App& app) {
   auto* bench = app.add_subcommand("bench", "measure this machine, beside its own peak");
   bench->require_subcommand(1);
   add_bench_step(*bench);
+  add_bench_gemm(*bench);
 }
 
 }  // namespace cola

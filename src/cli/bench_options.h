@@ -12,6 +12,7 @@ namespace cola {
 
 // The verbs below `cola bench`, one file each.
 void add_bench_step(CLI::App& bench);
+void add_bench_gemm(CLI::App& bench);
 
 /// What every verb of `cola bench` is told.
 struct BenchOptions {

@@ -62,14 +62,55 @@ TEST(Bench, StepOfTaskPrintsStableKeys) {
   EXPECT_NE(table.output.find("questions per second"), std::string::npos) << table.output;
 }
 
+TEST(Bench, GemmPrintsStableKeys) {
+  const test::TemporaryFolder folder;
+  test::write_tiny_checkpoint(folder / "base", DType::f32);
+  const std::string arguments = "bench gemm --rows 4,12 --dtype f32 --lora-r 2 --seconds 0 --shape '" +
+                                (folder / "base" / "config.json").string() + "'";
+  const auto result = run_program(arguments + " --json");
+  ASSERT_EQ(result.status, 0) << result.error;
+  const Json json = parse_json(result.output, "output");
+  EXPECT_GT(json.at("peak_flops_per_second"), 0.0);
+  EXPECT_TRUE(json.at("isa").is_string());
+  EXPECT_EQ(json.at("results").size(), 16U);
+  EXPECT_EQ(json.at("thin").size(), 4U);
+  for (const char* list : {"results", "thin"}) {
+    for (const Json& rate : json.at(list)) {
+      EXPECT_TRUE(rate.at("direction") == "forward" || rate.at("direction") == "backward");
+      for (const char* key :
+           {"m", "n", "k", "seconds", "flops_per_second", "fraction_of_peak", "onednn_flops_per_second"})
+        EXPECT_GT(rate.at(key), 0.0) << key;
+    }
+  }
+  const auto table = run_program(arguments);
+  ASSERT_EQ(table.status, 0) << table.error;
+  EXPECT_NE(table.output.find("oneDNN"), std::string::npos) << table.output;
+}
+
 TEST(Bench, RefusesWrongUsage) {
   for (const char* arguments :
-       {"bench", "bench step", "bench step --shape nope", "bench step --shape opt-125m --steps 0",
-        "bench step --shape opt-125m --seq-length 2049", "bench step --shape opt-125m --batch-size many",
-        "bench step --shape opt-125m --dtype f16", "bench step --shape opt-125m --method cola",
-        "bench step --shape opt-125m --target-modules nothing", "bench step --shape opt-125m --threads -1",
-        "bench step --shape opt-125m --task cb", "bench step --shape opt-125m --task cb --task-data none",
-        "bench step --shape opt-125m --pad-batches", "bench step --shape opt-125m --no-share-prefix",
+       {"bench",
+        "bench step",
+        "bench step --shape nope",
+        "bench step --shape opt-125m --steps 0",
+        "bench step --shape opt-125m --seq-length 2049",
+        "bench step --shape opt-125m --batch-size many",
+        "bench step --shape opt-125m --dtype f16",
+        "bench step --shape opt-125m --method cola",
+        "bench step --shape opt-125m --target-modules nothing",
+        "bench step --shape opt-125m --threads -1",
+        "bench gemm --rows 0",
+        "bench gemm --rows",
+        "bench gemm --shape nope",
+        "bench gemm --dtype f16",
+        "bench gemm --seconds -1",
+        "bench gemm --target-modules nothing",
+        "bench gemm --lora-r 4096",
+        "bench nothing",
+        "bench step --shape opt-125m --task cb",
+        "bench step --shape opt-125m --task cb --task-data none",
+        "bench step --shape opt-125m --pad-batches",
+        "bench step --shape opt-125m --no-share-prefix",
         "bench step --shape opt-125m --task cb --tokenizer none --task-data none --seq-length 8",
         "bench step --shape opt-125m --task cb --tokenizer none --task-data none --pad-batches",
         "bench step --shape opt-125m --task cb --tokenizer none --task-data none --rounds 0"}) {
