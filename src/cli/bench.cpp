@@ -8,6 +8,7 @@ void add_bench(CLI::App& app) {
   bench->require_subcommand(1);
   add_bench_step(*bench);
   add_bench_gemm(*bench);
+  add_bench_ops(*bench);
 }
 
 }  // namespace cola

@@ -55,4 +55,14 @@ std::string peak_text(const ops::PeakRate& peak) {
   return fmt::format("{:.4f} TFLOP/s ({})", peak.flops_per_second / 1e12, peak.instruction);
 }
 
+std::string read_rate_text(const MachinePeak& peak) {
+  return fmt::format("{:.2f} GB/s", peak.read_bytes_per_second / 1e9);
+}
+
+Json peak_json(const MachinePeak& peak) {
+  return {{"peak_flops_per_second", peak.multiply.flops_per_second},
+          {"peak_instruction", peak.multiply.instruction},
+          {"read_bytes_per_second", peak.read_bytes_per_second}};
+}
+
 }  // namespace cola

@@ -2,7 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
-#include "backend/cpu/peak.h"
+#include "bench/machine_peak.h"
 #include "cli/verbs.h"
 #include "core/dtype.h"
 #include "io/json.h"
@@ -13,6 +13,7 @@ namespace cola {
 // The verbs below `cola bench`, one file each.
 void add_bench_step(CLI::App& bench);
 void add_bench_gemm(CLI::App& bench);
+void add_bench_ops(CLI::App& bench);
 
 /// What every verb of `cola bench` is told.
 struct BenchOptions {
@@ -42,5 +43,9 @@ void use_threads(const BenchOptions& options);
 
 /// "0.4700 TFLOP/s (AVX-512 vdpbf16ps)"
 [[nodiscard]] std::string peak_text(const ops::PeakRate& peak);
+/// "31.20 GB/s"
+[[nodiscard]] std::string read_rate_text(const MachinePeak& peak);
+/// The keys peak_flops_per_second, peak_instruction, read_bytes_per_second.
+[[nodiscard]] Json peak_json(const MachinePeak& peak);
 
 }  // namespace cola

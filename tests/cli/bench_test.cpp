@@ -87,6 +87,25 @@ TEST(Bench, GemmPrintsStableKeys) {
   EXPECT_NE(table.output.find("oneDNN"), std::string::npos) << table.output;
 }
 
+TEST(Bench, OpsPrintStableKeys) {
+  const test::TemporaryFolder folder;
+  test::write_tiny_checkpoint(folder / "base", DType::f32);
+  const auto result =
+      run_program("bench ops --batch-size 2 --seq-length 8 --lora-r 2 --seconds 0 --json --shape '" +
+                  (folder / "base" / "config.json").string() + "'");
+  ASSERT_EQ(result.status, 0) << result.error;
+  const Json json = parse_json(result.output, "output");
+  EXPECT_GT(json.at("peak_flops_per_second"), 0.0);
+  EXPECT_GT(json.at("read_bytes_per_second"), 0.0);
+  ASSERT_EQ(json.at("results").size(), 15U);
+  for (const Json& rate : json.at("results")) {
+    EXPECT_TRUE(rate.at("op").is_string());
+    for (const char* key : {"rows", "cols", "seconds", "bytes", "bytes_per_second", "fraction_of_bandwidth"})
+      EXPECT_GT(rate.at(key), 0.0) << key;
+    EXPECT_EQ(rate.at("flops").is_null(), rate.at("fraction_of_peak").is_null());
+  }
+}
+
 TEST(Bench, RefusesWrongUsage) {
   for (const char* arguments :
        {"bench",
@@ -107,6 +126,9 @@ TEST(Bench, RefusesWrongUsage) {
         "bench gemm --target-modules nothing",
         "bench gemm --lora-r 4096",
         "bench nothing",
+        "bench ops --batch-size 0",
+        "bench ops --seq-length 2049",
+        "bench ops --dtype f16",
         "bench step --shape opt-125m --task cb",
         "bench step --shape opt-125m --task cb --task-data none",
         "bench step --shape opt-125m --pad-batches",
