@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bench/checks.h"
+#include "bench/necessary_work.h"
 #include "bench/step_batches.h"
 #include "bench/timing.h"
 #include "core/error.h"
@@ -58,10 +59,10 @@ void count_work(const StepBenchmarkOptions& options, const Work& work, StepBench
   }
   // Random tokens: the head counts on all of them, as in the peers' measurements.
   const double head_rows = options.data.task.empty() ? result.tokens_per_step : result.loss_tokens_per_step;
-  const bool full = options.part.full;
   const double reference = result.reference_tokens_per_step;
-  result.model_flops_per_step = necessary_flops(options.config, full, result.tokens_per_step, head_rows);
-  result.reference_flops_per_step = necessary_flops(options.config, full, reference, reference);
+  const double flops = options.part.full ? 6.0 : 4.0;
+  result.model_flops_per_step = flops * weights_by_rows(options.config, result.tokens_per_step, head_rows);
+  result.reference_flops_per_step = flops * weights_by_rows(options.config, reference, reference);
 }
 
 void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBenchmark& result,
@@ -97,20 +98,6 @@ void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBench
 }
 
 }  // namespace
-
-double necessary_flops(const ModelConfig& config, bool full, double tokens, double head_rows) {
-  double products = 0.0;  // weights times rows
-  for (const auto& spec : parameter_specs(config)) {
-    const bool table = spec.name.ends_with("embed_tokens.weight");
-    const bool looked_up =
-        spec.name.ends_with("embed_positions.weight") || (table && !config.tie_word_embeddings);
-    if (!spec.is_matrix() || looked_up) continue;
-    const bool of_head =
-        table || spec.name.ends_with("lm_head.weight") || spec.name.ends_with("project_out.weight");
-    products += static_cast<double>(spec.size()) * (of_head ? head_rows : tokens);
-  }
-  return (full ? 6.0 : 4.0) * products;
-}
 
 StepBenchmark benchmark_step(const StepBenchmarkOptions& options,
                              const std::function<void(std::int64_t done, std::int64_t total)>& progress) {

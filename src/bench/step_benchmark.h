@@ -38,7 +38,7 @@ struct StepBenchmark {
   double reference_tokens_per_step = 0.0;  ///< as the reference's collator pads the same batches
   double examples_per_step = 0.0;          ///< questions, or sequences
   double flops_per_step = 0.0;             ///< counted in the products that were done
-  double model_flops_per_step = 0.0;       ///< necessary_flops() of the tokens processed
+  double model_flops_per_step = 0.0;       ///< 4 (full: 6) weights_by_rows() of the tokens processed
   double reference_flops_per_step = 0.0;   ///< of the reference's tokens, the head on all of them
   double loss = 0.0;                       ///< of the last round
 
@@ -50,12 +50,6 @@ struct StepBenchmark {
   std::int64_t peak_rss_bytes = 0;          ///< of the whole process
   std::int64_t trained_parameters = 0;
 };
-
-/// What a step cannot do without, attention scores left aside: 2 FLOPs forward and 2 for the gradient of the
-/// input for each weight of a matrix product (looked-up tables are none) and row, and with all weights
-/// trained 2 for the gradient of the weight. Rows are the tokens; of the head and what stands between it and
-/// the blocks, `head_rows`.
-[[nodiscard]] double necessary_flops(const ModelConfig& config, bool full, double tokens, double head_rows);
 
 /// `progress(done, total)` counts steps. Throws UsageError for a number out of range, Error if the step does
 /// not fit into memory, and as task_batches does.

@@ -9,6 +9,8 @@ void add_bench(CLI::App& app) {
   add_bench_step(*bench);
   add_bench_gemm(*bench);
   add_bench_ops(*bench);
+  add_bench_generate(*bench);
+  add_bench_eval(*bench);
 }
 
 }  // namespace cola

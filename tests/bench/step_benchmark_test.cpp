@@ -3,13 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
 
+#include "bench/red_task.h"
 #include "bench/step_batches.h"
 #include "bench/tiny_shape.h"
 #include "core/error.h"
-#include "io/json.h"
-#include "support/files.h"
 #include "train/training_cost.h"
 
 namespace cola {
@@ -23,21 +21,6 @@ StepBenchmarkOptions tiny_options() {
   options.part.lora_r = 2;
   options.steps = 2;
   return options;
-}
-
-TEST(StepBenchmark, NecessaryFlopsAreThoseOfThePublishedTable) {
-  // 4 FLOPs a parameter and token of 1,024 tokens, head included: OPT-125m 0.51 TFLOP, TinyLlama-1.1B 4.2,
-  // whose token table is looked up and no part of a product.
-  const ModelConfig opt = config_of_shape("opt-125m");
-  const ModelConfig llama = config_of_shape("tinyllama-1.1b");
-  EXPECT_NEAR(necessary_flops(opt, false, 1024, 1024), 0.51e12, 0.005e12);
-  EXPECT_NEAR(necessary_flops(llama, false, 1024, 1024), 4.2e12, 0.05e12);
-  EXPECT_DOUBLE_EQ(necessary_flops(opt, true, 10, 5), 1.5 * necessary_flops(opt, false, 10, 5));
-  for (const auto& config : {opt, llama}) {
-    const double head = static_cast<double>(config.vocab_size * config.hidden_size);
-    EXPECT_DOUBLE_EQ(necessary_flops(config, false, 10, 10) - necessary_flops(config, false, 10, 3),
-                     4.0 * 7.0 * head);
-  }
 }
 
 TEST(StepBenchmark, KeysFitTogether) {
@@ -113,20 +96,9 @@ TEST(PaddedBatch, OnlyAppendsTokensWithoutLoss) {
 class StepBenchmarkOfTask : public testing::Test {
  protected:
   StepBenchmarkOfTask() {
-    const auto model = test::test_files() / ".." / ".." / "share" / "demo" / "model";
-    std::ofstream(folder_ / "nli.toml") << "train = 'train.jsonl'\nvalidation = 'train.jsonl'\n"
-                                           "prompt = '{premise} Is it red? '\n"
-                                           "candidates = ['True', 'False', 'Not known at all']\n"
-                                           "label = 'label'\n";
-    std::ofstream records(folder_ / "train.jsonl");
-    std::string premise = "The ball is by the cat.";
-    for (int i = 0; i < 18; ++i) {
-      records << Json{{"premise", premise}, {"label", i % 3}}.dump() << "\n";
-      if (i % 2 == 0) premise += " So is it.";
-    }
-    options_.config = config_of_shape((model / "config.json").string());
-    options_.data.tokenizer = model;
-    options_.data.task = (folder_ / "nli.toml").string();
+    options_.config = config_of_shape((test::demo_model() / "config.json").string());
+    options_.data.tokenizer = test::demo_model();
+    options_.data.task = test::write_red_task(folder_.path());
     options_.data.num_train = 6;
     options_.data.num_dev = 4;
     options_.data.batch_size = 4;

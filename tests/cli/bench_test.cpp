@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "bench/red_task.h"
 #include "chain/tiny_checkpoint.h"
 #include "cli/program.h"
 #include "support/files.h"
@@ -31,17 +32,11 @@ TEST(Bench, StepPrintsStableKeys) {
 
 TEST(Bench, StepOfTaskPrintsStableKeys) {
   const test::TemporaryFolder folder;
-  const auto model = test::test_files() / ".." / ".." / "share" / "demo" / "model";
-  write_text_file(folder / "task.toml",
-                  "train = 'train.jsonl'\nvalidation = 'train.jsonl'\nprompt = '{text} Is it? '\n"
-                  "candidates = ['yes', 'no it is not']\nlabel = 'label'\n");
-  std::string records;
-  for (int i = 0; i < 6; ++i) records += Json{{"text", "It is."}, {"label", i % 2}}.dump() + "\n";
-  write_text_file(folder / "train.jsonl", records);
+  const std::filesystem::path model = test::demo_model();
   const std::string arguments =
       "bench step --steps 2 --rounds 1 --batch-size 2 --lora-r 2 --num-train 4 --num-dev 1 --dtype f32 "
       "--task '" +
-      (folder / "task.toml").string() + "' --tokenizer '" + model.string() + "' --shape '" +
+      test::write_red_task(folder.path()) + "' --tokenizer '" + model.string() + "' --shape '" +
       (model / "config.json").string() + "' --no-share-prefix --pad-batches";
   const auto result = run_program(arguments + " --json");
   ASSERT_EQ(result.status, 0) << result.error;
@@ -106,6 +101,38 @@ TEST(Bench, OpsPrintStableKeys) {
   }
 }
 
+TEST(Bench, GeneratePrintsStableKeys) {
+  const test::TemporaryFolder folder;
+  test::write_tiny_checkpoint(folder / "base", DType::f32);
+  const auto result =
+      run_program("bench generate --prompt-tokens 4 --new-tokens 3 --rounds 1 --json --shape '" +
+                  (folder / "base" / "config.json").string() + "'");
+  ASSERT_EQ(result.status, 0) << result.error;
+  const Json json = parse_json(result.output, "output");
+  for (const char* key : {"tokens_per_second", "prompt_tokens_per_second", "weight_bytes",
+                          "read_bytes_per_second", "fraction_of_bandwidth"})
+    EXPECT_GT(json.at(key), 0.0) << key;
+  EXPECT_EQ(json.at("new_tokens"), 3);
+}
+
+TEST(Bench, EvalPrintsStableKeys) {
+  const test::TemporaryFolder folder;
+  const std::string model = test::demo_model().string();
+  const auto result = run_program("bench eval --num-test 3 --rounds 1 --json --dtype f32 --task '" +
+                                  test::write_red_task(folder.path()) + "' --tokenizer '" + model +
+                                  "' --shape '" + model + "/config.json'");
+  ASSERT_EQ(result.status, 0) << result.error;
+  const Json json = parse_json(result.output, "output");
+  EXPECT_EQ(json.at("questions"), 3);
+  EXPECT_GT(json.at("speedup"), 0.0);
+  EXPECT_EQ(json.at("questions_per_second"), json.at("shared").at("questions_per_second"));
+  for (const char* way : {"shared", "whole"}) {
+    for (const char* key :
+         {"seconds", "tokens", "tokens_per_second", "questions_per_second", "fraction_of_peak", "loss"})
+      EXPECT_GT(json.at(way).at(key), 0.0) << key;
+  }
+}
+
 TEST(Bench, RefusesWrongUsage) {
   for (const char* arguments :
        {"bench",
@@ -126,6 +153,13 @@ TEST(Bench, RefusesWrongUsage) {
         "bench gemm --target-modules nothing",
         "bench gemm --lora-r 4096",
         "bench nothing",
+        "bench generate --new-tokens 1",
+        "bench generate --prompt-tokens 2048",
+        "bench generate --rounds 0",
+        "bench eval",
+        "bench eval --task cb",
+        "bench eval --task nothing --tokenizer none",
+        "bench eval --task squad --tokenizer none --task-data none",
         "bench ops --batch-size 0",
         "bench ops --seq-length 2049",
         "bench ops --dtype f16",
