@@ -1,111 +1,164 @@
+// cola bench step
 #include <fmt/format.h>
 
 #include <memory>
 
-#include "backend/cpu_isa.h"
+#include "bench/step_benchmark.h"
+#include "cli/bench_options.h"
 #include "cli/output.h"
-#include "cli/verbs.h"
+#include "cli/whole_number.h"
 #include "core/error.h"
-#include "core/parallel.h"
+#include "core/progress.h"
 #include "core/system_memory.h"
-#include "eval/step_benchmark.h"
 
 namespace cola {
 namespace {
 
 struct BenchStepVerb {
+  BenchOptions common;
   StepBenchmarkOptions step;
-  std::string shape;
-  std::string dtype = "auto";
   std::string method = "lora";
-  int threads = 0;
-  bool json = false;
+
+  [[nodiscard]] bool of_task() const { return !step.data.task.empty(); }
 };
 
-DType dtype_of_option(const std::string& option) {
-  if (option == "auto") return ops::has_bf16_products() ? DType::bf16 : DType::f32;
-  const DType dtype = parse_dtype(option);
-  if (dtype != DType::f32 && dtype != DType::bf16)
-    throw UsageError(fmt::format("--dtype {}: use f32, bf16 or auto", option));
-  return dtype;
+Json json_of(const BenchStepVerb& verb, const StepBenchmark& result) {
+  Json json = bench_json(verb.common);
+  json.update({{"method", verb.method},
+               {"batch_size", verb.step.data.batch_size},
+               {"steps", verb.step.steps},
+               {"trained_parameters", result.trained_parameters},
+               {"loss", result.loss},
+               {"seconds_per_step", result.seconds_per_step},
+               {"tokens_per_step", result.tokens_per_step},
+               {"tokens_per_second", result.tokens_per_second},
+               {"flops_per_step", result.flops_per_step},
+               {"model_flops_per_step", result.model_flops_per_step},
+               {"peak_flops_per_second", result.peak.flops_per_second},
+               {"peak_instruction", result.peak.instruction},
+               {"fraction_of_peak", result.fraction_of_peak},
+               {"peak_rss_bytes", result.peak_rss_bytes}});
+  if (!verb.of_task()) {
+    json["seq_length"] = verb.step.seq_length;
+    return json;
+  }
+  json.update({{"task", verb.step.data.task},
+               {"share_prefix", !verb.step.data.no_share_prefix},
+               {"pad_batches", verb.step.pad_batches},
+               {"rounds", verb.step.rounds},
+               {"questions_per_step", result.examples_per_step},
+               {"questions_per_second", result.examples_per_second},
+               {"loss_tokens_per_step", result.loss_tokens_per_step},
+               {"reference_tokens_per_step", result.reference_tokens_per_step},
+               {"reference_flops_per_step", result.reference_flops_per_step},
+               {"reference_fraction_of_peak", result.reference_fraction_of_peak}});
+  return json;
 }
 
-void print_result(const BenchStepVerb& verb, const StepBenchmark& result) {
-  const std::string_view isa = ops::name_of(ops::cpu_isa());
-  if (verb.json) {
-    print_json({{"shape", verb.shape},
-                {"method", verb.method},
-                {"dtype", name_of(verb.step.dtype)},
-                {"batch_size", verb.step.batch_size},
-                {"seq_length", verb.step.seq_length},
-                {"threads", thread_count()},
-                {"trained_parameters", result.trained_parameters},
-                {"loss", result.loss},
-                {"seconds_per_step", result.seconds_per_step},
-                {"tokens_per_second", result.tokens_per_second},
-                {"flops_per_step", result.flops_per_step},
-                {"model_flops_per_step", result.model_flops_per_step},
-                {"peak_flops_per_second", result.peak_flops_per_second},
-                {"peak_instruction", result.peak_instruction},
-                {"fraction_of_peak", result.fraction_of_peak},
-                {"peak_rss_bytes", result.peak_rss_bytes},
-                {"isa", isa}});
-    return;
-  }
-  const auto row = [](std::string_view name, const std::string& value) {
-    return fmt::format("{:<24}{}\n", name, value);
-  };
+std::string work_text(const BenchStepVerb& verb) {
+  const StepBenchmarkOptions& step = verb.step;
+  const std::string of =
+      fmt::format("{}, {} x ", verb.method, step.data.batch_size) +
+      (verb.of_task() ? fmt::format("question of {}{}, {} batches {} times", step.data.task,
+                                    step.pad_batches            ? " (candidates whole and padded)"
+                                    : step.data.no_share_prefix ? " (candidates whole)"
+                                                                : "",
+                                    step.steps, step.rounds)
+                      : fmt::format("{} tokens, {} times", step.seq_length, step.steps));
+  return fmt::format("{}; {}", bench_title(verb.common), of);
+}
+
+std::string text_of(const BenchStepVerb& verb, const StepBenchmark& result) {
   const double tera = 1e12;
-  std::string text = row("step", fmt::format("{} {} {}, {} x {} tokens, {} threads, {}", verb.shape,
-                                             verb.method, name_of(verb.step.dtype), verb.step.batch_size,
-                                             verb.step.seq_length, thread_count(), isa));
-  text += row("trained parameters", fmt::format("{}", result.trained_parameters));
-  text += row("seconds per step", fmt::format("{:.4f}", result.seconds_per_step));
-  text += row("tokens per second", fmt::format("{:.1f}", result.tokens_per_second));
-  text += row("TFLOP per step", fmt::format("{:.4f} counted, {:.4f} necessary ({} a parameter and token)",
-                                            result.flops_per_step / tera, result.model_flops_per_step / tera,
-                                            verb.step.full ? 6 : 4));
-  text += row("peak TFLOP/s",
-              fmt::format("{:.4f} ({})", result.peak_flops_per_second / tera, result.peak_instruction));
-  text += row("fraction of peak", fmt::format("{:.3f} (of the necessary FLOPs)", result.fraction_of_peak));
-  text += row("peak memory", format_bytes(result.peak_rss_bytes));
-  print(text);
+  std::string text = bench_row("step", work_text(verb));
+  text += bench_row("trained parameters", fmt::format("{}", result.trained_parameters));
+  text += bench_row("seconds per step", fmt::format("{:.4f}", result.seconds_per_step));
+  if (verb.of_task()) {
+    text += bench_row("questions per second", fmt::format("{:.3f}", result.examples_per_second));
+    text += bench_row("tokens per step",
+                      fmt::format("{:.1f}, {:.1f} with loss; of the reference {:.1f}", result.tokens_per_step,
+                                  result.loss_tokens_per_step, result.reference_tokens_per_step));
+  }
+  text += bench_row("tokens per second", fmt::format("{:.1f}", result.tokens_per_second));
+  text += bench_row(
+      "TFLOP per step",
+      fmt::format("{:.4f} counted, {:.4f} necessary ({} a parameter and token)", result.flops_per_step / tera,
+                  result.model_flops_per_step / tera, verb.step.part.full ? 6 : 4));
+  text += bench_row("peak", peak_text(result.peak));
+  text +=
+      bench_row("fraction of peak", fmt::format("{:.3f} (of the necessary FLOPs)", result.fraction_of_peak));
+  if (verb.of_task()) {
+    text += bench_row("", fmt::format("{:.3f} of the reference's FLOPs", result.reference_fraction_of_peak));
+  }
+  text += bench_row("loss", fmt::format("{:.4f}", result.loss));
+  text += bench_row("peak memory", format_bytes(result.peak_rss_bytes));
+  return text;
 }
 
 void run_bench_step(BenchStepVerb& verb) {
   if (verb.method != "lora" && verb.method != "full") {
     throw UsageError(fmt::format("--method {}: a step is timed with lora or full", verb.method));
   }
-  if (verb.threads < 0) throw UsageError(fmt::format("--threads {}: it must be 0 or more", verb.threads));
-  verb.step.full = verb.method == "full";
-  verb.step.dtype = dtype_of_option(verb.dtype);
-  verb.step.config = config_of_shape(verb.shape);
-  if (verb.threads > 0) set_thread_count(verb.threads);
-  print_result(verb, benchmark_step(verb.step));
+  verb.step.part.full = verb.method == "full";
+  verb.step.dtype = bench_dtype(verb.common);
+  verb.step.config = config_of_shape(verb.common.shape);
+  use_threads(verb.common);
+  Progress progress(false);
+  const auto report = [&](std::int64_t done, std::int64_t total) {
+    progress.update(fmt::format("step {} of {}", done, total), done, total);
+  };
+  const StepBenchmark result = benchmark_step(verb.step, report);
+  if (verb.common.json) {
+    print_json(json_of(verb, result));
+  } else {
+    print(text_of(verb, result));
+  }
+}
+
+void add_task_options(CLI::App& verb, StepBenchmarkOptions& step, CLI::Option* seq_length) {
+  TrainOptions& data = step.data;
+  auto* task = verb.add_option("--task", data.task, "questions of a task in place of random tokens")
+                   ->type_name("NAME")
+                   ->excludes(seq_length);
+  const auto of_task = [&](CLI::Option* option) { option->needs(task); };
+  of_task(verb.add_option("--task-data", data.task_data, "folder of the task's files")->type_name("DIR"));
+  auto* tokenizer =
+      verb.add_option("--tokenizer", data.tokenizer, "folder of the tokenizer")->type_name("DIR");
+  of_task(tokenizer);
+  task->needs(tokenizer);
+  of_task(verb.add_option("--rounds", step.rounds, "times that the steps are run; the median is taken")
+              ->capture_default_str());
+  of_task(verb.add_option("--num-train", data.num_train, "training examples (default: the paper's number)"));
+  of_task(verb.add_option("--num-dev", data.num_dev, "dev examples (default: the paper's number)"));
+  of_task(verb.add_option("--max-length", data.max_length, "longest sequence in tokens"));
+  of_task(verb.add_option("--bos-token-id", data.bos_token_id, "token before every text"));
+  of_task(verb.add_option("--seed", data.seed, "seed of split and shuffling")->check(whole_number()));
+  of_task(verb.add_flag("--no-share-prefix", data.no_share_prefix, "run every candidate whole"));
+  of_task(verb.add_flag("--pad-batches", step.pad_batches,
+                        "pad every candidate to the longest of its batch, as the reference's collator does"));
 }
 
 }  // namespace
 
-void add_bench(CLI::App& app) {
-  auto* bench = app.add_subcommand("bench", "measure this machine, beside its own peak");
-  bench->require_subcommand(1);
-  auto* verb = bench->add_subcommand("step", "a training step with random weights");
-  const auto options = std::make_shared<BenchStepVerb>();
-  verb->add_option("--shape", options->shape, "opt-125m, llama-2-7b, ... or a config.json")->required();
-  verb->add_option("--method", options->method, "lora or full")->capture_default_str();
-  verb->add_option("--batch-size", options->step.batch_size, "sequences")->capture_default_str();
-  verb->add_option("--seq-length", options->step.seq_length, "tokens of each")->capture_default_str();
-  verb->add_option("--dtype", options->dtype, "f32, bf16 or auto (bf16 where the processor multiplies it)")
+void add_bench_step(CLI::App& bench) {
+  auto* verb = bench.add_subcommand("step", "a training step with random weights");
+  const auto state = std::make_shared<BenchStepVerb>();
+  StepBenchmarkOptions& step = state->step;
+  add_bench_options(*verb, state->common);
+  verb->add_option("--method", state->method, "lora or full")->capture_default_str();
+  verb->add_option("--batch-size", step.data.batch_size, "sequences, or questions")->capture_default_str();
+  auto* seq_length =
+      verb->add_option("--seq-length", step.seq_length, "tokens of each")->capture_default_str();
+  verb->add_option(
+          "--steps", step.steps,
+          "timed steps, after one that is not; with --task one for each of the first batches of an epoch")
       ->capture_default_str();
-  verb->add_option("--steps", options->step.steps, "timed steps, after one that is not")
-      ->capture_default_str();
-  verb->add_option("--lora-r", options->step.lora_r, "rank")->capture_default_str();
-  verb->add_option("--target-modules", options->step.target_modules, "comma-separated names, or all-linear")
+  verb->add_option("--lora-r", step.part.lora_r, "rank")->capture_default_str();
+  verb->add_option("--target-modules", step.part.target_modules, "comma-separated names, or all-linear")
       ->delimiter(',')
       ->capture_default_str();
-  verb->add_option("--threads", options->threads, "0: all cores")->capture_default_str();
-  verb->add_flag("--json", options->json, "print the result as JSON");
-  verb->callback([options] { run_bench_step(*options); });
+  add_task_options(*verb, step, seq_length);
+  verb->callback([state] { run_bench_step(*state); });
 }
 
 }  // namespace cola

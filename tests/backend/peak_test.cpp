@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "backend/cpu/kernels/peak.h"
 #include "backend/cpu_isa.h"
 
@@ -25,6 +27,26 @@ TEST(Peak, TileLoopComputesWhatItSays) {
   if (processor_isa() != CpuIsa::amx || !kernels::request_tiles()) GTEST_SKIP() << "no AMX";
   // An element gains 32 products of 2^-20 a pass, from 0.
   EXPECT_FLOAT_EQ(kernels::peak_loop_tiles.run(1000), 1000.0F * 0x1p-15F);
+}
+
+TEST(Peak, ReadingReadsEveryValue) {
+  std::vector<float> values(1003);  // a part of the widest vectors is left over
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  const auto sum = [&](const kernels::PeakLoops& loops) { return loops.read(values.data(), 1003); };
+  // Whole numbers below 2^24: exact in any order.
+  EXPECT_EQ(sum(kernels::isa_baseline::peak_loops), 1003.0F * 1002.0F / 2.0F);
+  if (processor_isa() >= CpuIsa::avx2) {
+    EXPECT_EQ(sum(kernels::isa_avx2::peak_loops), 502503.0F);
+  }
+  if (processor_isa() >= CpuIsa::avx512) {
+    EXPECT_EQ(sum(kernels::isa_avx512::peak_loops), 502503.0F);
+  }
+}
+
+TEST(Peak, ReadRateIsOneThatAMachineCanHave) {
+  const double rate = measure_read_rate();
+  EXPECT_GT(rate, 0.0);
+  EXPECT_LT(rate, 1e14);
 }
 
 // No bound from below: on a loaded machine the loops may hardly run.

@@ -19,6 +19,7 @@ struct PeakLoop {
 struct PeakLoops {
   PeakLoop f32;
   PeakLoop bf16;  ///< = f32 where the instruction set has no bf16 products: they are then done in f32
+  float (*read)(const float* values, std::int64_t count);  ///< their sum: as fast as memory gives them
 };
 
 namespace isa_baseline {

@@ -51,8 +51,12 @@ constexpr PeakLoop bf16_loop = {"AVX-512 vdpbf16ps", 4.0 * sums* lanes, multiply
 constexpr PeakLoop bf16_loop = f32_loop;
 #endif
 
+float read(const float* values, std::int64_t count) {
+  return sum_over(count, [](auto value) { return value; }, values);
+}
+
 }  // namespace
 
-const PeakLoops peak_loops = {f32_loop, bf16_loop};
+const PeakLoops peak_loops = {f32_loop, bf16_loop, read};
 
 }  // namespace cola::kernels::COLA_ISA_NAMESPACE

@@ -1,0 +1,31 @@
+#include "bench/checks.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/system_memory.h"
+
+namespace cola {
+
+void require_range(const char* option, std::int64_t value, std::int64_t least, std::int64_t most) {
+  if (value >= least && value <= most) return;
+  throw UsageError(fmt::format("--{} {} is out of range: use {} to {}", option, value, least, most));
+}
+
+void require_seconds(double seconds) {
+  if (seconds >= 0.0 && seconds <= 3600.0) return;
+  throw UsageError(fmt::format("--seconds {} is out of range: use 0 to 3600", seconds));
+}
+
+void require_memory_for_weights(const ModelConfig& config, DType dtype,
+                                std::int64_t extra_bytes_per_parameter) {
+  const auto element_bytes = static_cast<std::int64_t>(size_of(dtype));
+  const std::int64_t needed = parameter_count(config) * (element_bytes + extra_bytes_per_parameter);
+  const std::int64_t available = available_memory_bytes();
+  if (needed <= available) return;
+  throw Error(
+      fmt::format("the weights of this shape need {} of memory, {} are available: use a smaller --shape",
+                  format_bytes(needed), format_bytes(available)));
+}
+
+}  // namespace cola

@@ -1,0 +1,20 @@
+#pragma once
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "model/config.h"
+
+namespace cola {
+
+/// Throws UsageError naming the option unless least <= value <= most.
+void require_range(const char* option, std::int64_t value, std::int64_t least, std::int64_t most);
+
+/// Of --seconds, what is measured at least for a figure. Throws UsageError.
+void require_seconds(double seconds);
+
+/// Throws Error if the weights of the shape do not fit into the memory that is available, with
+/// `extra_bytes_per_parameter` beside each.
+void require_memory_for_weights(const ModelConfig& config, DType dtype,
+                                std::int64_t extra_bytes_per_parameter = 0);
+
+}  // namespace cola

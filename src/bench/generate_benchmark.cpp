@@ -1,0 +1,86 @@
+#include "bench/generate_benchmark.h"
+
+#include <chrono>
+#include <vector>
+
+#include "bench/checks.h"
+#include "bench/necessary_work.h"
+#include "bench/step_batches.h"
+#include "bench/timing.h"
+#include "eval/generate.h"
+
+namespace cola {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void check(const GenerateBenchmarkOptions& options) {
+  const std::int64_t positions = options.config.max_position_embeddings;
+  require_range("prompt-tokens", options.prompt_tokens, 2, positions - 2);
+  require_range("new-tokens", options.new_tokens, 2, positions - options.prompt_tokens);
+  require_range("rounds", options.rounds, 1, 1000);
+  require_memory_for_weights(options.config, options.dtype);
+}
+
+/// Seconds until the first new token, and from it to the last.
+struct GenerationTimes {
+  double prompt = 0.0, decoding = 0.0;
+};
+
+GenerationTimes time_generation(ops::Context& context, const Decoder& model,
+                                std::span<const std::int32_t> prompt, std::int64_t new_tokens,
+                                const std::function<void()>& each) {
+  Sampler greedy(0.0, 1.0, 0);
+  const auto start = Clock::now();
+  Clock::time_point first, last;
+  generate_tokens(context, model, prompt, new_tokens, greedy, [&](std::int32_t) {
+    last = Clock::now();
+    if (first == Clock::time_point()) first = last;
+    each();
+    return true;
+  });
+  return {std::chrono::duration<double>(first - start).count(),
+          std::chrono::duration<double>(last - first).count()};
+}
+
+void time_rounds(const GenerateBenchmarkOptions& options, GenerateBenchmark& result,
+                 const std::function<void(std::int64_t, std::int64_t)>& progress) {
+  constexpr std::uint64_t seed = 42;
+  constexpr std::int64_t warm_up_tokens = 2;
+  const Decoder model(options.config, Weights(options.config, seed, options.dtype));
+  const std::vector<std::int32_t> prompt =
+      random_batch(options.config, 1, options.prompt_tokens).content.batch.ids;
+  const std::int64_t total = warm_up_tokens + options.rounds * options.new_tokens;
+  std::int64_t done = 0;
+  const auto each = [&] {
+    if (progress) progress(++done, total);
+  };
+  ops::Context context;
+  (void)time_generation(context, model, prompt, warm_up_tokens, each);
+  std::vector<double> prompt_rates, rates;
+  for (std::int64_t round = 0; round < options.rounds; ++round) {
+    const auto times = time_generation(context, model, prompt, options.new_tokens, each);
+    prompt_rates.push_back(static_cast<double>(options.prompt_tokens) / times.prompt);
+    rates.push_back(static_cast<double>(options.new_tokens - 1) / times.decoding);
+  }
+  result.prompt_tokens_per_second = median(std::move(prompt_rates));
+  result.tokens_per_second = median(std::move(rates));
+}
+
+}  // namespace
+
+GenerateBenchmark benchmark_generate(
+    const GenerateBenchmarkOptions& options,
+    const std::function<void(std::int64_t done, std::int64_t total)>& progress) {
+  check(options);
+  GenerateBenchmark result;
+  result.weight_bytes = weight_bytes_of_token(options.config, options.dtype);
+  result.peak = measure_machine_peak(options.dtype);
+  time_rounds(options, result, progress);
+  result.peak = faster(result.peak, measure_machine_peak(options.dtype));
+  result.fraction_of_bandwidth =
+      result.tokens_per_second * result.weight_bytes / result.peak.read_bytes_per_second;
+  return result;
+}
+
+}  // namespace cola

@@ -1,0 +1,18 @@
+#pragma once
+#include "backend/cpu/peak.h"
+
+namespace cola {
+
+/// What this machine can at most do, all threads together: what figures of the same run stand beside.
+struct MachinePeak {
+  ops::PeakRate multiply;
+  double read_bytes_per_second = 0.0;
+};
+
+/// Takes about a second.
+[[nodiscard]] MachinePeak measure_machine_peak(DType dtype);
+
+/// The better of each: of measurements before and after what is timed.
+[[nodiscard]] MachinePeak faster(const MachinePeak& a, const MachinePeak& b);
+
+}  // namespace cola

@@ -1,0 +1,73 @@
+#include "bench/model_training.h"
+
+#include <algorithm>
+
+#include "lora/target_modules.h"
+#include "model/linear_names.h"
+
+namespace cola {
+namespace {
+
+constexpr std::uint64_t seed = 42;
+constexpr double learning_rate = 1e-4;
+
+}  // namespace
+
+ModelTraining::ModelTraining(const ModelConfig& config, DType dtype, const TrainedPart& part)
+    : model_(config, Weights(config, seed, dtype)) {
+  if (part.full) {
+    for (const auto& parameter : model_.weights().all()) model_.weights().make_trained(*parameter);
+  } else {
+    chain_.emplace(model_, TieMode::merge);
+    chain_->begin_live(fresh_link(part), true);
+  }
+  optimizer_.emplace(OptimizerOptions{}, trainables());
+}
+
+double ModelTraining::step(const TrainingBatch& batch) {
+  for (const auto& parameter : optimizer_->parameters()) std::ranges::fill(parameter.gradient, 0.0F);
+  const StepState state{context_, batch.ragged(), true};
+  const std::int64_t terms = batch.loss_terms();
+  const double loss = forward_backward(state, model_, activations_, batch, terms);
+  const double norm = gradient_norm(context_, optimizer_->parameters());
+  optimizer_->update(context_, learning_rate, clip_factor(norm, 1.0));
+  if (!chain_) {
+    for (const auto& parameter : model_.weights().all()) Weights::refresh(context_, *parameter);
+  }
+  return loss / static_cast<double>(terms);
+}
+
+std::int64_t ModelTraining::trained_parameters() const {
+  std::int64_t count = 0;
+  for (const auto& parameter : optimizer_->parameters())
+    count += static_cast<std::int64_t>(parameter.value.size());
+  return count;
+}
+
+Link ModelTraining::fresh_link(const TrainedPart& part) {
+  const auto linears = model_.linears();
+  std::vector<Linear*> targets;
+  for (const std::size_t index : select_target_modules(linear_names(model_.config()), part.target_modules))
+    targets.push_back(linears[index]);
+  Link link = make_link(targets, {part.lora_r, part.lora_alpha}, false);
+  initialise_link(link, seed, 0);
+  return link;
+}
+
+std::vector<TrainableParameter> ModelTraining::trainables() {
+  std::vector<TrainableParameter> list;
+  if (!chain_) {
+    for (const auto& parameter : model_.weights().all()) {
+      list.push_back({parameter->spec.name, parameter->master.floats(), parameter->gradient.floats()});
+    }
+    return list;
+  }
+  for (std::size_t i = 0; i < chain_->live().modules.size(); ++i) {
+    LoraModule& module = chain_->live().modules[i];
+    list.push_back({module.name + ".lora_A", module.a.floats(), chain_->a_gradients()[i].floats()});
+    list.push_back({module.name + ".lora_B", module.b.floats(), chain_->b_gradients()[i].floats()});
+  }
+  return list;
+}
+
+}  // namespace cola

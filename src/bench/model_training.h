@@ -1,0 +1,45 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "chain/chain.h"
+#include "model/decoder.h"
+#include "optim/optimizer.h"
+#include "train/training_data.h"
+
+namespace cola {
+
+/// What is trained of a model of random weights.
+struct TrainedPart {
+  bool full = false;  ///< all weights, else one link of LoRA
+  std::int64_t lora_r = 8;
+  double lora_alpha = 16.0;
+  std::vector<std::string> target_modules{"q_proj", "v_proj"};
+};
+
+/// A model of random weights in training: the smallest that does what a step of `cola train` does, with
+/// AdamW and clipping.
+class ModelTraining {
+ public:
+  ModelTraining(const ModelConfig& config, DType dtype, const TrainedPart& part);
+
+  /// Forward, backward and update. Returns the mean loss, over tokens or questions.
+  double step(const TrainingBatch& batch);
+
+  [[nodiscard]] std::uint64_t flops() const { return context_.flops(); }
+  [[nodiscard]] std::int64_t trained_parameters() const;
+
+ private:
+  [[nodiscard]] Link fresh_link(const TrainedPart& part);
+  [[nodiscard]] std::vector<TrainableParameter> trainables();
+
+  ops::Context context_;
+  Decoder model_;
+  std::optional<Chain> chain_;
+  std::optional<Optimizer> optimizer_;
+  DecoderActivations activations_;
+};
+
+}  // namespace cola

@@ -1,0 +1,36 @@
+#include "bench/necessary_work.h"
+
+namespace cola {
+namespace {
+
+bool is_token_table(const ParameterSpec& spec) { return spec.name.ends_with("embed_tokens.weight"); }
+
+bool is_looked_up(const ModelConfig& config, const ParameterSpec& spec) {
+  return spec.name.ends_with("embed_positions.weight") ||
+         (is_token_table(spec) && !config.tie_word_embeddings);
+}
+
+}  // namespace
+
+double weights_by_rows(const ModelConfig& config, double tokens, double head_rows) {
+  double products = 0.0;
+  for (const auto& spec : parameter_specs(config)) {
+    if (!spec.is_matrix() || is_looked_up(config, spec)) continue;
+    const bool of_head = is_token_table(spec) || spec.name.ends_with("lm_head.weight") ||
+                         spec.name.ends_with("project_out.weight");
+    products += static_cast<double>(spec.size()) * (of_head ? head_rows : tokens);
+  }
+  return products;
+}
+
+double weight_bytes_of_token(const ModelConfig& config, DType dtype) {
+  double bytes = 0.0;
+  for (const auto& spec : parameter_specs(config)) {
+    if (is_looked_up(config, spec)) continue;
+    bytes += static_cast<double>(spec.size()) *
+             static_cast<double>(spec.is_matrix() ? size_of(dtype) : sizeof(float));
+  }
+  return bytes;
+}
+
+}  // namespace cola

@@ -1,0 +1,83 @@
+#include "bench/step_batches.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/random.h"
+#include "data/batch_plan.h"
+#include "log/flops.h"
+#include "train/session_data.h"
+
+namespace cola {
+namespace {
+
+constexpr std::uint64_t seed = 42;
+constexpr std::int32_t pad_id = 0;  // any token: what it is costs nothing
+
+}  // namespace
+
+TrainingBatch random_batch(const ModelConfig& config, std::int64_t count, std::int64_t length) {
+  RandomStream random(seed, RandomPurpose::benchmark);
+  std::vector<Example> examples(static_cast<std::size_t>(count));
+  TrainingBatch batch;
+  std::vector<const Example*> pointers;
+  for (Example& example : examples) {
+    example.ids.resize(static_cast<std::size_t>(length));
+    for (auto& id : example.ids)
+      id = static_cast<std::int32_t>(random.next_below(static_cast<std::uint64_t>(config.vocab_size)));
+    example.labels = example.ids;
+    batch.content.lengths.push_back(length);
+    pointers.push_back(&example);
+  }
+  batch.content.batch = make_batch(pointers);
+  return batch;
+}
+
+TrainingBatch padded_batch(TrainingBatch batch) {
+  const RaggedBatch from = std::move(batch.content.batch);
+  RaggedBatch to;
+  const auto sequences = static_cast<std::size_t>(from.sequences());
+  std::vector<std::int64_t> lengths;
+  for (std::size_t s = 0; s < sequences; ++s) lengths.push_back(from.offsets[s + 1] - from.offsets[s]);
+  const std::int64_t width = padded_tokens(lengths) / std::max<std::int64_t>(from.sequences(), 1);
+  std::size_t target = 0;
+  for (std::size_t s = 0; s < sequences; ++s) {
+    const std::int32_t begin = from.offsets[s];
+    const std::int32_t end = from.offsets[s + 1];
+    const std::int32_t moved = to.offsets.back() - begin;
+    for (; target < from.loss_rows.size() && from.loss_rows[target] < end; ++target)
+      to.loss_rows.push_back(from.loss_rows[target] + moved);
+    to.ids.insert(to.ids.end(), from.ids.begin() + begin, from.ids.begin() + end);
+    to.ids.resize(static_cast<std::size_t>(static_cast<std::int64_t>(s + 1) * width), pad_id);
+    const std::uint64_t first_key = from.token_keys[static_cast<std::size_t>(begin)];
+    for (std::int64_t t = 0; t < width; ++t) {
+      to.positions.push_back(static_cast<std::int32_t>(t));
+      to.token_keys.push_back(first_key + static_cast<std::uint64_t>(t));
+    }
+    to.offsets.push_back(static_cast<std::int32_t>(to.ids.size()));
+  }
+  to.targets = from.targets;
+  batch.content.batch = std::move(to);
+  return batch;
+}
+
+std::vector<TrainingBatch> task_batches(const TrainOptions& options, const ModelConfig& config,
+                                        std::int64_t steps, bool pad) {
+  const SessionData data = load_session_data(options, config);
+  const BatchPlan plan(data.train.size(), options.batch_size, 1, !options.no_shuffle, options.seed);
+  if (steps > plan.steps_per_epoch()) {
+    throw UsageError(fmt::format("--steps {}: an epoch of {} examples has {} batches of {}", steps,
+                                 data.train.size(), plan.steps_per_epoch(), options.batch_size));
+  }
+  std::vector<TrainingBatch> batches;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    std::int64_t first_sequence = 0;
+    TrainingBatch batch = data.train.batch(plan.micro_batches(step).front(), first_sequence);
+    batches.push_back(pad ? padded_batch(std::move(batch)) : std::move(batch));
+  }
+  return batches;
+}
+
+}  // namespace cola

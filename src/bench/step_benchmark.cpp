@@ -1,0 +1,120 @@
+#include "bench/step_benchmark.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "bench/checks.h"
+#include "bench/necessary_work.h"
+#include "bench/step_batches.h"
+#include "bench/timing.h"
+#include "core/error.h"
+#include "core/system_memory.h"
+#include "log/flops.h"
+#include "lora/target_modules.h"
+#include "model/linear_names.h"
+
+namespace cola {
+namespace {
+
+void check(const StepBenchmarkOptions& options) {
+  const ModelConfig& config = options.config;
+  require_range("batch-size", options.data.batch_size, 1, 65536);
+  require_range("seq-length", options.seq_length, 2, config.max_position_embeddings);
+  require_range("steps", options.steps, 1, 100000);
+  require_range("rounds", options.rounds, 1, 1000);
+  require_range("lora-r", options.part.lora_r, 1, config.hidden_size);
+  if (options.pad_batches && (options.data.task.empty() || !options.data.no_share_prefix))
+    throw UsageError("--pad-batches pads whole candidates of a task: it needs --task and --no-share-prefix");
+  if (!options.part.full) (void)select_target_modules(linear_names(config), options.part.target_modules);
+  constexpr std::int64_t trained_bytes = 4 * sizeof(float);  // value, gradient and AdamW's two moments
+  require_memory_for_weights(config, options.dtype, options.part.full ? trained_bytes : 0);
+}
+
+/// Batches and how often they are run.
+struct Work {
+  std::vector<TrainingBatch> batches;
+  std::int64_t rounds = 0;
+};
+
+Work work_of(const StepBenchmarkOptions& options) {
+  Work work;
+  if (options.data.task.empty()) {
+    work.batches.push_back(random_batch(options.config, options.data.batch_size, options.seq_length));
+    work.rounds = options.steps;
+  } else {
+    work.batches = task_batches(options.data, options.config, options.steps, options.pad_batches);
+    work.rounds = options.rounds;
+  }
+  return work;
+}
+
+void count_work(const StepBenchmarkOptions& options, const Work& work, StepBenchmark& result) {
+  const auto steps = static_cast<double>(work.batches.size());
+  for (const TrainingBatch& batch : work.batches) {
+    result.tokens_per_step += static_cast<double>(batch.ragged().tokens()) / steps;
+    result.loss_tokens_per_step += static_cast<double>(batch.ragged().loss_tokens()) / steps;
+    result.reference_tokens_per_step += static_cast<double>(padded_tokens(batch.content.lengths)) / steps;
+    const std::int64_t examples = batch.of_questions ? batch.content.questions() : batch.ragged().sequences();
+    result.examples_per_step += static_cast<double>(examples) / steps;
+  }
+  // Random tokens: the head counts on all of them, as in the peers' measurements.
+  const double head_rows = options.data.task.empty() ? result.tokens_per_step : result.loss_tokens_per_step;
+  const double reference = result.reference_tokens_per_step;
+  const double flops = options.part.full ? 6.0 : 4.0;
+  result.model_flops_per_step = flops * weights_by_rows(options.config, result.tokens_per_step, head_rows);
+  result.reference_flops_per_step = flops * weights_by_rows(options.config, reference, reference);
+}
+
+void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBenchmark& result,
+                const std::function<void(std::int64_t, std::int64_t)>& progress) {
+  const std::int64_t steps = std::ssize(work.batches);
+  const std::int64_t total = 1 + work.rounds * steps;
+  std::int64_t done = 0;
+  const auto report = [&] {
+    if (progress) progress(++done, total);
+  };
+  ModelTraining training(options.config, options.dtype, options.part);
+  // The largest first, so that little has to grow after it: the same one whatever is shared or padded.
+  training.step(*std::ranges::max_element(
+      work.batches, {}, [](const TrainingBatch& batch) { return padded_tokens(batch.content.lengths); }));
+  report();
+  const std::uint64_t flops_before = training.flops();
+  std::vector<double> seconds_of_rounds;
+  for (std::int64_t round = 0; round < work.rounds; ++round) {
+    double seconds = 0.0;
+    result.loss = 0.0;
+    for (const TrainingBatch& batch : work.batches) {
+      double loss = 0.0;
+      seconds += seconds_of([&] { loss = training.step(batch); });
+      result.loss += loss / static_cast<double>(steps);
+      report();
+    }
+    seconds_of_rounds.push_back(seconds);
+  }
+  result.seconds_per_step = median(std::move(seconds_of_rounds)) / static_cast<double>(steps);
+  result.flops_per_step =
+      static_cast<double>(training.flops() - flops_before) / static_cast<double>(work.rounds * steps);
+  result.trained_parameters = training.trained_parameters();
+}
+
+}  // namespace
+
+StepBenchmark benchmark_step(const StepBenchmarkOptions& options,
+                             const std::function<void(std::int64_t done, std::int64_t total)>& progress) {
+  check(options);
+  const Work work = work_of(options);
+  StepBenchmark result;
+  count_work(options, work, result);
+  result.peak = ops::measure_peak(options.dtype);
+  time_steps(options, work, result, progress);
+  result.peak = ops::faster(result.peak, ops::measure_peak(options.dtype));
+  result.tokens_per_second = result.tokens_per_step / result.seconds_per_step;
+  result.examples_per_second = result.examples_per_step / result.seconds_per_step;
+  const double peak_step = result.seconds_per_step * result.peak.flops_per_second;
+  result.fraction_of_peak = result.model_flops_per_step / peak_step;
+  result.reference_fraction_of_peak = result.reference_flops_per_step / peak_step;
+  result.peak_rss_bytes = peak_resident_bytes();
+  return result;
+}
+
+}  // namespace cola

@@ -1,0 +1,76 @@
+// cola bench generate
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "bench/generate_benchmark.h"
+#include "cli/bench_options.h"
+#include "cli/output.h"
+#include "core/progress.h"
+#include "core/system_memory.h"
+
+namespace cola {
+namespace {
+
+struct BenchGenerateVerb {
+  BenchOptions common{.shape = "opt-1.3b"};
+  GenerateBenchmarkOptions generate;
+};
+
+Json json_of(const BenchGenerateVerb& verb, const GenerateBenchmark& result) {
+  Json json = bench_json(verb.common);
+  json.update(peak_json(result.peak));
+  json.update({{"prompt_tokens", verb.generate.prompt_tokens},
+               {"new_tokens", verb.generate.new_tokens},
+               {"rounds", verb.generate.rounds},
+               {"tokens_per_second", result.tokens_per_second},
+               {"prompt_tokens_per_second", result.prompt_tokens_per_second},
+               {"weight_bytes", static_cast<std::int64_t>(result.weight_bytes)},
+               {"fraction_of_bandwidth", result.fraction_of_bandwidth}});
+  return json;
+}
+
+std::string text_of(const BenchGenerateVerb& verb, const GenerateBenchmark& result) {
+  std::string text = bench_row(
+      "generate", fmt::format("{}; {} tokens after {}, {} times", bench_title(verb.common),
+                              verb.generate.new_tokens, verb.generate.prompt_tokens, verb.generate.rounds));
+  text += bench_row("tokens per second", fmt::format("{:.2f}", result.tokens_per_second));
+  text += bench_row("of the prompt", fmt::format("{:.1f}", result.prompt_tokens_per_second));
+  text += bench_row("weights of a token", format_bytes(static_cast<std::int64_t>(result.weight_bytes)));
+  text += bench_row("read bandwidth", read_rate_text(result.peak));
+  text += bench_row("fraction of bandwidth", fmt::format("{:.3f}", result.fraction_of_bandwidth));
+  return text;
+}
+
+void run_bench_generate(BenchGenerateVerb& verb) {
+  verb.generate.dtype = bench_dtype(verb.common);
+  verb.generate.config = config_of_shape(verb.common.shape);
+  use_threads(verb.common);
+  Progress progress(false);
+  const auto report = [&](std::int64_t done, std::int64_t total) {
+    progress.update(fmt::format("token {} of {}", done, total), done, total);
+  };
+  const GenerateBenchmark result = benchmark_generate(verb.generate, report);
+  if (verb.common.json) {
+    print_json(json_of(verb, result));
+  } else {
+    print(text_of(verb, result));
+  }
+}
+
+}  // namespace
+
+void add_bench_generate(CLI::App& bench) {
+  auto* verb = bench.add_subcommand("generate", "greedy decoding, beside the speed of reading the weights");
+  const auto state = std::make_shared<BenchGenerateVerb>();
+  add_bench_options(*verb, state->common);
+  verb->add_option("--prompt-tokens", state->generate.prompt_tokens, "random tokens before")
+      ->capture_default_str();
+  verb->add_option("--new-tokens", state->generate.new_tokens, "tokens of each generation")
+      ->capture_default_str();
+  verb->add_option("--rounds", state->generate.rounds, "generations; the median is taken")
+      ->capture_default_str();
+  verb->callback([state] { run_bench_generate(*state); });
+}
+
+}  // namespace cola

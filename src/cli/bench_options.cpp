@@ -1,0 +1,68 @@
+#include "cli/bench_options.h"
+
+#include <fmt/format.h>
+
+#include "backend/cpu_isa.h"
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace cola {
+
+void add_bench_options(CLI::App& verb, BenchOptions& options) {
+  auto* shape = verb.add_option("--shape", options.shape, "opt-125m, llama-2-7b, ... or a config.json");
+  if (options.shape.empty()) {
+    shape->required();
+  } else {
+    shape->capture_default_str();
+  }
+  verb.add_option("--dtype", options.dtype, "f32, bf16 or auto (bf16 where the processor multiplies it)")
+      ->capture_default_str();
+  verb.add_option("--threads", options.threads, "0: all cores")->capture_default_str();
+  verb.add_flag("--json", options.json, "print the result as JSON");
+}
+
+DType bench_dtype(const BenchOptions& options) {
+  if (options.dtype == "auto") return ops::has_bf16_products() ? DType::bf16 : DType::f32;
+  const DType dtype = parse_dtype(options.dtype);
+  if (dtype != DType::f32 && dtype != DType::bf16)
+    throw UsageError(fmt::format("--dtype {}: use f32, bf16 or auto", options.dtype));
+  return dtype;
+}
+
+void use_threads(const BenchOptions& options) {
+  if (options.threads < 0)
+    throw UsageError(fmt::format("--threads {}: it must be 0 or more", options.threads));
+  if (options.threads > 0) set_thread_count(options.threads);
+}
+
+Json bench_json(const BenchOptions& options) {
+  return {{"shape", options.shape},
+          {"dtype", name_of(bench_dtype(options))},
+          {"threads", thread_count()},
+          {"isa", ops::name_of(ops::cpu_isa())}};
+}
+
+std::string bench_title(const BenchOptions& options) {
+  return fmt::format("{} {}, {} threads, {}", options.shape, name_of(bench_dtype(options)), thread_count(),
+                     ops::name_of(ops::cpu_isa()));
+}
+
+std::string bench_row(std::string_view name, const std::string& value) {
+  return fmt::format("{:<24}{}\n", name, value);
+}
+
+std::string peak_text(const ops::PeakRate& peak) {
+  return fmt::format("{:.4f} TFLOP/s ({})", peak.flops_per_second / 1e12, peak.instruction);
+}
+
+std::string read_rate_text(const MachinePeak& peak) {
+  return fmt::format("{:.2f} GB/s", peak.read_bytes_per_second / 1e9);
+}
+
+Json peak_json(const MachinePeak& peak) {
+  return {{"peak_flops_per_second", peak.multiply.flops_per_second},
+          {"peak_instruction", peak.multiply.instruction},
+          {"read_bytes_per_second", peak.read_bytes_per_second}};
+}
+
+}  // namespace cola
