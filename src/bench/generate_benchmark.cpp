@@ -8,6 +8,7 @@
 #include "bench/step_batches.h"
 #include "bench/timing.h"
 #include "eval/generate.h"
+#include "eval/loss.h"
 
 namespace cola {
 namespace {
@@ -18,7 +19,11 @@ void check(const GenerateBenchmarkOptions& options) {
   const std::int64_t positions = options.config.max_position_embeddings;
   require_range("prompt-tokens", options.prompt_tokens, 2, positions - 2);
   require_range("new-tokens", options.new_tokens, 2, positions - options.prompt_tokens);
+  require_range("batch-size", options.batch_size, 1, 32);
   require_range("rounds", options.rounds, 1, 1000);
+  // All prompts in the first pass: else the time until the first new token is not the prompts'.
+  require_range("batch-size x prompt-tokens", options.batch_size * options.prompt_tokens, 1,
+                default_evaluation_tokens);
   require_memory_for_weights(options.config, options.dtype);
 }
 
@@ -28,17 +33,22 @@ struct GenerationTimes {
 };
 
 GenerationTimes time_generation(ops::Context& context, const Decoder& model,
-                                std::span<const std::int32_t> prompt, std::int64_t new_tokens,
-                                const std::function<void()>& each) {
-  Sampler greedy(0.0, 1.0, 0);
+                                const std::vector<std::vector<std::int32_t>>& prompts,
+                                std::int64_t new_tokens, const std::function<void()>& each) {
   const auto start = Clock::now();
   Clock::time_point first, last;
-  generate_tokens(context, model, prompt, new_tokens, greedy, [&](std::int32_t) {
+  const auto with_token = [&](std::int32_t) {
     last = Clock::now();
     if (first == Clock::time_point()) first = last;
     each();
     return true;
-  });
+  };
+  std::vector<Generation> generations;
+  for (const auto& prompt : prompts) {
+    generations.push_back({prompt, new_tokens, Sampler(0.0, 1.0, 0), with_token});
+  }
+  const std::int64_t capacity = std::ssize(prompts.front()) + new_tokens;
+  generate_tokens(context, model, generations, std::ssize(prompts) * model.cache_bytes(capacity));
   return {std::chrono::duration<double>(first - start).count(),
           std::chrono::duration<double>(last - first).count()};
 }
@@ -48,20 +58,24 @@ void time_rounds(const GenerateBenchmarkOptions& options, GenerateBenchmark& res
   constexpr std::uint64_t seed = 42;
   constexpr std::int64_t warm_up_tokens = 2;
   const Decoder model(options.config, Weights(options.config, seed, options.dtype));
-  const std::vector<std::int32_t> prompt =
-      random_batch(options.config, 1, options.prompt_tokens).content.batch.ids;
-  const std::int64_t total = warm_up_tokens + options.rounds * options.new_tokens;
+  const std::vector<std::int32_t> ids =
+      random_batch(options.config, options.batch_size, options.prompt_tokens).content.batch.ids;
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (auto begin = ids.begin(); begin != ids.end(); begin += options.prompt_tokens) {
+    prompts.emplace_back(begin, begin + options.prompt_tokens);
+  }
+  const std::int64_t total = options.batch_size * (warm_up_tokens + options.rounds * options.new_tokens);
   std::int64_t done = 0;
   const auto each = [&] {
     if (progress) progress(++done, total);
   };
   ops::Context context;
-  (void)time_generation(context, model, prompt, warm_up_tokens, each);
+  (void)time_generation(context, model, prompts, warm_up_tokens, each);
   std::vector<double> prompt_rates, rates;
   for (std::int64_t round = 0; round < options.rounds; ++round) {
-    const auto times = time_generation(context, model, prompt, options.new_tokens, each);
-    prompt_rates.push_back(static_cast<double>(options.prompt_tokens) / times.prompt);
-    rates.push_back(static_cast<double>(options.new_tokens - 1) / times.decoding);
+    const auto times = time_generation(context, model, prompts, options.new_tokens, each);
+    prompt_rates.push_back(static_cast<double>(options.batch_size * options.prompt_tokens) / times.prompt);
+    rates.push_back(static_cast<double>(options.batch_size * (options.new_tokens - 1)) / times.decoding);
   }
   result.prompt_tokens_per_second = median(std::move(prompt_rates));
   result.tokens_per_second = median(std::move(rates));
@@ -78,8 +92,8 @@ GenerateBenchmark benchmark_generate(
   result.peak = measure_machine_peak(options.dtype);
   time_rounds(options, result, progress);
   result.peak = faster(result.peak, measure_machine_peak(options.dtype));
-  result.fraction_of_bandwidth =
-      result.tokens_per_second * result.weight_bytes / result.peak.read_bytes_per_second;
+  result.fraction_of_bandwidth = result.tokens_per_second / static_cast<double>(options.batch_size) *
+                                 result.weight_bytes / result.peak.read_bytes_per_second;
   return result;
 }
 

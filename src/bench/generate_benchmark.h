@@ -8,10 +8,11 @@
 
 namespace cola {
 
-/// Greedy decoding of one sequence with random weights after a prompt of random tokens.
+/// Greedy decoding with random weights after prompts of random tokens, of `batch_size` sequences at once.
 struct GenerateBenchmarkOptions {
   ModelConfig config;
   DType dtype = DType::f32;
+  std::int64_t batch_size = 1;
   std::int64_t prompt_tokens = 128;
   std::int64_t new_tokens = 64;
   std::int64_t rounds = 3;  ///< generations, after one short one that is not counted
@@ -19,10 +20,10 @@ struct GenerateBenchmarkOptions {
 
 /// Medians over the rounds.
 struct GenerateBenchmark {
-  double tokens_per_second = 0.0;         ///< of the new tokens behind the first
-  double prompt_tokens_per_second = 0.0;  ///< of the prompt, until the first new token
-  double weight_bytes = 0.0;              ///< read for a token: weight_bytes_of_token()
-  double fraction_of_bandwidth = 0.0;     ///< tokens_per_second * weight_bytes / the peak's read rate
+  double tokens_per_second = 0.0;         ///< of all sequences, of the new tokens behind the first
+  double prompt_tokens_per_second = 0.0;  ///< of the prompts, until the first new token
+  double weight_bytes = 0.0;              ///< read for a pass: weight_bytes_of_token()
+  double fraction_of_bandwidth = 0.0;     ///< passes a second * weight_bytes / the peak's read rate
   MachinePeak peak;                       ///< the better of before and after
 };
 

@@ -20,7 +20,8 @@ struct BenchGenerateVerb {
 Json json_of(const BenchGenerateVerb& verb, const GenerateBenchmark& result) {
   Json json = bench_json(verb.common);
   json.update(peak_json(result.peak));
-  json.update({{"prompt_tokens", verb.generate.prompt_tokens},
+  json.update({{"batch_size", verb.generate.batch_size},
+               {"prompt_tokens", verb.generate.prompt_tokens},
                {"new_tokens", verb.generate.new_tokens},
                {"rounds", verb.generate.rounds},
                {"tokens_per_second", result.tokens_per_second},
@@ -31,12 +32,13 @@ Json json_of(const BenchGenerateVerb& verb, const GenerateBenchmark& result) {
 }
 
 std::string text_of(const BenchGenerateVerb& verb, const GenerateBenchmark& result) {
-  std::string text = bench_row(
-      "generate", fmt::format("{}; {} tokens after {}, {} times", bench_title(verb.common),
-                              verb.generate.new_tokens, verb.generate.prompt_tokens, verb.generate.rounds));
+  std::string text =
+      bench_row("generate", fmt::format("{}; {} x {} tokens after {}, {} times", bench_title(verb.common),
+                                        verb.generate.batch_size, verb.generate.new_tokens,
+                                        verb.generate.prompt_tokens, verb.generate.rounds));
   text += bench_row("tokens per second", fmt::format("{:.2f}", result.tokens_per_second));
   text += bench_row("of the prompt", fmt::format("{:.1f}", result.prompt_tokens_per_second));
-  text += bench_row("weights of a token", format_bytes(static_cast<std::int64_t>(result.weight_bytes)));
+  text += bench_row("weights of a pass", format_bytes(static_cast<std::int64_t>(result.weight_bytes)));
   text += bench_row("read bandwidth", read_rate_text(result.peak));
   text += bench_row("fraction of bandwidth", fmt::format("{:.3f}", result.fraction_of_bandwidth));
   return text;
@@ -64,6 +66,8 @@ void add_bench_generate(CLI::App& bench) {
   auto* verb = bench.add_subcommand("generate", "greedy decoding, beside the speed of reading the weights");
   const auto state = std::make_shared<BenchGenerateVerb>();
   add_bench_options(*verb, state->common);
+  verb->add_option("--batch-size", state->generate.batch_size, "sequences that share each pass")
+      ->capture_default_str();
   verb->add_option("--prompt-tokens", state->generate.prompt_tokens, "random tokens before")
       ->capture_default_str();
   verb->add_option("--new-tokens", state->generate.new_tokens, "tokens of each generation")

@@ -21,16 +21,17 @@ GenerateBenchmarkOptions tiny_options() {
 TEST(GenerateBenchmark, FiguresFitTogether) {
   GenerateBenchmarkOptions options = tiny_options();
   options.dtype = DType::bf16;
+  options.batch_size = 3;
   std::int64_t reports = 0;
   const GenerateBenchmark result = benchmark_generate(options, [&](std::int64_t done, std::int64_t total) {
     EXPECT_EQ(done, ++reports);
-    EXPECT_EQ(total, 10);
+    EXPECT_EQ(total, 30);
   });
-  EXPECT_EQ(reports, 10);  // 2 that are not counted, and twice 4
+  EXPECT_EQ(reports, 30);  // of 3 sequences, 2 that are not counted and twice 4
   EXPECT_GT(result.tokens_per_second, 0.0);
   EXPECT_GT(result.prompt_tokens_per_second, 0.0);
   EXPECT_EQ(result.weight_bytes, weight_bytes_of_token(options.config, DType::bf16));
-  EXPECT_DOUBLE_EQ(result.fraction_of_bandwidth * result.peak.read_bytes_per_second,
+  EXPECT_DOUBLE_EQ(3.0 * result.fraction_of_bandwidth * result.peak.read_bytes_per_second,
                    result.tokens_per_second * result.weight_bytes);
 }
 
@@ -44,6 +45,8 @@ TEST(GenerateBenchmark, RefusesWhatCannotBe) {
   refuses([](auto& options) { options.new_tokens = 1; });
   refuses([](auto& options) { options.new_tokens = 27; });  // 32 positions
   refuses([](auto& options) { options.rounds = 0; });
+  refuses([](auto& options) { options.batch_size = 0; });
+  refuses([](auto& options) { options.batch_size = 33; });
 }
 
 }  // namespace
