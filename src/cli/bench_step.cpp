@@ -99,6 +99,8 @@ void add_bench(CLI::App& app) {
       ->capture_default_str();
   verb->add_option("--steps", options->step.steps, "timed steps, after one that is not")
       ->capture_default_str();
+  verb->add_flag("--activation-checkpointing", options->step.activation_checkpointing,
+                 "keep each block's input only and recompute the block in the backward");
   verb->add_option("--lora-r", options->step.lora_r, "rank")->capture_default_str();
   verb->add_option("--target-modules", options->step.target_modules, "comma-separated names, or all-linear")
       ->delimiter(',')

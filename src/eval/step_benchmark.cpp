@@ -64,7 +64,8 @@ RaggedBatch random_batch(const StepBenchmarkOptions& options) {
 class Training {
  public:
   explicit Training(const StepBenchmarkOptions& options)
-      : model_(options.config, Weights(options.config, seed, options.dtype)) {
+      : recompute_(options.activation_checkpointing),
+        model_(options.config, Weights(options.config, seed, options.dtype)) {
     if (options.full) {
       for (const auto& parameter : model_.weights().all()) model_.weights().make_trained(*parameter);
     } else {
@@ -77,7 +78,8 @@ class Training {
   /// Returns the mean loss.
   double step(const RaggedBatch& batch) {
     for (const auto& parameter : optimizer_->parameters()) std::ranges::fill(parameter.gradient, 0.0F);
-    const StepState state{context_, batch, true};
+    StepState state{context_, batch, true};
+    state.recompute = recompute_;
     nll_.resize(batch.targets.size());
     const std::vector<float> weights(nll_.size(), 1.0F / static_cast<float>(nll_.size()));
     model_.forward(state, activations_);
@@ -124,6 +126,7 @@ class Training {
     return list;
   }
 
+  bool recompute_;
   ops::Context context_;
   Decoder model_;
   std::optional<Chain> chain_;

@@ -20,6 +20,7 @@ struct StepBenchmarkOptions {
   double lora_alpha = 16.0;
   std::vector<std::string> target_modules{"q_proj", "v_proj"};
   std::int64_t steps = 5;
+  bool activation_checkpointing = false;
 };
 
 struct StepBenchmark {
