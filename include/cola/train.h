@@ -58,6 +58,8 @@ struct TrainOptions {
   std::optional<std::int64_t> max_steps;
   std::int64_t batch_size = 8;
   std::int64_t gradient_accumulation_steps = 1;
+  std::optional<std::int64_t> micro_batch_size;  ///< computed at a time; the whole batch by default
+  bool activation_checkpointing = false;         ///< the backward recomputes each block from its input
   bool no_shuffle = false;
 
   std::optional<std::int64_t> max_length;

@@ -12,10 +12,16 @@ namespace cola::ops {
 /// y = a + b; y may be a or b.
 void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y);
 
-/// x = max(x, 0) in place.
-void relu_forward(Context& context, MatrixView x);
-/// dx = dy where y > 0, else 0; y is relu_forward's result. dx may be dy.
-void relu_backward(Context& context, ConstMatrixView dy, ConstMatrixView y, MatrixView dx);
+/// Bytes of relu's bit mask of a matrix: ceil(cols / 8) a row.
+[[nodiscard]] constexpr std::int64_t relu_mask_bytes(std::int64_t rows, std::int64_t cols) {
+  return rows * ((cols + 7) / 8);
+}
+/// x = max(x, 0) in place. `positive` [relu_mask_bytes], written unless empty, says where x > 0: bit k of
+/// byte j of a row is column k ceil(cols / 8) + j.
+void relu_forward(Context& context, MatrixView x, std::span<std::uint8_t> positive = {});
+/// dx = dy where relu_forward's x > 0, else 0. dx may be dy.
+void relu_backward(Context& context, ConstMatrixView dy, std::span<const std::uint8_t> positive,
+                   MatrixView dx);
 
 /// h = silu(gate) * up, silu(g) = g / (1 + exp(-g)) (Shazeer, 2020).
 void silu_gate_forward(Context& context, ConstMatrixView gate, ConstMatrixView up, MatrixView h);

@@ -10,7 +10,7 @@ namespace cola::ops {
 /// dtype; A [r, K], B [N, r], u [T, r] and all gradients of A and B: f32. Products widen bf16 operands and
 /// multiply in f32.
 
-/// u = x A^T (written), y += scale u B^T.
+/// u = x A^T (written), y += scale u B^T. An empty `y` is not computed.
 void lora_forward(Context& context, ConstMatrixView x, ConstMatrixView a, ConstMatrixView b, float scale,
                   MatrixView u, MatrixView y);
 

@@ -14,7 +14,7 @@ constexpr double learning_rate = 1e-4;
 }  // namespace
 
 ModelTraining::ModelTraining(const ModelConfig& config, DType dtype, const TrainedPart& part)
-    : model_(config, Weights(config, seed, dtype)) {
+    : recompute_(part.activation_checkpointing), model_(config, Weights(config, seed, dtype)) {
   if (part.full) {
     for (const auto& parameter : model_.weights().all()) model_.weights().make_trained(*parameter);
   } else {
@@ -26,7 +26,8 @@ ModelTraining::ModelTraining(const ModelConfig& config, DType dtype, const Train
 
 double ModelTraining::step(const TrainingBatch& batch) {
   for (const auto& parameter : optimizer_->parameters()) std::ranges::fill(parameter.gradient, 0.0F);
-  const StepState state{context_, batch.ragged(), true};
+  StepState state{context_, batch.ragged(), true};
+  state.recompute = recompute_;
   const std::int64_t terms = batch.loss_terms();
   const double loss = forward_backward(state, model_, activations_, batch, terms);
   const double norm = gradient_norm(context_, optimizer_->parameters());

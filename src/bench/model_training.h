@@ -17,6 +17,7 @@ struct TrainedPart {
   std::int64_t lora_r = 8;
   double lora_alpha = 16.0;
   std::vector<std::string> target_modules{"q_proj", "v_proj"};
+  bool activation_checkpointing = false;
 };
 
 /// A model of random weights in training: the smallest that does what a step of `cola train` does, with
@@ -35,6 +36,7 @@ class ModelTraining {
   [[nodiscard]] Link fresh_link(const TrainedPart& part);
   [[nodiscard]] std::vector<TrainableParameter> trainables();
 
+  bool recompute_;
   ops::Context context_;
   Decoder model_;
   std::optional<Chain> chain_;

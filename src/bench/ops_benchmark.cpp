@@ -143,10 +143,13 @@ void OpsTimer::residual() {
 
 void OpsTimer::relu() {
   Matrix x = tokens_by(config_.intermediate_size);
-  time("relu", x, 2.0 * bytes_of(x), 0.0, [&] { ops::relu_forward(context_, x.view()); });
+  std::vector<std::uint8_t> positive(static_cast<std::size_t>(ops::relu_mask_bytes(x.rows(), x.cols())));
+  const auto mask_bytes = static_cast<double>(positive.size());
+  time("relu", x, 2.0 * bytes_of(x) + mask_bytes, 0.0,
+       [&] { ops::relu_forward(context_, x.view(), positive); });
   Matrix dy = tokens_by(config_.intermediate_size);
-  time("relu backward", x, 3.0 * bytes_of(x), 0.0,
-       [&] { ops::relu_backward(context_, dy.view(), x.view(), dy.view()); });
+  time("relu backward", x, 2.0 * bytes_of(x) + mask_bytes, 0.0,
+       [&] { ops::relu_backward(context_, dy.view(), positive, dy.view()); });
 }
 
 void OpsTimer::silu_gate() {

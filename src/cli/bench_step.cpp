@@ -153,6 +153,8 @@ void add_bench_step(CLI::App& bench) {
           "--steps", step.steps,
           "timed steps, after one that is not; with --task one for each of the first batches of an epoch")
       ->capture_default_str();
+  verb->add_flag("--activation-checkpointing", step.part.activation_checkpointing,
+                 "keep each block's input only and recompute the block in the backward");
   verb->add_option("--lora-r", step.part.lora_r, "rank")->capture_default_str();
   verb->add_option("--target-modules", step.part.target_modules, "comma-separated names, or all-linear")
       ->delimiter(',')

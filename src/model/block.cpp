@@ -8,6 +8,13 @@ std::unique_ptr<Block> make_block(const ModelConfig& config, Weights& weights, s
                                                   : make_llama_block(config, weights, index, rotary);
 }
 
+MatrixView room_for_input(const StepState& step, bool needed, Matrix& kept, const char* scratch,
+                          ConstMatrixView like, std::int64_t cols) {
+  if (!step.keep || !needed) return step.context.scratch(scratch, like.dtype, like.rows, cols);
+  kept.resize(like.dtype, like.rows, cols);
+  return kept.view();
+}
+
 void add_residual(const StepState& step, MatrixView x, MatrixView branch, std::uint64_t site) {
   if (step.hidden_dropout > 0.0F) {
     ops::dropout(step.context, branch,

@@ -7,15 +7,17 @@
 
 namespace cola {
 
-/// What one block keeps between forward and backward. Which members are used depends on the architecture.
+/// What one block keeps between forward and backward. Which members are used depends on the architecture;
+/// inputs of linear layers are kept only where Linear::needs_input().
 struct BlockActivations {
   Matrix input;         ///< [T, D] residual stream into the block
   Matrix attention_in;  ///< [T, D] input of q, k, v (pre-norm: the norm's output)
   Matrix middle;        ///< [T, D] input of the second norm (pre-norm: residual after attention)
   Matrix mlp_in;        ///< [T, D] input of the MLP
   Matrix gate, up;      ///< [T, F] Llama's gate and up projections
-  Matrix hidden;        ///< [T, F] input of the last projection
-  Matrix last;          ///< [T, D] post-norm only: input of the last norm
+  Matrix hidden;        ///< [T, F] OPT only: input of the last projection
+  std::vector<std::uint8_t> positive;            ///< OPT only: relu's mask, [relu_mask_bytes(T, F)]
+  Matrix last;                                   ///< [T, D] post-norm only: input of the last norm
   std::array<std::vector<float>, 2> mean, rstd;  ///< [T] of the first and second norm
   AttentionActivations attention;
   std::array<LinearActivations, 3> mlp;
@@ -29,6 +31,10 @@ class Block {
   /// x [T, D] becomes the block's output, in place. `caches` as in SelfAttention::forward.
   virtual void forward(const StepState& step, MatrixView x, BlockActivations& kept,
                        std::span<KeyValueCache* const> caches) const = 0;
+
+  /// Fills `kept` from the block's input x [T, D], bit for bit as forward with step.keep did; the output is
+  /// not computed and x is left unspecified.
+  virtual void recompute(const StepState& step, MatrixView x, BlockActivations& kept) const = 0;
 
   /// d [T, D], the gradient of the output, becomes that of the input, in place. With `input_gradient` false
   /// nothing below this block is trained: only gradients of its own trained tensors are computed and d is
@@ -47,6 +53,11 @@ class Block {
                                                     std::int64_t index);
 [[nodiscard]] std::unique_ptr<Block> make_llama_block(const ModelConfig& config, Weights& weights,
                                                       std::int64_t index, const RotaryTable* rotary);
+
+/// Room [rows, cols] for a linear layer's input: `kept` where its backward reads it, else scratch of this
+/// name.
+[[nodiscard]] MatrixView room_for_input(const StepState& step, bool needed, Matrix& kept, const char* scratch,
+                                        ConstMatrixView like, std::int64_t cols);
 
 /// x = x + branch, the branch first passing the hidden dropout of the step (site: 2 block + 0 or 1).
 void add_residual(const StepState& step, MatrixView x, MatrixView branch, std::uint64_t site);

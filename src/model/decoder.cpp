@@ -33,7 +33,8 @@ RaggedBatch head_batch(const RaggedBatch& batch, std::span<const std::int32_t> r
 }
 
 StepState with_batch(const StepState& step, const RaggedBatch& batch) {
-  return {step.context, batch, step.keep, step.hidden_dropout, step.lora_dropout, step.dropout_seed};
+  return {step.context,      batch,         step.keep, step.hidden_dropout, step.lora_dropout,
+          step.dropout_seed, step.recompute};
 }
 
 }  // namespace
@@ -146,16 +147,33 @@ void Decoder::forward(const StepState& step, DecoderActivations& activations,
   embed(step, activations);
   const std::size_t first = step.keep ? first_trained_block() : blocks_.size();
   activations.blocks.resize(blocks_.size());
-  StepState below = step;
-  below.keep = false;
+  activations.inputs.resize(blocks_.size());
+  StepState passing = step;
+  passing.keep = false;
   std::vector<KeyValueCache*> block_caches(caches.size());
+  const MatrixView x = activations.x.view();
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
-    const bool keep = index >= first;
+    const bool input_alone = index >= first && keeps_input_alone(step, index);
+    if (input_alone) {
+      activations.inputs[index].resize(x.dtype, x.rows, x.cols);
+      ops::convert(step.context, x, activations.inputs[index].view());
+    }
     std::ranges::transform(caches, block_caches.begin(),
                            [=](SequenceCache* cache) { return &(*cache)[index]; });
-    blocks_[index]->forward(keep ? step : below, activations.x.view(),
-                            keep ? activations.blocks[index] : activations.shared, block_caches);
+    const bool keep = index >= first && !input_alone;
+    blocks_[index]->forward(keep ? step : passing, x,
+                            keep && !step.recompute ? activations.blocks[index] : activations.shared,
+                            block_caches);
   }
+}
+
+BlockActivations& Decoder::kept_of(const StepState& step, DecoderActivations& activations,
+                                   std::size_t index) const {
+  if (!step.recompute) return activations.blocks[index];
+  if (keeps_input_alone(step, index)) {
+    blocks_[index]->recompute(step, activations.inputs[index].view(), activations.shared);
+  }
+  return activations.shared;
 }
 
 void Decoder::head_input(const StepState& step, DecoderActivations& activations,
@@ -222,7 +240,8 @@ void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activ
   head_input_backward(step, activations, dhead_in, d);
   const std::size_t first = first_trained_block();
   for (std::size_t index = blocks_.size(); index-- > first;) {
-    blocks_[index]->backward(step, d, activations.blocks[index], index > first || embedding_trained());
+    blocks_[index]->backward(step, d, kept_of(step, activations, index),
+                             index > first || embedding_trained());
   }
   if (embedding_trained()) embed_backward(step, activations, d);
 }

@@ -16,6 +16,7 @@ namespace cola {
 /// What a pass keeps, and buffers used again from step to step.
 struct DecoderActivations {
   std::vector<BlockActivations> blocks;    ///< of the blocks that a backward passes
+  std::vector<Matrix> inputs;              ///< with step.recompute, in their place: the blocks' inputs [T, D]
   BlockActivations shared;                 ///< of all others, one after the other
   Matrix embedded;                         ///< [T, E] project_in's input
   Matrix x;                                ///< [T, D] residual stream; after forward, the last block's output
@@ -71,6 +72,13 @@ class Decoder {
   void head_input_backward(const StepState& step, DecoderActivations& activations, ConstMatrixView dhead_in,
                            MatrixView d) const;
   [[nodiscard]] std::size_t first_trained_block() const;  ///< number of blocks if none is
+  /// With step.recompute: whether block `index`, which a backward passes, keeps its input alone. The last
+  /// does not: its backward comes next.
+  [[nodiscard]] bool keeps_input_alone(const StepState& step, std::size_t index) const {
+    return step.recompute && index + 1 < blocks_.size();
+  }
+  /// What block `index` kept in the forward, recomputed if it has to be.
+  BlockActivations& kept_of(const StepState& step, DecoderActivations& activations, std::size_t index) const;
   [[nodiscard]] bool embedding_trained() const;
 
   ModelConfig config_;

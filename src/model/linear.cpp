@@ -36,8 +36,9 @@ ConstMatrixView Linear::dropped_input(const StepState& step, ConstMatrixView x) 
 
 void Linear::forward(const StepState& step, ConstMatrixView x, MatrixView y, LinearActivations& kept) const {
   const auto bias = bias_ != nullptr ? bias_->vector() : std::span<const float>();
-  ops::linear_forward(step.context, x, effective_weight(), bias, y);
+  if (!y.empty()) ops::linear_forward(step.context, x, effective_weight(), bias, y);
   for (const auto& branch : branches) {
+    if (y.empty() && !branch.live) continue;
     kept.low_rank.resize(DType::f32, x.rows, branch.a->rows());  // the live branch is the last
     ops::lora_forward(step.context, branch_input(step, branch, x), branch.a->view(), branch.b->view(),
                       branch.scale, kept.low_rank.view(), y);

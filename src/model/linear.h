@@ -27,10 +27,11 @@ struct LowRankBranch {
 struct StepState {
   ops::Context& context;
   const RaggedBatch& batch;
-  bool keep = false;            ///< keep what the backward needs
+  bool keep = false;            ///< keep what the backward needs ...
   float hidden_dropout = 0.0F;  ///< 0 in evaluation
   float lora_dropout = 0.0F;
   std::uint64_t dropout_seed = 0;  ///< keyed by run seed and optimizer step
+  bool recompute = false;          ///< ... but of a block only its input: the backward computes it again
 };
 
 /// What a linear layer keeps for its backward: x A^T of the live branch [T, r].
@@ -45,7 +46,7 @@ class Linear {
   Linear(std::string name, std::uint64_t index, Parameter& weight, Parameter* bias)
       : name_(std::move(name)), index_(index), weight_(&weight), bias_(bias) {}
 
-  /// y [T, out] = x [T, in] W^T + bias + sum over branches.
+  /// y [T, out] = x [T, in] W^T + bias + sum over branches. Of an empty y only `kept` is computed.
   void forward(const StepState& step, ConstMatrixView x, MatrixView y, LinearActivations& kept) const;
 
   /// Adds to the gradients of what is trained here, and writes or adds dx = dy W_effective unless dx is

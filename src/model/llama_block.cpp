@@ -23,18 +23,11 @@ class LlamaBlock final : public Block {
 
   void forward(const StepState& step, MatrixView x, BlockActivations& kept,
                std::span<KeyValueCache* const> caches) const override {
-    auto& context = step.context;
-    kept.attention_in.resize(x.dtype, x.rows, x.cols);
-    kept.mlp_in.resize(x.dtype, x.rows, x.cols);
-    const MatrixView branch = context.scratch("block.branch", x.dtype, x.rows, x.cols);
-    if (step.keep) keep_copy(context, x, kept.input);
-    norm1_.forward(context, x, kept.attention_in.view(), kept.mean[0], kept.rstd[0]);
-    attention_.forward(step, kept.attention_in.view(), branch, kept.attention, caches);
-    add_residual(step, x, branch, site_);
-    if (step.keep) keep_copy(context, x, kept.middle);
-    norm2_.forward(context, x, kept.mlp_in.view(), kept.mean[1], kept.rstd[1]);
-    forward_mlp(step, kept, branch);
-    add_residual(step, x, branch, site_ + 1);
+    run(step, x, kept, caches, true);
+  }
+
+  void recompute(const StepState& step, MatrixView x, BlockActivations& kept) const override {
+    run(step, x, kept, {}, false);
   }
 
   void backward(const StepState& step, MatrixView d, BlockActivations& kept,
@@ -70,26 +63,52 @@ class LlamaBlock final : public Block {
             config.mlp_bias ? &weights.at(name + ".bias") : nullptr};
   }
 
+  /// The forward; without `output`, x is left unspecified.
+  void run(const StepState& step, MatrixView x, BlockActivations& kept,
+           std::span<KeyValueCache* const> caches, bool output) const {
+    auto& context = step.context;
+    const MatrixView branch = context.scratch("block.branch", x.dtype, x.rows, x.cols);
+    if (step.keep) keep_copy(context, x, kept.input);
+    const MatrixView attention_in =
+        room_for_input(step, attention_.needs_input(), kept.attention_in, "block.normed", x, x.cols);
+    norm1_.forward(context, x, attention_in, kept.mean[0], kept.rstd[0]);
+    attention_.forward(step, attention_in, branch, kept.attention, caches);
+    add_residual(step, x, branch, site_);
+    if (step.keep) keep_copy(context, x, kept.middle);
+    const bool needed = gate_.needs_input() || up_.needs_input();
+    const MatrixView mlp_in = room_for_input(step, needed, kept.mlp_in, "block.normed", x, x.cols);
+    norm2_.forward(context, x, mlp_in, kept.mean[1], kept.rstd[1]);
+    forward_mlp(step, mlp_in, kept, output ? branch : MatrixView{});
+    if (output) add_residual(step, x, branch, site_ + 1);
+  }
+
+  /// silu(gate) up [T, F], in scratch.
+  [[nodiscard]] static MatrixView gated(const StepState& step, const BlockActivations& kept) {
+    const ConstMatrixView gate = kept.gate.view();
+    const MatrixView hidden = step.context.scratch("block.hidden", gate.dtype, gate.rows, gate.cols);
+    ops::silu_gate_forward(step.context, gate, kept.up.view(), hidden);
+    return hidden;
+  }
+
   static void keep_copy(ops::Context& context, ConstMatrixView x, Matrix& buffer) {
     buffer.resize(x.dtype, x.rows, x.cols);
     ops::convert(context, x, buffer.view());
   }
 
-  void forward_mlp(const StepState& step, BlockActivations& kept, MatrixView out) const {
-    const ConstMatrixView in = kept.mlp_in.view();
-    for (Matrix* matrix : {&kept.gate, &kept.up, &kept.hidden})
-      matrix->resize(in.dtype, in.rows, gate_.out_features());
+  void forward_mlp(const StepState& step, ConstMatrixView in, BlockActivations& kept, MatrixView out) const {
+    for (Matrix* matrix : {&kept.gate, &kept.up}) matrix->resize(in.dtype, in.rows, gate_.out_features());
     gate_.forward(step, in, kept.gate.view(), kept.mlp[0]);
     up_.forward(step, in, kept.up.view(), kept.mlp[1]);
-    ops::silu_gate_forward(step.context, kept.gate.view(), kept.up.view(), kept.hidden.view());
-    down_.forward(step, kept.hidden.view(), out, kept.mlp[2]);
+    if (!out.empty() || down_.trained()) down_.forward(step, gated(step, kept), out, kept.mlp[2]);
   }
 
   void backward_mlp(const StepState& step, ConstMatrixView dout, BlockActivations& kept,
                     MatrixView din) const {
-    const MatrixView dhidden =
-        step.context.scratch("block.dhidden", dout.dtype, dout.rows, kept.hidden.cols());
-    down_.backward(step, dout, kept.hidden.view(), kept.mlp[2], dhidden, ops::Write::replace);
+    const bool needed = down_.needs_input();
+    const ConstMatrixView hidden = needed ? gated(step, kept) : MatrixView{};
+    const MatrixView dhidden = step.context.scratch(needed ? "block.dhidden" : "block.hidden", dout.dtype,
+                                                    dout.rows, down_.in_features());
+    down_.backward(step, dout, hidden, kept.mlp[2], dhidden, ops::Write::replace);
     const MatrixView dgate = kept.gate.view();  // in place: gate and up are not needed after
     const MatrixView dup = kept.up.view();
     ops::silu_gate_backward(step.context, dhidden, kept.gate.view(), kept.up.view(), dgate, dup);

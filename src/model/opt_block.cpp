@@ -25,9 +25,17 @@ class OptBlock final : public Block {
   void forward(const StepState& step, MatrixView x, BlockActivations& kept,
                std::span<KeyValueCache* const> caches) const override {
     if (pre_norm_) {
-      forward_pre_norm(step, x, kept, caches);
+      forward_pre_norm(step, x, kept, caches, true);
     } else {
       forward_post_norm(step, x, kept, caches);
+    }
+  }
+
+  void recompute(const StepState& step, MatrixView x, BlockActivations& kept) const override {
+    if (pre_norm_) {
+      forward_pre_norm(step, x, kept, {}, false);
+    } else {
+      forward_post_norm(step, x, kept, {});
     }
   }
 
@@ -62,18 +70,21 @@ class OptBlock final : public Block {
   [[nodiscard]] bool attention_part_trained() const { return attention_.trained() || norm1_.trained(); }
 
   void forward_mlp(const StepState& step, ConstMatrixView in, MatrixView out, BlockActivations& kept) const {
-    kept.hidden.resize(in.dtype, in.rows, fc1_.out_features());
-    fc1_.forward(step, in, kept.hidden.view(), kept.mlp[0]);
-    ops::relu_forward(step.context, kept.hidden.view());
-    fc2_.forward(step, kept.hidden.view(), out, kept.mlp[1]);
+    const std::int64_t width = fc1_.out_features();
+    const MatrixView hidden =
+        room_for_input(step, fc2_.needs_input(), kept.hidden, "block.hidden", in, width);
+    fc1_.forward(step, in, hidden, kept.mlp[0]);
+    if (step.keep) kept.positive.resize(static_cast<std::size_t>(ops::relu_mask_bytes(in.rows, width)));
+    ops::relu_forward(step.context, hidden, step.keep ? std::span(kept.positive) : std::span<std::uint8_t>());
+    fc2_.forward(step, hidden, out, kept.mlp[1]);
   }
 
   void backward_mlp(const StepState& step, ConstMatrixView dout, ConstMatrixView in, BlockActivations& kept,
                     MatrixView din, ops::Write write) const {
     const MatrixView dhidden =
-        step.context.scratch("block.dhidden", dout.dtype, dout.rows, kept.hidden.cols());
+        step.context.scratch("block.hidden", dout.dtype, dout.rows, fc1_.out_features());
     fc2_.backward(step, dout, kept.hidden.view(), kept.mlp[1], dhidden, ops::Write::replace);
-    ops::relu_backward(step.context, dhidden, kept.hidden.view(), dhidden);
+    ops::relu_backward(step.context, dhidden, kept.positive, dhidden);
     fc1_.backward(step, dhidden, in, kept.mlp[0], din, write);
   }
 
@@ -81,20 +92,23 @@ class OptBlock final : public Block {
     return step.context.scratch("block.branch", like.dtype, like.rows, like.cols);
   }
 
+  /// Without `output`, x is left unspecified.
   void forward_pre_norm(const StepState& step, MatrixView x, BlockActivations& kept,
-                        std::span<KeyValueCache* const> caches) const {
+                        std::span<KeyValueCache* const> caches, bool output) const {
     auto& context = step.context;
-    kept.attention_in.resize(x.dtype, x.rows, x.cols);
-    kept.mlp_in.resize(x.dtype, x.rows, x.cols);
     if (step.keep) kept.input = copy(context, x, std::move(kept.input));
-    norm1_.forward(context, x, kept.attention_in.view(), kept.mean[0], kept.rstd[0]);
     const MatrixView branch = branch_scratch(step, x);
-    attention_.forward(step, kept.attention_in.view(), branch, kept.attention, caches);
+    const MatrixView attention_in =
+        room_for_input(step, attention_.needs_input(), kept.attention_in, "block.normed", x, x.cols);
+    norm1_.forward(context, x, attention_in, kept.mean[0], kept.rstd[0]);
+    attention_.forward(step, attention_in, branch, kept.attention, caches);
     add_residual(step, x, branch, site_);
     if (step.keep) kept.middle = copy(context, x, std::move(kept.middle));
-    norm2_.forward(context, x, kept.mlp_in.view(), kept.mean[1], kept.rstd[1]);
-    forward_mlp(step, kept.mlp_in.view(), branch, kept);
-    add_residual(step, x, branch, site_ + 1);
+    const MatrixView mlp_in =
+        room_for_input(step, fc1_.needs_input(), kept.mlp_in, "block.normed", x, x.cols);
+    norm2_.forward(context, x, mlp_in, kept.mean[1], kept.rstd[1]);
+    forward_mlp(step, mlp_in, output ? branch : MatrixView{}, kept);
+    if (output) add_residual(step, x, branch, site_ + 1);
   }
 
   void backward_pre_norm(const StepState& step, MatrixView d, BlockActivations& kept,
@@ -116,12 +130,13 @@ class OptBlock final : public Block {
                          std::span<KeyValueCache* const> caches) const {
     auto& context = step.context;
     const MatrixView branch = branch_scratch(step, x);
-    if (step.keep) kept.attention_in = copy(context, x, std::move(kept.attention_in));
+    if (step.keep && attention_.needs_input())
+      kept.attention_in = copy(context, x, std::move(kept.attention_in));
     attention_.forward(step, x, branch, kept.attention, caches);
     add_residual(step, x, branch, site_);
     kept.middle = copy(context, x, std::move(kept.middle));
     norm1_.forward(context, kept.middle.view(), x, kept.mean[0], kept.rstd[0]);
-    if (step.keep) kept.mlp_in = copy(context, x, std::move(kept.mlp_in));
+    if (step.keep && fc1_.needs_input()) kept.mlp_in = copy(context, x, std::move(kept.mlp_in));
     forward_mlp(step, x, branch, kept);
     add_residual(step, x, branch, site_ + 1);
     kept.last = copy(context, x, std::move(kept.last));

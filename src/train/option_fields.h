@@ -56,6 +56,10 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("max-steps", options.max_steps, "optimizer steps, overriding epochs");
   visit("batch-size", options.batch_size, "sequences in a batch");
   visit("gradient-accumulation-steps", options.gradient_accumulation_steps, "batches in an optimizer step");
+  visit("micro-batch-size", options.micro_batch_size,
+        "sequences computed at a time: the same batches in less memory (default: whole batches)");
+  visit("activation-checkpointing", options.activation_checkpointing,
+        "less memory: keep each block's input only and recompute the block in the backward");
   visit("no-shuffle", options.no_shuffle, "keep the order of the data");
   visit("max-length", options.max_length,
         "longest sequence in tokens (default: the model's positions, at most 2048)");

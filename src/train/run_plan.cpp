@@ -114,6 +114,7 @@ void check_loop_options(const TrainOptions& options) {
   require_in("max-steps", options.max_steps, 1, most_steps);
   require_in("batch-size", options.batch_size, 1, most_of_an_option);
   require_in("gradient-accumulation-steps", options.gradient_accumulation_steps, 1, most_of_an_option);
+  require_in("micro-batch-size", options.micro_batch_size, 1, most_of_an_option);
   require_at_least("max-length", options.max_length, 2);
   require_at_least("eval-steps", options.eval_steps, 1);
   require_at_least("save-steps", options.save_steps, 1);

@@ -84,8 +84,8 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
     input.target_parameters += linear.out_features * linear.in_features;
     input.adapter_parameters += rank * (linear.out_features + linear.in_features);
   }
-  std::tie(input.batch_tokens, input.batch_loss_tokens) =
-      session.data.train.largest_batch(session.options.batch_size);
+  std::tie(input.batch_tokens, input.batch_loss_tokens) = session.data.train.largest_batch(std::min(
+      session.options.batch_size, session.options.micro_batch_size.value_or(session.options.batch_size)));
   session.memory = plan_memory(session.config, input);
   require_memory(session.config, input, session.memory);
 }

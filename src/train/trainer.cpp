@@ -41,8 +41,13 @@ std::int64_t Trainer::link_number() const { return session_.chain ? state_.tied_
 std::vector<TrainingBatch> Trainer::batches_of_step(std::int64_t step) const {
   std::vector<TrainingBatch> batches;
   std::int64_t first_sequence = 0;
-  for (const auto& indices : session_.batches->micro_batches(step)) {
-    batches.push_back(session_.data.train.batch(indices, first_sequence));
+  for (const auto& batch : session_.batches->micro_batches(step)) {
+    const auto piece =
+        static_cast<std::size_t>(session_.options.micro_batch_size.value_or(session_.options.batch_size));
+    for (std::size_t begin = 0; begin < batch.size(); begin += piece) {
+      const auto indices = std::span(batch).subspan(begin, std::min(piece, batch.size() - begin));
+      batches.push_back(session_.data.train.batch(indices, first_sequence));
+    }
   }
   return batches;
 }
@@ -65,7 +70,8 @@ Trainer::StepReport Trainer::do_step() {
                          true,
                          session_.hidden_dropout(),
                          static_cast<float>(session_.options.lora_dropout),
-                         dropout_seed(session_.options.seed, state_.steps_done)};
+                         dropout_seed(session_.options.seed, state_.steps_done),
+                         session_.options.activation_checkpointing};
     loss_sum += forward_backward(step, *session_.model, activations_, batch, terms);
     report.tokens += batch.ragged().tokens();
     state_.hf_flos += hf_flos(batch.content.lengths, counted_parameters);

@@ -57,7 +57,7 @@ TEST(Elementwise, AgreesWithRef) {
       SCOPED_TRACE(testing::Message() << name_of(dtype) << " " << cols);
       const TestMatrix a = random_matrix(dtype, 120, cols, 1, 3.0, 1);
       const TestMatrix b = random_matrix(dtype, 120, cols, 2, 1.0, 2);
-      const TestMatrix c = random_matrix(dtype, 120, cols, 3);
+      TestMatrix c = random_matrix(dtype, 120, cols, 3);
       const auto na = numbers(a.view());
       const auto nb = numbers(b.view());
       const auto nc = numbers(c.view());
@@ -79,10 +79,16 @@ TEST(Elementwise, AgreesWithRef) {
       EXPECT_TRUE(is_near(z.view(), map(dup, nc, na, nb), tolerance(dtype)));
 
       ops::add(context, a.view(), TestMatrix(dtype, 120, cols).view(), y.view());  // a copy of a
-      ops::relu_forward(context, y.view());
+      std::vector<std::uint8_t> mask(static_cast<std::size_t>(ops::relu_mask_bytes(120, cols)));
+      ops::relu_forward(context, y.view(), mask);
       EXPECT_EQ(numbers(y.view()), map(ref::relu<double>, na));
-      ops::relu_backward(context, c.view(), y.view(), z.view());
+      ops::relu_backward(context, c.view(), mask, z.view());
       EXPECT_EQ(numbers(z.view()), map(ref::relu_backward<double>, nc, numbers(y.view())));
+      ops::relu_backward(context, c.view(), mask, c.view());
+      EXPECT_EQ(numbers(c.view()), numbers(z.view()));
+      ops::add(context, a.view(), TestMatrix(dtype, 120, cols).view(), z.view());
+      ops::relu_forward(context, z.view());  // without a mask
+      EXPECT_EQ(numbers(z.view()), numbers(y.view()));
       EXPECT_TRUE(y.padding_intact() && z.padding_intact());
     }
   }
@@ -145,6 +151,7 @@ void check_tables(DType dtype) {
   TestMatrix a = random_matrix(dtype, 2, cols, 1, 3.0);
   TestMatrix b = random_matrix(dtype, 2, cols, 2);
   TestMatrix c = random_matrix(dtype, 2, cols, 3);
+  TestMatrix zero(dtype, 2, cols);
   TestMatrix y(dtype, 2, cols);
   TestMatrix z(dtype, 2, cols);
   const auto in = [](TestMatrix& m) {
@@ -164,10 +171,13 @@ void check_tables(DType dtype) {
     table.silu_gate_backward(2, cols, in(c), in(a), in(b), out(y), out(z));
     const auto dgate = [](double dh, double g, double u) { return ref::silu_gate_backward(dh, g, u).dgate; };
     EXPECT_TRUE(is_near(y.view(), map(dgate, nc, na, nb), tolerance(dtype)));
-    table.relu_backward(2, cols, in(c), in(a), out(z));
+    constexpr std::int64_t mask_row = ops::relu_mask_bytes(1, cols);
+    std::vector<std::uint8_t> mask(2 * mask_row);
+    table.add(2, cols, in(a), in(zero), out(y));  // a copy of a
+    table.relu_forward(2, cols, out(y), {mask.data(), mask_row});
+    EXPECT_EQ(numbers(y.view()), map(ref::relu<double>, na));
+    table.relu_backward(2, cols, in(c), {mask.data(), mask_row}, out(z));
     EXPECT_EQ(numbers(z.view()), map(ref::relu_backward<double>, nc, na));
-    table.relu_forward(2, cols, out(z));
-    EXPECT_EQ(numbers(z.view()), map(ref::relu<double>, map(ref::relu_backward<double>, nc, na)));
   }
 }
 
@@ -185,6 +195,9 @@ TEST(Elementwise, WrongOperandsAreLogicErrors) {
   EXPECT_THROW(ops::add(context, a.view(), b.view(), a.view()), std::logic_error);
   EXPECT_THROW(ops::add(context, a.view(), c.view(), a.view()), std::logic_error);
   EXPECT_THROW(ops::relu_forward(context, d.view()), std::logic_error);
+  std::vector<std::uint8_t> mask(3);  // of 2 rows of 3 columns: 2 bytes
+  EXPECT_THROW(ops::relu_forward(context, c.view(), mask), std::logic_error);
+  EXPECT_THROW(ops::relu_backward(context, c.view(), mask, c.view()), std::logic_error);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "backend/elementwise.h"
 
+#include "backend/cpu/checks.h"
 #include "backend/cpu/kernels/elementwise.h"
 #include "backend/cpu/operands.h"
 #include "backend/profile.h"
@@ -19,24 +20,32 @@ void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
   });
 }
 
-void relu_forward(Context& context, MatrixView x) {
+void relu_forward(Context& context, MatrixView x, std::span<std::uint8_t> positive) {
   const ProfileScope scope(context, "relu_forward", bytes_of({x, x}));
+  check(positive.empty() || std::ssize(positive) == relu_mask_bytes(x.rows, x.cols), "relu_forward",
+        "the mask must have relu_mask_bytes");
+  const std::int64_t mask_row = positive.empty() ? 0 : relu_mask_bytes(1, x.cols);
   with_element_type(x.dtype, "relu_forward", [&]<class T>(T) {
     parallel_for(x.rows, row_grain(x.cols), [&](std::int64_t begin, std::int64_t end) {
-      kernels::elementwise_kernels<T>().relu_forward(end - begin, x.cols,
-                                                     rows_of<T>(x.row_range(begin, end)));
+      std::uint8_t* mask = positive.empty() ? nullptr : positive.data() + begin * mask_row;
+      kernels::elementwise_kernels<T>().relu_forward(end - begin, x.cols, rows_of<T>(x.row_range(begin, end)),
+                                                     {mask, mask_row});
     });
   });
 }
 
-void relu_backward(Context& context, ConstMatrixView dy, ConstMatrixView y, MatrixView dx) {
-  const ProfileScope scope(context, "relu_backward", bytes_of({dy, y, dx}));
-  check_alike({dy, y, dx}, "relu_backward");
+void relu_backward(Context& context, ConstMatrixView dy, std::span<const std::uint8_t> positive,
+                   MatrixView dx) {
+  const ProfileScope scope(context, "relu_backward", bytes_of({dy, dx}));
+  check_alike({dy, dx}, "relu_backward");
+  check(std::ssize(positive) == relu_mask_bytes(dx.rows, dx.cols), "relu_backward",
+        "the mask must have relu_mask_bytes");
+  const std::int64_t mask_row = relu_mask_bytes(1, dx.cols);
   with_element_type(dx.dtype, "relu_backward", [&]<class T>(T) {
     parallel_for(dx.rows, row_grain(dx.cols), [&](std::int64_t begin, std::int64_t end) {
       kernels::elementwise_kernels<T>().relu_backward(
-          end - begin, dx.cols, rows_of<T>(dy.row_range(begin, end)), rows_of<T>(y.row_range(begin, end)),
-          rows_of<T>(dx.row_range(begin, end)));
+          end - begin, dx.cols, rows_of<T>(dy.row_range(begin, end)),
+          {positive.data() + begin * mask_row, mask_row}, rows_of<T>(dx.row_range(begin, end)));
     });
   });
 }

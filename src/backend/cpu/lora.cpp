@@ -104,15 +104,16 @@ void lora_forward(Context& context, ConstMatrixView x, ConstMatrixView a, ConstM
                   MatrixView u, MatrixView y) {
   const ProfileScope scope(context, "lora_forward", bytes_of({x, a, b, u, y, y}));
   check_shape(a, a.rows, x.cols, "lora_forward", "A");
-  check_shape(b, y.cols, a.rows, "lora_forward", "B");
   check_shape(u, x.rows, a.rows, "lora_forward", "u");
-  check_shape(y, x.rows, b.rows, "lora_forward", "y");
   check_f32(a, "lora_forward", "A");
-  check_f32(b, "lora_forward", "B");
   check_f32(u, "lora_forward", "u");
-  check(is_compute_dtype(x.dtype) && is_compute_dtype(y.dtype), "lora_forward",
-        "x and y must be f32 or bf16");
+  check(is_compute_dtype(x.dtype), "lora_forward", "x must be f32 or bf16");
   dot(context, x, a, 1.0F, u);
+  if (y.empty()) return;
+  check_shape(b, y.cols, a.rows, "lora_forward", "B");
+  check_shape(y, x.rows, b.rows, "lora_forward", "y");
+  check_f32(b, "lora_forward", "B");
+  check(is_compute_dtype(y.dtype), "lora_forward", "y must be f32 or bf16");
   expand(context, u, transposed(context, b), scale, y);
 }
 

@@ -19,8 +19,10 @@ struct DropoutMask {
 template <class T>
 struct ElementwiseKernels {
   void (*add)(std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b, Rows<T> y);
-  void (*relu_forward)(std::int64_t rows, std::int64_t cols, Rows<T> x);
-  void (*relu_backward)(std::int64_t rows, std::int64_t cols, Rows<const T> dy, Rows<const T> y, Rows<T> dx);
+  /// positive.data may be null: no mask is written.
+  void (*relu_forward)(std::int64_t rows, std::int64_t cols, Rows<T> x, Rows<std::uint8_t> positive);
+  void (*relu_backward)(std::int64_t rows, std::int64_t cols, Rows<const T> dy,
+                        Rows<const std::uint8_t> positive, Rows<T> dx);
   void (*silu_gate_forward)(std::int64_t rows, std::int64_t cols, Rows<const T> gate, Rows<const T> up,
                             Rows<T> h);
   void (*silu_gate_backward)(std::int64_t rows, std::int64_t cols, Rows<const T> dh, Rows<const T> gate,

@@ -16,10 +16,36 @@ void add(std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b,
   }
 }
 
+/// x > 0, without a float comparison, so that 16-bit elements stay 16 bits wide: the bits of positive numbers
+/// lie between those of 0 and of infinity.
+[[gnu::always_inline]] inline bool is_positive(float x) {
+  return __builtin_bit_cast(std::uint32_t, x) - 1U < 0x7F800000U;
+}
+[[gnu::always_inline]] inline bool is_positive(std::uint16_t x) {
+  return static_cast<std::uint16_t>(x - 1U) < 0x7F80U;
+}
+
+/// One row's mask: bit k of byte j is column k width + j, so that neighbouring columns meet the same bit.
 template <class T>
-void relu_forward(std::int64_t rows, std::int64_t cols, Rows<T> x) {
+void positive_bits(std::int64_t cols, const T* values, std::uint8_t* mask) {
+  const std::int64_t width = (cols + 7) / 8;
+#pragma omp simd
+  for (std::int64_t j = 0; j < width; ++j) mask[j] = is_positive(values[j]) ? 1 : 0;
+  for (std::int64_t k = 1; k * width < cols; ++k) {
+    const T* part = values + k * width;
+    const std::int64_t count = cols - k * width < width ? cols - k * width : width;
+    const auto bit = static_cast<std::uint8_t>(1U << k);
+#pragma omp simd
+    for (std::int64_t j = 0; j < count; ++j)
+      mask[j] = static_cast<std::uint8_t>(mask[j] | (is_positive(part[j]) ? bit : 0));
+  }
+}
+
+template <class T>
+void relu_forward(std::int64_t rows, std::int64_t cols, Rows<T> x, Rows<std::uint8_t> positive) {
   for (std::int64_t row = 0; row < rows; ++row) {
     T* values = x[row];
+    if (positive.data != nullptr) positive_bits(cols, values, positive[row]);
     // The comparison keeps a NaN, as max(x, 0) does in PyTorch.
 #pragma omp simd
     for (std::int64_t i = 0; i < cols; ++i) values[i] = to_float(values[i]) <= 0.0F ? T{0} : values[i];
@@ -27,15 +53,21 @@ void relu_forward(std::int64_t rows, std::int64_t cols, Rows<T> x) {
 }
 
 template <class T>
-void relu_backward(std::int64_t rows, std::int64_t cols, Rows<const T> dy, Rows<const T> y, Rows<T> dx) {
+void relu_backward(std::int64_t rows, std::int64_t cols, Rows<const T> dy, Rows<const std::uint8_t> positive,
+                   Rows<T> dx) {
+  const std::int64_t width = (cols + 7) / 8;
   for (std::int64_t row = 0; row < rows; ++row) {
-    const T* gradient = dy[row];
-    const T* output = y[row];
-    T* result = dx[row];
+    const std::uint8_t* mask = positive[row];
+    for (std::int64_t k = 0; k * width < cols; ++k) {
+      const T* gradient = dy[row] + k * width;
+      T* result = dx[row] + k * width;
+      const std::int64_t count = cols - k * width < width ? cols - k * width : width;
+      const auto bit = static_cast<std::uint8_t>(1U << k);
 #pragma omp simd
-    for (std::int64_t i = 0; i < cols; ++i) {
-      const T value = gradient[i];
-      result[i] = to_float(output[i]) > 0.0F ? value : T{0};
+      for (std::int64_t j = 0; j < count; ++j) {
+        const T value = gradient[j];
+        result[j] = (mask[j] & bit) != 0 ? value : T{0};
+      }
     }
   }
 }
