@@ -126,6 +126,8 @@ void add_flops(CLI::App& app) {
   verb->add_option("--num-dev", options.num_dev, "dev examples (default: the paper's number)");
   verb->add_option("--max-length", options.max_length, "longest sequence in tokens");
   verb->add_option("--bos-token-id", options.bos_token_id, "token before every text");
+  verb->add_flag("--activation-checkpointing", options.activation_checkpointing,
+                 "count what the backward recomputes");
   verb->add_flag("--no-share-prefix", options.no_share_prefix, "run every candidate of a question whole");
   verb->add_option("--seed", options.seed, "seed of split and shuffling")
       ->check(whole_number())

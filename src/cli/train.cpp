@@ -156,6 +156,7 @@ Json json_of(const TrainResult& result) {
           {"trained_parameters", result.trained_parameters},
           {"hf_flos", result.hf_flos},
           {"real_flops", result.real_flops},
+          {"planned_bytes", result.planned_bytes},
           {"peak_rss_bytes", result.peak_rss_bytes}};
 }
 

@@ -48,6 +48,10 @@ std::int64_t peak_resident_bytes() {
   return std::max<std::int64_t>(0, proc_kilobytes("/proc/self/status", "VmHWM"));
 }
 
+std::int64_t resident_bytes() {
+  return std::max<std::int64_t>(0, proc_kilobytes("/proc/self/status", "VmRSS"));
+}
+
 std::int64_t available_memory_bytes() {
   std::int64_t available = proc_kilobytes("/proc/meminfo", "MemAvailable");
   const std::int64_t limit = cgroup_number("/sys/fs/cgroup/memory.max");

@@ -7,6 +7,9 @@ namespace cola {
 /// Largest resident memory of this process so far, in bytes (VmHWM).
 [[nodiscard]] std::int64_t peak_resident_bytes();
 
+/// Resident memory of this process now, in bytes (VmRSS).
+[[nodiscard]] std::int64_t resident_bytes();
+
 /// Bytes that this process may still allocate: the machine's available memory, or less under a cgroup limit.
 [[nodiscard]] std::int64_t available_memory_bytes();
 

@@ -150,8 +150,8 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : map_(map_w
   for (HeaderEntry& entry : entries) {
     const auto range = bytes.subspan(data_begin + static_cast<std::size_t>(entry.begin),
                                      static_cast<std::size_t>(entry.end - entry.begin));
-    tensors_.emplace(std::move(entry.name),
-                     SourceTensor{entry.dtype, std::move(entry.shape), range.data(), range.size(), file});
+    tensors_.emplace(std::move(entry.name), SourceTensor{entry.dtype, std::move(entry.shape), range.data(),
+                                                         range.size(), file, true});
   }
 }
 

@@ -1,6 +1,10 @@
 #include "io/tensor_source.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <fmt/format.h>
+#include <cstdint>
 
 #include <cstring>
 
@@ -26,6 +30,17 @@ void convert(const std::byte* source, std::span<float> destination) {
 }  // namespace
 
 std::int64_t SourceTensor::size() const { return static_cast<std::int64_t>(bytes / size_of(dtype)); }
+
+void release_pages(const SourceTensor& tensor) {
+  if (!tensor.mapped) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<std::uintptr_t>(tensor.data) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<std::uintptr_t>(tensor.data) + tensor.bytes) / page * page;
+  if (begin >= end) return;  // shares its pages with others
+  const auto offset = begin - reinterpret_cast<std::uintptr_t>(tensor.data);
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): the mapping is read-only, and so is this
+  (void)::madvise(const_cast<std::byte*>(tensor.data) + offset, end - begin, MADV_DONTNEED);  // a hint
+}
 
 void read_as_f32(const SourceTensor& tensor, std::span<float> destination) {
   if (static_cast<std::int64_t>(destination.size()) != tensor.size()) {

@@ -18,7 +18,8 @@ struct SourceTensor {
   std::vector<std::int64_t> shape;
   const std::byte* data = nullptr;
   std::size_t bytes = 0;
-  std::string file;  ///< where it came from, for messages
+  std::string file;     ///< where it came from, for messages
+  bool mapped = false;  ///< whether `data` lies in a mapped file
 
   [[nodiscard]] std::int64_t size() const;
 };
@@ -44,6 +45,10 @@ class TensorSource {
 /// else pytorch_model.bin, else pytorch_model.bin.index.json. Throws Error if there is none, or a shard is
 /// missing.
 [[nodiscard]] std::unique_ptr<TensorSource> open_checkpoint(const std::filesystem::path& folder);
+
+/// Lets the kernel take back the memory of a mapped tensor, for one that has been copied: its pages no longer
+/// count as resident, and are read from the file again if they are needed.
+void release_pages(const SourceTensor& tensor);
 
 /// Converts all elements of a f32, f16 or bf16 tensor (possibly unaligned) to float; `destination` has
 /// tensor.size(). Throws Error if the sizes differ or the tensor holds integers.

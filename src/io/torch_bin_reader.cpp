@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -146,7 +147,7 @@ SourceTensor TorchFile::load(const PickledTensor& tensor, const ZipArchive& arch
   const auto storage_bytes = checked_multiply(tensor.storage_size, element_size);
   if (!bytes || !storage_bytes) throw Error(fmt::format("{} has too large a shape", where));
   const auto source = storage(tensor.storage_key, *storage_bytes, archive, where);
-  if (*bytes == 0) return {*dtype, tensor.shape, source.data(), 0, file_};
+  if (*bytes == 0) return {*dtype, tensor.shape, source.data(), 0, file_, false};
 
   const auto end = end_index(tensor);
   if (!end || *end > tensor.storage_size) throw Error(fmt::format("{} reaches beyond its storage", where));
@@ -154,7 +155,10 @@ SourceTensor TorchFile::load(const PickledTensor& tensor, const ZipArchive& arch
                         ? source.subspan(static_cast<std::size_t>(tensor.offset * element_size),
                                          static_cast<std::size_t>(*bytes))
                         : gather(tensor, source, static_cast<std::size_t>(element_size), where);
-  return {*dtype, tensor.shape, data.data(), data.size(), file_};
+  const auto file = map_.bytes();
+  const bool mapped =
+      std::less_equal<>()(file.data(), data.data()) && std::less<>()(data.data(), file.data() + file.size());
+  return {*dtype, tensor.shape, data.data(), data.size(), file_, mapped};
 }
 
 /// Copies a tensor that is not contiguous (transposed, a slice) into row-major order. A storage's elements

@@ -72,6 +72,7 @@ void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
                    parameter.owned.view().row_range(index, index + 1));
     }
   }
+  release_pages(tensor);
   parameter.value = parameter.owned.view();
 }
 
@@ -98,6 +99,7 @@ void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_
 void Weights::read_original(const Parameter& parameter, std::span<float> destination) const {
   if (const auto tensor = tensors_.find(parameter.spec.name); tensor != tensors_.end()) {
     read_as_f32(*tensor->second, destination);
+    release_pages(*tensor->second);  // the copy is what is computed with from here on, as a rule
     return;
   }
   ops::Context context;
@@ -131,6 +133,8 @@ void Weights::make_trained(Parameter& parameter) {
   } else if (parameter.owned.empty()) {
     parameter.owned = Matrix::copy_of(parameter.value);
     parameter.value = parameter.owned.view();
+    if (const auto tensor = tensors_.find(parameter.spec.name); tensor != tensors_.end())
+      release_pages(*tensor->second);
   }
 }
 

@@ -4,80 +4,202 @@
 
 #include <algorithm>
 
+#include "backend/elementwise.h"
 #include "core/error.h"
 #include "core/system_memory.h"
+#include "model/linear_names.h"
 
 namespace cola {
 namespace {
 
 constexpr std::int64_t float_bytes = sizeof(float);
-constexpr std::int64_t logits_chunk_bytes = std::int64_t{32} << 20;  // logits in f32 and their gradient
-constexpr std::int64_t program_bytes = std::int64_t{48}
-                                       << 20;  // the program, oneDNN's kernels, thread stacks
+constexpr std::int64_t logits_chunk_bytes = std::int64_t{16} << 20;  // as ops::cross_entropy_* cut their rows
+constexpr std::int64_t least_logits_rows = 64;
+// What computing loads, measured on models of 0.26 to 350 million parameters: oneDNN's kernels, threads'
+// stacks, thin scratch matrices; f32 products also pack operands.
+constexpr std::int64_t computing_bytes = std::int64_t{4} << 20;
+constexpr std::int64_t f32_products_bytes = std::int64_t{4} << 20;
+constexpr std::int64_t knot_rows = 64;  // whose logits a knot compares, before and after
 
-/// Elements of the compute dtype that a block keeps for one token (see BlockActivations).
-std::int64_t kept_per_token(const ModelConfig& config) {
-  const std::int64_t query = config.num_attention_heads * config.head_dim;
-  const std::int64_t key = config.num_key_value_heads * config.head_dim;
-  const std::int64_t mlp = (config.architecture == Architecture::opt ? 1 : 3) * config.intermediate_size;
-  return 4 * config.hidden_size + 2 * query + 2 * key + mlp;
+struct Widths {
+  explicit Widths(const ModelConfig& config)
+      : opt(config.architecture == Architecture::opt),
+        post_norm(!config.do_layer_norm_before),
+        hidden(config.hidden_size),
+        query(config.num_attention_heads * config.head_dim),
+        key(config.num_key_value_heads * config.head_dim),
+        mlp(config.intermediate_size) {}
+
+  bool opt, post_norm;
+  std::int64_t hidden, query, key, mlp;
+};
+
+/// What is trained in one block, as far as it decides what the block keeps.
+struct BlockTargets {
+  std::int64_t branches = 0;
+  bool any = false;
+  bool attention_input = false, mlp_input = false, last_input = false;  ///< whether a backward reads it
+};
+
+std::vector<BlockTargets> block_targets(const ModelConfig& config, const MemoryPlanInput& input) {
+  std::vector<BlockTargets> blocks(static_cast<std::size_t>(config.num_hidden_layers));
+  if (input.run.method == Method::full) {
+    std::ranges::fill(blocks, BlockTargets{0, true, true, true, true});
+    return blocks;
+  }
+  const std::size_t per_block = block_linear_names(config).size();
+  const std::size_t first = config.has_projections() ? 1 : 0;
+  for (const std::size_t index : input.targets) {
+    if (index < first && !blocks.empty()) blocks.front().any = true;  // project_in: the backward goes below
+    if (index < first || index - first >= per_block * blocks.size()) continue;
+    BlockTargets& block = blocks[(index - first) / per_block];
+    const std::size_t place = (index - first) % per_block;  // q, k, v, out, MLP
+    block.any = true;
+    ++block.branches;
+    block.attention_input |= place < 3;
+    block.mlp_input |= place > 3 && place + 1 < per_block;
+    block.last_input |= place + 1 == per_block;
+  }
+  return blocks;
 }
 
-/// Elements of scratch for one token, once for the whole model: gradients inside a block, and the shared
-/// block.
-std::int64_t scratch_per_token(const ModelConfig& config) {
-  const std::int64_t query = config.num_attention_heads * config.head_dim;
-  const std::int64_t key = config.num_key_value_heads * config.head_dim;
-  return 4 * config.hidden_size + 2 * query + 2 * key + config.intermediate_size + kept_per_token(config);
+/// Bytes that BlockActivations hold for one token, with and without StepState::keep.
+std::int64_t block_bytes(const ModelConfig& config, const BlockTargets& block, std::int64_t element,
+                         std::int64_t rank, bool keep) {
+  const Widths width(config);
+  std::int64_t elements = 2 * width.query + 2 * width.key;  // q, attention's output; k, v
+  if (width.post_norm) elements += 2 * width.hidden;        // inputs of both norms
+  if (!width.opt) elements += 2 * width.mlp;                // gate, up
+  std::int64_t bytes = float_bytes * (config.num_attention_heads + 4 + block.branches * rank);
+  if (keep) {
+    if (!width.post_norm) elements += 2 * width.hidden;
+    if (block.attention_input) elements += width.hidden;
+    if (block.mlp_input) elements += width.hidden;
+    if (block.last_input && width.opt) elements += width.mlp;
+    if (width.opt) bytes += ops::relu_mask_bytes(1, width.mlp);
+  }
+  return bytes + elements * element;
+}
+
+/// Scratch elements for one token, once for the whole model: the residual stream and what passes in a block.
+std::int64_t forward_elements(const Widths& width) {
+  return 3 * width.hidden + width.mlp + (width.opt ? width.hidden : 0);  // x, branch, normed; positions' rows
+}
+std::int64_t backward_elements(const Widths& width, const MemoryPlanInput& input, bool last_input) {
+  std::int64_t elements = (width.post_norm ? 2 : 1) * width.hidden + 2 * width.query + 2 * width.key;
+  if (last_input && !width.opt) elements += width.mlp;  // its input is made again beside its gradient
+  if (input.hidden_dropout) elements += width.hidden;
+  if (input.lora_dropout) elements += 2 * std::max(width.hidden, last_input ? width.mlp : 0);
+  return elements;
+}
+
+std::int64_t plan_blocks(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t element,
+                         std::int64_t rank) {
+  const Widths width(config);
+  const auto targets = block_targets(config, input);
+  const auto first = std::ranges::find_if(targets, &BlockTargets::any);
+  std::int64_t kept = 0;     // for a token, by all blocks that a backward passes
+  std::int64_t largest = 0;  // of them
+  std::int64_t passing = 0;  // of a block that keeps nothing
+  bool last_input = false;
+  for (auto block = targets.begin(); block != targets.end(); ++block) {
+    passing = std::max(passing, block_bytes(config, *block, element, rank, false));
+    if (block < first) continue;
+    const std::int64_t bytes = block_bytes(config, *block, element, rank, true);
+    largest = std::max(largest, bytes);
+    const bool last = block + 1 == targets.end();
+    kept += !input.activation_checkpointing ? bytes : last ? 0 : width.hidden * element;
+    last_input |= block->last_input;
+  }
+  const bool knots = input.run.links.size() > 1;
+  const std::int64_t passing_tokens =
+      std::max(knots || first != targets.begin() ? input.batch_tokens : 0, input.evaluation_tokens);
+  const std::int64_t shared =
+      std::max(input.activation_checkpointing ? input.batch_tokens * largest : 0, passing_tokens * passing);
+  const std::int64_t forward_tokens = std::max(input.batch_tokens, input.evaluation_tokens);
+  return input.batch_tokens * (kept + element * backward_elements(width, input, last_input)) + shared +
+         forward_tokens * element * forward_elements(width);
+}
+
+/// The head: the rows with loss in five matrices, and a chunk of logits with its gradient.
+std::int64_t plan_head(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t element) {
+  const std::int64_t rows = std::max(input.batch_loss_tokens, input.evaluation_tokens);
+  const std::int64_t widths = 3 * config.hidden_size + 2 * config.word_embed_proj_dim;
+  const std::int64_t chunk = std::min(
+      rows, std::max(least_logits_rows,
+                     logits_chunk_bytes / (float_bytes * std::max<std::int64_t>(1, config.vocab_size))));
+  const std::int64_t logit_bytes = float_bytes + (input.compute_dtype == DType::f32 ? 0 : element);
+  const std::int64_t compared =
+      input.run.links.size() > 1 ? 2 * float_bytes * std::min(knot_rows, input.batch_loss_tokens) : 0;
+  return rows * element * widths + config.vocab_size * (chunk * logit_bytes + compared);
 }
 
 std::string advice(const ModelConfig& config, MemoryPlanInput input, std::int64_t available) {
-  if (input.run.method != Method::full) return "use a smaller --batch-size or --max-length, or --dtype bf16";
-  input.run.method = Method::cola;
-  const MemoryPlan lower = plan_memory(config, input);
-  if (lower.total() <= available)
-    return fmt::format("--method cola or lora needs {}", format_bytes(lower.total()));
-  return "use a smaller model";
+  const auto fits = [&] { return plan_memory(config, input).total() <= available; };
+  if (input.run.method == Method::full) {
+    input.run.method = Method::cola;
+    return fits() ? fmt::format("--method cola or lora needs {}",
+                                format_bytes(plan_memory(config, input).total()))
+                  : "use a smaller model";
+  }
+  input.activation_checkpointing = true;
+  if (fits()) return "use --activation-checkpointing, a smaller --micro-batch-size, or --dtype bf16";
+  return "use a smaller --micro-batch-size or --max-length, or --dtype bf16";
 }
 
 }  // namespace
 
 std::string MemoryPlan::summary() const {
   return fmt::format(
-      "memory: weights {}, merged copies {}, trained + optimizer {}, activations {}; {} in all",
+      "memory: weights {}, merged copies {}, trained + optimizer {}, activations {}, program and data {}; {} "
+      "in all",
       format_bytes(weights), format_bytes(merged), format_bytes(trained), format_bytes(activations),
-      format_bytes(total()));
+      format_bytes(program), format_bytes(total()));
 }
 
 MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) {
   const auto element = static_cast<std::int64_t>(size_of(input.compute_dtype));
   const std::int64_t parameters = parameter_count(config);
   const std::int64_t per_trained = 2 * float_bytes + optimizer_bytes_per_parameter(input.run.optimizer);
+  const bool full = input.run.method == Method::full;
   MemoryPlan plan;
-  if (input.run.method == Method::full) {
-    plan.trained = parameters * per_trained;
-    plan.weights = input.compute_dtype == DType::f32 ? 0 : parameters * element;
+  plan.weights = full && input.compute_dtype == DType::f32 ? 0 : parameters * element;
+  std::int64_t rank = 0;
+  for (const auto& link : input.run.links) rank = std::max(rank, link.rank);
+  if (full) {
+    std::int64_t largest = 0;  // a checkpoint is written a tensor at a time, from f32 to the file's dtype
+    for (const auto& spec : parameter_specs(config)) largest = std::max(largest, spec.size());
+    plan.trained = parameters * per_trained +
+                   largest * (float_bytes + static_cast<std::int64_t>(size_of(input.file_dtype)));
   } else {
-    plan.weights = parameters * element;
-    plan.trained = input.adapter_parameters * per_trained;
-    if (input.run.tie == TieMode::merge && input.run.links.size() > 1)
-      plan.merged = input.target_parameters * element;
+    const auto linears = linear_names(config);
+    std::int64_t targets = 0;
+    std::int64_t adapter = 0;
+    std::int64_t largest = 0;
+    for (const std::size_t index : input.targets) {
+      const std::int64_t size = linears[index].out_features * linears[index].in_features;
+      targets += size;
+      largest = std::max(largest, size);
+      adapter += rank * (linears[index].out_features + linears[index].in_features);
+    }
+    const std::int64_t tied = std::max<std::int64_t>(0, input.tied_links + std::ssize(input.run.links) - 1);
+    plan.trained = adapter * (per_trained + tied * float_bytes);
+    // A merged weight takes the place of the file's pages, if they were used as they are. One is made in f32.
+    if (input.run.tie == TieMode::merge && tied > 0)
+      plan.merged = (input.file_dtype == input.compute_dtype ? 0 : targets * element) + largest * float_bytes;
   }
-  plan.activations =
-      input.batch_tokens * element *
-          (config.num_hidden_layers * kept_per_token(config) + scratch_per_token(config)) +
-      input.batch_loss_tokens * element * 5 * config.hidden_size +
-      std::min(logits_chunk_bytes, input.batch_loss_tokens * config.vocab_size * 2 * float_bytes) +
-      program_bytes;
+  plan.activations = plan_blocks(config, input, element, rank) + plan_head(config, input, element);
+  plan.program = input.resident_bytes + computing_bytes;
+  if (input.compute_dtype == DType::f32) plan.program += f32_products_bytes;
   return plan;
 }
 
 void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan) {
   const std::int64_t available = available_memory_bytes();
-  if (plan.total() <= available) return;
-  throw Error(fmt::format("this run needs about {} of memory, {} are available\n{}",
-                          format_bytes(plan.total()), format_bytes(available),
-                          advice(config, input, available)));
+  const std::int64_t needed = plan.total() - input.resident_bytes;
+  if (needed <= available) return;
+  throw Error(fmt::format("this run needs about {} of memory, {} are available\n{}", format_bytes(needed),
+                          format_bytes(available), advice(config, input, available)));
 }
 
 }  // namespace cola

@@ -1,20 +1,22 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "model/config.h"
 #include "train/run_plan.h"
 
 namespace cola {
 
-/// Bytes a run needs at its peak, estimated before anything is loaded.
+/// Bytes a run needs at its peak, estimated before its weights are loaded.
 struct MemoryPlan {
   std::int64_t weights = 0;      ///< base weights: memory-mapped in place, or converted
   std::int64_t merged = 0;       ///< target modules' merged copies (--tie merge)
-  std::int64_t trained = 0;      ///< trained tensors, gradients and optimizer state
-  std::int64_t activations = 0;  ///< kept for the backward, scratch and the head's chunk of logits
+  std::int64_t trained = 0;      ///< trained tensors, gradients, optimizer state; tied links; one to be saved
+  std::int64_t activations = 0;  ///< kept for the backward, scratch, the head's rows and chunk of logits
+  std::int64_t program = 0;      ///< the program itself, its tokenizer and data
 
-  [[nodiscard]] std::int64_t total() const { return weights + merged + trained + activations; }
+  [[nodiscard]] std::int64_t total() const { return weights + merged + trained + activations + program; }
   [[nodiscard]] std::string summary() const;  ///< one line
 };
 
@@ -22,11 +24,15 @@ struct MemoryPlan {
 struct MemoryPlanInput {
   RunPlan run;
   DType compute_dtype = DType::f32;
-  bool weights_in_place = false;        ///< file dtype = compute dtype
-  std::int64_t target_parameters = 0;   ///< of the target modules' weights
-  std::int64_t adapter_parameters = 0;  ///< of one link at the highest rank
-  std::int64_t batch_tokens = 0;        ///< of the largest batch
+  DType file_dtype = DType::f32;     ///< the weights are used in place where it is the compute dtype
+  std::vector<std::size_t> targets;  ///< indices into linear_names(); all weights are trained with full
+  std::int64_t tied_links = 0;       ///< tied before step 1
+  std::int64_t batch_tokens = 0;     ///< of the largest batch that is computed at a time
   std::int64_t batch_loss_tokens = 0;
+  std::int64_t evaluation_tokens = 0;  ///< in a batch of the dev set; 0 without
+  bool activation_checkpointing = false;
+  bool hidden_dropout = false, lora_dropout = false;
+  std::int64_t resident_bytes = 0;  ///< of the process, its data loaded and its weights not
 };
 [[nodiscard]] MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input);
 

@@ -9,6 +9,8 @@
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/system_memory.h"
+#include "eval/loss.h"
 #include "io/tensor_source.h"
 #include "lora/peft_format.h"
 #include "lora/target_modules.h"
@@ -71,21 +73,26 @@ void check_initial_modules(const TrainingSession& session, const std::vector<Lin
   }
 }
 
-void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vector<LinearName>& linears,
-                      const std::vector<std::size_t>& chosen) {
+void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vector<std::size_t>& chosen) {
+  const TrainOptions& options = session.options;
   MemoryPlanInput input;
   input.run = session.plan;
   input.compute_dtype = session.compute_dtype;
-  input.weights_in_place = file_dtype == session.compute_dtype;
-  std::int64_t rank = 0;
-  for (const auto& link : session.plan.links) rank = std::max(rank, link.rank);
-  for (const std::size_t index : chosen) {
-    const auto& linear = linears[index];
-    input.target_parameters += linear.out_features * linear.in_features;
-    input.adapter_parameters += rank * (linear.out_features + linear.in_features);
-  }
+  input.file_dtype = file_dtype;
+  input.targets = chosen;
+  input.tied_links = std::ssize(session.tied_links);
   std::tie(input.batch_tokens, input.batch_loss_tokens) = session.data.train.largest_batch(std::min(
       session.options.batch_size, session.options.micro_batch_size.value_or(session.options.batch_size)));
+  if (session.data.dev) {
+    const auto& sequences = session.data.dev->sequences;
+    input.evaluation_tokens = sequences.examples.empty()
+                                  ? default_evaluation_tokens
+                                  : std::min(default_evaluation_tokens, sequences.report.tokens);
+  }
+  input.activation_checkpointing = options.activation_checkpointing;
+  input.hidden_dropout = session.hidden_dropout() > 0.0F;
+  input.lora_dropout = options.lora_dropout > 0.0;
+  input.resident_bytes = resident_bytes();
   session.memory = plan_memory(session.config, input);
   require_memory(session.config, input, session.memory);
 }
@@ -184,7 +191,7 @@ TrainingSession open_session(const TrainOptions& options) {
   load_links(session);
   check_initial_links(session);
   check_initial_modules(session, names, chosen);
-  make_memory_plan(session, file_dtype, names, chosen);
+  make_memory_plan(session, file_dtype, chosen);
   session.model = std::make_unique<Decoder>(
       session.config, Weights(session.config, std::move(source), session.compute_dtype));
   if (full) {

@@ -101,6 +101,13 @@ void add_forward(const CountedBlock& block, double attention_width, StepFlops& f
   flops.per_pair += 4.0 * attention_width;  // scores, and their sum of values
 }
 
+/// As Block::recompute: of the last layer only what its live branch keeps, where no norm comes behind it.
+void add_recompute(const CountedBlock& block, bool post_norm, double attention_width, StepFlops& flops) {
+  add_forward(block, attention_width, flops);
+  const CountedLinear& last = block.mlp.back();
+  if (!post_norm) flops.per_token += 2.0 * last.rank * last.in - last.forward();
+}
+
 /// As Block::backward: the MLP's gradients always, attention's where it or something below it is trained.
 void add_backward(const CountedBlock& block, bool input_gradient, double attention_width, StepFlops& flops) {
   for (const auto& linear : block.mlp) flops.per_token += linear.backward(true);
@@ -139,7 +146,8 @@ double StepFlops::of(const BatchSize& size) const {
          per_loss_row * static_cast<double>(size.loss_rows);
 }
 
-StepFlops step_flops(const ModelConfig& config, const LinkInTraining& link, std::int64_t forward_heads) {
+StepFlops step_flops(const ModelConfig& config, const LinkInTraining& link, std::int64_t forward_heads,
+                     bool recompute) {
   const CountedModel model = counted_model(config, link);
   const auto attention_width = static_cast<double>(config.num_attention_heads * config.head_dim);
   StepFlops flops;
@@ -154,8 +162,11 @@ StepFlops step_flops(const ModelConfig& config, const LinkInTraining& link, std:
   const bool below = std::ranges::any_of(model.project_in, &CountedLinear::trained);
   const auto lowest =
       below ? model.blocks.begin() : std::ranges::find_if(model.blocks, &CountedBlock::trained);
-  for (auto block = lowest; block != model.blocks.end(); ++block)
+  for (auto block = lowest; block != model.blocks.end(); ++block) {
+    if (recompute && block + 1 != model.blocks.end())
+      add_recompute(*block, !config.do_layer_norm_before, attention_width, flops);
     add_backward(*block, below || block != lowest, attention_width, flops);
+  }
   if (below) {
     for (const auto& linear : model.project_in) flops.per_token += linear.backward(false);
   }

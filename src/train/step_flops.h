@@ -34,11 +34,12 @@ struct StepFlops {
   [[nodiscard]] double of(const BatchSize& size) const;
 };
 
-/// `forward_heads`: how often the head runs forward in a step: once for the language-model loss; twice where
-/// the candidates' scores must be known before the loss has a gradient. Throws UsageError for target modules
-/// that do not exist and a rank above a target's smaller side.
+/// With `recompute` (--activation-checkpointing) the backward runs all blocks but the last forward again,
+/// each without its last product. `forward_heads`: how often the head runs forward in a step: once for the
+/// language-model loss; twice where the candidates' scores must be known before the loss has a gradient.
+/// Throws UsageError for target modules that do not exist and a rank above a target's smaller side.
 [[nodiscard]] StepFlops step_flops(const ModelConfig& config, const LinkInTraining& link,
-                                   std::int64_t forward_heads);
+                                   std::int64_t forward_heads, bool recompute = false);
 
 /// Trained parameters of the link. Throws as step_flops.
 [[nodiscard]] std::int64_t link_parameters(const ModelConfig& config, const LinkInTraining& link);

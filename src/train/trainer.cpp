@@ -221,6 +221,7 @@ TrainResult Trainer::result() const {
   }
   result.hf_flos = state_.hf_flos;
   result.real_flops = state_.real_flops;
+  result.planned_bytes = session_.memory.total();
   result.peak_rss_bytes = peak_resident_bytes();
   return result;
 }

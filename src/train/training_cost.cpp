@@ -45,8 +45,9 @@ LinkRates link_rates(const CostPlan& plan, const RunPlan& run, std::size_t numbe
   const std::int64_t parameters = rates.parameters = link_parameters(plan.config, link);
   rates.hf_parameters = static_cast<double>(hf_flos_parameters(plan.config) + parameters);
   rates.hf_parameters_saved = static_cast<double>(link_parameters(plan.config, at_first_rank) - parameters);
-  rates.flops = step_flops(plan.config, link, forward_heads);
-  rates.flops_at_first_rank = step_flops(plan.config, at_first_rank, forward_heads);
+  rates.flops = step_flops(plan.config, link, forward_heads, plan.options.activation_checkpointing);
+  rates.flops_at_first_rank =
+      step_flops(plan.config, at_first_rank, forward_heads, plan.options.activation_checkpointing);
   return rates;
 }
 

@@ -82,6 +82,7 @@ TEST(RunPlan, RefusesWrongOptions) {
       {"--batch-size", [](auto& o) { o.batch_size = -8; }},
       {"--batch-size", [](auto& o) { o.batch_size = std::int64_t{1} << 62; }},
       {"--gradient-accumulation-steps", [](auto& o) { o.gradient_accumulation_steps = 0; }},
+      {"--micro-batch-size", [](auto& o) { o.micro_batch_size = 0; }},
       {"--max-length", [](auto& o) { o.max_length = 1; }},
       {"chat template", [](auto& o) { o.chat_template = "jinja"; }},
       {"--dropout", [](auto& o) { o.dropout = "1"; }},
@@ -192,7 +193,7 @@ TEST(MemoryPlan, RefusalSaysWhatWouldFit) {
   };
   EXPECT_TRUE(test::contains_all(message(), {"memory", "available", "smaller model"})) << message();
   input.run.method = Method::cola;
-  EXPECT_TRUE(test::contains_all(message(), {"--batch-size", "--max-length"})) << message();
+  EXPECT_TRUE(test::contains_all(message(), {"--micro-batch-size", "--max-length"})) << message();
   input.batch_tokens = 8;
   EXPECT_EQ(message(), "");
 }

@@ -39,9 +39,13 @@ class StepFlopsOf : public testing::TestWithParam<std::string> {
     return engine.context.flops() - before;
   }
 
-  static std::uint64_t run_language_model(test::Engine& engine, const RaggedBatch& batch) {
+  static std::uint64_t run_language_model(test::Engine& engine, const RaggedBatch& batch, bool recompute) {
     const std::uint64_t before = engine.context.flops();
-    (void)engine.loss_and_backward(batch);
+    StepState state{engine.context, batch, true};
+    state.recompute = recompute;
+    std::vector<float> nll(batch.targets.size());
+    engine.model.forward(state, engine.activations);
+    engine.model.loss_and_backward(state, engine.activations, std::vector<float>(nll.size(), 0.1F), nll);
     return engine.context.flops() - before;
   }
 
@@ -80,8 +84,10 @@ TEST_P(StepFlopsOf, TheStepAsCounted) {
         const QuestionBatch batch = make_question_batch(test::pointers(questions), share);
         EXPECT_EQ(step_flops(engine.model.config(), link, 2).of(size_of(batch.batch)),
                   static_cast<double>(run_candidates(engine, batch)));
-        EXPECT_EQ(step_flops(engine.model.config(), link, 1).of(size_of(batch.batch)),
-                  static_cast<double>(run_language_model(engine, batch.batch)));
+        for (const bool recompute : {false, true}) {
+          EXPECT_EQ(step_flops(engine.model.config(), link, 1, recompute).of(size_of(batch.batch)),
+                    static_cast<double>(run_language_model(engine, batch.batch, recompute)));
+        }
       }
     }
   }
