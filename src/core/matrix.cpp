@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -25,7 +26,8 @@ Matrix Matrix::copy_of(ConstMatrixView source) {
   if (source.empty()) return copy;
   const std::size_t row_bytes = static_cast<std::size_t>(source.cols) * size_of(source.dtype);
   for (std::int64_t row = 0; row < source.rows; ++row) {
-    std::memcpy(copy.view().row_range(row, row + 1).data, source.row_range(row, row + 1).data, row_bytes);
+    std::copy_n(static_cast<const std::byte*>(source.row_range(row, row + 1).data), row_bytes,
+                static_cast<std::byte*>(copy.view().row_range(row, row + 1).data));
   }
   return copy;
 }

@@ -34,8 +34,8 @@ void SequenceBuilder::Draft::append(std::int32_t id, bool trained) {
 }
 
 SequenceBuilder::SequenceBuilder(const Tokenizer* tokenizer, std::int64_t vocabulary_size,
-                                 DataOptions options)
-    : tokenizer_(tokenizer), vocabulary_size_(vocabulary_size), options_(std::move(options)) {
+                                 const DataOptions& options)
+    : tokenizer_(tokenizer), vocabulary_size_(vocabulary_size), options_(options) {
   if (options_.max_length < 2) {
     throw UsageError(fmt::format("--max-length {} is too short: at least 2 tokens", options_.max_length));
   }

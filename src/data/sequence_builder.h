@@ -16,7 +16,7 @@ namespace cola {
 class SequenceBuilder {
  public:
   /// `tokenizer` may be null (input_ids only) and is kept; throws UsageError if max_length < 2.
-  SequenceBuilder(const Tokenizer* tokenizer, std::int64_t vocabulary_size, DataOptions options);
+  SequenceBuilder(const Tokenizer* tokenizer, std::int64_t vocabulary_size, const DataOptions& options);
 
   /// Adds what becomes of `record` to `dataset` and its report. Errors begin with `where`.
   void add(const DataRecord& record, const std::string& where, Dataset& dataset) const;

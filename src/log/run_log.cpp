@@ -20,6 +20,7 @@ namespace {
 }  // namespace
 
 RunLog::RunLog(const std::filesystem::path& file) : path_(file) {
+  // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): file_ owns it
   file_.reset(std::fopen(file.c_str(), "ab"));
   if (!file_) fail(path_);
   if (flock(fileno(file_.get()), LOCK_EX | LOCK_NB) != 0) {

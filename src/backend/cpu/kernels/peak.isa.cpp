@@ -19,10 +19,10 @@ float multiply_add_f32(std::int64_t passes) {
   const Floats summand = Floats{} + 1.0F;  // the sums tend to 2: neither overflow nor subnormals
   for (std::int64_t pass = 0; pass < passes; ++pass) {
 #pragma GCC unroll 12
-    for (int i = 0; i < sums; ++i) sum[i] = sum[i] * factor + summand;
+    for (Floats& one : sum) one = one * factor + summand;
   }
   Floats total{};
-  for (int i = 0; i < sums; ++i) total += sum[i];
+  for (const Floats one : sum) total += one;
   return sum_of(total);
 }
 
@@ -39,10 +39,10 @@ float multiply_add_bf16(std::int64_t passes) {
   const __m512bh operand = _mm512_cvtne2ps_pbh(small, small);
   for (std::int64_t pass = 0; pass < passes; ++pass) {
 #pragma GCC unroll 12
-    for (int i = 0; i < sums; ++i) sum[i] = _mm512_dpbf16_ps(sum[i], operand, operand);
+    for (__m512& one : sum) one = _mm512_dpbf16_ps(one, operand, operand);
   }
   __m512 total = _mm512_setzero_ps();
-  for (int i = 0; i < sums; ++i) total = _mm512_add_ps(total, sum[i]);
+  for (const __m512 one : sum) total += one;
   return sum_of(__builtin_bit_cast(Floats, total));
 }
 

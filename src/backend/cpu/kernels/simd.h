@@ -7,7 +7,13 @@
 // a compiler makes of a reduction loop may depend on the alignment of the data.
 namespace cola::kernels::COLA_ISA_NAMESPACE {
 
-constexpr int vector_bytes = __BIGGEST_ALIGNMENT__;  // 16, 32 or 64: the widest registers in use
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+#elif defined(__AVX__)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
 constexpr int lanes = vector_bytes / 4;
 using Floats [[gnu::vector_size(vector_bytes)]] = float;
 using Words [[gnu::vector_size(vector_bytes)]] = std::uint32_t;
