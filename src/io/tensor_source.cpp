@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <cstdint>
 
+#include <cstdint>
 #include <cstring>
 
 #include "core/error.h"
