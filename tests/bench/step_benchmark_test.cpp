@@ -48,6 +48,20 @@ TEST(StepBenchmark, FullTrainingTrainsEveryParameter) {
   EXPECT_GT(full.flops_per_step, 1.2 * lora.flops_per_step);
 }
 
+// Of five blocks four are recomputed, one after the other in the same buffers.
+TEST(StepBenchmark, CheckpointingTakesTheSameSteps) {
+  for (const bool full : {false, true}) {
+    StepBenchmarkOptions options = tiny_options();
+    options.config.num_hidden_layers = 5;
+    options.part.full = full;
+    const StepBenchmark kept = benchmark_step(options);
+    options.part.activation_checkpointing = true;
+    const StepBenchmark recomputed = benchmark_step(options);
+    EXPECT_EQ(recomputed.loss, kept.loss);
+    EXPECT_GT(recomputed.flops_per_step, kept.flops_per_step);
+  }
+}
+
 TEST(StepBenchmark, ReportsEveryStep) {
   std::vector<std::int64_t> counts;
   (void)benchmark_step(tiny_options(), [&](std::int64_t done, std::int64_t total) {
