@@ -15,9 +15,9 @@ enum class Transpose : std::uint8_t { no, yes };
 void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
               Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write);
 
-/// The same for bf16 a and b without hardware for it: blocks of both are widened and multiplied in f32. a, b:
-/// bf16.
-void multiply_widened(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
+/// The same by kernels of our own, in f32: bf16 operands are widened block by block, whether or not the processor
+/// multiplies bf16. A result does not depend on the number of threads.
+void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
                       Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write);
 
 /// y [T, N] = x [T, K] w^T + bias for few rows of x, limited by how fast w [N, K] is read: w's rows are read

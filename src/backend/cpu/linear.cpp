@@ -19,7 +19,7 @@ void check_dtypes(ConstMatrixView a, ConstMatrixView b, ConstMatrixView result, 
 void product(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
              Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write) {
   if (a.dtype == DType::bf16 && !has_bf16_products()) {
-    multiply_widened(context, a, transpose_a, b, transpose_b, bias, c, write);
+    multiply_blocked(context, a, transpose_a, b, transpose_b, bias, c, write);
   } else {
     multiply(context, a, transpose_a, b, transpose_b, bias, c, write);
   }
