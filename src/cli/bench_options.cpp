@@ -5,6 +5,7 @@
 #include "backend/cpu_isa.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/thread_option.h"
 
 namespace cola {
 
@@ -30,9 +31,8 @@ DType bench_dtype(const BenchOptions& options) {
 }
 
 void use_threads(const BenchOptions& options) {
-  if (options.threads < 0)
-    throw UsageError(fmt::format("--threads {}: it must be 0 or more", options.threads));
-  if (options.threads > 0) set_thread_count(options.threads);
+  require_thread_count(options.threads);
+  set_thread_count(options.threads);
 }
 
 Json bench_json(const BenchOptions& options) {

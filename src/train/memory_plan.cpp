@@ -1,12 +1,14 @@
 #include "train/memory_plan.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "backend/elementwise.h"
 #include "core/error.h"
 #include "core/system_memory.h"
+#include "lora/target_modules.h"
 #include "model/linear_names.h"
 
 namespace cola {
@@ -19,7 +21,8 @@ constexpr std::int64_t least_logits_rows = 64;
 // stacks, thin scratch matrices; f32 products also pack operands.
 constexpr std::int64_t computing_bytes = std::int64_t{4} << 20;
 constexpr std::int64_t f32_products_bytes = std::int64_t{4} << 20;
-constexpr std::int64_t knot_rows = 64;  // whose logits a knot compares, before and after
+constexpr std::int64_t least_batch_tokens = 64;  // a batch that is still worth advising
+constexpr std::int64_t knot_rows = 64;           // whose logits a knot compares, before and after
 
 struct Widths {
   explicit Widths(const ModelConfig& config)
@@ -134,17 +137,60 @@ std::int64_t plan_head(const ModelConfig& config, const MemoryPlanInput& input, 
   return rows * element * widths + config.vocab_size * (chunk * logit_bytes + compared);
 }
 
-std::string advice(const ModelConfig& config, MemoryPlanInput input, std::int64_t available) {
-  const auto fits = [&] { return plan_memory(config, input).total() <= available; };
-  if (input.run.method == Method::full) {
-    input.run.method = Method::cola;
-    return fits() ? fmt::format("--method cola or lora needs {}",
-                                format_bytes(plan_memory(config, input).total()))
-                  : "use a smaller model";
+/// A way to need less, by the option's name.
+struct Remedy {
+  const char* option;
+  void (*apply)(MemoryPlanInput&);
+};
+
+std::vector<Remedy> remedies(const MemoryPlanInput& input) {
+  std::vector<Remedy> list;
+  if (!input.activation_checkpointing)
+    list.push_back({"--activation-checkpointing", [](auto& plan) { plan.activation_checkpointing = true; }});
+  if (input.batch_tokens > least_batch_tokens) {
+    list.push_back({"a smaller --micro-batch-size or --max-length", [](auto& plan) {
+                      for (auto* tokens :
+                           {&plan.batch_tokens, &plan.batch_loss_tokens, &plan.evaluation_tokens})
+                        *tokens = std::min(*tokens, least_batch_tokens);
+                    }});
   }
-  input.activation_checkpointing = true;
-  if (fits()) return "use --activation-checkpointing, a smaller --micro-batch-size, or --dtype bf16";
-  return "use a smaller --micro-batch-size or --max-length, or --dtype bf16";
+  if (input.compute_dtype == DType::f32)
+    list.push_back({"--dtype bf16", [](auto& plan) { plan.compute_dtype = DType::bf16; }});
+  return list;
+}
+
+/// Full fine-tuning's plan as that of a chain with the default links.
+MemoryPlanInput as_chain(const ModelConfig& config, MemoryPlanInput input) {
+  input.run.method = Method::cola;
+  input.run.links.assign(2, {default_lora_r, default_lora_alpha});
+  input.targets = select_target_modules(linear_names(config), default_target_modules());
+  return input;
+}
+
+/// What would fit: each remedy that is enough alone, else all of them if they are together.
+std::string advice(const ModelConfig& config, MemoryPlanInput input, std::int64_t available) {
+  const auto needed = [&] { return plan_memory(config, input).total() - input.resident_bytes; };
+  std::string method;
+  if (input.run.method == Method::full) {
+    input = as_chain(config, input);
+    if (needed() <= available) return fmt::format("--method cola or lora needs {}", format_bytes(needed()));
+    method = "--method cola or lora with ";
+  }
+  const MemoryPlanInput as_asked = input;
+  std::vector<std::string> enough;
+  std::vector<std::string> all;
+  for (const Remedy& remedy : remedies(as_asked)) {
+    input = as_asked;
+    remedy.apply(input);
+    all.emplace_back(remedy.option);
+    if (needed() <= available) enough.emplace_back(remedy.option);
+  }
+  if (!enough.empty()) return fmt::format("use {}{}", method, fmt::join(enough, ", or "));
+  input = as_asked;
+  for (const Remedy& remedy : remedies(as_asked)) remedy.apply(input);
+  if (needed() <= available) return fmt::format("use {}{}", method, fmt::join(all, ", and "));
+  return fmt::format("at least {} are needed whatever the options: use a smaller model",
+                     format_bytes(needed()));
 }
 
 }  // namespace
@@ -194,8 +240,8 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
   return plan;
 }
 
-void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan) {
-  const std::int64_t available = available_memory_bytes();
+void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
+                    std::int64_t available) {
   const std::int64_t needed = plan.total() - input.resident_bytes;
   if (needed <= available) return;
   throw Error(fmt::format("this run needs about {} of memory, {} are available\n{}", format_bytes(needed),

@@ -36,7 +36,8 @@ struct MemoryPlanInput {
 };
 [[nodiscard]] MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input);
 
-/// Throws Error, saying what would fit, if the plan exceeds the memory that is available.
-void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan);
+/// Throws Error, saying what would fit, if the plan exceeds the memory that is available, in bytes.
+void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
+                    std::int64_t available);
 
 }  // namespace cola

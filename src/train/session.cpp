@@ -19,8 +19,6 @@
 namespace cola {
 namespace {
 
-const std::vector<std::string> default_target_modules{"q_proj", "v_proj"};  // the paper's, section A.3
-
 void load_links(TrainingSession& session) {
   const TrainOptions& options = session.options;
   if (!options.extend.empty()) {
@@ -29,6 +27,10 @@ void load_links(TrainingSession& session) {
     if (manifest.method == "full") {
       throw UsageError(
           fmt::format("--extend {}: a run of full fine-tuning has no chain", options.extend.string()));
+    }
+    if (!std::filesystem::is_directory(run.last())) {
+      throw UsageError(fmt::format("--extend {}: the run is not finished: go on with it by --resume first",
+                                   options.extend.string()));
     }
     session.tied_links = read_links(run, static_cast<std::int64_t>(manifest.links.size()));
     for (std::size_t i = 0; i < manifest.links.size(); ++i) {
@@ -94,7 +96,7 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   input.lora_dropout = options.lora_dropout > 0.0;
   input.resident_bytes = resident_bytes();
   session.memory = plan_memory(session.config, input);
-  require_memory(session.config, input, session.memory);
+  require_memory(session.config, input, session.memory, available_memory_bytes());
 }
 
 void choose_targets(TrainingSession& session, const std::vector<LinearName>& names,
@@ -104,6 +106,11 @@ void choose_targets(TrainingSession& session, const std::vector<LinearName>& nam
   for (Linear* linear : linears) by_name[linear->name()] = linear;
   for (const std::size_t index : chosen) session.targets.push_back(by_name.at(names[index].name));
   session.target_names = short_target_names(linears, session.targets);
+  const bool no_bias =
+      std::ranges::all_of(session.targets, [](const Linear* target) { return target->bias() == nullptr; });
+  if (session.options.bias == "lora_only" && no_bias) {
+    throw UsageError("--bias lora_only: the target modules of this model have no biases");
+  }
 }
 
 }  // namespace
@@ -170,7 +177,7 @@ std::vector<TrainableParameter> TrainingSession::trainables() {
 
 TrainingSession open_session(const TrainOptions& options) {
   check_options(options);
-  if (options.threads > 0) set_thread_count(options.threads);
+  set_thread_count(options.threads);
   TrainingSession session;
   session.options = options;
   session.config = read_model_config(options.model);
@@ -187,7 +194,7 @@ TrainingSession open_session(const TrainOptions& options) {
   const auto chosen =
       full ? std::vector<std::size_t>()
            : select_target_modules(
-                 names, options.target_modules.empty() ? default_target_modules : options.target_modules);
+                 names, options.target_modules.empty() ? default_target_modules() : options.target_modules);
   load_links(session);
   check_initial_links(session);
   check_initial_modules(session, names, chosen);

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "train/options_toml.h"
+#include "train/resolved_options.h"
 #include "train/trainer.h"
 
 namespace cola {
@@ -27,15 +28,18 @@ bool is_unused(const std::filesystem::path& folder) {
   });
 }
 
-void check_resumed_options(const TrainOptions& options, const std::filesystem::path& config) {
+/// The run's own options, which the given ones must not contradict.
+TrainOptions resumed_options(TrainOptions given, const std::filesystem::path& config) {
   TrainOptions saved;
   read_toml(config, saved);
-  saved.out = options.out;  // the run may have been moved
-  if (const auto names = differing_options(saved, options); !names.empty()) {
+  saved.out = given.out;  // the run may have been moved
+  take_resolved(saved, given);
+  if (const auto names = differing_options(saved, given); !names.empty()) {
     throw UsageError(
         fmt::format("--resume: --{} differs from the run's {}: leave it out, or start another run",
                     fmt::join(names, ", --"), config.string()));
   }
+  return saved;
 }
 
 }  // namespace
@@ -49,7 +53,7 @@ TrainResult train(const TrainOptions& options, const TrainMode& mode) {
     throw UsageError(
         fmt::format("--resume: {} has no config.toml: there is no run to resume", folder.root.string()));
   }
-  if (mode.resume) check_resumed_options(absolute, folder.config());
+  if (mode.resume) absolute = resumed_options(absolute, folder.config());
   if (!mode.resume && !is_unused(folder.root)) {
     throw UsageError(
         fmt::format("{} already exists: go on with --resume, or choose another --out", folder.root.string()));

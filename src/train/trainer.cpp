@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/system_memory.h"
+#include "io/discard_folder.h"
 #include "log/flops.h"
 #include "log/tensorboard.h"
 #include "train/op_profile.h"
@@ -79,12 +80,11 @@ Trainer::StepReport Trainer::do_step() {
   report.loss = loss_sum / static_cast<double>(terms);
   report.gradient_norm = gradient_norm(context_, optimizer_->parameters());
   if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
-    throw Error(fmt::format(
-        "step {}: the loss is {} and the gradient norm {}: stopped; the last checkpoint is step {}\n"
-        "use a lower --learning-rate, or --max-grad-norm",
-        state_.steps_done + 1, report.loss, report.gradient_norm,
-        folder_.checkpoint_steps().empty() ? 0 : folder_.checkpoint_steps().back()));
+    stop_diverged(fmt::format("step {}: the loss is {} and the gradient norm {}", state_.steps_done + 1,
+                              report.loss, report.gradient_norm));
   }
+  if (!newest_is_proven_) folder_.prune_checkpoints(session_.options.save_total_limit);
+  newest_is_proven_ = true;
   report.learning_rate = session_.plan.schedule.at(state_.steps_done);
   optimizer_->update(context_, report.learning_rate,
                      clip_factor(report.gradient_norm, session_.options.max_grad_norm));
@@ -140,7 +140,22 @@ void Trainer::watch_for_stall(double loss) {
   state_.knot_due = room && has_stalled(*plan.stall_rule, state_.link_losses);
 }
 
+void Trainer::stop_diverged(const std::string& symptom) {
+  auto saved = folder_.checkpoint_steps();
+  if (!saved.empty() && saved.back() == state_.steps_done) {
+    discard_folder(folder_.checkpoint(saved.back()));
+    saved.pop_back();
+  }
+  throw Error(fmt::format("{}: stopped; {}\nuse a lower --learning-rate, or --max-grad-norm", symptom,
+                          saved.empty() ? "there is no checkpoint from before"
+                                        : fmt::format("the last good checkpoint is step {}", saved.back())));
+}
+
 void Trainer::save_checkpoint() {
+  for (const auto& parameter : optimizer_->parameters()) {
+    if (!std::ranges::all_of(parameter.value, [](float value) { return std::isfinite(value); }))
+      stop_diverged(fmt::format("step {}: {} is not finite", state_.steps_done, parameter.name));
+  }
   log_->write({{"event", "checkpoint"}, {"step", state_.steps_done}});
   log_->sync();
   state_.log_bytes = log_->bytes();
@@ -149,7 +164,7 @@ void Trainer::save_checkpoint() {
   write_checkpoint_folder(folder_.checkpoint(state_.steps_done), state_, *optimizer_,
                           session_.chain ? &session_.chain->live() : nullptr,
                           session_.chain ? nullptr : &session_.model->weights());
-  folder_.prune_checkpoints(session_.options.save_total_limit);
+  newest_is_proven_ = false;  // older ones are kept until it is
   if (session_.options.tensorboard) update_tensorboard(folder_.root);
 }
 
@@ -181,6 +196,7 @@ TrainResult Trainer::run() {
 }
 
 void Trainer::finish() {
+  folder_.prune_checkpoints(session_.options.save_total_limit);
   write_links_and_manifest();
   write_state_folder(folder_.last(), "last");
   const TrainResult done = result();

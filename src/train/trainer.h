@@ -37,6 +37,7 @@ class Trainer {
   void check_after_knot() const;
   [[nodiscard]] std::vector<float> knot_logits(const RaggedBatch& batch);
   void begin_link(std::int64_t number);
+  void announce_link();
   void evaluate();
   /// Sets the dev loss and score, and adds to the log's event.
   void evaluate_sequences(Json& event);
@@ -44,6 +45,8 @@ class Trainer {
   void keep_best();
   void watch_for_stall(double loss);  ///< --knots auto: whether the next step begins with a knot
   void save_checkpoint();
+  /// Throws Error: the weights as they are now are no good, nor is a checkpoint that holds them (removed).
+  [[noreturn]] void stop_diverged(const std::string& symptom);
   void finish();
 
   void write_links_and_manifest();
@@ -62,6 +65,7 @@ class Trainer {
   TrainingState state_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<RunLog> log_;
+  bool newest_is_proven_ = false;  ///< a step has gone well from the weights of the newest checkpoint
   std::vector<std::optional<std::int64_t>>
       tied_at_;  ///< by link of the chain; none for links tied before step 1
 };

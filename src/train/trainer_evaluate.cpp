@@ -63,7 +63,7 @@ void Trainer::evaluate() {
 
 void Trainer::keep_best() {
   if (!std::isfinite(*state_.dev_loss))
-    throw Error(fmt::format("step {}: the dev loss is not finite", state_.steps_done));
+    stop_diverged(fmt::format("step {}: the dev loss is {}", state_.steps_done, *state_.dev_loss));
   if (!state_.best_dev_loss || *state_.dev_loss < *state_.best_dev_loss) {
     state_.best_dev_loss = state_.dev_loss;
     state_.best_dev_score = state_.dev_score;

@@ -14,6 +14,9 @@ void Trainer::begin_link(std::int64_t number) {
   state_.live_number = number;
   if (session_.chain) session_.chain->begin_live(session_.new_link(number), !session_.options.freeze_a);
   optimizer_ = std::make_unique<Optimizer>(session_.plan.optimizer, session_.trainables());
+}
+
+void Trainer::announce_link() {
   const auto parameters = result().trained_parameters;
   if (session_.chain) {
     progress_.note(fmt::format("link {}: {} trained parameters, rank {}", link_number(), parameters,
@@ -68,6 +71,7 @@ void Trainer::tie_knot() {
   progress_.note(fmt::format(
       "knot after step {}: link {} tied ({}), |delta W| {:.4g}, largest change of a logit {:.2g} of {:.3g}",
       state_.steps_done, tied_link, name_of(session_.plan.tie), norm, change, largest));
+  announce_link();
 }
 
 void Trainer::check_after_knot() const {

@@ -1,5 +1,6 @@
 // How a run begins: fresh, or where its newest checkpoint left it.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -8,6 +9,7 @@
 #include "core/parallel.h"
 #include "io/files.h"
 #include "train/options_toml.h"
+#include "train/resolved_options.h"
 #include "train/trainer.h"
 
 namespace cola {
@@ -15,6 +17,8 @@ namespace cola {
 Trainer::Trainer(TrainingSession session, const TrainMode& mode)
     : session_(std::move(session)), folder_{session_.options.out}, progress_(mode.quiet) {
   if (mode.profile) context_.start_profile();
+  state_.computed_with = fmt::format("{}, {} thread{}, {}", name_of(session_.compute_dtype), thread_count(),
+                                     thread_count() == 1 ? "" : "s", ops::name_of(ops::cpu_isa()));
   state_.train_digest = session_.data.train.digest();
   state_.dev_digest = session_.data.dev ? session_.data.dev->digest() : "";
   std::vector<std::int64_t> saved;
@@ -33,13 +37,32 @@ Trainer::Trainer(TrainingSession session, const TrainMode& mode)
   }
 }
 
+namespace {
+
+/// "2 links, |delta W| 1.25": what starts beside the weights.
+std::string describe_links(const std::vector<const Link*>& links) {
+  ops::Context context;  // of its own: no part of the run's profile
+  return fmt::format("{} link{}, |delta W| {:.6g}", links.size(), links.size() == 1 ? "" : "s",
+                     concatenate(links).delta_norm(context));
+}
+
+}  // namespace
+
 void Trainer::announce() {
   const auto& data = session_.data;
   progress_.note(fmt::format("train data: {}", data.train.summary()));
   if (data.dev) progress_.note(fmt::format("dev data:   {}", data.dev->summary()));
   progress_.note(session_.memory.summary());
-  progress_.note(fmt::format("compute: {}, {} threads, {}", name_of(session_.compute_dtype), thread_count(),
-                             ops::name_of(ops::cpu_isa())));
+  progress_.note("compute: " + state_.computed_with);
+  if (session_.chain && !session_.chain->tied().empty())
+    progress_.note("chain: " + describe_links(session_.chain->links()));
+  if (!session_.initial_links.empty()) {
+    std::vector<const Link*> links;
+    for (const Link& link : session_.initial_links) links.push_back(&link);
+    progress_.note("initial links: " + describe_links(links));
+  }
+  if (const auto unused = unused_options(session_.options); !unused.empty())
+    progress_.note(fmt::format("note: --{} make no difference to this run", fmt::join(unused, ", --")));
   if (session_.config.dropout > 0.0 && session_.options.dropout == "0") {
     progress_.note(
         fmt::format("note: the checkpoint's configured dropout of {} is not used; --dropout config uses it",
@@ -61,13 +84,14 @@ void Trainer::start_fresh() {
   state_.tied_links = static_cast<std::int64_t>(tied_at_.size());
   require_writable_folder(folder_.root);
   remove_leftovers(folder_.root);
-  write_text_file(folder_.config(), to_toml(session_.options));
+  write_text_file(folder_.config(), to_toml(resolved_options(session_)));
   std::filesystem::create_directories(folder_.checkpoints());
   std::filesystem::create_directories(folder_.links());
   if (!log_) log_ = std::make_unique<RunLog>(folder_.log());
   log_->cut(0);
   announce();
   begin_link(0);
+  announce_link();
   log_->write({{"event", "start"},
                {"method", session_.options.method},
                {"steps", session_.plan.total_steps},
@@ -75,6 +99,10 @@ void Trainer::start_fresh() {
                {"knots", session_.plan.knots},
                {"examples", session_.data.train.size()},
                {"tokens", session_.data.train.tokens()},
+               {"dtype", name_of(session_.compute_dtype)},
+               {"tie", session_.chain ? Json(name_of(session_.plan.tie)) : Json(nullptr)},
+               {"threads", thread_count()},
+               {"isa", ops::name_of(ops::cpu_isa())},
                {"trained_parameters", result().trained_parameters}});
   write_links_and_manifest();
 }
@@ -117,6 +145,11 @@ void Trainer::restore(std::int64_t step) {
        saved.tied_links != links_done + static_cast<std::int64_t>(session_.tied_origins.size()))) {
     throw Error(fmt::format("{}: does not fit the run's config.toml", (checkpoint / "state.json").string()));
   }
+  if (!saved.computed_with.empty() && saved.computed_with != state_.computed_with) {
+    progress_.note(fmt::format("note: the run was computed with {}, and goes on with {}: not bit for bit",
+                               saved.computed_with, state_.computed_with));
+  }
+  saved.computed_with = state_.computed_with;
   state_ = saved;
   if (session_.chain) {
     restore_chain(checkpoint);
