@@ -1,5 +1,5 @@
 // cola train
-#include "cola/train.h"
+#include "train/train.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,6 +10,7 @@
 
 #include "chain/run_folder.h"
 #include "cli/output.h"
+#include "cli/processes.h"
 #include "cli/profile_table.h"
 #include "cli/target_modules_option.h"
 #include "cli/verbs.h"
@@ -172,9 +173,24 @@ std::string summary_of(const TrainResult& result) {
   return text;
 }
 
+/// Nothing in the processes beside rank 0.
+std::optional<TrainResult> trained(const TrainVerb& verb) {
+  const std::unique_ptr<Ranks> ranks = join_ranks();
+  try {
+    TrainResult result = train(options_of(verb),
+                               {.resume = verb.resume, .quiet = verb.quiet, .profile = verb.profile}, *ranks);
+    if (ranks->rank() == 0) return result;
+    return std::nullopt;
+  } catch (const std::exception&) {
+    if (ranks->size() == 1) throw;
+    fail_together(*ranks);
+  }
+}
+
 void run_train(const TrainVerb& verb) {
-  const TrainResult result =
-      train(options_of(verb), {.resume = verb.resume, .quiet = verb.quiet, .profile = verb.profile});
+  const auto found = trained(verb);
+  if (!found) return;
+  const TrainResult& result = *found;
   if (verb.json) {
     Json json = json_of(result);
     if (verb.profile) json["profile"] = profile_json(result.profile);

@@ -24,6 +24,7 @@ Json json_of(const TrainingState& state) {
           {"optimizer_steps", state.optimizer_steps},
           {"log_bytes", state.log_bytes},
           {"computed_with", state.computed_with},
+          {"processes", state.processes},
           {"train_digest", state.train_digest},
           {"dev_digest", state.dev_digest},
           {"train_loss", state.train_loss},
@@ -112,6 +113,7 @@ TrainingState read_checkpoint_state(const std::filesystem::path& folder) {
   state.optimizer_steps = reader.integer("optimizer_steps");
   state.log_bytes = reader.integer("log_bytes");
   state.computed_with = reader.string("computed_with", "");
+  state.processes = reader.integer("processes", 1);
   state.train_digest = reader.string("train_digest");
   state.dev_digest = reader.string("dev_digest");
   state.train_loss = reader.number("train_loss");

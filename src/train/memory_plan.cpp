@@ -137,6 +137,17 @@ std::int64_t plan_head(const ModelConfig& config, const MemoryPlanInput& input, 
   return rows * element * widths + config.vocab_size * (chunk * logit_bytes + compared);
 }
 
+std::int64_t sum_bytes(const MemoryPlanInput& input, std::int64_t trained) {
+  return input.ranks == nullptr ? 0 : input.ranks->sum_bytes(trained);
+}
+
+/// Bytes that all processes on this machine have yet to take.
+std::int64_t needed_bytes(const MemoryPlanInput& input, const MemoryPlan& plan) {
+  const std::int64_t one = plan.total() - input.resident_bytes;
+  const std::int64_t shared = input.file_dtype == input.compute_dtype ? plan.weights : 0;
+  return one + (input.processes - 1) * (one - shared);
+}
+
 /// A way to need less, by the option's name.
 struct Remedy {
   const char* option;
@@ -169,7 +180,7 @@ MemoryPlanInput as_chain(const ModelConfig& config, MemoryPlanInput input) {
 
 /// What would fit: each remedy that is enough alone, else all of them if they are together.
 std::string advice(const ModelConfig& config, MemoryPlanInput input, std::int64_t available) {
-  const auto needed = [&] { return plan_memory(config, input).total() - input.resident_bytes; };
+  const auto needed = [&] { return needed_bytes(input, plan_memory(config, input)); };
   std::string method;
   if (input.run.method == Method::full) {
     input = as_chain(config, input);
@@ -215,7 +226,7 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
   if (full) {
     std::int64_t largest = 0;  // a checkpoint is written a tensor at a time, from f32 to the file's dtype
     for (const auto& spec : parameter_specs(config)) largest = std::max(largest, spec.size());
-    plan.trained = parameters * per_trained +
+    plan.trained = parameters * per_trained + sum_bytes(input, parameters) +
                    largest * (float_bytes + static_cast<std::int64_t>(size_of(input.file_dtype)));
   } else {
     const auto linears = linear_names(config);
@@ -229,7 +240,7 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
       adapter += rank * (linears[index].out_features + linears[index].in_features);
     }
     const std::int64_t tied = std::max<std::int64_t>(0, input.tied_links + std::ssize(input.run.links) - 1);
-    plan.trained = adapter * (per_trained + tied * float_bytes);
+    plan.trained = adapter * (per_trained + tied * float_bytes) + sum_bytes(input, adapter);
     // A merged weight takes the place of the file's pages, if they were used as they are. One is made in f32.
     if (input.run.tie == TieMode::merge && tied > 0)
       plan.merged = (input.file_dtype == input.compute_dtype ? 0 : targets * element) + largest * float_bytes;
@@ -242,9 +253,11 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
 
 void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
                     std::int64_t available) {
-  const std::int64_t needed = plan.total() - input.resident_bytes;
+  const std::int64_t needed = needed_bytes(input, plan);
   if (needed <= available) return;
-  throw Error(fmt::format("this run needs about {} of memory, {} are available\n{}", format_bytes(needed),
+  const std::string who =
+      input.processes == 1 ? "this run needs" : fmt::format("the {} processes here need", input.processes);
+  throw Error(fmt::format("{} about {} of memory, {} are available\n{}", who, format_bytes(needed),
                           format_bytes(available), advice(config, input, available)));
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -10,6 +11,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/system_memory.h"
+#include "dist/agreement.h"
 #include "eval/loss.h"
 #include "io/tensor_source.h"
 #include "lora/peft_format.h"
@@ -75,7 +77,14 @@ void check_initial_modules(const TrainingSession& session, const std::vector<Lin
   }
 }
 
-void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vector<std::size_t>& chosen) {
+/// Processors that a launcher gave to several processes are divided among them.
+void choose_threads(const TrainOptions& options, const Neighbours& neighbours) {
+  const bool share = options.threads <= 0 && neighbours.on_processors > 1 && std::getenv("OMP_NUM_THREADS") == nullptr;
+  set_thread_count(share ? std::max(thread_count() / neighbours.on_processors, 1) : options.threads);
+}
+
+void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vector<std::size_t>& chosen,
+                      const Ranks& ranks, const Neighbours& neighbours) {
   const TrainOptions& options = session.options;
   MemoryPlanInput input;
   input.run = session.plan;
@@ -83,8 +92,11 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   input.file_dtype = file_dtype;
   input.targets = chosen;
   input.tied_links = std::ssize(session.tied_links);
-  std::tie(input.batch_tokens, input.batch_loss_tokens) = session.data.train.largest_batch(std::min(
-      session.options.batch_size, session.options.micro_batch_size.value_or(session.options.batch_size)));
+  input.ranks = &ranks;
+  input.processes = neighbours.on_machine;
+  const auto [begin, end] = share_of(ranks, options.batch_size);
+  std::tie(input.batch_tokens, input.batch_loss_tokens) =
+      session.data.train.largest_batch(std::min(end - begin, options.micro_batch_size.value_or(end - begin)));
   if (session.data.dev) {
     const auto& sequences = session.data.dev->sequences;
     input.evaluation_tokens = sequences.examples.empty()
@@ -175,9 +187,10 @@ std::vector<TrainableParameter> TrainingSession::trainables() {
   return parameters;
 }
 
-TrainingSession open_session(const TrainOptions& options) {
+TrainingSession open_session(const TrainOptions& options, Ranks& ranks) {
   check_options(options);
-  set_thread_count(options.threads);
+  const Neighbours neighbours = find_neighbours(ranks);
+  choose_threads(options, neighbours);
   TrainingSession session;
   session.options = options;
   session.config = read_model_config(options.model);
@@ -198,7 +211,8 @@ TrainingSession open_session(const TrainOptions& options) {
   load_links(session);
   check_initial_links(session);
   check_initial_modules(session, names, chosen);
-  make_memory_plan(session, file_dtype, chosen);
+  make_memory_plan(session, file_dtype, chosen, ranks, neighbours);
+  wait_for_all(ranks);  // none takes memory before all have looked at what there is
   session.model = std::make_unique<Decoder>(
       session.config, Weights(session.config, std::move(source), session.compute_dtype));
   if (full) {

@@ -1,4 +1,4 @@
-#include "cola/train.h"
+#include "train/train.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -45,6 +45,11 @@ TrainOptions resumed_options(TrainOptions given, const std::filesystem::path& co
 }  // namespace
 
 TrainResult train(const TrainOptions& options, const TrainMode& mode) {
+  OneProcess alone;
+  return train(options, mode, alone);
+}
+
+TrainResult train(const TrainOptions& options, const TrainMode& mode, Ranks& ranks) {
   TrainOptions absolute = options;
   make_paths_absolute(absolute);
   check_options(absolute);
@@ -58,7 +63,7 @@ TrainResult train(const TrainOptions& options, const TrainMode& mode) {
     throw UsageError(
         fmt::format("{} already exists: go on with --resume, or choose another --out", folder.root.string()));
   }
-  return Trainer(open_session(absolute), mode).run();
+  return Trainer(open_session(absolute, ranks), mode, ranks).run();
 }
 
 }  // namespace cola

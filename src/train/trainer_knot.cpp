@@ -27,6 +27,7 @@ void Trainer::announce_link() {
 }
 
 std::vector<float> Trainer::knot_logits(const RaggedBatch& batch) {
+  if (batch.tokens() == 0) return {};
   constexpr std::size_t most_rows = 64;
   const StepState step{context_, batch};
   const auto rows = std::span(batch.loss_rows).first(std::min(most_rows, batch.loss_rows.size()));
@@ -40,7 +41,8 @@ std::vector<float> Trainer::knot_logits(const RaggedBatch& batch) {
 
 void Trainer::tie_knot() {
   const auto start = std::chrono::steady_clock::now();
-  const RaggedBatch batch = std::move(batches_of_step(state_.steps_done).front().content.batch);
+  const StepPart part = part_of_next_step();
+  const RaggedBatch batch = part.batches.empty() ? RaggedBatch() : part.batches.front().ragged();
   const auto before = knot_logits(batch);
   const double norm = session_.chain->live().delta_norm(context_);
   const std::int64_t tied_link = link_number();
