@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "backend/packed_matrix.h"
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -79,6 +80,7 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   input.run = session.plan;
   input.compute_dtype = session.compute_dtype;
   input.file_dtype = file_dtype;
+  input.packed_weights = session.plan.method != Method::full && ops::prefers_packed(session.compute_dtype);
   input.targets = chosen;
   input.tied_links = std::ssize(session.tied_links);
   std::tie(input.batch_tokens, input.batch_loss_tokens) = session.data.train.largest_batch(std::min(
@@ -198,6 +200,7 @@ TrainingSession open_session(const TrainOptions& options) {
     for (const auto& parameter : session.model->weights().all())
       session.model->weights().make_trained(*parameter);
   } else {
+    if (ops::prefers_packed(session.compute_dtype)) session.model->pack_weights();
     choose_targets(session, names, chosen);
     session.chain = std::make_unique<Chain>(*session.model, session.plan.tie);
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(session.plan.links.size()); ++i) {

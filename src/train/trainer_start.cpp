@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "backend/cpu_isa.h"
+#include "backend/linear.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "io/files.h"
@@ -38,8 +39,10 @@ void Trainer::announce() {
   progress_.note(fmt::format("train data: {}", data.train.summary()));
   if (data.dev) progress_.note(fmt::format("dev data:   {}", data.dev->summary()));
   progress_.note(session_.memory.summary());
-  progress_.note(fmt::format("compute: {}, {} threads, {}", name_of(session_.compute_dtype), thread_count(),
-                             ops::name_of(ops::cpu_isa())));
+  const bool frozen = session_.plan.method != Method::full;
+  progress_.note(fmt::format("compute: {}, {} threads, {}, products by {}", name_of(session_.compute_dtype),
+                             thread_count(), ops::name_of(ops::cpu_isa()),
+                             ops::product_kernel(session_.compute_dtype, frozen)));
   if (session_.config.dropout > 0.0 && session_.options.dropout == "0") {
     progress_.note(
         fmt::format("note: the checkpoint's configured dropout of {} is not used; --dropout config uses it",

@@ -16,9 +16,8 @@ using namespace kernels;  // NOLINT(google-build-using-namespace): the layout's 
 
 // Depth is summed in chunks of 256: a chunk of the panel (32 KB), of one tile of the stream (8 KB) and four
 // tiles of sums (4 KB) fit a 48 KB L1 cache together.
-constexpr std::int64_t chunk_steps = 8;
-constexpr std::int64_t panel_chunk = chunk_steps * panel_step_elements;
-constexpr std::int64_t stream_chunk = chunk_steps * tile_elements;
+constexpr std::int64_t most_steps = 8;
+constexpr std::int64_t panel_chunk = most_steps * panel_step_elements;
 
 // Sums of 512 outputs x 512 tokens (1 MB) wait in an L2 cache of 2 MB for their next chunk, beside a chunk of
 // the stream (256 KB). Where all depth of the stream fits, one panel at a time: the weight is then read in
@@ -59,7 +58,8 @@ Grid grid_of(std::int64_t panels, std::int64_t tiles, std::int64_t threads) {
 enum class Direction : std::uint8_t { forward, backward };
 
 /// One product as all threads see it. Tokens are counted in tiles of 16, outputs in panels of 64, depth in
-/// steps of 32 and chunks of 8 steps.
+/// steps of 32 and chunks of 8 steps; but the weights that a forward meets with a single tile, as in
+/// generation, are used once and need no cache: one chunk, whose sums never leave their registers.
 struct Product {
   const PackedMatrix& w;
   const PackedKernels& kernels;
@@ -68,13 +68,17 @@ struct Product {
   MatrixView y;
   Write write;
   std::int64_t steps;
-  const std::uint16_t* stream = nullptr;  ///< [chunks][tiles][8 steps][512]
+  const std::uint16_t* stream = nullptr;  ///< [chunks][tiles][chunk_steps][512]
 
   [[nodiscard]] std::int64_t tiles() const { return pieces(y.rows, tile_rows); }
   [[nodiscard]] std::int64_t panels() const { return pieces(y.cols, panel_outputs); }
-  [[nodiscard]] std::int64_t chunks() const { return pieces(steps, chunk_steps); }
+  [[nodiscard]] std::int64_t chunk_steps() const {
+    return direction == Direction::forward && tiles() == 1 ? steps : most_steps;
+  }
+  [[nodiscard]] std::int64_t stream_chunk() const { return chunk_steps() * tile_elements; }
+  [[nodiscard]] std::int64_t chunks() const { return pieces(steps, chunk_steps()); }
   [[nodiscard]] std::int64_t steps_of(std::int64_t chunk) const {
-    return std::min(chunk_steps, steps - chunk * chunk_steps);
+    return std::min(chunk_steps(), steps - chunk * chunk_steps());
   }
   /// The 32 rows of w that are the backward's depth `step`, of the block column `col`.
   [[nodiscard]] const std::uint16_t* rows_of(std::int64_t step, std::int64_t col) const {
@@ -123,7 +127,8 @@ class ThreadPart {
     const bool last = chunk + 1 == product_.chunks();
     for (std::int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
       const std::int64_t index = tile - tiles.begin;
-      const std::uint16_t* stream = product_.stream + (chunk * product_.tiles() + tile) * stream_chunk;
+      const std::uint16_t* stream =
+          product_.stream + (chunk * product_.tiles() + tile) * product_.stream_chunk();
       const std::uint16_t* ahead = part_of(next_panel, next_chunk, index);
       run({operand, stream, product_.steps_of(chunk), sums + index * micro_sums, chunk > 0,
            reinterpret_cast<const std::byte*>(ahead != nullptr ? ahead : operand)});
@@ -134,12 +139,13 @@ class ThreadPart {
 
   /// The forward's panel lies in w as it is needed; the backward's is made from it.
   [[nodiscard]] const std::uint16_t* operand_of(std::int64_t panel, std::int64_t chunk) const {
-    if (product_.direction == Direction::forward) return product_.w.block(panel, chunk * chunk_steps);
+    if (product_.direction == Direction::forward)
+      return product_.w.block(panel, chunk * product_.chunk_steps());
     for (std::int64_t step = 0; step < product_.steps_of(chunk); ++step) {
       for (std::int64_t half = 0; half < 2; ++half) {
         std::uint16_t* tiles = panel_ + step * panel_step_elements + half * 2 * tile_elements;
         if (const std::int64_t col = 2 * panel + half; col < product_.w.block_cols()) {
-          product_.kernels.operands.pair_rows(product_.rows_of(chunk * chunk_steps + step, col), tiles);
+          product_.kernels.operands.pair_rows(product_.rows_of(chunk * most_steps + step, col), tiles);
         } else {
           std::fill_n(tiles, 2 * tile_elements, std::uint16_t{0});
         }
@@ -152,7 +158,7 @@ class ThreadPart {
   [[nodiscard]] const std::uint16_t* part_of(std::int64_t panel, std::int64_t chunk,
                                              std::int64_t part) const {
     if (chunk >= product_.chunks() || part >= product_.steps_of(chunk) * panel_tiles) return nullptr;
-    const std::int64_t step = chunk * chunk_steps + part / panel_tiles;
+    const std::int64_t step = chunk * product_.chunk_steps() + part / panel_tiles;
     const std::int64_t tile = part % panel_tiles;
     if (product_.direction == Direction::forward) return product_.w.block(panel, step) + tile * tile_elements;
     const std::int64_t col = 2 * panel + tile / 2;
@@ -164,10 +170,9 @@ class ThreadPart {
     const std::int64_t token = tile * tile_rows;
     const auto write_to = [&](auto element, auto by_tokens, auto by_outputs) {
       using T = decltype(element);
-      Rows<T> y = rows_of_result<T>(token, output);
       const TileResult<T> result = {sums,
                                     product_.bias.empty() ? nullptr : product_.bias.data() + output,
-                                    y,
+                                    rows_of_result<T>(token, output),
                                     std::min(tile_rows, product_.y.rows - token),
                                     std::min(panel_outputs, product_.y.cols - output),
                                     product_.write == Write::add};
@@ -194,20 +199,20 @@ class ThreadPart {
 /// The activations [T, depth] as a stream of tiles.
 const std::uint16_t* make_stream(Context& context, const Product& product, ConstMatrixView activations) {
   const std::int64_t tiles = product.tiles();
-  const MatrixView stream =
-      context.scratch("multiply_packed stream", DType::bf16, product.chunks() * tiles, stream_chunk);
+  const MatrixView stream = context.scratch("multiply_packed stream", DType::bf16, product.chunks() * tiles,
+                                            product.stream_chunk());
   auto* elements = static_cast<std::uint16_t*>(stream.data);
   const auto pack = product.direction == Direction::forward ? product.kernels.operands.pair_columns
                                                             : product.kernels.operands.copy_columns;
   parallel_for(stream.rows, 4, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t index = begin; index < end; ++index) {
       const std::int64_t token = index % tiles * tile_rows;
-      const std::int64_t col = index / tiles * chunk_steps * tile_depth;
+      const std::int64_t col = index / tiles * product.chunk_steps() * tile_depth;
       const ConstMatrixView rows =
           activations.row_range(token, std::min(token + tile_rows, activations.rows));
       const Rows<const std::uint16_t> from = rows_of<std::uint16_t>(rows);
-      pack(rows.rows, std::min(chunk_steps * tile_depth, activations.cols - col),
-           {from.data + col, from.stride}, elements + index * stream_chunk);
+      pack(rows.rows, std::min(product.chunk_steps() * tile_depth, activations.cols - col),
+           {from.data + col, from.stride}, elements + index * product.stream_chunk());
     }
   });
   return elements;

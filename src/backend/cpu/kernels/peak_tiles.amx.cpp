@@ -8,30 +8,27 @@ namespace {
 constexpr int sums = 6;  // tiles 0 .. 5; more than latency / throughput of a product (52 / 16 cycles)
 
 float multiply_registers(std::int64_t passes) {
-  struct alignas(64) Tile {
-    std::array<std::uint16_t, tile_elements> values;  ///< bf16
-  } operand;
-  operand.values.fill(0x3a80);  // 2^-10
+  alignas(64) std::array<std::uint16_t, tile_elements> operand{};  // bf16
+  operand.fill(0x3a80);                                            // 2^-10
   std::array<float, tile_sums> result{};
-  HardwareTiles tiles;
   HardwareTiles::configure();
-  tiles.load<6>(operand.values.data());
-  tiles.load<7>(operand.values.data());
-  tiles.zero<0>();
-  tiles.zero<1>();
-  tiles.zero<2>();
-  tiles.zero<3>();
-  tiles.zero<4>();
-  tiles.zero<5>();
+  HardwareTiles::load<6>(operand.data());
+  HardwareTiles::load<7>(operand.data());
+  HardwareTiles::zero<0>();
+  HardwareTiles::zero<1>();
+  HardwareTiles::zero<2>();
+  HardwareTiles::zero<3>();
+  HardwareTiles::zero<4>();
+  HardwareTiles::zero<5>();
   for (std::int64_t pass = 0; pass < passes; ++pass) {
-    tiles.multiply_add<0, 6, 7>();
-    tiles.multiply_add<1, 6, 7>();
-    tiles.multiply_add<2, 6, 7>();
-    tiles.multiply_add<3, 6, 7>();
-    tiles.multiply_add<4, 6, 7>();
-    tiles.multiply_add<5, 6, 7>();
+    HardwareTiles::multiply_add<0, 6, 7>();
+    HardwareTiles::multiply_add<1, 6, 7>();
+    HardwareTiles::multiply_add<2, 6, 7>();
+    HardwareTiles::multiply_add<3, 6, 7>();
+    HardwareTiles::multiply_add<4, 6, 7>();
+    HardwareTiles::multiply_add<5, 6, 7>();
   }
-  tiles.store<0>(result.data());
+  HardwareTiles::store<0>(result.data());
   HardwareTiles::release();
   return result.front();
 }
