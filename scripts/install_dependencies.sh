@@ -20,6 +20,7 @@ build_packages=(
 test_packages=(
   libgtest-dev
   gnuplot-nox              # run-time tool: draws what `--plot` asks for
+  qemu-user                # runs the backend's tests as an older processor would
 )
 format_packages=(clang-format-19)
 tidy_packages=(clang-tidy-19 libomp-19-dev)
