@@ -22,6 +22,7 @@ test_packages=(
   libgtest-dev
   gnuplot-nox              # run-time tool: draws what `--plot` asks for
   openmpi-bin              # mpirun
+  qemu-user                # runs the backend's tests as an older processor would
 )
 format_packages=(clang-format-19)
 tidy_packages=(clang-tidy-19 libomp-19-dev)

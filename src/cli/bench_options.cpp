@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "backend/cpu_isa.h"
+#include "backend/linear.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/thread_option.h"
@@ -39,12 +40,14 @@ Json bench_json(const BenchOptions& options) {
   return {{"shape", options.shape},
           {"dtype", name_of(bench_dtype(options))},
           {"threads", thread_count()},
-          {"isa", ops::name_of(ops::cpu_isa())}};
+          {"isa", ops::name_of(ops::cpu_isa())},
+          {"product_kernel", ops::product_kernel(bench_dtype(options), true)}};
 }
 
 std::string bench_title(const BenchOptions& options) {
-  return fmt::format("{} {}, {} threads, {}", options.shape, name_of(bench_dtype(options)), thread_count(),
-                     ops::name_of(ops::cpu_isa()));
+  return fmt::format("{} {}, {} threads, {}, frozen weights by {}", options.shape,
+                     name_of(bench_dtype(options)), thread_count(), ops::name_of(ops::cpu_isa()),
+                     ops::product_kernel(bench_dtype(options), true));
 }
 
 std::string bench_row(std::string_view name, const std::string& value) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "backend/packed_matrix.h"
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -156,6 +157,7 @@ LoadedModel load_model(ops::Context& context, const ModelSource& source) {
   auto tensors = open_checkpoint(loaded.resolved.model);
   const DType dtype = choose_compute_dtype(source.dtype, dominant_dtype(*tensors));
   loaded.model = std::make_unique<Decoder>(config, Weights(config, std::move(tensors), dtype));
+  if (ops::prefers_packed(dtype)) loaded.model->pack_weights();
   loaded.chain =
       std::make_unique<Chain>(*loaded.model, dtype == DType::f32 ? TieMode::merge : TieMode::stack);
   for (std::size_t i = 0; i < links.size(); ++i) {

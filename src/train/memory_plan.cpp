@@ -7,6 +7,7 @@
 
 #include "backend/elementwise.h"
 #include "core/error.h"
+#include "core/parallel.h"
 #include "core/system_memory.h"
 #include "lora/target_modules.h"
 #include "model/linear_names.h"
@@ -124,17 +125,34 @@ std::int64_t plan_blocks(const ModelConfig& config, const MemoryPlanInput& input
          forward_tokens * element * forward_elements(width);
 }
 
+/// Rows of logits that are made at a time.
+std::int64_t logits_rows(const ModelConfig& config, std::int64_t rows) {
+  return std::min(
+      rows, std::max(least_logits_rows,
+                     logits_chunk_bytes / (float_bytes * std::max<std::int64_t>(1, config.vocab_size))));
+}
+
 /// The head: the rows with loss in five matrices, and a chunk of logits with its gradient.
 std::int64_t plan_head(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t element) {
   const std::int64_t rows = std::max(input.batch_loss_tokens, input.evaluation_tokens);
   const std::int64_t widths = 3 * config.hidden_size + 2 * config.word_embed_proj_dim;
-  const std::int64_t chunk = std::min(
-      rows, std::max(least_logits_rows,
-                     logits_chunk_bytes / (float_bytes * std::max<std::int64_t>(1, config.vocab_size))));
+  const std::int64_t chunk = logits_rows(config, rows);
   const std::int64_t logit_bytes = float_bytes + (input.compute_dtype == DType::f32 ? 0 : element);
   const std::int64_t compared =
       input.run.links.size() > 1 ? 2 * float_bytes * std::min(knot_rows, input.batch_loss_tokens) : 0;
   return rows * element * widths + config.vocab_size * (chunk * logit_bytes + compared);
+}
+
+/// What products with packed weights hold beside their operands: the largest one's activations in tiles, and
+/// each thread's sums.
+std::int64_t plan_packed_products(const ModelConfig& config, const MemoryPlanInput& input,
+                                  std::int64_t element) {
+  constexpr std::int64_t thread_bytes = std::int64_t{1} << 20;
+  const Widths width(config);
+  const std::int64_t tokens = std::max(input.batch_tokens, input.evaluation_tokens);
+  const std::int64_t largest = std::max(tokens * std::max({width.hidden, width.query, width.mlp}),
+                                        logits_rows(config, input.batch_loss_tokens) * config.vocab_size);
+  return largest * element + thread_count() * thread_bytes;
 }
 
 std::int64_t sum_bytes(const MemoryPlanInput& input, std::int64_t trained) {
@@ -144,7 +162,8 @@ std::int64_t sum_bytes(const MemoryPlanInput& input, std::int64_t trained) {
 /// Bytes that all processes on this machine have yet to take.
 std::int64_t needed_bytes(const MemoryPlanInput& input, const MemoryPlan& plan) {
   const std::int64_t one = plan.total() - input.resident_bytes;
-  const std::int64_t shared = input.file_dtype == input.compute_dtype ? plan.weights : 0;
+  const std::int64_t shared =
+      input.file_dtype == input.compute_dtype && !input.packed_weights ? plan.weights : 0;
   return one + (input.processes - 1) * (one - shared);
 }
 
@@ -242,10 +261,12 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
     const std::int64_t tied = std::max<std::int64_t>(0, input.tied_links + std::ssize(input.run.links) - 1);
     plan.trained = adapter * (per_trained + tied * float_bytes) + sum_bytes(input, adapter);
     // A merged weight takes the place of the file's pages, if they were used as they are. One is made in f32.
+    const bool in_place = input.file_dtype == input.compute_dtype && !input.packed_weights;
     if (input.run.tie == TieMode::merge && tied > 0)
-      plan.merged = (input.file_dtype == input.compute_dtype ? 0 : targets * element) + largest * float_bytes;
+      plan.merged = (in_place ? 0 : targets * element) + largest * float_bytes;
   }
   plan.activations = plan_blocks(config, input, element, rank) + plan_head(config, input, element);
+  if (input.packed_weights) plan.activations += plan_packed_products(config, input, element);
   plan.program = input.resident_bytes + computing_bytes;
   if (input.compute_dtype == DType::f32) plan.program += f32_products_bytes;
   return plan;

@@ -26,7 +26,8 @@ struct MemoryPlan {
 struct MemoryPlanInput {
   RunPlan run;
   DType compute_dtype = DType::f32;
-  DType file_dtype = DType::f32;     ///< the weights are used in place where it is the compute dtype
+  DType file_dtype = DType::f32;     ///< the weights are used in place where it is the compute dtype ...
+  bool packed_weights = false;       ///< ... unless they are packed (ops::prefers_packed)
   std::vector<std::size_t> targets;  ///< indices into linear_names(); all weights are trained with full
   std::int64_t tied_links = 0;       ///< tied before step 1
   std::int64_t batch_tokens = 0;     ///< of the largest batch that is computed at a time

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "backend/packed_matrix.h"
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -79,7 +80,8 @@ void check_initial_modules(const TrainingSession& session, const std::vector<Lin
 
 /// Processors that a launcher gave to several processes are divided among them.
 void choose_threads(const TrainOptions& options, const Neighbours& neighbours) {
-  const bool share = options.threads <= 0 && neighbours.on_processors > 1 && std::getenv("OMP_NUM_THREADS") == nullptr;
+  const bool share =
+      options.threads <= 0 && neighbours.on_processors > 1 && std::getenv("OMP_NUM_THREADS") == nullptr;
   set_thread_count(share ? std::max(thread_count() / neighbours.on_processors, 1) : options.threads);
 }
 
@@ -90,6 +92,7 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   input.run = session.plan;
   input.compute_dtype = session.compute_dtype;
   input.file_dtype = file_dtype;
+  input.packed_weights = session.plan.method != Method::full && ops::prefers_packed(session.compute_dtype);
   input.targets = chosen;
   input.tied_links = std::ssize(session.tied_links);
   input.ranks = &ranks;
@@ -219,6 +222,7 @@ TrainingSession open_session(const TrainOptions& options, Ranks& ranks) {
     for (const auto& parameter : session.model->weights().all())
       session.model->weights().make_trained(*parameter);
   } else {
+    if (ops::prefers_packed(session.compute_dtype)) session.model->pack_weights();
     choose_targets(session, names, chosen);
     session.chain = std::make_unique<Chain>(*session.model, session.plan.tie);
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(session.plan.links.size()); ++i) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backend/cpu_isa.h"
+#include "backend/linear.h"
 #include "cola/version.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -80,7 +81,8 @@ void Trainer::announce() {
   progress_.note(session_.memory.summary());
   const std::string processes =
       ranks_.size() > 1 ? fmt::format(", in each of {} processes", ranks_.size()) : "";
-  progress_.note("compute: " + state_.computed_with + processes);
+  const auto kernel = ops::product_kernel(session_.compute_dtype, session_.plan.method != Method::full);
+  progress_.note(fmt::format("compute: {}, products by {}{}", state_.computed_with, kernel, processes));
   if (session_.chain && !session_.chain->tied().empty())
     progress_.note("chain: " + describe_links(session_.chain->links()));
   if (!session_.initial_links.empty()) {

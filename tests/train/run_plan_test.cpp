@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "core/error.h"
+#include "core/parallel.h"
 #include "core/system_memory.h"
 #include "lora/target_modules.h"
 #include "model/linear_names.h"
@@ -201,6 +202,21 @@ TEST(OptionsToml, ErrorsNameTheLine) {
     const auto error = usage_error([&] { read_toml(folder / "o.toml", options); });
     EXPECT_NE(error.find(expected), std::string::npos) << text << error;
   }
+}
+
+// Tiles of 1,024 tokens by 8,192 inputs of fc2, and each thread's sums.
+TEST(MemoryPlan, PackedWeightsNeedTheirActivationsInTiles) {
+  const ModelConfig config = config_of_shape("opt-1.3b");
+  MemoryPlanInput input;
+  input.run.method = Method::lora;
+  input.compute_dtype = input.file_dtype = DType::bf16;
+  input.batch_tokens = input.batch_loss_tokens = 1024;
+  const MemoryPlan row_major = plan_memory(config, input);
+  input.packed_weights = true;
+  const MemoryPlan packed = plan_memory(config, input);
+  EXPECT_EQ(packed.weights, row_major.weights);
+  EXPECT_EQ(packed.activations - row_major.activations,
+            std::int64_t{1024} * 8192 * 2 + thread_count() * (std::int64_t{1} << 20));
 }
 
 class MemoryRefusal : public testing::Test {

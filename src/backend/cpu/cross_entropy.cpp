@@ -14,13 +14,14 @@
 namespace cola::ops {
 namespace {
 
-void check_operands(ConstMatrixView hidden, ConstMatrixView head, std::span<const std::int32_t> targets,
+void check_operands(ConstMatrixView hidden, const WeightView& head, std::span<const std::int32_t> targets,
                     std::span<const float> nll) {
-  check_shape(head, head.rows, hidden.cols, "cross_entropy", "head");
+  check_shape(head.plain, head.plain.rows, hidden.cols, "cross_entropy", "head");
   check(targets.size() == static_cast<std::size_t>(hidden.rows), "cross_entropy", "targets must be [L]");
   check(nll.size() == targets.size(), "cross_entropy", "nll must be [L]");
-  const bool valid = std::all_of(targets.begin(), targets.end(),
-                                 [&](std::int32_t target) { return target >= 0 && target < head.rows; });
+  const bool valid = std::all_of(targets.begin(), targets.end(), [&](std::int32_t target) {
+    return target >= 0 && target < head.plain.rows;
+  });
   check(valid, "cross_entropy", "a target is outside the vocabulary");
 }
 
@@ -66,7 +67,7 @@ void write_gradient_row(MatrixView logits, std::int64_t row, const kernels::Logi
 }
 
 /// Logits [rows, V] of rows [first, first + rows): the head's and its branches'.
-void make_logits(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void make_logits(Context& context, ConstMatrixView hidden, WeightView head,
                  std::span<const HeadBranch> branches, std::int64_t first, MatrixView logits) {
   const std::int64_t last = first + logits.rows;
   linear_forward(context, hidden.row_range(first, last), head, {}, logits);
@@ -80,17 +81,17 @@ void make_logits(Context& context, ConstMatrixView hidden, ConstMatrixView head,
 
 }  // namespace
 
-void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
                            std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
-  const ProfileScope scope(context, "cross_entropy_forward", bytes_of({hidden, head}));
+  const ProfileScope scope(context, "cross_entropy_forward", bytes_of({hidden, head.plain}));
   check_operands(hidden, head, targets, nll);
   check(correct.empty() || correct.size() == targets.size(), "cross_entropy", "correct must be [L] or empty");
   if (hidden.rows == 0) return;
-  const std::int64_t step = chunk_rows(hidden.rows, head.rows);
+  const std::int64_t step = chunk_rows(hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t rows = std::min(step, hidden.rows - first);
-    const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, rows, head.rows);
+    const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, rows, head.plain.rows);
     make_logits(context, hidden, head, branches, first, logits);
     parallel_for(rows, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
@@ -105,21 +106,22 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrix
   }
 }
 
-void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, WeightView head,
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
                                     std::span<float> nll, MatrixView dhidden, MatrixView dhead,
                                     std::span<const HeadBranch> branches) {
   const ProfileScope scope(context, "cross_entropy_forward_backward",
-                           bytes_of({hidden, head, dhidden, dhead}));
+                           bytes_of({hidden, head.plain, dhidden, dhead}));
   check_operands(hidden, head, targets, nll);
   check(weights.size() == targets.size(), "cross_entropy", "weights must be [L]");
   check_shape(dhidden, hidden.rows, hidden.cols, "cross_entropy", "dhidden");
   if (hidden.rows == 0) return;
-  const std::int64_t step = chunk_rows(hidden.rows, head.rows);
+  const std::int64_t step = chunk_rows(hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const ConstMatrixView chunk = hidden.row_range(first, last);
-    const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, chunk.rows, head.rows);
+    const MatrixView logits =
+        context.scratch("cross_entropy logits", DType::f32, chunk.rows, head.plain.rows);
     make_logits(context, hidden, head, branches, first, logits);
     const MatrixView gradient = gradient_of(context, logits, hidden.dtype);
     parallel_for(chunk.rows, 1, [&](std::int64_t begin, std::int64_t end) {

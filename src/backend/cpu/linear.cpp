@@ -2,6 +2,7 @@
 
 #include "backend/cpu/checks.h"
 #include "backend/cpu/gemm.h"
+#include "backend/cpu/gemm_packed.h"
 #include "backend/cpu/kernels/thin_product.h"
 #include "backend/cpu_isa.h"
 #include "backend/profile.h"
@@ -31,8 +32,9 @@ std::int64_t few_rows(DType dtype) { return dtype == DType::bf16 && has_bf16_pro
 
 }  // namespace
 
-void linear_forward(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
+void linear_forward(Context& context, ConstMatrixView x, WeightView weight, std::span<const float> bias,
                     MatrixView y, Write write) {
+  const ConstMatrixView w = weight.plain;
   const ProfileScope scope(context, "linear_forward", bytes_of({x, w, y}));
   check_shape(w, w.rows, x.cols, "linear_forward", "w");
   check_shape(y, x.rows, w.rows, "linear_forward", "y");
@@ -40,21 +42,33 @@ void linear_forward(Context& context, ConstMatrixView x, ConstMatrixView w, std:
         "bias must be [N] or empty");
   check_dtypes(x, w, y, "linear_forward");
   if (y.empty()) return;
-  if (x.rows <= few_rows(x.dtype)) {
+  if (weight.packed != nullptr) {
+    multiply_packed_forward(context, x, *weight.packed, bias, y, write);
+  } else if (x.rows <= few_rows(x.dtype)) {
     multiply_few_rows(context, x, w, bias, y, write);
   } else {
     product(context, x, Transpose::no, w, Transpose::yes, bias, y, write);
   }
 }
 
-void linear_backward_input(Context& context, ConstMatrixView dy, ConstMatrixView w, MatrixView dx,
+void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weight, MatrixView dx,
                            Write write) {
+  const ConstMatrixView w = weight.plain;
   const ProfileScope scope(context, "linear_backward_input", bytes_of({dy, w, dx}));
   check_shape(dy, dy.rows, w.rows, "linear_backward_input", "dy");
   check_shape(dx, dy.rows, w.cols, "linear_backward_input", "dx");
   check_dtypes(dy, w, dx, "linear_backward_input");
   if (dx.empty()) return;
-  product(context, dy, Transpose::no, w, Transpose::no, {}, dx, write);
+  if (weight.packed != nullptr) {
+    multiply_packed_backward(context, dy, *weight.packed, dx, write);
+  } else {
+    product(context, dy, Transpose::no, w, Transpose::no, {}, dx, write);
+  }
+}
+
+std::string_view product_kernel(DType dtype, bool frozen) {
+  if (frozen && prefers_packed(dtype)) return "AMX tiles";
+  return dtype == DType::bf16 && !has_bf16_products() ? "our f32 kernel" : "oneDNN";
 }
 
 void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixView x, MatrixView dw) {
