@@ -179,6 +179,11 @@ Method parse_method(const std::string& name) {
   throw UsageError(fmt::format("unknown --method '{}': use cola, lora or full", name));
 }
 
+std::vector<std::string> target_modules_of(const TrainOptions& options) {
+  return options.target_modules.empty() ? std::vector<std::string>{"q_proj", "v_proj"}
+                                        : options.target_modules;
+}
+
 void check_options(const TrainOptions& options) {
   require(!options.model.empty(), "--model is needed: a Hugging Face model folder");
   require(!options.train.empty() || !options.task.empty(), "--train is needed: a JSONL file; or --task");

@@ -21,6 +21,9 @@ void check_options(const TrainOptions& options);
 /// The part of check_options that needs no paths: method, chain, optimizer, loop.
 void check_plan_options(const TrainOptions& options);
 
+/// --target-modules, by default the paper's (section A.3): q_proj and v_proj.
+[[nodiscard]] std::vector<std::string> target_modules_of(const TrainOptions& options);
+
 /// The run, worked out from its options and the size of its data.
 struct RunPlan {
   Method method = Method::cola;
