@@ -11,6 +11,7 @@
 #include "core/system_memory.h"
 #include "log/flops.h"
 #include "log/tensorboard.h"
+#include "train/diverged_error.h"
 #include "train/op_profile.h"
 
 namespace cola {
@@ -30,6 +31,18 @@ std::uint64_t dropout_seed(std::uint64_t seed, std::int64_t step) {
 
 void zero_gradients(const std::vector<TrainableParameter>& parameters) {
   for (const auto& parameter : parameters) std::ranges::fill(parameter.gradient, 0.0F);
+}
+
+/// What the live link's rank saves of the parameters that a link of the first one's rank has.
+std::int64_t parameters_saved(const TrainingSession& session) {
+  if (!session.chain) return 0;
+  const std::int64_t first_rank = session.initial_links.empty()
+                                      ? session.plan.links.front().rank
+                                      : session.initial_links.front().modules.front().rank();
+  std::int64_t saved = 0;
+  for (const LoraModule& module : session.chain->live().modules)
+    saved += (first_rank - module.rank()) * (module.a.cols() + module.b.rows());
+  return saved;
 }
 
 Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
@@ -62,6 +75,7 @@ Trainer::StepReport Trainer::do_step() {
 
   const std::int64_t counted_parameters =
       hf_flos_parameters(session_.config) + (session_.chain ? session_.chain->live().parameter_count() : 0);
+  const std::int64_t saved_parameters = parameters_saved(session_);
   StepReport report;
   double loss_sum = 0.0;
   for (const auto& batch : batches) {
@@ -75,11 +89,12 @@ Trainer::StepReport Trainer::do_step() {
     loss_sum += forward_backward(step, *session_.model, activations_, batch, terms);
     report.tokens += batch.ragged().tokens();
     state_.hf_flos += hf_flos(batch.content.lengths, counted_parameters);
+    state_.hf_flos_saved += hf_flos(batch.content.lengths, saved_parameters);
   }
   report.loss = loss_sum / static_cast<double>(terms);
   report.gradient_norm = gradient_norm(context_, optimizer_->parameters());
   if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
-    throw Error(fmt::format(
+    throw DivergedError(fmt::format(
         "step {}: the loss is {} and the gradient norm {}: stopped; the last checkpoint is step {}\n"
         "use a lower --learning-rate, or --max-grad-norm",
         state_.steps_done + 1, report.loss, report.gradient_norm,
@@ -195,6 +210,7 @@ void Trainer::finish() {
                {"seconds", done.seconds},
                {"tokens", done.tokens},
                {"hf_flos", done.hf_flos},
+               {"hf_flos_saved", done.hf_flos_saved},
                {"real_flops", done.real_flops},
                {"peak_rss_bytes", done.peak_rss_bytes},
                {"stopped_early", state_.stopped_early}});
@@ -220,6 +236,7 @@ TrainResult Trainer::result() const {
     }
   }
   result.hf_flos = state_.hf_flos;
+  result.hf_flos_saved = state_.hf_flos_saved;
   result.real_flops = state_.real_flops;
   result.planned_bytes = session_.memory.total();
   result.peak_rss_bytes = peak_resident_bytes();
