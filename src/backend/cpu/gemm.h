@@ -15,8 +15,8 @@ enum class Transpose : std::uint8_t { no, yes };
 void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
               Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write);
 
-/// The same by kernels of our own, in f32: bf16 operands are widened block by block, whether or not the processor
-/// multiplies bf16. A result does not depend on the number of threads.
+/// The same by kernels of our own, in f32: bf16 operands are widened block by block, whether or not the
+/// processor multiplies bf16. A result does not depend on the number of threads.
 void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
                       Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write);
 
