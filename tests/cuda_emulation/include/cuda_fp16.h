@@ -12,4 +12,5 @@ inline float __half2float(__half value) {
   number.bits = value.bits;
   return static_cast<float>(number);
 }
+inline __half __ushort_as_half(unsigned short bits) { return {bits}; }
 // NOLINTEND

@@ -28,10 +28,14 @@ template <class T>
   return {b.data, 1, b.stride};
 }
 
-/// out [rows, rank] = scale wide thin^T: u = x A^T, du = scale dy B.
+/// to [cols, rows] = from [rows, cols], transposed: B^T [r, N] for thin_dot.
+[[nodiscard]] cudaError_t transpose(cudaStream_t stream, std::int64_t rows, std::int64_t cols,
+                                    Rows<const float> from, Rows<float> to);
+
+/// out [rows, rank] = scale wide thin^T, thin [rank, cols]: u = x A^T, du = scale dy B.
 template <class T>
 [[nodiscard]] cudaError_t thin_dot(cudaStream_t stream, std::int64_t rows, std::int64_t cols,
-                                   std::int64_t rank, float scale, Rows<const T> wide, Thin<const float> thin,
+                                   std::int64_t rank, float scale, Rows<const T> wide, Rows<const float> thin,
                                    Rows<float> out);
 
 /// wide += scale u thin, u [rows, rank]: y += scale u B^T, dx += du A; delta += scale B A with u = B.
