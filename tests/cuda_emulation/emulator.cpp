@@ -86,13 +86,9 @@ void fiber_main() {
   }
 }
 
-[[gnu::noinline]] void switch_to(std::size_t thread) {
-  block.current = thread;
-  const auto index = static_cast<unsigned>(thread);
-  thread_index = {index % block_size.x, index / block_size.x % block_size.y,
-                  index / block_size.x / block_size.y};
+/// Goes on with the current thread, or begins it.
+[[gnu::noinline]] void enter() {
   Fiber& fiber = current();
-  if (__builtin_setjmp(block.scheduler.data()) != 0) return;
   if (fiber.started) resume(fiber.at);
   fiber.started = true;
   getcontext(&fiber.first);
@@ -101,6 +97,14 @@ void fiber_main() {
   fiber.first.uc_link = nullptr;
   makecontext(&fiber.first, fiber_main, 0);
   setcontext(&fiber.first);
+}
+
+[[gnu::noinline]] void switch_to(std::size_t thread) {
+  block.current = thread;
+  const auto index = static_cast<unsigned>(thread);
+  thread_index = {index % block_size.x, index / block_size.x % block_size.y,
+                  index / block_size.x / block_size.y};
+  if (__builtin_setjmp(block.scheduler.data()) == 0) enter();
 }
 
 std::vector<std::size_t> in_order(std::size_t begin, std::size_t end) {

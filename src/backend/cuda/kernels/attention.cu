@@ -6,7 +6,8 @@
 namespace cola::cuda {
 namespace {
 
-/// delta [T, heads] = row sums of dout * out, by a warp each: what the softmax passes back to every score of a row.
+/// delta [T, heads] = row sums of dout * out, by a warp each: what the softmax passes back to every score of
+/// a row.
 template <class T>
 __global__ void delta_kernel(AttentionSizes sizes, Rows<const T> dout, Rows<const T> out, Rows<float> delta) {
   const std::int64_t row = blockIdx.x;
@@ -20,11 +21,6 @@ __global__ void delta_kernel(AttentionSizes sizes, Rows<const T> dout, Rows<cons
     sum = warp_sum(sum);
     if (lane == 0) delta[row][head] = sum;
   }
-}
-
-bool is_valid(const AttentionSizes& sizes) {
-  return sizes.head_dim > 0 && sizes.head_dim <= most_head_dim && sizes.kv_heads > 0 &&
-         sizes.heads % sizes.kv_heads == 0 && sizes.heads <= most_grid_rows;
 }
 
 template <class... T>
@@ -47,9 +43,9 @@ cudaError_t run_forward(cudaStream_t stream, const ForwardWork<Element<T>>& work
 template <class T>
 cudaError_t attention_forward(cudaStream_t stream, const AttentionForward<T>& work) {
   if (!is_valid(work.sizes)) return cudaErrorInvalidValue;
-  const ForwardWork<Element<T>> on = {work.sizes,        work.queries,        on_device(work.q),
-                                      on_device(work.k), on_device(work.v),   on_device(work.out),
-                                      work.log_sum_exp,  nullptr};
+  const ForwardWork<Element<T>> on = {
+      work.sizes,        work.queries,        on_device(work.q), on_device(work.k),
+      on_device(work.v), on_device(work.out), work.log_sum_exp,  nullptr};
   return run_forward<T>(stream, on, true);
 }
 
@@ -58,21 +54,14 @@ cudaError_t attention_backward(cudaStream_t stream, const AttentionBackward<T>& 
   if (!is_valid(work.sizes)) return cudaErrorInvalidValue;
   constexpr unsigned threads = 256;
   const cudaError_t error = launch(delta_kernel<Element<T>>, dim3(static_cast<unsigned>(work.sizes.rows)),
-                                   dim3(threads_for(std::int64_t{work.sizes.heads} * warp_size, threads)), 0, stream,
-                                   work.sizes, on_device(work.dout), on_device(work.out), work.delta);
+                                   dim3(threads_for(std::int64_t{work.sizes.heads} * warp_size, threads)), 0,
+                                   stream, work.sizes, on_device(work.dout), on_device(work.out), work.delta);
   if (error != cudaSuccess) return error;
-  const BackwardWork<Element<T>> on = {work.sizes,
-                                       work.queries,
-                                       work.keys,
-                                       on_device(work.dout),
-                                       on_device(work.q),
-                                       on_device(work.k),
-                                       on_device(work.v),
-                                       work.log_sum_exp,
-                                       {work.delta.data, work.delta.stride},
-                                       on_device(work.dq),
-                                       on_device(work.dk),
-                                       on_device(work.dv)};
+  const BackwardWork<Element<T>> on = {
+      work.sizes,           work.queries,       work.keys,
+      on_device(work.dout), on_device(work.q),  on_device(work.k),
+      on_device(work.v),    work.log_sum_exp,   {work.delta.data, work.delta.stride},
+      on_device(work.dq),   on_device(work.dk), on_device(work.dv)};
   if constexpr (std::is_same_v<T, BFloat16>) {
     if (fits_tensor_cores(work.sizes, on.dout, on.q, on.k, on.v, on.dq, on.dk, on.dv)) {
       return backward_on_tensor_cores(stream, on);
@@ -86,8 +75,8 @@ cudaError_t attention_cached_tiles(cudaStream_t stream, const AttentionCached<T>
                                    const DeviceTiles& queries, bool aligned) {
   if (!is_valid(work.sizes)) return cudaErrorInvalidValue;
   const auto* caches = reinterpret_cast<const CachedRows<Element<T>>*>(work.caches);
-  const ForwardWork<Element<T>> on = {
-      work.sizes, queries, on_device(work.q), {}, {}, on_device(work.out), {}, caches};
+  const ForwardWork<Element<T>> on = {work.sizes, queries, on_device(work.q), {}, {}, on_device(work.out),
+                                      {},         caches};
   return run_forward<T>(stream, on, aligned);
 }
 
@@ -95,8 +84,9 @@ template cudaError_t attention_forward(cudaStream_t, const AttentionForward<floa
 template cudaError_t attention_forward(cudaStream_t, const AttentionForward<BFloat16>&);
 template cudaError_t attention_backward(cudaStream_t, const AttentionBackward<float>&);
 template cudaError_t attention_backward(cudaStream_t, const AttentionBackward<BFloat16>&);
-template cudaError_t attention_cached_tiles(cudaStream_t, const AttentionCached<float>&, const DeviceTiles&, bool);
-template cudaError_t attention_cached_tiles(cudaStream_t, const AttentionCached<BFloat16>&, const DeviceTiles&,
+template cudaError_t attention_cached_tiles(cudaStream_t, const AttentionCached<float>&, const DeviceTiles&,
                                             bool);
+template cudaError_t attention_cached_tiles(cudaStream_t, const AttentionCached<BFloat16>&,
+                                            const DeviceTiles&, bool);
 
 }  // namespace cola::cuda

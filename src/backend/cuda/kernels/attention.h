@@ -84,6 +84,6 @@ template <class T>
 template <class T>
 [[nodiscard]] cudaError_t attention_cached_rows(cudaStream_t stream, const AttentionCached<T>& work,
                                                 const std::int32_t* sequence_of, const std::int32_t* last_key,
-                                                std::int64_t most_keys, float* scratch);
+                                                std::int64_t most_keys, bool aligned, float* scratch);
 
 }  // namespace cola::cuda

@@ -3,12 +3,14 @@
 #include <span>
 #include <vector>
 
-// How attention over a ragged batch is divided among blocks (host code). See docs/decisions/0015.
+// How attention over a ragged batch is divided among blocks (host code). See docs/decisions/0017.
 namespace cola::cuda {
 
 /// Rows of a matrix: begin <= row < end.
 struct RowRange {
   std::int32_t begin, end;
+
+  bool operator==(const RowRange&) const = default;
 };
 
 /// At most `tile_rows` rows of one sequence, and the rows that they meet: for a tile of queries ranges of

@@ -37,6 +37,11 @@ class RangeWalk {
   return head / (sizes.heads / sizes.kv_heads);
 }
 
+[[nodiscard]] inline bool is_valid(const AttentionSizes& sizes) {
+  return sizes.head_dim > 0 && sizes.head_dim <= most_head_dim && sizes.kv_heads > 0 &&
+         sizes.heads % sizes.kv_heads == 0 && sizes.heads <= most_grid_rows;
+}
+
 constexpr float log2_e = 1.44269504088896340736F;
 constexpr float ln_2 = 0.69314718055994530942F;
 
@@ -71,8 +76,10 @@ struct BackwardWork {
 };
 
 /// Tensor cores: head_dim a multiple of 8, at most 128, rows of whole 16-byte words.
-[[nodiscard]] cudaError_t forward_on_tensor_cores(cudaStream_t stream, const ForwardWork<__nv_bfloat16>& work);
-[[nodiscard]] cudaError_t backward_on_tensor_cores(cudaStream_t stream, const BackwardWork<__nv_bfloat16>& work);
+[[nodiscard]] cudaError_t forward_on_tensor_cores(cudaStream_t stream,
+                                                  const ForwardWork<__nv_bfloat16>& work);
+[[nodiscard]] cudaError_t backward_on_tensor_cores(cudaStream_t stream,
+                                                   const BackwardWork<__nv_bfloat16>& work);
 
 /// Any head_dim up to most_head_dim, in f32.
 template <class T>

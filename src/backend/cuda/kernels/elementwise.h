@@ -50,7 +50,7 @@ template <class From, class To>
 [[nodiscard]] cudaError_t convert(cudaStream_t stream, std::int64_t rows, std::int64_t cols,
                                   Rows<const From> source, Rows<To> destination);
 
-/// Floats of scratch memory for column_sums.
+/// Floats of scratch memory, 16-byte aligned, for column_sums.
 [[nodiscard]] std::int64_t column_sums_scratch(std::int64_t rows, std::int64_t cols);
 /// sums [cols] += the columns' sums of x, in an order that depends on `rows` alone.
 template <class T>

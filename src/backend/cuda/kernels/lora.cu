@@ -267,7 +267,7 @@ cudaError_t thin_outer(cudaStream_t stream, std::int64_t rows, std::int64_t cols
 }
 
 template cudaError_t thin_dot(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, float,
-                              Rows<const float>, Thin<const float>, Rows<float>);
+                              Rows<const float>, Rows<const float>, Rows<float>);
 template cudaError_t thin_dot(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, float,
                               Rows<const BFloat16>, Rows<const float>, Rows<float>);
 template cudaError_t thin_expand(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, float,

@@ -36,7 +36,7 @@ struct NormBackward {
   bool add;        ///< dx += instead of =; dx is neither dy nor x
   float* dweight;  ///< [cols], added to; null: not computed
   float* dbias;    ///< [cols], added to; null: not computed
-  float* scratch;  ///< norm_backward_scratch floats; null where neither is computed
+  float* scratch;  ///< norm_backward_scratch floats, 16-byte aligned; null where neither is computed
 };
 [[nodiscard]] std::int64_t norm_backward_scratch(std::int64_t rows, std::int64_t cols);
 template <class T>
