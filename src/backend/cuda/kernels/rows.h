@@ -19,3 +19,5 @@ struct Rows {
 };
 
 }  // namespace cola::cuda
+
+#undef COLA_ON_BOTH
