@@ -47,10 +47,11 @@ window.onload = () => {
     const fits = page.documentElement.scrollWidth <= frame.innerWidth;
     const outside = frame.performance.getEntriesByType('resource').length;
     const scroll = [...page.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth);
+    const plots = seen('svg'), tables = seen('table');
     scroll.forEach(e => { e.scrollLeft = 200; });
     const keys = scroll.map(e => e.querySelector('td.key')).filter(e => e);
     const stay = keys.every(e => e.getBoundingClientRect().left <= e.closest('.scroll').getBoundingClientRect().left + 2);
-    return `${id}: sideways ${id === 'phone' ? scroll.length > 0 : scroll.length} stay ${stay} fits ${fits} plots ${seen('svg')} tables ${seen('table')} outside ${outside}.`;
+    return `${id}: sideways ${id === 'phone' ? scroll.length > 0 : scroll.length} stay ${stay} fits ${fits} plots ${plots} tables ${tables} outside ${outside}.`;
   });
   document.title = lines.join(' ');
 };
