@@ -35,8 +35,12 @@ struct Adagrad {
 void adagrad_update(Context& context, const Adagrad& setting, float gradient_scale,
                     std::span<const float> gradient, std::span<float> parameter, std::span<float> sum);
 
-/// Sum of squares in double, in an order that depends on the length alone: deterministic for any thread
-/// count.
-[[nodiscard]] double sum_of_squares(Context& context, std::span<const float> values);
+/// Sum of squares of all arrays in double: the arrays' sums added in their order, each in an order that
+/// depends on its length alone, so deterministic for any thread count.
+[[nodiscard]] double squared_norm(Context& context, std::span<const std::span<const float>> arrays);
+
+[[nodiscard]] inline double sum_of_squares(Context& context, std::span<const float> values) {
+  return squared_norm(context, {&values, 1});
+}
 
 }  // namespace cola::ops

@@ -24,7 +24,7 @@ struct TrainedPart {
 /// AdamW and clipping.
 class ModelTraining {
  public:
-  ModelTraining(const ModelConfig& config, DType dtype, const TrainedPart& part);
+  ModelTraining(ops::Backend& backend, const ModelConfig& config, DType dtype, const TrainedPart& part);
 
   /// Forward, backward and update. Returns the mean loss, over tokens or questions.
   double step(const TrainingBatch& batch);

@@ -27,7 +27,8 @@ void check(const StepBenchmarkOptions& options) {
     throw UsageError("--pad-batches pads whole candidates of a task: it needs --task and --no-share-prefix");
   if (!options.part.full) (void)select_target_modules(linear_names(config), options.part.target_modules);
   constexpr std::int64_t trained_bytes = 4 * sizeof(float);  // value, gradient and AdamW's two moments
-  require_memory_for_weights(config, options.dtype, options.part.full ? trained_bytes : 0);
+  require_memory_for_weights(options.backend->memory(), config, options.dtype,
+                             options.part.full ? trained_bytes : 0);
 }
 
 /// Batches and how often they are run.
@@ -73,7 +74,7 @@ void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBench
   const auto report = [&] {
     if (progress) progress(++done, total);
   };
-  ModelTraining training(options.config, options.dtype, options.part);
+  ModelTraining training(*options.backend, options.config, options.dtype, options.part);
   // The largest first, so that little has to grow after it: the same one whatever is shared or padded.
   training.step(*std::ranges::max_element(
       work.batches, {}, [](const TrainingBatch& batch) { return padded_tokens(batch.content.lengths); }));
@@ -95,6 +96,8 @@ void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBench
   result.flops_per_step =
       static_cast<double>(training.flops() - flops_before) / static_cast<double>(work.rounds * steps);
   result.trained_parameters = training.trained_parameters();
+  const Memory& memory = options.backend->memory();
+  if (!memory.is_host()) result.peak_device_bytes = memory.peak_bytes();
 }
 
 }  // namespace
@@ -105,9 +108,9 @@ StepBenchmark benchmark_step(const StepBenchmarkOptions& options,
   const Work work = work_of(options);
   StepBenchmark result;
   count_work(options, work, result);
-  result.peak = ops::measure_peak(options.dtype);
+  result.peak = options.backend->measure_peak(options.dtype);
   time_steps(options, work, result, progress);
-  result.peak = ops::faster(result.peak, ops::measure_peak(options.dtype));
+  result.peak = ops::faster(result.peak, options.backend->measure_peak(options.dtype));
   result.tokens_per_second = result.tokens_per_step / result.seconds_per_step;
   result.examples_per_second = result.examples_per_step / result.seconds_per_step;
   const double peak_step = result.seconds_per_step * result.peak.flops_per_second;

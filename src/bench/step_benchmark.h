@@ -3,7 +3,7 @@
 #include <functional>
 #include <string_view>
 
-#include "backend/cpu/peak.h"
+#include "backend/backend.h"
 #include "bench/model_training.h"
 #include "cola/train.h"
 #include "core/dtype.h"
@@ -16,6 +16,7 @@ namespace cola {
 struct StepBenchmarkOptions {
   ModelConfig config;
   DType dtype = DType::f32;
+  std::shared_ptr<ops::Backend> backend = ops::open_backend("cpu");
   TrainedPart part;
   std::int64_t seq_length = 128;  ///< of random tokens
   /// Timed steps. Of a task: those of the first so many batches of an epoch, done `rounds` times; of random
@@ -48,6 +49,7 @@ struct StepBenchmark {
   double fraction_of_peak = 0.0;  ///< model_flops_per_step / seconds_per_step / peak
   double reference_fraction_of_peak = 0.0;  ///< reference_flops_per_step / seconds_per_step / peak
   std::int64_t peak_rss_bytes = 0;          ///< of the whole process
+  std::int64_t peak_device_bytes = 0;       ///< of a device's memory; 0 on the CPU
   std::int64_t trained_parameters = 0;
 };
 

@@ -37,7 +37,8 @@ Json json_of(const BenchStepVerb& verb, const StepBenchmark& result) {
                {"peak_flops_per_second", result.peak.flops_per_second},
                {"peak_instruction", result.peak.instruction},
                {"fraction_of_peak", result.fraction_of_peak},
-               {"peak_rss_bytes", result.peak_rss_bytes}});
+               {"peak_rss_bytes", result.peak_rss_bytes},
+               {"peak_device_bytes", result.peak_device_bytes}});
   if (!verb.of_task()) {
     json["seq_length"] = verb.step.seq_length;
     return json;
@@ -92,6 +93,8 @@ std::string text_of(const BenchStepVerb& verb, const StepBenchmark& result) {
   }
   text += bench_row("loss", fmt::format("{:.4f}", result.loss));
   text += bench_row("peak memory", format_bytes(result.peak_rss_bytes));
+  if (result.peak_device_bytes > 0)
+    text += bench_row("peak device memory", format_bytes(result.peak_device_bytes));
   return text;
 }
 
@@ -100,6 +103,7 @@ void run_bench_step(BenchStepVerb& verb) {
     throw UsageError(fmt::format("--method {}: a step is timed with lora or full", verb.method));
   }
   verb.step.part.full = verb.method == "full";
+  verb.step.backend = open_bench_device(verb.common);
   verb.step.dtype = bench_dtype(verb.common);
   verb.step.config = config_of_shape(verb.common.shape);
   use_threads(verb.common);
@@ -145,6 +149,7 @@ void add_bench_step(CLI::App& bench) {
   const auto state = std::make_shared<BenchStepVerb>();
   StepBenchmarkOptions& step = state->step;
   add_bench_options(*verb, state->common);
+  add_bench_device(*verb, state->common);
   verb->add_option("--method", state->method, "lora or full")->capture_default_str();
   verb->add_option("--batch-size", step.data.batch_size, "sequences, or questions")->capture_default_str();
   auto* seq_length =

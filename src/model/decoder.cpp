@@ -32,6 +32,29 @@ RaggedBatch head_batch(const RaggedBatch& batch, std::span<const std::int32_t> r
   return head;
 }
 
+/// A host array that ops write: itself where they compute in the host's memory, else scratch of this name
+/// that bring() copies from.
+template <class T>
+class WrittenForHost {
+ public:
+  WrittenForHost(ops::Context& context, const char* scratch, std::span<T> host)
+      : memory_(context.memory()), host_(host), values_(host) {
+    if (memory_.is_host() || host.empty()) return;
+    const auto floats = static_cast<std::int64_t>((host.size_bytes() + sizeof(float) - 1) / sizeof(float));
+    values_ = {static_cast<T*>(context.scratch(scratch, DType::f32, 1, floats).data), host.size()};
+  }
+  [[nodiscard]] std::span<T> values() const { return values_; }
+  void bring() {
+    if (values_.data() == host_.data()) return;
+    memory_.download(std::as_bytes(values_).data(), std::as_writable_bytes(host_).data(), host_.size_bytes());
+  }
+
+ private:
+  Memory& memory_;
+  std::span<T> host_;
+  std::span<T> values_;
+};
+
 StepState with_batch(const StepState& step, const RaggedBatch& batch) {
   return {step.context,      batch,         step.keep, step.hidden_dropout, step.lora_dropout,
           step.dropout_seed, step.recompute};
@@ -46,7 +69,7 @@ Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), 
   if (opt) {
     positions_ = &weights_.at(root + ".embed_positions.weight");
   } else {
-    rotary_.emplace(config_);
+    rotary_.emplace(config_, weights_.memory());
   }
   head_.emplace(head_index, config_.tie_word_embeddings ? *tokens_ : weights_.at("lm_head.weight"));
   if (config_.has_projections()) {
@@ -78,8 +101,8 @@ SequenceCache Decoder::make_cache(std::int64_t capacity) const {
   SequenceCache cache(blocks_.size());
   const std::int64_t width = config_.num_key_value_heads * config_.head_dim;
   for (auto& block : cache) {
-    block.keys.resize(weights_.compute_dtype(), capacity, width);
-    block.values.resize(weights_.compute_dtype(), capacity, width);
+    block.keys.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
+    block.values.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
   }
   return cache;
 }
@@ -104,9 +127,9 @@ void Decoder::embed(const StepState& step, DecoderActivations& activations) cons
   auto& context = step.context;
   const RaggedBatch& batch = step.batch;
   const DType dtype = weights_.compute_dtype();
-  activations.x.resize(dtype, batch.tokens(), config_.hidden_size);
+  activations.x.resize(step.context.memory(), dtype, batch.tokens(), config_.hidden_size);
   if (project_in_) {
-    activations.embedded.resize(dtype, batch.tokens(), config_.word_embed_proj_dim);
+    activations.embedded.resize(step.context.memory(), dtype, batch.tokens(), config_.word_embed_proj_dim);
     ops::embedding_forward(context, tokens_->value, batch.ids, activations.embedded.view());
     project_in_->forward(step, activations.embedded.view(), activations.x.view(), activations.project_in);
   } else {
@@ -155,7 +178,7 @@ void Decoder::forward(const StepState& step, DecoderActivations& activations,
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
     const bool input_alone = index >= first && keeps_input_alone(step, index);
     if (input_alone) {
-      activations.inputs[index].resize(x.dtype, x.rows, x.cols);
+      activations.inputs[index].resize(step.context.memory(), x.dtype, x.rows, x.cols);
       ops::convert(step.context, x, activations.inputs[index].view());
     }
     std::ranges::transform(caches, block_caches.begin(),
@@ -180,16 +203,16 @@ void Decoder::head_input(const StepState& step, DecoderActivations& activations,
                          std::span<const std::int32_t> rows) const {
   const auto count = static_cast<std::int64_t>(rows.size());
   const DType dtype = weights_.compute_dtype();
-  activations.head_rows.resize(dtype, count, config_.hidden_size);
+  activations.head_rows.resize(step.context.memory(), dtype, count, config_.hidden_size);
   ops::gather_rows(step.context, activations.x.view(), rows, activations.head_rows.view());
-  activations.head_normed.resize(dtype, count, config_.hidden_size);
+  activations.head_normed.resize(step.context.memory(), dtype, count, config_.hidden_size);
   if (final_norm_) {
     final_norm_->forward(step.context, activations.head_rows.view(), activations.head_normed.view(),
-                         activations.mean, activations.rstd);
+                         activations.head_norm);
   } else {
     ops::convert(step.context, activations.head_rows.view(), activations.head_normed.view());
   }
-  activations.head_in.resize(dtype, count, config_.word_embed_proj_dim);
+  activations.head_in.resize(step.context.memory(), dtype, count, config_.word_embed_proj_dim);
   if (project_out_) {
     const RaggedBatch batch = head_batch(step.batch, rows);
     project_out_->forward(with_batch(step, batch), activations.head_normed.view(), activations.head_in.view(),
@@ -213,8 +236,8 @@ void Decoder::head_input_backward(const StepState& step, DecoderActivations& act
   }
   if (final_norm_) {
     const MatrixView drows = context.scratch("decoder.drows", d.dtype, count, config_.hidden_size);
-    final_norm_->backward(context, dnormed, activations.head_rows.view(), activations.mean, activations.rstd,
-                          drows, ops::Write::replace);
+    final_norm_->backward(context, dnormed, activations.head_rows.view(), activations.head_norm, drows,
+                          ops::Write::replace);
     dnormed = drows;
   }
   ops::scatter_rows(context, dnormed, step.batch.loss_rows, d);
@@ -224,7 +247,12 @@ void Decoder::loss(const StepState& step, DecoderActivations& activations, std::
                    std::span<std::uint8_t> correct) const {
   head_input(step, activations, step.batch.loss_rows);
   const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
-  head_->loss(with_batch(step, batch), activations.head_in.view(), step.batch.targets, nll, correct);
+  WrittenForHost<float> losses(step.context, "decoder.nll", nll);
+  WrittenForHost<std::uint8_t> hits(step.context, "decoder.correct", correct);
+  head_->loss(with_batch(step, batch), activations.head_in.view(), step.batch.targets, losses.values(),
+              hits.values());
+  losses.bring();
+  hits.bring();
 }
 
 void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activations,
@@ -234,7 +262,9 @@ void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activ
   const ConstMatrixView head_in = activations.head_in.view();
   const MatrixView dhead_in = context.scratch("decoder.dhead_in", head_in.dtype, head_in.rows, head_in.cols);
   const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
-  head_->loss_and_backward(with_batch(step, batch), head_in, step.batch.targets, weights, nll, dhead_in);
+  WrittenForHost<float> losses(context, "decoder.nll", nll);
+  head_->loss_and_backward(with_batch(step, batch), head_in, step.batch.targets, weights, losses.values(),
+                           dhead_in);
   // The residual stream's own buffer takes its gradient: the forward's last value has been used.
   const MatrixView d = activations.x.view();
   head_input_backward(step, activations, dhead_in, d);
@@ -244,6 +274,7 @@ void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activ
                              index > first || embedding_trained());
   }
   if (embedding_trained()) embed_backward(step, activations, d);
+  losses.bring();  // last: a device has been given all of the step by then
 }
 
 void Decoder::logits(const StepState& step, DecoderActivations& activations,

@@ -13,12 +13,13 @@ namespace cola {
 namespace {
 
 constexpr std::int64_t float_bytes = sizeof(float);
-constexpr std::int64_t logits_chunk_bytes = std::int64_t{16} << 20;  // as ops::cross_entropy_* cut their rows
 constexpr std::int64_t least_logits_rows = 64;
 // What computing loads, measured on models of 0.26 to 350 million parameters: oneDNN's kernels, threads'
 // stacks, thin scratch matrices; f32 products also pack operands.
 constexpr std::int64_t computing_bytes = std::int64_t{4} << 20;
 constexpr std::int64_t f32_products_bytes = std::int64_t{4} << 20;
+// A device's workspace of products and descriptions of batches.
+constexpr std::int64_t device_bytes = std::int64_t{64} << 20;
 constexpr std::int64_t knot_rows = 64;  // whose logits a knot compares, before and after
 
 struct Widths {
@@ -126,8 +127,8 @@ std::int64_t plan_head(const ModelConfig& config, const MemoryPlanInput& input, 
   const std::int64_t rows = std::max(input.batch_loss_tokens, input.evaluation_tokens);
   const std::int64_t widths = 3 * config.hidden_size + 2 * config.word_embed_proj_dim;
   const std::int64_t chunk = std::min(
-      rows, std::max(least_logits_rows,
-                     logits_chunk_bytes / (float_bytes * std::max<std::int64_t>(1, config.vocab_size))));
+      rows, std::max(least_logits_rows, input.logits_chunk_bytes /
+                                            (float_bytes * std::max<std::int64_t>(1, config.vocab_size))));
   const std::int64_t logit_bytes = float_bytes + (input.compute_dtype == DType::f32 ? 0 : element);
   const std::int64_t compared =
       input.run.links.size() > 1 ? 2 * float_bytes * std::min(knot_rows, input.batch_loss_tokens) : 0;
@@ -189,17 +190,22 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
       plan.merged = (input.file_dtype == input.compute_dtype ? 0 : targets * element) + largest * float_bytes;
   }
   plan.activations = plan_blocks(config, input, element, rank) + plan_head(config, input, element);
+  if (input.in_device_memory) {
+    plan.program = device_bytes;
+    return plan;
+  }
   plan.program = input.resident_bytes + computing_bytes;
   if (input.compute_dtype == DType::f32) plan.program += f32_products_bytes;
   return plan;
 }
 
-void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan) {
-  const std::int64_t available = available_memory_bytes();
-  const std::int64_t needed = plan.total() - input.resident_bytes;
+void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
+                    std::int64_t available) {
+  const std::int64_t needed = plan.total() - (input.in_device_memory ? 0 : input.resident_bytes);
   if (needed <= available) return;
-  throw Error(fmt::format("this run needs about {} of memory, {} are available\n{}", format_bytes(needed),
-                          format_bytes(available), advice(config, input, available)));
+  throw Error(fmt::format("this run needs about {} of {}, {} are available\n{}", format_bytes(needed),
+                          input.in_device_memory ? "the device's memory" : "memory", format_bytes(available),
+                          advice(config, input, available)));
 }
 
 }  // namespace cola

@@ -8,7 +8,7 @@
 
 namespace cola {
 
-/// Bytes a run needs at its peak, estimated before its weights are loaded.
+/// Bytes a run needs at its peak of the memory that it computes in, estimated before its weights are loaded.
 struct MemoryPlan {
   std::int64_t weights = 0;      ///< base weights: memory-mapped in place, or converted
   std::int64_t merged = 0;       ///< target modules' merged copies (--tie merge)
@@ -33,10 +33,13 @@ struct MemoryPlanInput {
   bool activation_checkpointing = false;
   bool hidden_dropout = false, lora_dropout = false;
   std::int64_t resident_bytes = 0;  ///< of the process, its data loaded and its weights not
+  std::int64_t logits_chunk_bytes = std::int64_t{16} << 20;  ///< see ops::Backend
+  bool in_device_memory = false;  ///< what is planned lies in a device's memory, the program in the host's
 };
 [[nodiscard]] MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input);
 
-/// Throws Error, saying what would fit, if the plan exceeds the memory that is available.
-void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan);
+/// Throws Error, saying what would fit, if the plan exceeds the bytes that are available.
+void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
+                    std::int64_t available);
 
 }  // namespace cola

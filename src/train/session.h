@@ -16,6 +16,7 @@ namespace cola {
 /// Everything that a training run computes with, made from its options alone: model, data, plan. Where the
 /// run stands is not here (train/checkpoint.h).
 struct TrainingSession {
+  std::shared_ptr<ops::Backend> backend;  ///< first: the rest lies in its memory
   TrainOptions options;
   ModelConfig config;
   DType compute_dtype = DType::f32;
@@ -38,9 +39,10 @@ struct TrainingSession {
   [[nodiscard]] std::vector<TrainableParameter> trainables();
 };
 
-/// Loads and checks everything; throws before anything is written. Order: options, data, plan, memory,
+/// Loads and checks everything, for a backend; throws before anything is written. Order: options, data, plan, memory,
 /// weights.
-[[nodiscard]] TrainingSession open_session(const TrainOptions& options);
+[[nodiscard]] TrainingSession open_session(const TrainOptions& options,
+                                           std::shared_ptr<ops::Backend> backend);
 
 /// Target modules by the shortest names that select just them: "q_proj" if every such layer is a target.
 [[nodiscard]] std::vector<std::string> short_target_names(const std::vector<Linear*>& linears,

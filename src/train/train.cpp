@@ -27,15 +27,19 @@ bool is_unused(const std::filesystem::path& folder) {
   });
 }
 
-void check_resumed_options(const TrainOptions& options, const std::filesystem::path& config) {
+/// The options to go on with: the run's, on the device asked for. Throws UsageError where they contradict.
+TrainOptions resumed_options(TrainOptions options, const std::filesystem::path& config) {
   TrainOptions saved;
   read_toml(config, saved);
   saved.out = options.out;  // the run may have been moved
+  saved.device = options.device;
+  if (options.dtype == "auto") options.dtype = saved.dtype;
   if (const auto names = differing_options(saved, options); !names.empty()) {
     throw UsageError(
         fmt::format("--resume: --{} differs from the run's {}: leave it out, or start another run",
                     fmt::join(names, ", --"), config.string()));
   }
+  return options;
 }
 
 }  // namespace
@@ -49,12 +53,12 @@ TrainResult train(const TrainOptions& options, const TrainMode& mode) {
     throw UsageError(
         fmt::format("--resume: {} has no config.toml: there is no run to resume", folder.root.string()));
   }
-  if (mode.resume) check_resumed_options(absolute, folder.config());
+  if (mode.resume) absolute = resumed_options(absolute, folder.config());
   if (!mode.resume && !is_unused(folder.root)) {
     throw UsageError(
         fmt::format("{} already exists: go on with --resume, or choose another --out", folder.root.string()));
   }
-  return Trainer(open_session(absolute), mode).run();
+  return Trainer(open_session(absolute, ops::open_backend(absolute.device)), mode).run();
 }
 
 }  // namespace cola

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "backend/backend.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/system_memory.h"
@@ -26,10 +27,6 @@ double seconds_since(Clock::time_point start) {
 std::uint64_t dropout_seed(std::uint64_t seed, std::int64_t step) {
   return RandomStream(seed, RandomPurpose::hidden_dropout, static_cast<std::uint64_t>(step))
       .next_below(~std::uint64_t{0});
-}
-
-void zero_gradients(const std::vector<TrainableParameter>& parameters) {
-  for (const auto& parameter : parameters) std::ranges::fill(parameter.gradient, 0.0F);
 }
 
 Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
@@ -58,7 +55,7 @@ Trainer::StepReport Trainer::do_step() {
   const auto batches = batches_of_step(state_.steps_done);
   std::int64_t terms = 0;
   for (const auto& batch : batches) terms += batch.loss_terms();
-  zero_gradients(optimizer_->parameters());
+  optimizer_->zero_gradients();
 
   const std::int64_t counted_parameters =
       hf_flos_parameters(session_.config) + (session_.chain ? session_.chain->live().parameter_count() : 0);
@@ -91,6 +88,7 @@ Trainer::StepReport Trainer::do_step() {
   if (!session_.chain) {
     for (const auto& parameter : session_.model->weights().all()) Weights::refresh(context_, *parameter);
   }
+  context_.backend().synchronize();
   report.seconds = seconds_since(start);
   ++state_.steps_done;
   state_.train_loss = report.loss;

@@ -35,7 +35,7 @@ class Trainer {
   [[nodiscard]] std::vector<TrainingBatch> batches_of_step(std::int64_t step) const;
   void tie_knot();
   void check_after_knot() const;
-  [[nodiscard]] std::vector<float> knot_logits(const RaggedBatch& batch);
+  [[nodiscard]] Matrix knot_logits(const RaggedBatch& batch);
   void begin_link(std::int64_t number);
   void evaluate();
   /// Sets the dev loss and score, and adds to the log's event.

@@ -3,9 +3,7 @@
 
 #include <algorithm>
 
-#include "backend/cpu_isa.h"
 #include "core/error.h"
-#include "core/parallel.h"
 #include "io/files.h"
 #include "train/options_toml.h"
 #include "train/trainer.h"
@@ -13,7 +11,10 @@
 namespace cola {
 
 Trainer::Trainer(TrainingSession session, const TrainMode& mode)
-    : session_(std::move(session)), folder_{session_.options.out}, progress_(mode.quiet) {
+    : session_(std::move(session)),
+      folder_{session_.options.out},
+      progress_(mode.quiet),
+      context_(*session_.backend) {
   if (mode.profile) context_.start_profile();
   state_.train_digest = session_.data.train.digest();
   state_.dev_digest = session_.data.dev ? session_.data.dev->digest() : "";
@@ -38,8 +39,8 @@ void Trainer::announce() {
   progress_.note(fmt::format("train data: {}", data.train.summary()));
   if (data.dev) progress_.note(fmt::format("dev data:   {}", data.dev->summary()));
   progress_.note(session_.memory.summary());
-  progress_.note(fmt::format("compute: {}, {} threads, {}", name_of(session_.compute_dtype), thread_count(),
-                             ops::name_of(ops::cpu_isa())));
+  progress_.note(fmt::format("compute: {} on {}, {}", name_of(session_.compute_dtype),
+                             session_.backend->name(), session_.backend->description()));
   if (session_.config.dropout > 0.0 && session_.options.dropout == "0") {
     progress_.note(
         fmt::format("note: the checkpoint's configured dropout of {} is not used; --dropout config uses it",
@@ -61,6 +62,7 @@ void Trainer::start_fresh() {
   state_.tied_links = static_cast<std::int64_t>(tied_at_.size());
   require_writable_folder(folder_.root);
   remove_leftovers(folder_.root);
+  session_.options.dtype = name_of(session_.compute_dtype);  // whatever device a resumed run is on
   write_text_file(folder_.config(), to_toml(session_.options));
   std::filesystem::create_directories(folder_.checkpoints());
   std::filesystem::create_directories(folder_.links());
@@ -123,7 +125,7 @@ void Trainer::restore(std::int64_t step) {
   } else {
     read_checkpoint_weights(checkpoint, context_, session_.model->weights());
   }
-  optimizer_ = std::make_unique<Optimizer>(session_.plan.optimizer, session_.trainables());
+  optimizer_ = std::make_unique<Optimizer>(session_.plan.optimizer, session_.trainables(), context_.memory());
   read_checkpoint_optimizer(checkpoint, state_, *optimizer_);
   log_->cut(state_.log_bytes);
 }

@@ -185,7 +185,7 @@ TEST(MemoryPlan, RefusalSaysWhatWouldFit) {
   input.batch_tokens = std::int64_t{1} << 40;
   const auto message = [&] {
     try {
-      require_memory(config, input, plan_memory(config, input));
+      require_memory(config, input, plan_memory(config, input), available_memory_bytes());
     } catch (const Error& error) {
       return std::string(error.what());
     }

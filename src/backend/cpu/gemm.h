@@ -9,7 +9,7 @@ namespace cola::ops {
 
 enum class Transpose : std::uint8_t { no, yes };
 
-/// c [M, N] = op(a) [M, K] op(b) [K, N] + bias [N], or c += that: oneDNN, on all threads. a and b are both
+/// c [M, N] = op(a) [M, K] op(b) [K, N] + bias [N], or c += that: by oneDNN, on all threads (built without it: by gemm_plain.cpp). a and b are both
 /// f32, or both bf16 where has_bf16_products(); c is f32 or has their dtype; `bias` may be empty. Shapes are
 /// checked by the caller. Counts 2 M N K flops.
 void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "backend/cpu/gemm.h"
-#include "backend/elementwise.h"
+#include "backend/cpu/ops.h"
 
 namespace cola::ops {
 namespace {
@@ -36,7 +36,7 @@ MatrixView widen_block(Context& context, const char* name, ConstMatrixView view,
   if (transpose == Transpose::yes) std::swap(rows, cols);
   const ConstMatrixView part = columns(view.row_range(rows.begin, rows.end), cols.begin, cols.end);
   const MatrixView wide = context.scratch(name, DType::f32, part.rows, part.cols);
-  convert(context, part, wide);
+  cpu::convert(context, part, wide);
   return wide;
 }
 
@@ -53,7 +53,7 @@ void multiply_widened(Context& context, ConstMatrixView a, Transpose transpose_a
       const bool direct = c.dtype == DType::f32;
       const MatrixView sums =
           direct ? target : context.scratch("multiply_widened c", DType::f32, target.rows, target.cols);
-      if (!direct && write == Write::add) convert(context, target, sums);
+      if (!direct && write == Write::add) cpu::convert(context, target, sums);
       const auto part_bias = bias.empty() ? bias
                                           : bias.subspan(static_cast<std::size_t>(cols.begin),
                                                          static_cast<std::size_t>(cols.end - cols.begin));
@@ -64,7 +64,7 @@ void multiply_widened(Context& context, ConstMatrixView a, Transpose transpose_a
                  transpose_b, k == 0 ? part_bias : std::span<const float>{}, sums,
                  k == 0 ? write : Write::add);
       }
-      if (!direct) convert(context, sums, target);
+      if (!direct) cpu::convert(context, sums, target);
     }
   }
 }

@@ -1,32 +1,38 @@
-#include "backend/update.h"
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "backend/cpu/checks.h"
 #include "backend/cpu/kernels/update.h"
+#include "backend/cpu/ops.h"
 #include "backend/cpu_isa.h"
-#include "backend/profile.h"
 #include "core/parallel.h"
 
-namespace cola::ops {
+namespace cola::ops::cpu {
 namespace {
 
 constexpr std::int64_t grain = 16384;
 
-void check_lengths(std::size_t parameters, std::initializer_list<std::size_t> others, std::string_view op) {
-  for (const std::size_t length : others) check(length == parameters, op, "the arrays differ in length");
+double sum_of_squares(std::span<const float> values) {
+  constexpr std::int64_t block = 4096;
+  const auto count = static_cast<std::int64_t>(values.size());
+  std::vector<double> sums(static_cast<std::size_t>((count + block - 1) / block));
+  const kernels::UpdateKernels& kernel = kernels::update_kernels(cpu_isa());
+  parallel_for(static_cast<std::int64_t>(sums.size()), 4, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t length = std::min(block, count - i * block);
+      sums[static_cast<std::size_t>(i)] = kernel.sum_of_squares(length, values.data() + i * block);
+    }
+  });
+  double total = 0.0;
+  for (const double sum : sums) total += sum;
+  return total;
 }
 
 }  // namespace
 
-void adamw_update(Context& context, const AdamW& setting, float gradient_scale,
+void adamw_update(Context& /*context*/, const AdamW& setting, float gradient_scale,
                   std::span<const float> gradient, std::span<float> parameter, std::span<float> m,
                   std::span<float> v) {
-  const ProfileScope scope(context, "adamw_update", 7 * gradient.size_bytes());
-  check_lengths(parameter.size(), {gradient.size(), m.size(), v.size()}, "adamw_update");
-  check(setting.step >= 1, "adamw_update", "steps count from 1");
   const auto step = static_cast<double>(setting.step);
   const kernels::AdamWConstants constants = {
       .decay = 1.0 - setting.learning_rate * setting.weight_decay,
@@ -43,12 +49,8 @@ void adamw_update(Context& context, const AdamW& setting, float gradient_scale,
   });
 }
 
-void sgd_update(Context& context, const Sgd& setting, float gradient_scale, std::span<const float> gradient,
-                std::span<float> parameter, std::span<float> buffer) {
-  const ProfileScope scope(context, "sgd_update", (buffer.empty() ? 3 : 5) * gradient.size_bytes());
-  check_lengths(parameter.size(), {gradient.size()}, "sgd_update");
-  if (setting.momentum != 0.0 || !buffer.empty())
-    check_lengths(parameter.size(), {buffer.size()}, "sgd_update");
+void sgd_update(Context& /*context*/, const Sgd& setting, float gradient_scale,
+                std::span<const float> gradient, std::span<float> parameter, std::span<float> buffer) {
   const double keep = setting.step > 1 ? setting.momentum : 0.0;
   const kernels::UpdateKernels& kernel = kernels::update_kernels(cpu_isa());
   parallel_for(static_cast<std::int64_t>(parameter.size()), grain, [&](std::int64_t begin, std::int64_t end) {
@@ -58,10 +60,8 @@ void sgd_update(Context& context, const Sgd& setting, float gradient_scale, std:
   });
 }
 
-void adagrad_update(Context& context, const Adagrad& setting, float gradient_scale,
+void adagrad_update(Context& /*context*/, const Adagrad& setting, float gradient_scale,
                     std::span<const float> gradient, std::span<float> parameter, std::span<float> sum) {
-  const ProfileScope scope(context, "adagrad_update", 5 * gradient.size_bytes());
-  check_lengths(parameter.size(), {gradient.size(), sum.size()}, "adagrad_update");
   const kernels::UpdateKernels& kernel = kernels::update_kernels(cpu_isa());
   parallel_for(static_cast<std::int64_t>(parameter.size()), grain, [&](std::int64_t begin, std::int64_t end) {
     kernel.adagrad(end - begin, setting.learning_rate, setting.epsilon, setting.weight_decay,
@@ -70,21 +70,10 @@ void adagrad_update(Context& context, const Adagrad& setting, float gradient_sca
   });
 }
 
-double sum_of_squares(Context& context, std::span<const float> values) {
-  const ProfileScope scope(context, "sum_of_squares", values.size_bytes());
-  constexpr std::int64_t block = 4096;
-  const auto count = static_cast<std::int64_t>(values.size());
-  std::vector<double> sums(static_cast<std::size_t>((count + block - 1) / block));
-  const kernels::UpdateKernels& kernel = kernels::update_kernels(cpu_isa());
-  parallel_for(static_cast<std::int64_t>(sums.size()), 4, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t length = std::min(block, count - i * block);
-      sums[static_cast<std::size_t>(i)] = kernel.sum_of_squares(length, values.data() + i * block);
-    }
-  });
+double squared_norm(Context& /*context*/, std::span<const std::span<const float>> arrays) {
   double total = 0.0;
-  for (const double sum : sums) total += sum;
+  for (const auto& array : arrays) total += sum_of_squares(array);
   return total;
 }
 
-}  // namespace cola::ops
+}  // namespace cola::ops::cpu

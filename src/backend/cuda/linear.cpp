@@ -1,0 +1,34 @@
+#include "backend/cuda/check.h"
+#include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/elements.h"
+#include "backend/cuda/kernels/elementwise.h"
+#include "backend/cuda/ops.h"
+
+namespace cola::ops::cuda {
+
+void linear_forward(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
+                    MatrixView y, Write write) {
+  backend_of(context).products().multiply(context, x, Transpose::no, w, Transpose::yes, bias, y, write);
+}
+
+void linear_backward_input(Context& context, ConstMatrixView dy, ConstMatrixView w, MatrixView dx,
+                           Write write) {
+  backend_of(context).products().multiply(context, dy, Transpose::no, w, Transpose::no, {}, dx, write);
+}
+
+void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixView x, MatrixView dw) {
+  backend_of(context).products().multiply(context, dy, Transpose::yes, x, Transpose::no, {}, dw, Write::add);
+}
+
+void linear_backward_bias(Context& context, ConstMatrixView dy, std::span<float> dbias) {
+  if (dy.empty()) return;
+  const MatrixView scratch =
+      context.scratch("cuda column sums", DType::f32, 1, launch::column_sums_scratch(dy.rows, dy.cols));
+  with_element_type(dy.dtype, "linear_backward_bias", [&]<class T>(T) {
+    require(launch::column_sums<T>(backend_of(context).stream(), dy.rows, dy.cols, rows_of<T>(dy),
+                                   scratch.as<float>(), dbias.data()),
+            "linear_backward_bias");
+  });
+}
+
+}  // namespace cola::ops::cuda
