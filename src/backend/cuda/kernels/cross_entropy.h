@@ -1,0 +1,27 @@
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "backend/cuda/kernels/rows.h"
+
+// What backend/cross_entropy.h does with a chunk of logits [rows, vocabulary] (f32). Pointers are device
+// memory.
+namespace cola::cuda {
+
+struct LogitRows {
+  std::int64_t rows, vocabulary;
+  Rows<const float> logits;
+  const std::int32_t* targets;  ///< [rows]
+};
+
+/// nll [rows] (written); correct [rows], 1 where the first largest logit is the target's; may be null.
+[[nodiscard]] cudaError_t cross_entropy_forward(cudaStream_t stream, const LogitRows& work, float* nll,
+                                                std::uint8_t* correct);
+
+/// nll, and gradient = weights[i] (softmax - onehot): T float, which may be the logits, or BFloat16.
+template <class T>
+[[nodiscard]] cudaError_t cross_entropy_gradient(cudaStream_t stream, const LogitRows& work,
+                                                 const float* weights, float* nll, Rows<T> gradient);
+
+}  // namespace cola::cuda

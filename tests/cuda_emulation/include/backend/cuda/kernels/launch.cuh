@@ -1,0 +1,20 @@
+#pragma once
+#include <cuda_runtime.h>
+
+#include <cstddef>
+
+// In place of src/backend/cuda/kernels/launch.cuh.
+namespace cola::cuda {
+
+template <class... Parameters, class... Arguments>
+[[nodiscard]] cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                                 std::size_t shared_bytes, cudaStream_t /*stream*/, Arguments... arguments) {
+  return emulation::run(grid, block, shared_bytes, [&] { kernel(static_cast<Parameters>(arguments)...); });
+}
+
+template <class T>
+T* shared_memory() {
+  return static_cast<T*>(emulation::shared_memory(sizeof(T)));
+}
+
+}  // namespace cola::cuda
