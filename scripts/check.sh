@@ -44,12 +44,12 @@ check_format() {
 
 check_tidy() {
   scripts/install_dependencies.sh build test tidy
-  cmake --preset release
+  cmake --preset release -B build/tidy -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON  # GCC's are not clang's
   local source_folder  # as a regular expression
   source_folder="$(printf %s "$root/src/" | sed 's/[][\.*^$+?(){}|]/\\&/g')"
   # The compile commands are GCC's; clang does not know all of its options. libstdc++ 12's own stable_sort uses
   # something deprecated.
-  run-clang-tidy-19 -quiet -p build/release -j "$(nproc)" -extra-arg=-Wno-unknown-warning-option \
+  run-clang-tidy-19 -quiet -p build/tidy -j "$(nproc)" -extra-arg=-Wno-unknown-warning-option \
     -extra-arg=-Wno-ignored-optimization-argument -extra-arg=-Wno-deprecated-declarations "^$source_folder.*\.cpp\$"
   echo "tidy: done"
 }

@@ -16,10 +16,13 @@ build_packages=(
   libzip-dev               # PyTorch .bin files
   libeigen3-dev            # dense linear algebra of `cola theory`
   libspectra-dev           # top singular pair in `cola theory`: Lanczos iterations on Eigen's matrices
+  libopenmpi-dev           # training over several processes (MPI)
 )
 test_packages=(
   libgtest-dev
   gnuplot-nox              # run-time tool: draws what `--plot` asks for
+  openmpi-bin              # mpirun
+  qemu-user                # runs the backend's tests as an older processor would
 )
 format_packages=(clang-format-19)
 tidy_packages=(clang-tidy-19 libomp-19-dev)

@@ -35,6 +35,8 @@ class Backend {
   [[nodiscard]] virtual Memory& memory() = 0;
   /// Whether bf16 is multiplied in hardware: what --dtype auto asks.
   [[nodiscard]] virtual bool has_bf16_products() const = 0;
+  /// What products with a weight run on, for people to read.
+  [[nodiscard]] virtual std::string_view product_kernel(DType dtype, bool frozen) const = 0;
   /// Most bytes of logits that the cross-entropy ops make at a time.
   [[nodiscard]] virtual std::int64_t logits_chunk_bytes() const = 0;
   /// Waits until all ops called so far are done. Throws Error if one has failed.

@@ -27,23 +27,23 @@ void check_operands(ConstMatrixView hidden, ConstMatrixView head, std::span<cons
 
 }  // namespace
 
-void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
                            std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
-  const ProfileScope scope(context, "cross_entropy_forward", bytes_of({hidden, head}));
-  check_operands(hidden, head, targets, nll, branches);
+  const ProfileScope scope(context, "cross_entropy_forward", bytes_of({hidden, head.plain}));
+  check_operands(hidden, head.plain, targets, nll, branches);
   check(correct.empty() || correct.size() == targets.size(), "cross_entropy", "correct must be [L] or empty");
   if (hidden.rows == 0) return;
   context.backend().ops().cross_entropy_forward(context, hidden, head, targets, nll, correct, branches);
 }
 
-void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, WeightView head,
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
                                     std::span<float> nll, MatrixView dhidden, MatrixView dhead,
                                     std::span<const HeadBranch> branches) {
   const ProfileScope scope(context, "cross_entropy_forward_backward",
-                           bytes_of({hidden, head, dhidden, dhead}));
-  check_operands(hidden, head, targets, nll, branches);
+                           bytes_of({hidden, head.plain, dhidden, dhead}));
+  check_operands(hidden, head.plain, targets, nll, branches);
   check(weights.size() == targets.size(), "cross_entropy", "weights must be [L]");
   check_shape(dhidden, hidden.rows, hidden.cols, "cross_entropy", "dhidden");
   for (const HeadBranch& branch : branches)

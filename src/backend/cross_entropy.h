@@ -3,6 +3,7 @@
 #include <span>
 
 #include "backend/context.h"
+#include "backend/packed_matrix.h"
 #include "core/matrix.h"
 
 namespace cola::ops {
@@ -24,14 +25,14 @@ struct HeadBranch {
 /// softmax in f32. Of the spans targets and weights are the host's. nll[i] = logsumexp(logits[i]) -
 /// logits[i][targets[i]] (written). correct[i] = 1 if the largest logit (the first of equals) is the
 /// target's; may be empty. Each of `branches` adds to the logits.
-void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
                            std::span<std::uint8_t> correct, std::span<const HeadBranch> branches = {});
 
 /// The same, and the gradient of the sum of weights[i] * nll[i], weights [L]: dhidden [L, D] (compute dtype,
 /// written) and, unless empty, dhead [V, D] (f32, added to), both through the head alone; and du and dB of
 /// each branch.
-void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, WeightView head,
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
                                     std::span<float> nll, MatrixView dhidden, MatrixView dhead,
                                     std::span<const HeadBranch> branches = {});

@@ -19,11 +19,11 @@ void check_indices(std::span<const std::int32_t> indices, std::int64_t count, st
 
 }  // namespace
 
-void embedding_forward(Context& context, ConstMatrixView table, std::span<const std::int32_t> ids,
-                       MatrixView y, Write write) {
+void embedding_forward(Context& context, WeightView table, std::span<const std::int32_t> ids, MatrixView y,
+                       Write write) {
   const ProfileScope scope(context, "embedding_forward", bytes_of({y, y}));
-  check_shape(y, y.rows, table.cols, "embedding_forward", "y");
-  check_indices(ids, y.rows, table.rows, "embedding_forward");
+  check_shape(y, y.rows, table.plain.cols, "embedding_forward", "y");
+  check_indices(ids, y.rows, table.plain.rows, "embedding_forward");
   context.backend().ops().embedding_forward(context, table, ids, y, write);
 }
 

@@ -3,13 +3,14 @@
 #include <span>
 
 #include "backend/context.h"
+#include "backend/packed_matrix.h"
 #include "core/matrix.h"
 
 namespace cola::ops {
 
 /// y[t] = table[ids[t]] (or y += with Write::add): table [V, D], y [T, D], compute dtype. 0 <= ids[t] < V.
-void embedding_forward(Context& context, ConstMatrixView table, std::span<const std::int32_t> ids,
-                       MatrixView y, Write write = Write::replace);
+void embedding_forward(Context& context, WeightView table, std::span<const std::int32_t> ids, MatrixView y,
+                       Write write = Write::replace);
 
 /// dtable[ids[t]] += dy[t], in f32, in the order of t: deterministic.
 void embedding_backward(Context& context, ConstMatrixView dy, std::span<const std::int32_t> ids,

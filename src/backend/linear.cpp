@@ -15,8 +15,9 @@ void check_dtypes(ConstMatrixView a, ConstMatrixView b, ConstMatrixView result, 
 
 }  // namespace
 
-void linear_forward(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
+void linear_forward(Context& context, ConstMatrixView x, WeightView weight, std::span<const float> bias,
                     MatrixView y, Write write) {
+  const ConstMatrixView w = weight.plain;
   const ProfileScope scope(context, "linear_forward", bytes_of({x, w, y}));
   check_shape(w, w.rows, x.cols, "linear_forward", "w");
   check_shape(y, x.rows, w.rows, "linear_forward", "y");
@@ -24,17 +25,18 @@ void linear_forward(Context& context, ConstMatrixView x, ConstMatrixView w, std:
         "bias must be [N] or empty");
   check_dtypes(x, w, y, "linear_forward");
   if (y.empty()) return;
-  context.backend().ops().linear_forward(context, x, w, bias, y, write);
+  context.backend().ops().linear_forward(context, x, weight, bias, y, write);
 }
 
-void linear_backward_input(Context& context, ConstMatrixView dy, ConstMatrixView w, MatrixView dx,
+void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weight, MatrixView dx,
                            Write write) {
+  const ConstMatrixView w = weight.plain;
   const ProfileScope scope(context, "linear_backward_input", bytes_of({dy, w, dx}));
   check_shape(dy, dy.rows, w.rows, "linear_backward_input", "dy");
   check_shape(dx, dy.rows, w.cols, "linear_backward_input", "dx");
   check_dtypes(dy, w, dx, "linear_backward_input");
   if (dx.empty()) return;
-  context.backend().ops().linear_backward_input(context, dy, w, dx, write);
+  context.backend().ops().linear_backward_input(context, dy, weight, dx, write);
 }
 
 void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixView x, MatrixView dw) {

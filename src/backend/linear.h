@@ -1,23 +1,28 @@
 #pragma once
 #include <span>
+#include <string_view>
 
 #include "backend/context.h"
+#include "backend/packed_matrix.h"
 #include "core/matrix.h"
 
 namespace cola::ops {
 
 /// Products with a weight w [N, K] (Hugging Face's layout: out x in). x, w, y have the compute dtype (f32 or
 /// bf16); sums are accumulated in f32. bf16 products use the processor's bf16 multiplier where it has one;
-/// elsewhere w is widened block by block and multiplied in f32.
+/// elsewhere w is widened block by block and multiplied in f32. A packed w is bf16, and multiplied by tiles.
 
 /// y [T, N] = x [T, K] w^T + bias [N]; `bias` may be empty. With Write::add the product (and bias) is added
 /// to y.
-void linear_forward(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
+void linear_forward(Context& context, ConstMatrixView x, WeightView w, std::span<const float> bias,
                     MatrixView y, Write write = Write::replace);
 
 /// dx [T, K] = dy [T, N] w, or dx += dy w. dx may be f32 or the compute dtype.
-void linear_backward_input(Context& context, ConstMatrixView dy, ConstMatrixView w, MatrixView dx,
-                           Write write);
+void linear_backward_input(Context& context, ConstMatrixView dy, WeightView w, MatrixView dx, Write write);
+
+/// What these products run on, for people to read: "AMX tiles" for frozen weights that prefers_packed(), else
+/// oneDNN.
+[[nodiscard]] std::string_view product_kernel(DType dtype, bool frozen);
 
 /// dw [N, K] += dy^T x, in f32.
 void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixView x, MatrixView dw);

@@ -45,8 +45,8 @@ std::vector<Question> questions_of(const EvalBenchmarkOptions& options) {
 void time_rounds(const EvalBenchmarkOptions& options, const std::vector<Question>& questions,
                  EvalBenchmark& result, const std::function<void(std::int64_t, std::int64_t)>& progress) {
   constexpr std::uint64_t seed = 42;
-  const Decoder model(options.config,
-                      Weights(options.config, seed, options.dtype, options.backend->memory()));
+  Decoder model(options.config, Weights(options.config, seed, options.dtype, options.backend->memory()));
+  if (ops::prefers_packed(options.dtype)) model.pack_weights();
   ops::Context context(*options.backend);
   DecoderActivations activations;
   const std::int64_t total = 2 + 2 * options.rounds * result.questions;

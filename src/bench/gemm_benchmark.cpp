@@ -85,6 +85,9 @@ void time_linear(const DistinctLinear& linear, const GemmBenchmarkOptions& optio
   ops::Context context;
   const DType dtype = options.dtype;
   const Matrix w = random_matrix(context, dtype, linear.out, linear.in, 0);
+  const ops::PackedMatrix packed =
+      ops::prefers_packed(dtype) ? ops::PackedMatrix(w.view()) : ops::PackedMatrix();
+  const ops::WeightView weight = packed.empty() ? ops::WeightView(w.view()) : ops::WeightView(packed);
   const std::vector<float> bias(linear.bias ? static_cast<std::size_t>(linear.out) : 0, 0.5F);
   for (const std::int64_t count : options.rows) {
     Matrix x = random_matrix(context, dtype, count, linear.in, 1);
@@ -103,14 +106,14 @@ void time_linear(const DistinctLinear& linear, const GemmBenchmarkOptions& optio
     const ProductRate of_forward{.layers = linear.names, .m = count, .n = linear.out, .k = linear.in};
     rates.push_back(timed(
         of_forward, product_flops(of_forward),
-        [&] { ops::linear_forward(context, x.view(), w.view(), bias, y.view()); }, forward,
+        [&] { ops::linear_forward(context, x.view(), weight, bias, y.view()); }, forward,
         options.least_seconds));
     done();
     const ProductRate of_backward{
         .layers = linear.names, .backward = true, .m = count, .n = linear.in, .k = linear.out};
     rates.push_back(timed(
         of_backward, product_flops(of_backward),
-        [&] { ops::linear_backward_input(context, y.view(), w.view(), x.view(), Write::replace); }, backward,
+        [&] { ops::linear_backward_input(context, y.view(), weight, x.view(), Write::replace); }, backward,
         options.least_seconds));
     done();
   }

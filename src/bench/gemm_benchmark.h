@@ -33,7 +33,8 @@ struct ProductRate {
 };
 
 struct GemmBenchmark {
-  std::vector<ProductRate> results;  ///< of the weights, both directions from the same memory
+  /// Of the weights, both directions from one copy: packed where ops::prefers_packed().
+  std::vector<ProductRate> results;
   /// Of the targets' LoRA, rank lora_r: forward u = x A^T and y += u B^T; backward du, dB, dA and dx.
   /// oneDNN's are of f32 operands.
   std::vector<ProductRate> thin;

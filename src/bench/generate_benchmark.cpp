@@ -57,8 +57,8 @@ void time_rounds(const GenerateBenchmarkOptions& options, GenerateBenchmark& res
                  const std::function<void(std::int64_t, std::int64_t)>& progress) {
   constexpr std::uint64_t seed = 42;
   constexpr std::int64_t warm_up_tokens = 2;
-  const Decoder model(options.config,
-                      Weights(options.config, seed, options.dtype, options.backend->memory()));
+  Decoder model(options.config, Weights(options.config, seed, options.dtype, options.backend->memory()));
+  if (ops::prefers_packed(options.dtype)) model.pack_weights();
   const std::vector<std::int32_t> ids =
       random_batch(options.config, options.batch_size, options.prompt_tokens).content.batch.ids;
   std::vector<std::vector<std::int32_t>> prompts;

@@ -21,6 +21,7 @@ ModelTraining::ModelTraining(ops::Backend& backend, const ModelConfig& config, D
   if (part.full) {
     for (const auto& parameter : model_.weights().all()) model_.weights().make_trained(*parameter);
   } else {
+    if (ops::prefers_packed(dtype)) model_.pack_weights();
     chain_.emplace(model_, TieMode::merge);
     chain_->begin_live(fresh_link(part), true);
   }

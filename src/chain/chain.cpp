@@ -98,7 +98,7 @@ void Chain::clear() {
   has_live_ = false;
   a_gradients_.clear();
   b_gradients_.clear();
-  for (const auto& [name, linear] : linears_) linear->merged.release();
+  for (const auto& [name, linear] : linears_) linear->use_original();
   attach();
 }
 
@@ -115,9 +115,7 @@ void Chain::merge_tied(ops::Context& context, const Link& changed) {
         ops::lora_delta(context, part.a.view(), part.b.view(), static_cast<float>(part.scale), sum.view());
       }
     }
-    linear.merged.resize(context.memory(), model_.weights().compute_dtype(), linear.out_features(),
-                         linear.in_features());
-    ops::convert(context, sum.view(), linear.merged.view());
+    linear.use_merged(context, sum.view());
   }
 }
 

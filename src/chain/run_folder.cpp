@@ -6,7 +6,7 @@
 #include <charconv>
 
 #include "core/error.h"
-#include "io/durable_file.h"
+#include "io/discard_folder.h"
 #include "io/files.h"
 #include "lora/peft_format.h"
 
@@ -37,13 +37,9 @@ std::vector<std::int64_t> RunFolder::checkpoint_steps() const {
 }
 
 void RunFolder::prune_checkpoints(std::int64_t keep) const {
-  auto steps = checkpoint_steps();
-  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < steps.size(); ++i) {
-    // Renamed first: a removal that is interrupted leaves nothing that looks like a checkpoint.
-    const auto discarded = temporary_path(checkpoint(steps[i]));
-    std::filesystem::rename(checkpoint(steps[i]), discarded);
-    std::filesystem::remove_all(discarded);
-  }
+  const auto steps = checkpoint_steps();
+  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < steps.size(); ++i)
+    discard_folder(checkpoint(steps[i]));
 }
 
 void write_manifest(const RunFolder& run, const ChainManifest& manifest) {

@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include "eval/loaded_model.h"
+
 namespace cola {
 
 std::string describe_applied(const ModelSource& source, const LanguageModel& model) {
   if (source.run.empty() && source.adapters.empty()) return {};
   if (model.link_count() == 0) return "applied: the run's own weights (full fine-tuning), no links";
-  return fmt::format("applied: {} link{}, |delta W| {:.6g}", model.link_count(),
-                     model.link_count() == 1 ? "" : "s", model.delta_norm());
+  const auto step = resolve(source).checkpoint_step;
+  return fmt::format(
+      "applied: {} link{}{}, |delta W| {:.6g}", model.link_count(), model.link_count() == 1 ? "" : "s",
+      step ? fmt::format(" as of checkpoint {} of an unfinished run", *step) : "", model.delta_norm());
 }
 
 }  // namespace cola

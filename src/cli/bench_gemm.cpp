@@ -7,6 +7,7 @@
 #include "bench/gemm_benchmark.h"
 #include "cli/bench_options.h"
 #include "cli/output.h"
+#include "cli/target_modules_option.h"
 #include "core/progress.h"
 
 namespace cola {
@@ -83,9 +84,7 @@ void add_bench_gemm(CLI::App& bench) {
       ->delimiter(',')
       ->capture_default_str();
   verb->add_option("--lora-r", state->gemm.lora_r, "rank of the thin products")->capture_default_str();
-  verb->add_option("--target-modules", state->gemm.target_modules, "layers with LoRA, or all-linear")
-      ->delimiter(',')
-      ->capture_default_str();
+  add_target_modules(*verb, state->gemm.target_modules, "layers with LoRA, all-linear, or a pattern");
   verb->add_option("--seconds", state->gemm.least_seconds, "measured at least for each figure")
       ->capture_default_str();
   verb->callback([state] { run_bench_gemm(*state); });

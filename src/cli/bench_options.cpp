@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include "backend/cpu_isa.h"
+#include "backend/linear.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/thread_option.h"
 
 namespace cola {
 
@@ -40,9 +42,8 @@ DType bench_dtype(const BenchOptions& options) {
 }
 
 void use_threads(const BenchOptions& options) {
-  if (options.threads < 0)
-    throw UsageError(fmt::format("--threads {}: it must be 0 or more", options.threads));
-  if (options.threads > 0) set_thread_count(options.threads);
+  require_thread_count(options.threads);
+  set_thread_count(options.threads);
 }
 
 Json bench_json(const BenchOptions& options) {
@@ -50,12 +51,14 @@ Json bench_json(const BenchOptions& options) {
           {"dtype", name_of(bench_dtype(options))},
           {"device", options.backend->name()},
           {"threads", thread_count()},
-          {"isa", ops::name_of(ops::cpu_isa())}};
+          {"isa", ops::name_of(ops::cpu_isa())},
+          {"product_kernel", options.backend->product_kernel(bench_dtype(options), true)}};
 }
 
 std::string bench_title(const BenchOptions& options) {
-  return fmt::format("{} {}, {}", options.shape, name_of(bench_dtype(options)),
-                     options.backend->description());
+  return fmt::format("{} {}, {}, frozen weights by {}", options.shape, name_of(bench_dtype(options)),
+                     options.backend->description(),
+                     options.backend->product_kernel(bench_dtype(options), true));
 }
 
 std::string bench_row(std::string_view name, const std::string& value) {

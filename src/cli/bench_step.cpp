@@ -6,6 +6,7 @@
 #include "bench/step_benchmark.h"
 #include "cli/bench_options.h"
 #include "cli/output.h"
+#include "cli/target_modules_option.h"
 #include "cli/whole_number.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -161,9 +162,7 @@ void add_bench_step(CLI::App& bench) {
   verb->add_flag("--activation-checkpointing", step.part.activation_checkpointing,
                  "keep each block's input only and recompute the block in the backward");
   verb->add_option("--lora-r", step.part.lora_r, "rank")->capture_default_str();
-  verb->add_option("--target-modules", step.part.target_modules, "comma-separated names, or all-linear")
-      ->delimiter(',')
-      ->capture_default_str();
+  add_target_modules(*verb, step.part.target_modules, "names of linear layers, all-linear, or a pattern");
   add_task_options(*verb, step, seq_length);
   verb->callback([state] { run_bench_step(*state); });
 }

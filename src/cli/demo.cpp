@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "core/error.h"
+#include "core/thread_option.h"
 
 namespace cola {
 namespace {
@@ -164,7 +165,7 @@ void require_at_least_one(const char* option, std::int64_t value) {
 void run_demo_verb(const DemoVerb& verb) {
   require_at_least_one("--seeds", verb.seeds);
   require_at_least_one("--epochs", verb.epochs);
-  if (verb.threads < 0) throw UsageError(fmt::format("--threads is {}: it must be 0 or more", verb.threads));
+  require_thread_count(verb.threads);
   require_new_folder(verb.out);
   Progress progress(verb.quiet);
   const DemoResult result = run_demo({verb.out, verb.seeds, verb.epochs, verb.threads}, progress);

@@ -50,6 +50,8 @@ void complete_task(EvalVerb& verb) {
   if (!verb.task.bos_token_id) verb.task.bos_token_id = trained.bos_token_id;
   if (!verb.task.num_train) verb.task.num_train = trained.num_train;
   if (!verb.task.num_dev) verb.task.num_dev = trained.num_dev;
+  if (verb.task.max_length == 0 && !trained.task.empty())
+    verb.task.max_length = trained.max_length.value_or(0);
 }
 
 void print_task(const TaskResult& result, bool as_json) {
@@ -136,7 +138,10 @@ void add_eval(CLI::App& app) {
   add_model_options(verb, state->model);
   add_data_options(verb, state->evaluate);
   verb.add_flag("--json", state->json, "print the result as JSON");
-  verb.callback([state] { run_eval(*state); });
+  verb.callback([state, &verb] {
+    if (!state->data.empty()) take_data_options(verb, state->model.run, state->evaluate);
+    run_eval(*state);
+  });
 }
 
 }  // namespace cola

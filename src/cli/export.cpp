@@ -63,21 +63,23 @@ void run_export(const ExportVerb& verb) {
   if (!verb.model.model.empty()) exported.base_model = verb.model.model;
   std::vector<Link> links;
   for (const auto& folder : exported.adapters) links.push_back(read_adapter(folder));
-  std::int64_t rank = 0;
-  if (verb.each_link) {
-    export_links(verb.out, links, exported.base_model);
-    for (const Link& link : links) rank += link.modules.front().rank();
-  } else {
-    const Link one = as_one_adapter(std::move(links));
-    export_adapter(verb.out, one, exported.base_model);
-    rank = one.modules.front().rank();
-  }
+  if (verb.each_link) export_links(verb.out, links, exported.base_model);
+  const Link one = as_one_adapter(std::move(links));
+  if (!verb.each_link) export_adapter(verb.out, one, exported.base_model);
+  ops::Context context;
+  const double norm = one.delta_norm(context);
+  const std::int64_t rank = one.modules.front().rank();
   const std::int64_t adapters = verb.each_link ? exported.links : 1;
   if (verb.json) {
-    print_json({{"out", verb.out}, {"links", exported.links}, {"adapters", adapters}, {"rank", rank}});
+    print_json({{"out", verb.out},
+                {"links", exported.links},
+                {"adapters", adapters},
+                {"rank", rank},
+                {"delta_norm", norm}});
   } else {
-    print(fmt::format("exported {} link{} (rank {} in all) as {} PEFT adapter{} into {}\n", exported.links,
-                      exported.links == 1 ? "" : "s", rank, adapters, adapters == 1 ? "" : "s", verb.out));
+    print(fmt::format("exported {} link{} (rank {} in all, |delta W| {:.6g}) as {} PEFT adapter{} into {}\n",
+                      exported.links, exported.links == 1 ? "" : "s", rank, norm, adapters,
+                      adapters == 1 ? "" : "s", verb.out));
   }
 }
 

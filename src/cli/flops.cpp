@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/output.h"
+#include "cli/target_modules_option.h"
 #include "cli/verbs.h"
 #include "cli/whole_number.h"
 #include "core/error.h"
@@ -116,9 +117,8 @@ void add_flops(CLI::App& app) {
   verb->add_option("--knots", options.knots, "where links are tied: epochs (3ep) or optimizer steps");
   verb->add_option("--lora-r", options.lora_r, "rank of every link (default 8)");
   verb->add_option("--ranks", options.ranks, "ranks, one per link")->delimiter(',');
-  verb->add_option("--target-modules", options.target_modules,
-                   "names of linear layers, all-linear, or a pattern (default q_proj,v_proj)")
-      ->delimiter(',');
+  add_target_modules(*verb, options.target_modules,
+                     "names of linear layers, all-linear, or a pattern (default q_proj,v_proj)");
   verb->add_option("--tie", state->tie, "merge or stack")->capture_default_str();
   verb->add_option("--epochs", options.epochs, "passes over the data")->capture_default_str();
   verb->add_option("--batch-size", options.batch_size, "questions in a batch")->capture_default_str();

@@ -53,7 +53,8 @@ void add_inspect(CLI::App& app) {
   add_model_options(verb, state->model);
   add_data_options(verb, state->evaluate);
   verb.add_flag("--json", state->json, "print the result as JSON");
-  verb.callback([state] {
+  verb.callback([state, &verb] {
+    take_data_options(verb, state->model.run, state->evaluate);
     const Inspection inspection = inspect(*state);
     if (state->json) {
       print_json(inspection.json);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "chain/exported_adapter.h"
 #include "chain/run_folder.h"
 #include "cli/inspections.h"
 #include "core/error.h"
@@ -91,8 +92,17 @@ void add_applied(const ModelSource& source, Inspection& inspection) {
     for (const auto& adapter : resolved.adapters) folders.push_back(adapter.string());
     if (folders.empty()) folders.push_back(resolved.model.string());
     inspection.json["applied"] = {{"folders", folders}, {"links", resolved.links}};
+    std::string norm;
+    if (!resolved.adapters.empty()) {
+      std::vector<Link> links;
+      for (const auto& adapter : resolved.adapters) links.push_back(read_adapter(adapter));
+      ops::Context context;
+      inspection.json["applied"]["delta_norm"] = as_one_adapter(std::move(links)).delta_norm(context);
+      if (resolved.checkpoint_step) inspection.json["applied"]["checkpoint_step"] = *resolved.checkpoint_step;
+      norm = fmt::format(", |delta W| {:.6g}", inspection.json["applied"]["delta_norm"].get<double>());
+    }
     inspection.text +=
-        fmt::format("applied:      {} (links: {})\n", fmt::join(folders, ", "), resolved.links);
+        fmt::format("applied:      {} (links: {}{})\n", fmt::join(folders, ", "), resolved.links, norm);
   } catch (const UsageError&) {
     throw;
   } catch (const Error& error) {

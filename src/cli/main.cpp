@@ -2,20 +2,15 @@
 
 #include <csignal>
 #include <exception>
-#include <new>
 #include <string>
 
+#include "cli/failure.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "cola/version.h"
 #include "core/error.h"
 
 namespace {
-
-int report(const std::string& message, int status) {
-  fmt::print(stderr, "cola: error: {}\n", message);
-  return status;
-}
 
 int run(CLI::App& app, int argc, char** argv) {
   try {
@@ -27,15 +22,13 @@ int run(CLI::App& app, int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     const auto verbs = app.get_subcommands();
     const std::string verb = verbs.empty() ? "" : verbs.front()->get_name() + " ";
-    return report(fmt::format("{}\nsee cola {}--help", error.what(), verb), 2);
+    return cola::report({fmt::format("{}\nsee cola {}--help", error.what(), verb), 2});
   } catch (const cola::BrokenPipe&) {
     return 0;
-  } catch (const cola::Error& error) {
-    return report(error.what(), error.exit_status());
-  } catch (const std::bad_alloc&) {
-    return report("out of memory: use a shorter --max-length, a smaller batch or a smaller model", 1);
-  } catch (const std::exception& error) {
-    return report(error.what(), 1);
+  } catch (const cola::Reported& reported) {
+    return reported.exit_status();
+  } catch (const std::exception&) {
+    return cola::report(cola::current_failure());
   }
 }
 
@@ -60,7 +53,7 @@ int main(int argc, char** argv) {
     cola::add_export(app);
     cola::add_bench(app);
     return run(app, argc, argv);
-  } catch (const std::exception& error) {
-    return report(error.what(), 1);
+  } catch (const std::exception&) {
+    return cola::report(cola::current_failure());
   }
 }

@@ -43,6 +43,11 @@ void print_report(const MergeVerb& verb, const ResolvedSource& source, const Mer
                 {"dtype", name_of(report.dtype)}});
     return;
   }
+  if (source.adapters.empty()) {
+    print(fmt::format("wrote the run's own weights into {} ({}): full fine-tuning has no links to merge\n",
+                      verb.out, name_of(report.dtype)));
+    return;
+  }
   std::string text = fmt::format("merged {} link{} into {} ({})\n", source.links,
                                  source.links == 1 ? "" : "s", verb.out, name_of(report.dtype));
   text += fmt::format("weight change |delta W|: {:.6g} over {} modules\n", report.delta_norm, report.modules);
@@ -66,7 +71,7 @@ void run_merge(const MergeVerb& verb) {
     throw UsageError("nothing to merge: give --adapter DIR or --run RUN");
   require_new_folder(verb.out);
   const ResolvedSource resolved = resolve(source);
-  if (source.threads > 0) set_thread_count(source.threads);
+  set_thread_count(source.threads);
   std::vector<Link> links;
   for (const auto& folder : resolved.adapters) links.push_back(read_adapter(folder));
   ops::Context context;

@@ -31,11 +31,24 @@ void add_data_options(CLI::App& verb, EvaluateOptions& options) {
   verb.add_option("--max-length", options.max_length,
                   "longest sequence in tokens (default: the model's positions, at most 2048)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30));
   verb.add_flag("--train-on-prompt", options.train_on_prompt, "loss on prompts too");
   verb.add_flag("--no-eos", options.no_eos, "leave out the EOS after a text, completion or assistant turn");
   verb.add_option("--chat-template", options.chat_template, "llama2, llama3, chatml or plain")
       ->type_name("NAME");
+}
+
+void take_data_options(const CLI::App& verb, const std::string& run, EvaluateOptions& options) {
+  const auto config = RunFolder{run}.config();
+  if (run.empty() || !std::filesystem::exists(config)) return;
+  TrainOptions trained;
+  read_toml(config, trained);
+  if (!trained.task.empty()) return;
+  const auto is_open = [&](const char* name) { return verb.count(name) == 0; };
+  if (is_open("--max-length")) options.max_length = trained.max_length.value_or(0);
+  if (is_open("--train-on-prompt")) options.train_on_prompt = trained.train_on_prompt;
+  if (is_open("--no-eos")) options.no_eos = trained.no_eos;
+  if (is_open("--chat-template")) options.chat_template = trained.chat_template;
 }
 
 ModelSource model_source(const ModelOptions& options) {

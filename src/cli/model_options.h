@@ -29,6 +29,10 @@ void add_model_options(CLI::App& verb, ModelOptions& options);
 /// Adds --max-length, --train-on-prompt, --no-eos and --chat-template: how a data file becomes sequences.
 void add_data_options(CLI::App& verb, EvaluateOptions& options);
 
+/// Data for a run is read as the run read its own: what the command line leaves out is the run's. Nothing is
+/// taken from a run that was trained on a task.
+void take_data_options(const CLI::App& verb, const std::string& run, EvaluateOptions& options);
+
 /// The options as resolve() and LanguageModel take them; a run brings the tokenizer it was trained with.
 /// Throws UsageError if neither --model nor --run is given.
 [[nodiscard]] ModelSource model_source(const ModelOptions& options);

@@ -1,5 +1,5 @@
 // cola train
-#include "cola/train.h"
+#include "train/train.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,7 +10,9 @@
 
 #include "chain/run_folder.h"
 #include "cli/output.h"
+#include "cli/processes.h"
 #include "cli/profile_table.h"
+#include "cli/target_modules_option.h"
 #include "cli/verbs.h"
 #include "cli/whole_number.h"
 #include "core/error.h"
@@ -45,8 +47,9 @@ T value_of(const CLI::Option& option) {
   } else if constexpr (std::same_as<T, std::filesystem::path>) {
     return value_of<std::string>(option);
   } else if constexpr (std::same_as<T, std::vector<std::filesystem::path>>) {
-    const auto paths = value_of<std::vector<std::string>>(option);
-    return {paths.begin(), paths.end()};
+    return {option.results().begin(), option.results().end()};
+  } else if constexpr (std::same_as<T, std::vector<std::string>>) {
+    return split_target_modules(option.results());  // the one list of names
   } else {
     T value{};
     option.results(value);
@@ -89,7 +92,7 @@ CLI::Option* add_field(CLI::App& verb, const std::string& name, const T& value, 
     CLI::Option* option = verb.add_option(name, help)->expected(1)->type_name(type_name<T>());
     if constexpr (is_list<T>) {
       option->take_all();
-      if (!std::same_as<T, std::vector<std::filesystem::path>>) option->delimiter(',');
+      if (std::is_arithmetic_v<typename T::value_type>) option->delimiter(',');
     }
     if constexpr (std::same_as<T, std::uint64_t> || std::same_as<T, std::optional<std::uint64_t>>) {
       option->check(whole_number());  // CLI11 would let -1 wrap
@@ -116,19 +119,11 @@ TrainOptions resumed_options(const TrainVerb& verb) {
     throw UsageError(
         fmt::format("--resume: {} has no config.toml: there is no run to resume", given.out.string()));
   }
-  TrainOptions saved;
-  read_toml(run.config(), saved);
-  saved.out = given.out;  // the run may have been moved
-  make_paths_absolute(saved);
-  TrainOptions wanted = saved;
-  apply_command_line(verb, wanted);
-  make_paths_absolute(wanted);
-  if (const auto names = differing_options(saved, wanted); !names.empty()) {
-    throw UsageError(
-        fmt::format("--resume: --{} differs from the run's {}: leave it out, or start another run",
-                    fmt::join(names, ", --"), run.config().string()));
-  }
-  return saved;
+  TrainOptions options;
+  read_toml(run.config(), options);
+  options.out = given.out;  // the run may have been moved
+  apply_command_line(verb, options);
+  return options;
 }
 
 TrainOptions options_of(const TrainVerb& verb) {
@@ -178,9 +173,24 @@ std::string summary_of(const TrainResult& result) {
   return text;
 }
 
+/// Nothing in the processes beside rank 0.
+std::optional<TrainResult> trained(const TrainVerb& verb) {
+  const std::unique_ptr<Ranks> ranks = join_ranks();
+  try {
+    TrainResult result = train(options_of(verb),
+                               {.resume = verb.resume, .quiet = verb.quiet, .profile = verb.profile}, *ranks);
+    if (ranks->rank() == 0) return result;
+    return std::nullopt;
+  } catch (const std::exception&) {
+    if (ranks->size() == 1) throw;
+    fail_together(*ranks);
+  }
+}
+
 void run_train(const TrainVerb& verb) {
-  const TrainResult result =
-      train(options_of(verb), {.resume = verb.resume, .quiet = verb.quiet, .profile = verb.profile});
+  const auto found = trained(verb);
+  if (!found) return;
+  const TrainResult& result = *found;
   if (verb.json) {
     Json json = json_of(result);
     if (verb.profile) json["profile"] = profile_json(result.profile);

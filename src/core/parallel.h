@@ -3,7 +3,7 @@
 
 namespace cola {
 
-/// Number of threads that parallel loops and oneDNN use; at least 1. Set once, at start.
+/// Threads of parallel loops and oneDNN, at most what OpenMP grants; 0: as they are. Set once, at start.
 void set_thread_count(int threads);
 [[nodiscard]] int thread_count();
 

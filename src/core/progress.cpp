@@ -1,10 +1,14 @@
 #include "core/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
+#include <limits>
+
+#include "core/progress_line.h"
 
 namespace cola {
 namespace {
@@ -12,6 +16,13 @@ namespace {
 constexpr std::chrono::milliseconds terminal_interval{200};
 constexpr std::chrono::seconds pipe_interval{15};
 constexpr std::chrono::seconds silent_start{2};
+
+/// Characters that a line of the terminal takes without wrapping; no limit where it does not say.
+std::size_t terminal_columns() {
+  winsize size{};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+  return known ? size.ws_col - 1U : std::numeric_limits<std::size_t>::max();
+}
 
 }  // namespace
 
@@ -46,7 +57,7 @@ void Progress::update(const std::string& text, std::int64_t done, std::int64_t t
                           static_cast<double>(done - first_done_));
   }
   if (terminal_) {
-    fmt::print(stderr, "\r{}  ETA {}\x1b[K", text, eta);
+    fmt::print(stderr, "\r{}\x1b[K", fit_progress(text, eta, terminal_columns()));
     line_shown_ = true;
   } else {
     fmt::print(stderr, "{}  ETA {}\n", text, eta);

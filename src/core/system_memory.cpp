@@ -1,14 +1,17 @@
 #include "core/system_memory.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <sstream>
 #include <utility>
 
+#include "core/cgroup.h"
 #include "core/error.h"
 
 namespace cola {
@@ -23,23 +26,12 @@ std::int64_t proc_kilobytes(const char* path, const std::string& key) {
   return -1;
 }
 
-/// Bytes of the cgroup's page cache, which the kernel gives back under pressure (a mapped checkpoint is
-/// there).
-std::int64_t cgroup_page_cache() {
-  std::ifstream file("/sys/fs/cgroup/memory.stat");
-  std::int64_t total = 0;
-  std::int64_t value = 0;
-  for (std::string key; file >> key >> value;) {
-    if (key == "active_file" || key == "inactive_file") total += value;
-  }
-  return total;
-}
-
-/// The number in a cgroup file; -1 if it is absent or says "max".
-std::int64_t cgroup_number(const char* path) {
-  std::ifstream file(path);
-  std::int64_t value = -1;
-  return file >> value ? value : -1;
+/// What is left of the address space under ulimit -v.
+std::optional<std::int64_t> address_space_room() {
+  rlimit limit{};
+  const std::int64_t used = proc_kilobytes("/proc/self/status", "VmSize");
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || used < 0) return std::nullopt;
+  return std::max<std::int64_t>(0, static_cast<std::int64_t>(limit.rlim_cur) - used);
 }
 
 }  // namespace
@@ -54,12 +46,9 @@ std::int64_t resident_bytes() {
 
 std::int64_t available_memory_bytes() {
   std::int64_t available = proc_kilobytes("/proc/meminfo", "MemAvailable");
-  const std::int64_t limit = cgroup_number("/sys/fs/cgroup/memory.max");
-  const std::int64_t used = cgroup_number("/sys/fs/cgroup/memory.current");
   if (available < 0) available = std::numeric_limits<std::int64_t>::max();  // no /proc: nothing known
-  if (limit >= 0 && used >= 0) {
-    available = std::min(available, std::clamp<std::int64_t>(limit - used + cgroup_page_cache(), 0, limit));
-  }
+  for (const auto& room : {cgroup_room("/proc/self/cgroup", "/sys/fs/cgroup"), address_space_room()})
+    available = std::min(available, room.value_or(available));
   return available;
 }
 

@@ -7,6 +7,9 @@
 
 namespace cola {
 
+/// `max_length`; where it is 0 the model's positions, at most 2048. Throws UsageError above them.
+[[nodiscard]] std::int64_t longest_sequence(std::int64_t max_length, const ModelConfig& config);
+
 /// How a data file becomes sequences for this model: max_length 0 becomes the model's positions, at most
 /// 2048, and an empty chat template the one that the tokenizer's folder is recognised by. Throws UsageError
 /// for a length above the model's positions and for an unknown template.

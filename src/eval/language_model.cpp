@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 
 #include "core/error.h"
 #include "eval/data_options.h"
@@ -51,6 +52,11 @@ EvaluateResult LanguageModel::evaluate(const std::filesystem::path& data, const 
                                        data_options(options, config, self.loaded.resolved.tokenizer));
   const LossSummary summary = evaluate_loss(self.context, *self.loaded.model, self.activations,
                                             dataset.examples, default_evaluation_tokens, options.progress);
+  if (!std::isfinite(summary.loss())) {
+    throw Error(fmt::format("{}: the loss is {}: a weight or an adapter is not finite, or too large for {}",
+                            data.string(), summary.loss(),
+                            name_of(self.loaded.model->weights().compute_dtype())));
+  }
   EvaluateResult result;
   result.loss = summary.loss();
   result.perplexity = summary.perplexity();

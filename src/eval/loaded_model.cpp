@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "backend/packed_matrix.h"
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/thread_option.h"
 #include "io/json.h"
 #include "io/tensor_source.h"
 #include "lora/peft_format.h"
@@ -31,8 +33,7 @@ void check_members(const ModelSource& source) {
   if (source.state == "best" && source.up_to_link) {
     throw UsageError("--state best and --up-to-link exclude each other: links are kept as they were last");
   }
-  if (source.threads < 0)
-    throw UsageError(fmt::format("--threads is {}: it must be 0 or more", source.threads));
+  require_thread_count(source.threads);
 }
 
 /// Folder of the state that the source asks for; empty if there is none and it may be put together from
@@ -42,8 +43,9 @@ std::filesystem::path state_folder(const RunFolder& run, const ModelSource& sour
   const bool has_last = std::filesystem::is_directory(run.last());
   if (source.state == "best") {
     if (!has_best) {
-      throw Error(fmt::format("{} has no best/: it was trained without a dev set; use --state last",
-                              run.root.string()));
+      throw Error(fmt::format(
+          "{} has no best/: it has no dev set, or was stopped before its first evaluation; use --state last",
+          run.root.string()));
     }
     return run.best();
   }
@@ -52,11 +54,24 @@ std::filesystem::path state_folder(const RunFolder& run, const ModelSource& sour
   return {};
 }
 
-/// How many links of the run a best/ or last/ holds.
-std::int64_t links_of_state(const std::filesystem::path& folder) {
-  const auto file = folder / "cola_state.json";
+std::int64_t integer_of(const std::filesystem::path& file, const char* key) {
   const Json json = read_json_file(file);
-  return JsonReader(json, file.string()).integer("links");
+  return JsonReader(json, file.string()).integer(key);
+}
+
+/// The link that was trained when the newest checkpoint was written.
+struct CheckpointLink {
+  std::int64_t step = 0;
+  std::int64_t number = 0;  ///< in the chain, from 1
+};
+
+/// None of a finished run, whose links/ are as they were last; those of one that was killed are as old as its
+/// last knot.
+std::optional<CheckpointLink> live_link_of_checkpoint(const RunFolder& run) {
+  const auto steps = run.checkpoint_steps();
+  if (steps.empty() || std::filesystem::is_directory(run.last())) return std::nullopt;
+  return CheckpointLink{steps.back(),
+                        integer_of(run.checkpoint(steps.back()) / "state.json", "tied_links") + 1};
 }
 
 void resolve_chain(const RunFolder& run, const ChainManifest& manifest, const ModelSource& source,
@@ -69,12 +84,20 @@ void resolve_chain(const RunFolder& run, const ChainManifest& manifest, const Mo
   const auto folder = source.up_to_link ? std::filesystem::path() : state_folder(run, source);
   if (!folder.empty()) {
     resolved.adapters = {folder};
-    resolved.links = links_of_state(folder);
+    resolved.links = integer_of(folder / "cola_state.json", "links");
     return;
   }
-  resolved.links = source.up_to_link.value_or(count);
-  for (std::int64_t number = 1; number <= resolved.links; ++number)
-    resolved.adapters.push_back(run.link(number));
+  const auto live = live_link_of_checkpoint(run);
+  if (!live && !source.up_to_link && manifest.steps_done == 0) {
+    throw Error(fmt::format("{} has trained nothing yet: go on with cola train --resume --out {}",
+                            run.root.string(), run.root.string()));
+  }
+  resolved.links = source.up_to_link.value_or(live ? live->number : count);
+  for (std::int64_t number = 1; number <= resolved.links; ++number) {
+    const bool in_checkpoint = live && number == live->number;
+    if (in_checkpoint) resolved.checkpoint_step = live->step;
+    resolved.adapters.push_back(in_checkpoint ? run.checkpoint(live->step) / "link" : run.link(number));
+  }
 }
 
 void resolve_full(const RunFolder& run, const ModelSource& source, ResolvedSource& resolved) {
@@ -127,7 +150,7 @@ ResolvedSource resolve(const ModelSource& source) {
 LoadedModel load_model(const ModelSource& source) {
   LoadedModel loaded;
   loaded.resolved = resolve(source);
-  if (source.threads > 0) set_thread_count(source.threads);
+  set_thread_count(source.threads);
   const ModelConfig config = read_model_config(loaded.resolved.model);
   std::vector<Link> links;
   for (const auto& folder : loaded.resolved.adapters) links.push_back(read_adapter(folder));
@@ -136,6 +159,7 @@ LoadedModel load_model(const ModelSource& source) {
   const DType dtype = choose_compute_dtype(source.dtype, dominant_dtype(*tensors), *loaded.backend);
   loaded.model =
       std::make_unique<Decoder>(config, Weights(config, std::move(tensors), dtype, loaded.backend->memory()));
+  if (ops::prefers_packed(dtype)) loaded.model->pack_weights();
   loaded.chain =
       std::make_unique<Chain>(*loaded.model, dtype == DType::f32 ? TieMode::merge : TieMode::stack);
   ops::Context context(*loaded.backend);

@@ -16,6 +16,7 @@ struct ResolvedSource {
   std::filesystem::path tokenizer;  ///< folder
   std::vector<std::filesystem::path> adapters;  ///< PEFT folders to apply
   std::int64_t links = 0;  ///< links that the adapters stand for (a run's best/ holds several as one)
+  std::optional<std::int64_t> checkpoint_step;  ///< whose live link is the last adapter: an unfinished run
 };
 /// Throws UsageError for contradicting members, Error for a folder that is missing or not what it should be.
 [[nodiscard]] ResolvedSource resolve(const ModelSource& source);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "eval/data_options.h"
 #include "eval/generate.h"
 #include "eval/loss.h"
 #include "eval/question_loss.h"
@@ -18,7 +19,6 @@
 namespace cola {
 namespace {
 
-constexpr std::int64_t longest_by_default = 2048;
 constexpr std::uint64_t bootstrap_seed = 0;
 
 std::vector<std::string> demonstrations_of(const TaskScoring& scoring, std::size_t index) {
@@ -141,10 +141,6 @@ void summarise(TaskMetric metric, TaskResult& result) {
 
 TaskEncoding task_encoding(const Task& task, const Tokenizer& tokenizer, const ModelConfig& config,
                            std::int64_t max_length, std::optional<std::int32_t> bos) {
-  if (max_length > config.max_position_embeddings) {
-    throw UsageError(fmt::format("--max-length {} is above the model's {} positions", max_length,
-                                 config.max_position_embeddings));
-  }
   if (bos && (*bos < 0 || *bos >= config.vocab_size)) {
     throw UsageError(
         fmt::format("--bos-token-id {} is outside the model's vocabulary of {}", *bos, config.vocab_size));
@@ -154,9 +150,7 @@ TaskEncoding task_encoding(const Task& task, const Tokenizer& tokenizer, const M
   encoding.bos = bos;
   const SpecialTokens& special = tokenizer.special();
   if (!bos && special.add_bos) encoding.bos = special.bos;
-  const std::int64_t length =
-      max_length > 0 ? max_length : std::min(config.max_position_embeddings, longest_by_default);
-  encoding.max_length = task_max_length(task, length);
+  encoding.max_length = task_max_length(task, longest_sequence(max_length, config));
   return encoding;
 }
 

@@ -63,16 +63,22 @@ std::map<std::string, PickledTensor> read_torch_pickle(std::span<const std::byte
   const PickleValue& root = machine[machine.run()];
   if (root.kind != Kind::dict) throw Error(fmt::format("{}: not a dict of tensors", where));
   std::map<std::string, PickledTensor> tensors;
+  std::string nested;  // a dict in the dict, as training scripts save: {"state_dict": ...}
   for (std::size_t i = 0; i + 1 < root.items.size(); i += 2) {
     const PickleValue& name = machine[root.items[i]];
     const PickleValue& value = machine[root.items[i + 1]];
+    if (name.kind == Kind::text && value.kind == Kind::dict) nested = printable(name.text);
     if (name.kind != Kind::text || value.kind != Kind::tensor) continue;
     const std::string tensor_where = fmt::format("{}: tensor '{}'", where, printable(name.text));
     if (!tensors.emplace(name.text, tensor_of(machine, value, tensor_where)).second) {
       throw Error(fmt::format("{} occurs twice", tensor_where));
     }
   }
-  if (tensors.empty()) throw Error(fmt::format("{}: its dict holds no tensors", where));
+  if (tensors.empty()) {
+    throw Error(
+        fmt::format("{}: its dict holds no tensors{}", where,
+                    nested.empty() ? "" : ": they may be in its entry '" + nested + "', which save alone"));
+  }
   return tensors;
 }
 

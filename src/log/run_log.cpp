@@ -30,6 +30,7 @@ RunLog::RunLog(const std::filesystem::path& file) : path_(file) {
 }
 
 void RunLog::cut(std::int64_t bytes) {
+  if (!file_) return;
   if (bytes < 0 || bytes > this->bytes()) {
     throw Error(fmt::format("{}: shorter than the {} bytes that the checkpoint has noted: lines are missing",
                             path_.string(), bytes));
@@ -38,16 +39,19 @@ void RunLog::cut(std::int64_t bytes) {
 }
 
 void RunLog::write(const Json& event) {
+  if (!file_) return;
   const std::string line = event.dump() + "\n";
   if (std::fwrite(line.data(), 1, line.size(), file_.get()) != line.size() || std::fflush(file_.get()) != 0)
     fail(path_);
 }
 
 void RunLog::sync() {
-  if (fsync(fileno(file_.get())) != 0) fail(path_);
+  if (file_ && fsync(fileno(file_.get())) != 0) fail(path_);
 }
 
-std::int64_t RunLog::bytes() const { return static_cast<std::int64_t>(std::filesystem::file_size(path_)); }
+std::int64_t RunLog::bytes() const {
+  return file_ ? static_cast<std::int64_t>(std::filesystem::file_size(path_)) : 0;
+}
 
 std::vector<Json> read_run_log(const std::filesystem::path& file) {
   std::vector<Json> events;

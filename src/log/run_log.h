@@ -11,13 +11,15 @@ namespace cola {
 /// log.jsonl of a run: one object a line, appended and flushed at once. Keys and events: docs/formats.md.
 class RunLog {
  public:
+  /// Takes what is written and keeps nothing: of a process beside the one that writes the run folder.
+  RunLog() = default;
   /// Opens for appending and locks. Throws Error if another process has it open.
   explicit RunLog(const std::filesystem::path& file);
 
-  void cut(std::int64_t bytes);   ///< back to that length; throws Error if the log is shorter
-  void write(const Json& event);  ///< throws Error if the disk is full
-  void sync();                    ///< to the disk: before a checkpoint that refers to its length
-  [[nodiscard]] std::int64_t bytes() const;
+  void cut(std::int64_t bytes);              ///< back to that length; throws Error if the log is shorter
+  void write(const Json& event);             ///< throws Error if the disk is full
+  void sync();                               ///< to the disk: before a checkpoint that refers to its length
+  [[nodiscard]] std::int64_t bytes() const;  ///< 0 where nothing is kept
 
  private:
   struct Close {

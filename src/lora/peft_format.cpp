@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "core/error.h"
@@ -23,8 +24,9 @@ const std::string suffix_a = ".lora_A.weight";
 const std::string suffix_b = ".lora_B.weight";
 constexpr std::int64_t max_rank = 1 << 16;
 
-/// What adapter_config.json says of scales.
+/// What adapter_config.json says of ranks and scales.
 struct Scaling {
+  std::set<double> ranks;  ///< r and those of rank_pattern; empty: not said
   double alpha = 0.0;
   std::map<std::string, double> alpha_pattern;  ///< by module name or the end of one
   bool rslora = false;
@@ -41,7 +43,7 @@ void refuse_variants(const JsonReader& config) {
   const std::string type = config.string("peft_type", "LORA");
   if (type != "LORA")
     throw Error(fmt::format("{}: peft_type '{}' is not supported: only LORA is", config.where(), type));
-  for (const char* key : {"use_dora", "fan_in_fan_out", "lora_bias"}) {
+  for (const char* key : {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"}) {
     if (config.boolean(key, false))
       throw Error(fmt::format("{}: '{}' is not supported", config.where(), key));
   }
@@ -53,20 +55,30 @@ void refuse_variants(const JsonReader& config) {
   }
 }
 
+/// rank_pattern or alpha_pattern: values by module.
+Json pattern_of(const JsonReader& config, const char* name) {
+  if (!config.has(name)) return Json::object();
+  return JsonReader(config.at(name), fmt::format("{}: {}", config.where(), name)).object();
+}
+
 Scaling read_scaling(const JsonReader& config) {
   Scaling scaling;
   scaling.alpha = config.number("lora_alpha");
   scaling.rslora = config.boolean("use_rslora", false);
-  if (config.has("alpha_pattern")) {
-    for (const auto& [key, value] : config.at("alpha_pattern").items()) {
-      if (key.find_first_of("\\^$*+?[](){}|") != std::string::npos) {
-        throw Error(fmt::format("{}: alpha_pattern '{}' is a regular expression, which is not supported",
-                                config.where(), key));
-      }
-      if (!value.is_number())
-        throw Error(fmt::format("{}: alpha_pattern '{}' is not a number", config.where(), key));
-      scaling.alpha_pattern[key] = value.get<double>();
+  if (config.has("r")) scaling.ranks.insert(config.number("r"));
+  const Json ranks = pattern_of(config, "rank_pattern");
+  for (const auto& [key, value] : ranks.items()) {
+    if (value.is_number()) scaling.ranks.insert(value.get<double>());
+  }
+  const Json alphas = pattern_of(config, "alpha_pattern");
+  for (const auto& [key, value] : alphas.items()) {
+    if (key.find_first_of("\\^$*+?[](){}|") != std::string::npos) {
+      throw Error(fmt::format("{}: alpha_pattern '{}' is a regular expression, which is not supported",
+                              config.where(), key));
     }
+    if (!value.is_number())
+      throw Error(fmt::format("{}: alpha_pattern '{}' is not a number", config.where(), key));
+    scaling.alpha_pattern[key] = value.get<double>();
   }
   return scaling;
 }
@@ -107,6 +119,10 @@ void add_module(Link& link, const std::string& name, const TensorSource& source,
                             module.b.cols()));
   }
   const auto r = static_cast<double>(rank);
+  if (!scaling.ranks.empty() && !scaling.ranks.contains(r)) {
+    throw Error(fmt::format("{}: '{}' has rank {}, but adapter_config.json says {}", a->second.file, name,
+                            rank, fmt::join(scaling.ranks, " or ")));
+  }
   module.scale = module.alpha / (scaling.rslora ? std::sqrt(r) : r);
   link.modules.push_back(std::move(module));
 }

@@ -25,6 +25,14 @@ double positive_number(const JsonReader& reader, const std::string& key, double 
   return value;
 }
 
+double dropout_probability(const JsonReader& reader, const std::string& key, double fallback) {
+  const double value = reader.number(key, fallback);
+  if (!(value >= 0.0 && value < 1.0)) {
+    throw Error(fmt::format("{}: '{}' is {}, expected a probability in [0, 1)", reader.where(), key, value));
+  }
+  return value;
+}
+
 constexpr std::int64_t max_width = 1 << 20;
 constexpr std::int64_t max_rows = 1 << 24;
 
@@ -37,7 +45,7 @@ void read_common(const JsonReader& reader, ModelConfig& config) {
   if (reader.has("torch_dtype") || reader.has("dtype")) {
     config.torch_dtype = parse_dtype(reader.string(reader.has("torch_dtype") ? "torch_dtype" : "dtype"));
   }
-  config.attention_dropout = reader.number("attention_dropout", 0.0);
+  config.attention_dropout = dropout_probability(reader, "attention_dropout", 0.0);
 }
 
 void require_divisible(const JsonReader& reader, const ModelConfig& config) {
@@ -62,7 +70,7 @@ ModelConfig parse_opt(const JsonReader& reader) {
   config.final_layer_norm = config.do_layer_norm_before && !reader.boolean("_remove_final_layer_norm", false);
   config.attention_bias = config.mlp_bias = reader.boolean("enable_bias", true);
   config.tie_word_embeddings = reader.boolean("tie_word_embeddings", true);
-  config.dropout = reader.number("dropout", 0.1);
+  config.dropout = dropout_probability(reader, "dropout", 0.1);
   const std::string activation = reader.string("activation_function", "relu");
   if (activation != "relu") {
     throw Error(fmt::format("{}: activation_function '{}' is not supported: OPT uses relu", reader.where(),
@@ -74,11 +82,10 @@ ModelConfig parse_opt(const JsonReader& reader) {
   return config;
 }
 
-RopeScaling parse_rope_scaling(const JsonReader& outer) {
+/// `reader` is at the config's rope_scaling, or rope_parameters as transformers 5 has it.
+RopeScaling parse_rope_scaling(const JsonReader& reader, const std::string& default_kind) {
   RopeScaling scaling;
-  if (!outer.has("rope_scaling")) return scaling;
-  const JsonReader reader(outer.at("rope_scaling"), outer.where() + ": rope_scaling");
-  const std::string kind = reader.string(reader.has("rope_type") ? "rope_type" : "type", "");
+  const std::string kind = reader.string(reader.has("rope_type") ? "rope_type" : "type", default_kind);
   if (kind == "default") return scaling;
   if (kind == "linear") {
     scaling.kind = RopeScaling::Kind::linear;
@@ -96,6 +103,17 @@ RopeScaling parse_rope_scaling(const JsonReader& outer) {
   }
   scaling.factor = positive_number(reader, "factor", 1.0);
   return scaling;
+}
+
+/// In transformers 5 rope_parameters holds what rope_theta and rope_scaling held: both ways are read.
+void read_rope(const JsonReader& reader, ModelConfig& config) {
+  config.rope_theta = positive_number(reader, "rope_theta", 10000.0);
+  const bool scaling = reader.has("rope_scaling");
+  const char* key = scaling ? "rope_scaling" : "rope_parameters";
+  if (!reader.has(key)) return;
+  const JsonReader rope(reader.at(key), reader.where() + ": " + key);
+  config.rope_theta = positive_number(rope, "rope_theta", config.rope_theta);
+  config.rope_scaling = parse_rope_scaling(rope, scaling ? "" : "default");
 }
 
 ModelConfig parse_llama(const JsonReader& reader) {
@@ -125,8 +143,7 @@ ModelConfig parse_llama(const JsonReader& reader) {
   config.attention_bias = reader.boolean("attention_bias", false);
   config.mlp_bias = reader.boolean("mlp_bias", false);
   config.norm_epsilon = positive_number(reader, "rms_norm_eps", 1e-6);
-  config.rope_theta = positive_number(reader, "rope_theta", 10000.0);
-  config.rope_scaling = parse_rope_scaling(reader);
+  read_rope(reader, config);
   const std::string activation = reader.string("hidden_act", "silu");
   if (activation != "silu") {
     throw Error(

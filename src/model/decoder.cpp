@@ -97,6 +97,10 @@ std::vector<Linear*> Decoder::linears() {
   return all;
 }
 
+void Decoder::pack_weights() {
+  for (Linear* linear : linears()) weights_.pack(linear->weight());
+}
+
 SequenceCache Decoder::make_cache(std::int64_t capacity) const {
   SequenceCache cache(blocks_.size());
   const std::int64_t width = config_.num_key_value_heads * config_.head_dim;
@@ -130,10 +134,10 @@ void Decoder::embed(const StepState& step, DecoderActivations& activations) cons
   activations.x.resize(step.context.memory(), dtype, batch.tokens(), config_.hidden_size);
   if (project_in_) {
     activations.embedded.resize(step.context.memory(), dtype, batch.tokens(), config_.word_embed_proj_dim);
-    ops::embedding_forward(context, tokens_->value, batch.ids, activations.embedded.view());
+    ops::embedding_forward(context, tokens_->weight(), batch.ids, activations.embedded.view());
     project_in_->forward(step, activations.embedded.view(), activations.x.view(), activations.project_in);
   } else {
-    ops::embedding_forward(context, tokens_->value, batch.ids, activations.x.view());
+    ops::embedding_forward(context, tokens_->weight(), batch.ids, activations.x.view());
   }
   if (positions_ != nullptr) {
     ops::embedding_forward(context, positions_->value, shifted_positions(batch), activations.x.view(),

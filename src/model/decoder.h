@@ -32,6 +32,10 @@ class Decoder {
  public:
   Decoder(const ModelConfig& config, Weights weights);
 
+  /// Puts every frozen bf16 weight of a linear layer, a tied token table too, into the layout of tile
+  /// products. Worth it where ops::prefers_packed(); the values do not change.
+  void pack_weights();
+
   /// Runs the blocks; activations.x then holds the last one's output. With caches (one a sequence of
   /// the batch), sequence s goes on from what caches[s] holds. Throws Error for a position past the model's.
   void forward(const StepState& step, DecoderActivations& activations,

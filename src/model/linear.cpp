@@ -34,6 +34,20 @@ ConstMatrixView Linear::dropped_input(const StepState& step, ConstMatrixView x) 
   return dropped;
 }
 
+void Linear::use_merged(ops::Context& context, ConstMatrixView sum) {
+  if (!weight_->packed.empty()) {
+    merged_packed = ops::PackedMatrix(sum);
+    return;
+  }
+  merged.resize(context.memory(), weight_->value.dtype, sum.rows, sum.cols);
+  ops::convert(context, sum, merged.view());
+}
+
+void Linear::use_original() {
+  merged.release();
+  merged_packed = {};
+}
+
 void Linear::forward(const StepState& step, ConstMatrixView x, MatrixView y, LinearActivations& kept) const {
   const auto bias = bias_ != nullptr ? bias_->vector() : std::span<const float>();
   if (!y.empty()) ops::linear_forward(step.context, x, effective_weight(), bias, y);

@@ -65,9 +65,13 @@ class Linear {
                                              ConstMatrixView x) const {
     return branch.live ? dropped_input(step, x) : x;
   }
-  [[nodiscard]] ConstMatrixView effective_weight() const {
-    return merged.empty() ? weight_->value : merged.view();
+  [[nodiscard]] ops::WeightView effective_weight() const {
+    if (!merged_packed.empty()) return merged_packed;
+    return merged.empty() ? weight_->weight() : merged.view();
   }
+  /// Uses a merged weight (f32, rounded to the compute dtype) in the layout that the weight itself has.
+  void use_merged(ops::Context& context, ConstMatrixView sum);
+  void use_original();
 
   [[nodiscard]] bool needs_input() const;  ///< whether the backward reads x
   [[nodiscard]] bool trained() const;      ///< whether anything here gets a gradient
@@ -79,8 +83,9 @@ class Linear {
   [[nodiscard]] std::int64_t in_features() const { return weight_->value.cols; }
 
   std::vector<LowRankBranch> branches;
-  Matrix merged;  ///< W0 + tied links in the compute dtype, used instead of the weight; empty if nothing is
-                  ///< merged
+  /// W0 + tied links in the compute dtype, used instead of the weight; both empty if nothing is merged.
+  Matrix merged;
+  ops::PackedMatrix merged_packed;
 
  private:
   [[nodiscard]] const LowRankBranch* live_branch() const;

@@ -47,8 +47,10 @@ void check(const ParameterSpec& spec, const SourceTensor& tensor) {
 std::map<std::string, const SourceTensor*> match_tensors(const ModelConfig& config,
                                                          const TensorSource& source) {
   std::map<std::string, const SourceTensor*> by_short_name;
+  std::map<std::string, std::string> in_file;  // names by short name
   for (const auto& [name, tensor] : source.tensors()) {
     if (carries_no_weights(name)) continue;
+    in_file.emplace(without_prefix(name), name);
     if (!by_short_name.emplace(without_prefix(name), &tensor).second) {
       throw Error(fmt::format("{}: tensor '{}' is there twice, with and without the prefix 'model.'",
                               tensor.file, without_prefix(name)));
@@ -76,7 +78,7 @@ std::map<std::string, const SourceTensor*> match_tensors(const ModelConfig& conf
   if (!missing.empty()) throw Error(fmt::format("{}: missing tensors: {}", file, first_few(missing)));
   if (!by_short_name.empty()) {
     std::vector<std::string> unknown;
-    for (const auto& [name, tensor] : by_short_name) unknown.push_back(name);
+    for (const auto& [name, tensor] : by_short_name) unknown.push_back(in_file.at(name));
     throw Error(fmt::format("{}: tensors that this model does not have: {}", file, first_few(unknown)));
   }
   return found;

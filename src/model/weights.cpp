@@ -117,10 +117,16 @@ void Weights::read_original(const Parameter& parameter, std::span<float> destina
     release_pages(*tensor->second);  // the copy is what is computed with from here on, as a rule
     return;
   }
-  ops::Context context;
   const Matrix copy = memory_->is_host() ? Matrix() : Matrix::copy_of(parameter.value, *memory_);
   const ConstMatrixView value = memory_->is_host() ? parameter.value : copy.view();
-  ops::convert(context, value, {destination.data(), DType::f32, value.rows, value.cols, value.cols});
+  const MatrixView target{destination.data(), DType::f32, value.rows, value.cols, value.cols};
+  if (!parameter.packed.empty()) {
+    for (std::int64_t row = 0; row < value.rows; ++row)
+      parameter.packed.read_row(row, target.row_range(row, row + 1));
+    return;
+  }
+  ops::Context context;
+  ops::convert(context, value, target);
 }
 
 void Weights::read_original(const Parameter& parameter, MatrixView destination) const {
@@ -142,6 +148,17 @@ void Weights::untie_head() {
     tensors_[head.spec.name] = tensor->second;
 }
 
+void Weights::pack(Parameter& parameter) {
+  if (!memory_->is_host()) return;  // a layout of the CPU's
+  const bool frozen_bf16 = parameter.value.dtype == DType::bf16 && !parameter.trained();
+  if (!frozen_bf16 || !parameter.spec.is_matrix() || !parameter.packed.empty()) return;
+  parameter.packed = ops::PackedMatrix(parameter.value);
+  parameter.value.data = nullptr;
+  parameter.owned.release();
+  if (const auto tensor = tensors_.find(parameter.spec.name); tensor != tensors_.end())
+    release_pages(*tensor->second);
+}
+
 void Weights::make_trained(Parameter& parameter) {
   if (parameter.trained()) return;
   parameter.master.resize(*memory_, DType::f32, parameter.value.rows, parameter.value.cols);
@@ -150,6 +167,12 @@ void Weights::make_trained(Parameter& parameter) {
   if (parameter.value.dtype == DType::f32) {
     parameter.value = parameter.master.view();
     parameter.owned.release();
+  } else if (!parameter.packed.empty()) {
+    ops::Context context;
+    parameter.owned.resize(DType::bf16, parameter.value.rows, parameter.value.cols);
+    ops::convert(context, parameter.master.view(), parameter.owned.view());
+    parameter.value = parameter.owned.view();
+    parameter.packed = {};
   } else if (parameter.owned.empty()) {
     parameter.owned = Matrix::moved_to(*memory_, Matrix::copy_of(parameter.value, *memory_));
     parameter.value = parameter.owned.view();

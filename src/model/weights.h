@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "backend/context.h"
+#include "backend/packed_matrix.h"
 #include "core/matrix.h"
 #include "io/safetensors_writer.h"
 #include "io/tensor_source.h"
@@ -19,15 +20,20 @@ namespace cola {
 /// file where its dtype is the same and they are the host's; vectors (norms, biases) are f32.
 struct Parameter {
   ParameterSpec spec;
-  ConstMatrixView value;  ///< matrix [out, in], or vector [1, n]
-  Matrix owned;           ///< storage of `value` where it is not in the file or the master
-  Matrix master;          ///< f32 values, while trained
-  Matrix gradient;        ///< f32, added to by backward passes, while trained
+  ConstMatrixView value;     ///< matrix [out, in], or vector [1, n]; of a packed one only shape and dtype
+  Matrix owned;              ///< storage of `value` where it is not in the file or the master
+  ops::PackedMatrix packed;  ///< the values, after Weights::pack
+  Matrix master;             ///< f32 values, while trained
+  Matrix gradient;           ///< f32, added to by backward passes, while trained
 
   Memory* memory = &host_memory();  ///< where all of these lie
 
   [[nodiscard]] std::span<const float> vector() const {
     return {value.as<float>(), static_cast<std::size_t>(value.cols)};
+  }
+  /// A matrix for products.
+  [[nodiscard]] ops::WeightView weight() const {
+    return packed.empty() ? ops::WeightView(value) : ops::WeightView(packed);
   }
   [[nodiscard]] bool trained() const { return !gradient.empty(); }
 };
@@ -58,6 +64,10 @@ class Weights {
   /// Gives a model that ties its word embeddings a head of its own, "lm_head.weight", with the token table's
   /// values: for a Decoder whose configuration does not tie them.
   void untie_head();
+
+  /// Puts a frozen bf16 matrix into the layout of tile products; the row-major one is given back. Others
+  /// stay.
+  void pack(Parameter& parameter);
 
   /// Gives a parameter f32 master values (the file's) and a zero gradient.
   void make_trained(Parameter& parameter);

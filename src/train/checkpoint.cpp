@@ -23,6 +23,8 @@ Json json_of(const TrainingState& state) {
           {"live_number", state.live_number},
           {"optimizer_steps", state.optimizer_steps},
           {"log_bytes", state.log_bytes},
+          {"computed_with", state.computed_with},
+          {"processes", state.processes},
           {"train_digest", state.train_digest},
           {"dev_digest", state.dev_digest},
           {"train_loss", state.train_loss},
@@ -110,6 +112,8 @@ TrainingState read_checkpoint_state(const std::filesystem::path& folder) {
   state.live_number = reader.integer("live_number");
   state.optimizer_steps = reader.integer("optimizer_steps");
   state.log_bytes = reader.integer("log_bytes");
+  state.computed_with = reader.string("computed_with", "");
+  state.processes = reader.integer("processes", 1);
   state.train_digest = reader.string("train_digest");
   state.dev_digest = reader.string("dev_digest");
   state.train_loss = reader.number("train_loss");

@@ -22,6 +22,8 @@ struct TrainingState {
   std::int64_t live_number = 0;  ///< of the live link among those this run trains, from 0
   std::int64_t optimizer_steps = 0;
   std::int64_t log_bytes = 0;
+  std::string computed_with;   ///< dtype, threads, instruction set: others give other bits
+  std::int64_t processes = 1;  ///< that trained so far, or last: with as many, resuming is bit-exact
   std::string train_digest, dev_digest;  ///< digest_of() the data: to notice that it has changed
   double train_loss = 0.0;
   std::optional<double> dev_loss, best_dev_loss;

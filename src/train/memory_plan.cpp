@@ -1,12 +1,15 @@
 #include "train/memory_plan.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "backend/elementwise.h"
 #include "core/error.h"
+#include "core/parallel.h"
 #include "core/system_memory.h"
+#include "lora/target_modules.h"
 #include "model/linear_names.h"
 
 namespace cola {
@@ -20,7 +23,8 @@ constexpr std::int64_t computing_bytes = std::int64_t{4} << 20;
 constexpr std::int64_t f32_products_bytes = std::int64_t{4} << 20;
 // A device's workspace of products and descriptions of batches.
 constexpr std::int64_t device_bytes = std::int64_t{64} << 20;
-constexpr std::int64_t knot_rows = 64;  // whose logits a knot compares, before and after
+constexpr std::int64_t least_batch_tokens = 64;  // a batch that is still worth advising
+constexpr std::int64_t knot_rows = 64;           // whose logits a knot compares, before and after
 
 struct Widths {
   explicit Widths(const ModelConfig& config)
@@ -122,30 +126,103 @@ std::int64_t plan_blocks(const ModelConfig& config, const MemoryPlanInput& input
          forward_tokens * element * forward_elements(width);
 }
 
+/// Rows of logits that are made at a time.
+std::int64_t logits_rows(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t rows) {
+  return std::min(
+      rows, std::max(least_logits_rows, input.logits_chunk_bytes /
+                                            (float_bytes * std::max<std::int64_t>(1, config.vocab_size))));
+}
+
 /// The head: the rows with loss in five matrices, and a chunk of logits with its gradient.
 std::int64_t plan_head(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t element) {
   const std::int64_t rows = std::max(input.batch_loss_tokens, input.evaluation_tokens);
   const std::int64_t widths = 3 * config.hidden_size + 2 * config.word_embed_proj_dim;
-  const std::int64_t chunk = std::min(
-      rows, std::max(least_logits_rows, input.logits_chunk_bytes /
-                                            (float_bytes * std::max<std::int64_t>(1, config.vocab_size))));
+  const std::int64_t chunk = logits_rows(config, input, rows);
   const std::int64_t logit_bytes = float_bytes + (input.compute_dtype == DType::f32 ? 0 : element);
   const std::int64_t compared =
       input.run.links.size() > 1 ? 2 * float_bytes * std::min(knot_rows, input.batch_loss_tokens) : 0;
   return rows * element * widths + config.vocab_size * (chunk * logit_bytes + compared);
 }
 
-std::string advice(const ModelConfig& config, MemoryPlanInput input, std::int64_t available) {
-  const auto fits = [&] { return plan_memory(config, input).total() <= available; };
-  if (input.run.method == Method::full) {
-    input.run.method = Method::cola;
-    return fits() ? fmt::format("--method cola or lora needs {}",
-                                format_bytes(plan_memory(config, input).total()))
-                  : "use a smaller model";
+/// What products with packed weights hold beside their operands: the largest one's activations in tiles, and
+/// each thread's sums.
+std::int64_t plan_packed_products(const ModelConfig& config, const MemoryPlanInput& input,
+                                  std::int64_t element) {
+  constexpr std::int64_t thread_bytes = std::int64_t{1} << 20;
+  const Widths width(config);
+  const std::int64_t tokens = std::max(input.batch_tokens, input.evaluation_tokens);
+  const std::int64_t largest =
+      std::max(tokens * std::max({width.hidden, width.query, width.mlp}),
+               logits_rows(config, input, input.batch_loss_tokens) * config.vocab_size);
+  return largest * element + thread_count() * thread_bytes;
+}
+
+std::int64_t sum_bytes(const MemoryPlanInput& input, std::int64_t trained) {
+  return input.ranks == nullptr ? 0 : input.ranks->sum_bytes(trained);
+}
+
+/// Bytes that all processes on this machine have yet to take.
+std::int64_t needed_bytes(const MemoryPlanInput& input, const MemoryPlan& plan) {
+  const std::int64_t one = plan.total() - (input.in_device_memory ? 0 : input.resident_bytes);
+  const std::int64_t shared =
+      input.file_dtype == input.compute_dtype && !input.packed_weights ? plan.weights : 0;
+  return one + (input.processes - 1) * (one - shared);
+}
+
+/// A way to need less, by the option's name.
+struct Remedy {
+  const char* option;
+  void (*apply)(MemoryPlanInput&);
+};
+
+std::vector<Remedy> remedies(const MemoryPlanInput& input) {
+  std::vector<Remedy> list;
+  if (!input.activation_checkpointing)
+    list.push_back({"--activation-checkpointing", [](auto& plan) { plan.activation_checkpointing = true; }});
+  if (input.batch_tokens > least_batch_tokens) {
+    list.push_back({"a smaller --micro-batch-size or --max-length", [](auto& plan) {
+                      for (auto* tokens :
+                           {&plan.batch_tokens, &plan.batch_loss_tokens, &plan.evaluation_tokens})
+                        *tokens = std::min(*tokens, least_batch_tokens);
+                    }});
   }
-  input.activation_checkpointing = true;
-  if (fits()) return "use --activation-checkpointing, a smaller --micro-batch-size, or --dtype bf16";
-  return "use a smaller --micro-batch-size or --max-length, or --dtype bf16";
+  if (input.compute_dtype == DType::f32)
+    list.push_back({"--dtype bf16", [](auto& plan) { plan.compute_dtype = DType::bf16; }});
+  return list;
+}
+
+/// Full fine-tuning's plan as that of a chain with the default links.
+MemoryPlanInput as_chain(const ModelConfig& config, MemoryPlanInput input) {
+  input.run.method = Method::cola;
+  input.run.links.assign(2, {default_lora_r, default_lora_alpha});
+  input.targets = select_target_modules(linear_names(config), default_target_modules());
+  return input;
+}
+
+/// What would fit: each remedy that is enough alone, else all of them if they are together.
+std::string advice(const ModelConfig& config, MemoryPlanInput input, std::int64_t available) {
+  const auto needed = [&] { return needed_bytes(input, plan_memory(config, input)); };
+  std::string method;
+  if (input.run.method == Method::full) {
+    input = as_chain(config, input);
+    if (needed() <= available) return fmt::format("--method cola or lora needs {}", format_bytes(needed()));
+    method = "--method cola or lora with ";
+  }
+  const MemoryPlanInput as_asked = input;
+  std::vector<std::string> enough;
+  std::vector<std::string> all;
+  for (const Remedy& remedy : remedies(as_asked)) {
+    input = as_asked;
+    remedy.apply(input);
+    all.emplace_back(remedy.option);
+    if (needed() <= available) enough.emplace_back(remedy.option);
+  }
+  if (!enough.empty()) return fmt::format("use {}{}", method, fmt::join(enough, ", or "));
+  input = as_asked;
+  for (const Remedy& remedy : remedies(as_asked)) remedy.apply(input);
+  if (needed() <= available) return fmt::format("use {}{}", method, fmt::join(all, ", and "));
+  return fmt::format("at least {} are needed whatever the options: use a smaller model",
+                     format_bytes(needed()));
 }
 
 }  // namespace
@@ -170,7 +247,7 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
   if (full) {
     std::int64_t largest = 0;  // a checkpoint is written a tensor at a time, from f32 to the file's dtype
     for (const auto& spec : parameter_specs(config)) largest = std::max(largest, spec.size());
-    plan.trained = parameters * per_trained +
+    plan.trained = parameters * per_trained + sum_bytes(input, parameters) +
                    largest * (float_bytes + static_cast<std::int64_t>(size_of(input.file_dtype)));
   } else {
     const auto linears = linear_names(config);
@@ -184,12 +261,14 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
       adapter += rank * (linears[index].out_features + linears[index].in_features);
     }
     const std::int64_t tied = std::max<std::int64_t>(0, input.tied_links + std::ssize(input.run.links) - 1);
-    plan.trained = adapter * (per_trained + tied * float_bytes);
+    plan.trained = adapter * (per_trained + tied * float_bytes) + sum_bytes(input, adapter);
     // A merged weight takes the place of the file's pages, if they were used as they are. One is made in f32.
+    const bool in_place = input.file_dtype == input.compute_dtype && !input.packed_weights;
     if (input.run.tie == TieMode::merge && tied > 0)
-      plan.merged = (input.file_dtype == input.compute_dtype ? 0 : targets * element) + largest * float_bytes;
+      plan.merged = (in_place ? 0 : targets * element) + largest * float_bytes;
   }
   plan.activations = plan_blocks(config, input, element, rank) + plan_head(config, input, element);
+  if (input.packed_weights) plan.activations += plan_packed_products(config, input, element);
   if (input.in_device_memory) {
     plan.program = device_bytes;
     return plan;
@@ -201,9 +280,11 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
 
 void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
                     std::int64_t available) {
-  const std::int64_t needed = plan.total() - (input.in_device_memory ? 0 : input.resident_bytes);
+  const std::int64_t needed = needed_bytes(input, plan);
   if (needed <= available) return;
-  throw Error(fmt::format("this run needs about {} of {}, {} are available\n{}", format_bytes(needed),
+  const std::string who =
+      input.processes == 1 ? "this run needs" : fmt::format("the {} processes here need", input.processes);
+  throw Error(fmt::format("{} about {} of {}, {} are available\n{}", who, format_bytes(needed),
                           input.in_device_memory ? "the device's memory" : "memory", format_bytes(available),
                           advice(config, input, available)));
 }

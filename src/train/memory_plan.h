@@ -3,16 +3,19 @@
 #include <string>
 #include <vector>
 
+#include "dist/ranks.h"
 #include "model/config.h"
 #include "train/run_plan.h"
 
 namespace cola {
 
-/// Bytes a run needs at its peak of the memory that it computes in, estimated before its weights are loaded.
+/// Bytes that a process of a run needs at its peak, of the memory that it computes in, estimated before its
+/// weights are loaded.
 struct MemoryPlan {
-  std::int64_t weights = 0;      ///< base weights: memory-mapped in place, or converted
-  std::int64_t merged = 0;       ///< target modules' merged copies (--tie merge)
-  std::int64_t trained = 0;      ///< trained tensors, gradients, optimizer state; tied links; one to be saved
+  std::int64_t weights = 0;  ///< base weights: memory-mapped in place, or converted
+  std::int64_t merged = 0;   ///< target modules' merged copies (--tie merge)
+  std::int64_t trained = 0;  ///< trained tensors, gradients, optimizer state; tied links; one to be saved;
+                             ///< what several processes add gradients up in
   std::int64_t activations = 0;  ///< kept for the backward, scratch, the head's rows and chunk of logits
   std::int64_t program = 0;      ///< the program itself, its tokenizer and data
 
@@ -24,12 +27,15 @@ struct MemoryPlan {
 struct MemoryPlanInput {
   RunPlan run;
   DType compute_dtype = DType::f32;
-  DType file_dtype = DType::f32;     ///< the weights are used in place where it is the compute dtype
+  DType file_dtype = DType::f32;     ///< the weights are used in place where it is the compute dtype ...
+  bool packed_weights = false;       ///< ... unless they are packed (ops::prefers_packed)
   std::vector<std::size_t> targets;  ///< indices into linear_names(); all weights are trained with full
   std::int64_t tied_links = 0;       ///< tied before step 1
   std::int64_t batch_tokens = 0;     ///< of the largest batch that is computed at a time
   std::int64_t batch_loss_tokens = 0;
   std::int64_t evaluation_tokens = 0;  ///< in a batch of the dev set; 0 without
+  const Ranks* ranks = nullptr;        ///< null: one process
+  std::int64_t processes = 1;          ///< of the run on this machine
   bool activation_checkpointing = false;
   bool hidden_dropout = false, lora_dropout = false;
   std::int64_t resident_bytes = 0;  ///< of the process, its data loaded and its weights not
@@ -38,7 +44,8 @@ struct MemoryPlanInput {
 };
 [[nodiscard]] MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input);
 
-/// Throws Error, saying what would fit, if the plan exceeds the bytes that are available.
+/// Throws Error, saying what would fit, if the plan, times the processes on this machine, exceeds the memory
+/// that is available, in bytes. They share weights that are used in place.
 void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
                     std::int64_t available);
 

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
+#include <charconv>
 #include <concepts>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "core/error.h"
 #include "train/option_fields.h"
@@ -37,11 +39,17 @@ auto toml_value(const T& value) {
 template <class T>
 void insert(toml::table& table, const char* name, const T& field) {
   if constexpr (IsOptional<T>::value) {
-    if (field) table.insert(name, toml_value(*field));
+    if (field) insert(table, name, *field);
   } else if constexpr (IsVector<T>::value) {
     toml::array list;
     for (const auto& entry : field) list.push_back(toml_value(entry));
     if (!list.empty()) table.insert(name, std::move(list));
+  } else if constexpr (std::same_as<T, std::uint64_t>) {
+    if (std::in_range<std::int64_t>(field)) {
+      table.insert(name, static_cast<std::int64_t>(field));
+    } else {
+      table.insert(name, fmt::format("{}", field));  // beyond TOML's integers
+    }
   } else if constexpr (std::same_as<T, std::filesystem::path> || std::same_as<T, std::string>) {
     if (!field.empty()) table.insert(name, toml_value(field));
   } else {
@@ -66,8 +74,14 @@ bool extract(const toml::node& node, T& value) {
     if (!node.is_boolean()) return false;
     value = node.value_or(false);
   } else if constexpr (std::integral<T>) {
-    if (!node.is_integer()) return false;
-    value = static_cast<T>(node.value_or(std::int64_t{0}));
+    const std::string text = node.value_or(std::string());  // of a number that insert() wrote as text
+    if (std::same_as<T, std::uint64_t> && !text.empty()) {
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+      return error == std::errc() && end == text.data() + text.size();
+    }
+    const auto number = node.value_or(std::int64_t{0});
+    if (!node.is_integer() || !std::in_range<T>(number)) return false;
+    value = static_cast<T>(number);
   } else if constexpr (IsOptional<T>::value) {
     typename T::value_type inner{};
     if (!extract(node, inner)) return false;
@@ -93,7 +107,8 @@ void read_table(const toml::table& table, const std::string& where, TrainOptions
     known.insert(name);
     const toml::node* node = table.get(name);
     if (node != nullptr && !extract(*node, field)) {
-      throw UsageError(fmt::format("{}:{}: '{}' has the wrong type", where, node->source().begin.line, name));
+      throw UsageError(fmt::format("{}:{}: '{}' has the wrong type, or is out of range", where,
+                                   node->source().begin.line, name));
     }
   });
   for (const auto& [key, node] : table) {

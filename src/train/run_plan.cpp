@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "chain/knot_plan.h"
 #include "core/error.h"
+#include "core/thread_option.h"
 #include "text/chat_template.h"
 
 namespace cola {
@@ -121,7 +122,7 @@ void check_loop_options(const TrainOptions& options) {
   require_at_least("save-steps", options.save_steps, 1);
   require_at_least("save-total-limit", options.save_total_limit, 1);
   require_at_least("early-stopping-patience", options.early_stopping_patience, 1);
-  require_at_least("threads", options.threads, 0);
+  require_thread_count(options.threads);
   require(options.dev_fraction >= 0.0 && options.dev_fraction < 1.0, "--dev-fraction must be in [0, 1)");
   const bool has_dev = !options.dev.empty() || options.dev_fraction > 0.0 ||
                        (!options.task.empty() && options.num_dev.value_or(1) > 0);
@@ -148,6 +149,16 @@ void check_task_options(const TrainOptions& options) {
           "--train-on-prompt, --no-eos and --chat-template belong to --train");
   require_at_least("num-train", options.num_train, 1);
   require_at_least("num-dev", options.num_dev, 0);
+}
+
+std::int64_t links_or_default(const TrainOptions& options, std::int64_t total_steps) {
+  constexpr std::int64_t default_links = 2;
+  require(
+      options.links || total_steps >= default_links,
+      fmt::format("--method cola has {} links unless --links says otherwise, and this run is {} step: use "
+                  "--method lora, or more steps",
+                  default_links, total_steps));
+  return options.links.value_or(default_links);
 }
 
 std::vector<LinkShape> link_shapes(const TrainOptions& options, std::size_t count) {
@@ -180,6 +191,24 @@ Method parse_method(const std::string& name) {
   throw UsageError(fmt::format("unknown --method '{}': use cola, lora or full", name));
 }
 
+std::vector<std::string> unused_options(const TrainOptions& options) {
+  const Method method = parse_method(options.method);
+  const bool full = method == Method::full;
+  std::vector<std::string> names;
+  const auto add = [&](const char* name, bool unused) {
+    if (unused) names.emplace_back(name);
+  };
+  add("lora-r", options.lora_r && (full || !options.ranks.empty()));
+  add("lora-alpha", options.lora_alpha && (full || !options.alphas.empty()));
+  add("target-modules", full && !options.target_modules.empty());
+  add("tie", full && options.tie != "auto");
+  add("link-init", method != Method::cola && options.link_init != "fresh");
+  add("lr-at-knot", method != Method::cola && options.lr_at_knot != "continue");
+  return names;
+}
+
+std::vector<std::string> default_target_modules() { return {"q_proj", "v_proj"}; }
+
 void check_options(const TrainOptions& options) {
   require(!options.model.empty(), "--model is needed: a Hugging Face model folder");
   require(!options.train.empty() || !options.task.empty(), "--train is needed: a JSONL file; or --task");
@@ -209,9 +238,9 @@ RunPlan make_run_plan(const TrainOptions& options, std::int64_t examples, DType 
     rule.threshold = options.stall_threshold.value_or(rule.threshold);
     plan.stall_rule = rule;
   } else if (plan.method == Method::cola) {
-    plan.knots = options.knots.empty()
-                     ? even_knots(options.links.value_or(2), plan.steps_per_epoch, plan.total_steps)
-                     : parse_knots(options.knots, plan.steps_per_epoch, plan.total_steps);
+    plan.knots = options.knots.empty() ? even_knots(links_or_default(options, plan.total_steps),
+                                                    plan.steps_per_epoch, plan.total_steps)
+                                       : parse_knots(options.knots, plan.steps_per_epoch, plan.total_steps);
   }
   const auto links = automatic ? static_cast<std::size_t>(plan.stall_rule->max_links) : plan.knots.size() + 1;
   if (plan.method != Method::full) plan.links = link_shapes(options, links);

@@ -21,6 +21,12 @@ void check_options(const TrainOptions& options);
 /// The part of check_options that needs no paths: method, chain, optimizer, loop.
 void check_plan_options(const TrainOptions& options);
 
+/// Names of the options that are set and make no difference to this run.
+[[nodiscard]] std::vector<std::string> unused_options(const TrainOptions& options);
+
+/// q_proj and v_proj: the paper's, section A.3.
+[[nodiscard]] std::vector<std::string> default_target_modules();
+
 /// The run, worked out from its options and the size of its data.
 struct RunPlan {
   Method method = Method::cola;

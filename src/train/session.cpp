@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <set>
 
+#include "backend/packed_matrix.h"
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/system_memory.h"
+#include "dist/agreement.h"
 #include "eval/loss.h"
 #include "io/tensor_source.h"
 #include "lora/peft_format.h"
@@ -19,8 +22,6 @@
 namespace cola {
 namespace {
 
-const std::vector<std::string> default_target_modules{"q_proj", "v_proj"};  // the paper's, section A.3
-
 void load_links(TrainingSession& session) {
   const TrainOptions& options = session.options;
   if (!options.extend.empty()) {
@@ -29,6 +30,10 @@ void load_links(TrainingSession& session) {
     if (manifest.method == "full") {
       throw UsageError(
           fmt::format("--extend {}: a run of full fine-tuning has no chain", options.extend.string()));
+    }
+    if (!std::filesystem::is_directory(run.last())) {
+      throw UsageError(fmt::format("--extend {}: the run is not finished: go on with it by --resume first",
+                                   options.extend.string()));
     }
     session.tied_links = read_links(run, static_cast<std::int64_t>(manifest.links.size()));
     for (std::size_t i = 0; i < manifest.links.size(); ++i) {
@@ -73,16 +78,29 @@ void check_initial_modules(const TrainingSession& session, const std::vector<Lin
   }
 }
 
-void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vector<std::size_t>& chosen) {
+/// Processors that a launcher gave to several processes are divided among them.
+void choose_threads(const TrainOptions& options, const Neighbours& neighbours) {
+  const bool share =
+      options.threads <= 0 && neighbours.on_processors > 1 && std::getenv("OMP_NUM_THREADS") == nullptr;
+  set_thread_count(share ? std::max(thread_count() / neighbours.on_processors, 1) : options.threads);
+}
+
+void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vector<std::size_t>& chosen,
+                      const Ranks& ranks, const Neighbours& neighbours) {
   const TrainOptions& options = session.options;
   MemoryPlanInput input;
   input.run = session.plan;
   input.compute_dtype = session.compute_dtype;
   input.file_dtype = file_dtype;
+  input.packed_weights = session.plan.method != Method::full && session.backend->memory().is_host() &&
+                         ops::prefers_packed(session.compute_dtype);
   input.targets = chosen;
   input.tied_links = std::ssize(session.tied_links);
-  std::tie(input.batch_tokens, input.batch_loss_tokens) = session.data.train.largest_batch(std::min(
-      session.options.batch_size, session.options.micro_batch_size.value_or(session.options.batch_size)));
+  input.ranks = &ranks;
+  input.processes = neighbours.on_machine;
+  const auto [begin, end] = share_of(ranks, options.batch_size);
+  std::tie(input.batch_tokens, input.batch_loss_tokens) =
+      session.data.train.largest_batch(std::min(end - begin, options.micro_batch_size.value_or(end - begin)));
   if (session.data.dev) {
     const auto& sequences = session.data.dev->sequences;
     input.evaluation_tokens = sequences.examples.empty()
@@ -106,6 +124,11 @@ void choose_targets(TrainingSession& session, const std::vector<LinearName>& nam
   for (Linear* linear : linears) by_name[linear->name()] = linear;
   for (const std::size_t index : chosen) session.targets.push_back(by_name.at(names[index].name));
   session.target_names = short_target_names(linears, session.targets);
+  const bool no_bias =
+      std::ranges::all_of(session.targets, [](const Linear* target) { return target->bias() == nullptr; });
+  if (session.options.bias == "lora_only" && no_bias) {
+    throw UsageError("--bias lora_only: the target modules of this model have no biases");
+  }
 }
 
 }  // namespace
@@ -170,9 +193,11 @@ std::vector<TrainableParameter> TrainingSession::trainables() {
   return parameters;
 }
 
-TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::Backend> backend) {
+TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::Backend> backend,
+                             Ranks& ranks) {
   check_options(options);
-  if (options.threads > 0) set_thread_count(options.threads);
+  const Neighbours neighbours = find_neighbours(ranks);
+  choose_threads(options, neighbours);
   TrainingSession session;
   session.backend = std::move(backend);
   session.options = options;
@@ -190,11 +215,12 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   const auto chosen =
       full ? std::vector<std::size_t>()
            : select_target_modules(
-                 names, options.target_modules.empty() ? default_target_modules : options.target_modules);
+                 names, options.target_modules.empty() ? default_target_modules() : options.target_modules);
   load_links(session);
   check_initial_links(session);
   check_initial_modules(session, names, chosen);
-  make_memory_plan(session, file_dtype, chosen);
+  make_memory_plan(session, file_dtype, chosen, ranks, neighbours);
+  wait_for_all(ranks);  // none takes memory before all have looked at what there is
   session.model = std::make_unique<Decoder>(
       session.config,
       Weights(session.config, std::move(source), session.compute_dtype, session.backend->memory()));
@@ -202,6 +228,7 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
     for (const auto& parameter : session.model->weights().all())
       session.model->weights().make_trained(*parameter);
   } else {
+    if (ops::prefers_packed(session.compute_dtype)) session.model->pack_weights();
     choose_targets(session, names, chosen);
     session.chain = std::make_unique<Chain>(*session.model, session.plan.tie);
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(session.plan.links.size()); ++i) {

@@ -6,6 +6,7 @@
 #include "chain/chain.h"
 #include "cola/train.h"
 #include "data/batch_plan.h"
+#include "dist/ranks.h"
 #include "model/decoder.h"
 #include "train/memory_plan.h"
 #include "train/run_plan.h"
@@ -39,10 +40,10 @@ struct TrainingSession {
   [[nodiscard]] std::vector<TrainableParameter> trainables();
 };
 
-/// Loads and checks everything, for a backend; throws before anything is written. Order: options, data, plan, memory,
-/// weights.
-[[nodiscard]] TrainingSession open_session(const TrainOptions& options,
-                                           std::shared_ptr<ops::Backend> backend);
+/// Loads and checks everything, for a backend; throws before anything is written. Order: options, data, plan,
+/// memory, weights. Collective.
+[[nodiscard]] TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::Backend> backend,
+                                           Ranks& ranks);
 
 /// Target modules by the shortest names that select just them: "q_proj" if every such layer is a target.
 [[nodiscard]] std::vector<std::string> short_target_names(const std::vector<Linear*>& linears,

@@ -1,4 +1,4 @@
-#include "cola/train.h"
+#include "train/train.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "train/options_toml.h"
+#include "train/resolved_options.h"
 #include "train/trainer.h"
 
 namespace cola {
@@ -27,24 +28,29 @@ bool is_unused(const std::filesystem::path& folder) {
   });
 }
 
-/// The options to go on with: the run's, on the device asked for. Throws UsageError where they contradict.
-TrainOptions resumed_options(TrainOptions options, const std::filesystem::path& config) {
+/// The run's own options, on the device that is given, which the given ones must not contradict.
+TrainOptions resumed_options(TrainOptions given, const std::filesystem::path& config) {
   TrainOptions saved;
   read_toml(config, saved);
-  saved.out = options.out;  // the run may have been moved
-  saved.device = options.device;
-  if (options.dtype == "auto") options.dtype = saved.dtype;
-  if (const auto names = differing_options(saved, options); !names.empty()) {
+  saved.out = given.out;  // the run may have been moved
+  saved.device = given.device;
+  take_resolved(saved, given);
+  if (const auto names = differing_options(saved, given); !names.empty()) {
     throw UsageError(
         fmt::format("--resume: --{} differs from the run's {}: leave it out, or start another run",
                     fmt::join(names, ", --"), config.string()));
   }
-  return options;
+  return saved;
 }
 
 }  // namespace
 
 TrainResult train(const TrainOptions& options, const TrainMode& mode) {
+  OneProcess alone;
+  return train(options, mode, alone);
+}
+
+TrainResult train(const TrainOptions& options, const TrainMode& mode, Ranks& ranks) {
   TrainOptions absolute = options;
   make_paths_absolute(absolute);
   check_options(absolute);
@@ -58,7 +64,7 @@ TrainResult train(const TrainOptions& options, const TrainMode& mode) {
     throw UsageError(
         fmt::format("{} already exists: go on with --resume, or choose another --out", folder.root.string()));
   }
-  return Trainer(open_session(absolute, ops::open_backend(absolute.device)), mode).run();
+  return Trainer(open_session(absolute, ops::open_backend(absolute.device), ranks), mode, ranks).run();
 }
 
 }  // namespace cola

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 
@@ -10,6 +11,8 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/system_memory.h"
+#include "dist/agreement.h"
+#include "io/discard_folder.h"
 #include "log/flops.h"
 #include "log/tensorboard.h"
 #include "train/op_profile.h"
@@ -35,33 +38,48 @@ Json number_or_null(const std::optional<double>& value) { return value ? Json(*v
 
 std::int64_t Trainer::link_number() const { return session_.chain ? state_.tied_links + 1 : 0; }
 
-std::vector<TrainingBatch> Trainer::batches_of_step(std::int64_t step) const {
-  std::vector<TrainingBatch> batches;
-  std::int64_t first_sequence = 0;
-  for (const auto& batch : session_.batches->micro_batches(step)) {
-    const auto piece =
-        static_cast<std::size_t>(session_.options.micro_batch_size.value_or(session_.options.batch_size));
-    for (std::size_t begin = 0; begin < batch.size(); begin += piece) {
-      const auto indices = std::span(batch).subspan(begin, std::min(piece, batch.size() - begin));
-      batches.push_back(session_.data.train.batch(indices, first_sequence));
+StepPart Trainer::part_of_next_step() const {
+  const TrainOptions& options = session_.options;
+  return part_of_step(session_.data.train, *session_.batches, state_.steps_done,
+                      options.micro_batch_size.value_or(options.batch_size), ranks_);
+}
+
+void Trainer::sum_over_ranks(std::span<double> figures, bool gradients) {
+  std::vector<double> all(figures.begin(), figures.end());
+  all.push_back(InterruptGuard::pending() != 0 ? 1.0 : 0.0);
+  std::vector<std::span<float>> tensors;
+  std::vector<std::vector<float>> copies;  // of a device's gradients, where there is something to add
+  Memory& memory = context_.memory();
+  if (gradients && (memory.is_host() || ranks_.size() > 1)) {
+    for (const auto& parameter : optimizer_->parameters()) {
+      tensors.push_back(parameter.gradient);
+      if (memory.is_host()) continue;
+      const FloatsOnHost gradient(memory, parameter.gradient);
+      copies.emplace_back(gradient.values().begin(), gradient.values().end());
+      tensors.back() = copies.back();
     }
   }
-  return batches;
+  ranks_.sum(all, tensors);
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    write_from_host(memory, optimizer_->parameters()[i].gradient,
+                    [&](std::span<float> values) { std::ranges::copy(copies[i], values.begin()); });
+  }
+  std::ranges::copy(std::span(all).first(figures.size()), figures.begin());
+  interrupted_ = interrupted_ || all.back() > 0.0;
 }
 
 Trainer::StepReport Trainer::do_step() {
   const auto start = Clock::now();
   const std::uint64_t flops_before = context_.flops();
-  const auto batches = batches_of_step(state_.steps_done);
-  std::int64_t terms = 0;
-  for (const auto& batch : batches) terms += batch.loss_terms();
+  const StepPart part = part_of_next_step();
   optimizer_->zero_gradients();
 
   const std::int64_t counted_parameters =
       hf_flos_parameters(session_.config) + (session_.chain ? session_.chain->live().parameter_count() : 0);
   StepReport report;
   double loss_sum = 0.0;
-  for (const auto& batch : batches) {
+  for (const auto& lengths : part.lengths) state_.hf_flos += hf_flos(lengths, counted_parameters);
+  for (const auto& batch : part.batches) {
     const StepState step{context_,
                          batch.ragged(),
                          true,
@@ -69,19 +87,21 @@ Trainer::StepReport Trainer::do_step() {
                          static_cast<float>(session_.options.lora_dropout),
                          dropout_seed(session_.options.seed, state_.steps_done),
                          session_.options.activation_checkpointing};
-    loss_sum += forward_backward(step, *session_.model, activations_, batch, terms);
+    loss_sum += forward_backward(step, *session_.model, activations_, batch, part.loss_terms);
     report.tokens += batch.ragged().tokens();
-    state_.hf_flos += hf_flos(batch.content.lengths, counted_parameters);
   }
-  report.loss = loss_sum / static_cast<double>(terms);
+  std::array figures{loss_sum, static_cast<double>(report.tokens),
+                     static_cast<double>(context_.flops() - flops_before)};
+  sum_over_ranks(figures, true);
+  report.loss = figures[0] / static_cast<double>(part.loss_terms);
+  report.tokens = static_cast<std::int64_t>(figures[1]);
   report.gradient_norm = gradient_norm(context_, optimizer_->parameters());
   if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
-    throw Error(fmt::format(
-        "step {}: the loss is {} and the gradient norm {}: stopped; the last checkpoint is step {}\n"
-        "use a lower --learning-rate, or --max-grad-norm",
-        state_.steps_done + 1, report.loss, report.gradient_norm,
-        folder_.checkpoint_steps().empty() ? 0 : folder_.checkpoint_steps().back()));
+    stop_diverged(fmt::format("step {}: the loss is {} and the gradient norm {}", state_.steps_done + 1,
+                              report.loss, report.gradient_norm));
   }
+  if (!newest_is_proven_ && writes()) folder_.prune_checkpoints(session_.options.save_total_limit);
+  newest_is_proven_ = true;
   report.learning_rate = session_.plan.schedule.at(state_.steps_done);
   optimizer_->update(context_, report.learning_rate,
                      clip_factor(report.gradient_norm, session_.options.max_grad_norm));
@@ -94,7 +114,7 @@ Trainer::StepReport Trainer::do_step() {
   state_.train_loss = report.loss;
   state_.seconds += report.seconds;
   state_.tokens += report.tokens;
-  state_.real_flops += static_cast<double>(context_.flops() - flops_before);
+  state_.real_flops += figures[2];
   return report;
 }
 
@@ -138,7 +158,23 @@ void Trainer::watch_for_stall(double loss) {
   state_.knot_due = room && has_stalled(*plan.stall_rule, state_.link_losses);
 }
 
+void Trainer::stop_diverged(const std::string& symptom) {
+  auto saved = folder_.checkpoint_steps();
+  if (!saved.empty() && saved.back() == state_.steps_done) {
+    if (writes()) discard_folder(folder_.checkpoint(saved.back()));
+    saved.pop_back();
+  }
+  throw Error(fmt::format("{}: stopped; {}\nuse a lower --learning-rate, or --max-grad-norm", symptom,
+                          saved.empty() ? "there is no checkpoint from before"
+                                        : fmt::format("the last good checkpoint is step {}", saved.back())));
+}
+
 void Trainer::save_checkpoint() {
+  for (const auto& parameter : optimizer_->parameters()) {
+    if (!std::ranges::all_of(parameter.value, [](float value) { return std::isfinite(value); }))
+      stop_diverged(fmt::format("step {}: {} is not finite", state_.steps_done, parameter.name));
+  }
+  if (!writes()) return;
   log_->write({{"event", "checkpoint"}, {"step", state_.steps_done}});
   log_->sync();
   state_.log_bytes = log_->bytes();
@@ -147,7 +183,7 @@ void Trainer::save_checkpoint() {
   write_checkpoint_folder(folder_.checkpoint(state_.steps_done), state_, *optimizer_,
                           session_.chain ? &session_.chain->live() : nullptr,
                           session_.chain ? nullptr : &session_.model->weights());
-  folder_.prune_checkpoints(session_.options.save_total_limit);
+  newest_is_proven_ = false;  // older ones are kept until it is
   if (session_.options.tensorboard) update_tensorboard(folder_.root);
 }
 
@@ -161,11 +197,11 @@ TrainResult Trainer::run() {
     log_step(report);
     watch_for_stall(report.loss);
     if (session_.data.dev && due(session_.options.eval_steps)) evaluate();
-    const bool interrupted = InterruptGuard::pending() != 0;
-    if (due(session_.options.save_steps) || knot_now() || interrupted || state_.stopped_early)
+    if (due(session_.options.save_steps) || knot_now() || interrupted_ || state_.stopped_early)
       save_checkpoint();
-    if (interrupted && state_.steps_done < session_.plan.total_steps) {
+    if (interrupted_ && state_.steps_done < session_.plan.total_steps) {
       write_links_and_manifest();
+      wait_for_all(ranks_);  // for rank 0's files, before any ends
       throw Error(fmt::format(
           "stopped by a signal after step {}, checkpoint saved; go on with: cola train --resume --out {}",
           state_.steps_done, folder_.root.string()));
@@ -179,6 +215,7 @@ TrainResult Trainer::run() {
 }
 
 void Trainer::finish() {
+  folder_.prune_checkpoints(session_.options.save_total_limit);
   write_links_and_manifest();
   write_state_folder(folder_.last(), "last");
   const TrainResult done = result();
@@ -197,7 +234,7 @@ void Trainer::finish() {
                {"peak_rss_bytes", done.peak_rss_bytes},
                {"stopped_early", state_.stopped_early}});
   log_->sync();
-  if (session_.options.tensorboard) update_tensorboard(folder_.root);
+  if (writes() && session_.options.tensorboard) update_tensorboard(folder_.root);
 }
 
 TrainResult Trainer::result() const {

@@ -1,6 +1,7 @@
 // Dev evaluation, and the state that is best by it.
 #include <fmt/format.h>
 
+#include <array>
 #include <chrono>
 #include <cmath>
 
@@ -10,10 +11,25 @@
 #include "train/trainer.h"
 
 namespace cola {
+namespace {
+
+template <class T>
+std::span<const T> own_share(const Ranks& ranks, const std::vector<T>& all) {
+  const auto [begin, end] = share_of(ranks, std::ssize(all));
+  return std::span(all).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+}
+
+}  // namespace
 
 void Trainer::evaluate_sequences(Json& event) {
-  const auto summary =
-      evaluate_loss(context_, *session_.model, activations_, session_.data.dev->sequences.examples);
+  auto summary = evaluate_loss(context_, *session_.model, activations_,
+                               own_share(ranks_, session_.data.dev->sequences.examples));
+  std::array figures{summary.nll_sum, static_cast<double>(summary.correct),
+                     static_cast<double>(summary.loss_tokens)};
+  sum_over_ranks(figures, false);
+  summary.nll_sum = figures[0];
+  summary.correct = static_cast<std::int64_t>(figures[1]);
+  summary.loss_tokens = static_cast<std::int64_t>(figures[2]);
   state_.dev_loss = summary.loss();
   event["dev_loss"] = summary.loss();
   event["token_accuracy"] = summary.token_accuracy();
@@ -27,19 +43,26 @@ void Trainer::evaluate_task(Json& event) {
   scoring.encoding = data.encoding;
   scoring.share_prefix = !session_.options.no_share_prefix;
   scoring.stop_tokens = stop_tokens(session_.options.model, data.tokenizer->special());
-  double candidate_loss = 0.0;
-  const TaskResult result =
-      score_task(context_, *session_.model, activations_, scoring, data.dev->items, &candidate_loss);
+  std::array figures{0.0, 0.0};  // sums of scores and of losses
+  if (const auto items = own_share(ranks_, data.dev->items); !items.empty()) {
+    double candidate_loss = 0.0;
+    const TaskResult result =
+        score_task(context_, *session_.model, activations_, scoring, items, &candidate_loss);
+    for (const auto& prediction : result.predictions) figures[0] += prediction.score;
+    figures[1] = candidate_loss * static_cast<double>(items.size());
+    event["metric"] = result.metric;
+  }
+  sum_over_ranks(figures, false);
+  const auto examples = static_cast<double>(data.dev->items.size());
   if (data.task->objective == TaskObjective::candidates) {
-    state_.dev_loss = candidate_loss;
-    event["dev_loss"] = candidate_loss;
+    state_.dev_loss = figures[1] / examples;
+    event["dev_loss"] = *state_.dev_loss;
   } else {
     evaluate_sequences(event);
   }
-  state_.dev_score = result.score;
-  event["dev_score"] = result.score;
-  event["metric"] = result.metric;
-  event["examples"] = result.total;
+  state_.dev_score = figures[0] / examples;
+  event["dev_score"] = *state_.dev_score;
+  event["examples"] = data.dev->items.size();
 }
 
 void Trainer::evaluate() {
@@ -48,7 +71,7 @@ void Trainer::evaluate() {
   std::string score;
   if (session_.data.task) {
     evaluate_task(event);
-    score = fmt::format("{} {:.2f} %", event["metric"].get<std::string>(), 100.0 * *state_.dev_score);
+    score = fmt::format("{} {:.2f} %", event.value("metric", ""), 100.0 * *state_.dev_score);
   } else {
     evaluate_sequences(event);
     score = fmt::format("token accuracy {:.2f} %", 100.0 * event["token_accuracy"].get<double>());
@@ -63,7 +86,7 @@ void Trainer::evaluate() {
 
 void Trainer::keep_best() {
   if (!std::isfinite(*state_.dev_loss))
-    throw Error(fmt::format("step {}: the dev loss is not finite", state_.steps_done));
+    stop_diverged(fmt::format("step {}: the dev loss is {}", state_.steps_done, *state_.dev_loss));
   if (!state_.best_dev_loss || *state_.dev_loss < *state_.best_dev_loss) {
     state_.best_dev_loss = state_.dev_loss;
     state_.best_dev_score = state_.dev_score;

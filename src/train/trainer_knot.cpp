@@ -15,6 +15,9 @@ void Trainer::begin_link(std::int64_t number) {
   state_.live_number = number;
   if (session_.chain) session_.chain->begin_live(session_.new_link(number), !session_.options.freeze_a);
   optimizer_ = std::make_unique<Optimizer>(session_.plan.optimizer, session_.trainables(), context_.memory());
+}
+
+void Trainer::announce_link() {
   const auto parameters = result().trained_parameters;
   if (session_.chain) {
     progress_.note(fmt::format("link {}: {} trained parameters, rank {}", link_number(), parameters,
@@ -25,6 +28,7 @@ void Trainer::begin_link(std::int64_t number) {
 }
 
 Matrix Trainer::knot_logits(const RaggedBatch& batch) {
+  if (batch.tokens() == 0) return {};
   constexpr std::size_t most_rows = 64;
   const StepState step{context_, batch};
   const auto rows = std::span(batch.loss_rows).first(std::min(most_rows, batch.loss_rows.size()));
@@ -38,7 +42,8 @@ Matrix Trainer::knot_logits(const RaggedBatch& batch) {
 
 void Trainer::tie_knot() {
   const auto start = std::chrono::steady_clock::now();
-  const RaggedBatch batch = std::move(batches_of_step(state_.steps_done).front().content.batch);
+  const StepPart part = part_of_next_step();
+  const RaggedBatch batch = part.batches.empty() ? RaggedBatch() : part.batches.front().ragged();
   const auto before = knot_logits(batch);
   const double norm = session_.chain->live().delta_norm(context_);
   const std::int64_t tied_link = link_number();
@@ -70,6 +75,7 @@ void Trainer::tie_knot() {
   progress_.note(fmt::format(
       "knot after step {}: link {} tied ({}), |delta W| {:.4g}, largest change of a logit {:.2g} of {:.3g}",
       state_.steps_done, tied_link, name_of(session_.plan.tie), norm, change, largest));
+  announce_link();
 }
 
 void Trainer::check_after_knot() const {

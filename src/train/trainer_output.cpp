@@ -11,6 +11,7 @@
 namespace cola {
 
 void Trainer::write_links_and_manifest() {
+  if (!writes()) return;
   const std::string base = session_.options.model.string();
   ChainManifest manifest{
       session_.options.method, base, std::string(name_of(session_.plan.tie)), state_.steps_done, {}};
@@ -34,6 +35,7 @@ void Trainer::write_links_and_manifest() {
 }
 
 void Trainer::write_state_folder(const std::filesystem::path& folder, const char* what) {
+  if (!writes()) return;
   write_folder(folder, [&](const std::filesystem::path& temporary) {
     if (session_.chain) {
       write_adapter(temporary, session_.chain->as_one(), session_.options.model.string());

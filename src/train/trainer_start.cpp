@@ -1,46 +1,99 @@
 // How a run begins: fresh, or where its newest checkpoint left it.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "backend/cpu_isa.h"
+#include "backend/linear.h"
+#include "cola/version.h"
 #include "core/error.h"
+#include "core/parallel.h"
+#include "dist/agreement.h"
 #include "io/files.h"
 #include "train/options_toml.h"
+#include "train/resolved_options.h"
 #include "train/trainer.h"
 
 namespace cola {
 
-Trainer::Trainer(TrainingSession session, const TrainMode& mode)
+Trainer::Trainer(TrainingSession session, const TrainMode& mode, Ranks& ranks)
     : session_(std::move(session)),
+      ranks_(ranks),
       folder_{session_.options.out},
-      progress_(mode.quiet),
+      progress_(mode.quiet || ranks.rank() > 0),
       context_(*session_.backend) {
   if (mode.profile) context_.start_profile();
+  state_.computed_with =
+      fmt::format("{}, {}", name_of(session_.compute_dtype), session_.backend->description());
   state_.train_digest = session_.data.train.digest();
   state_.dev_digest = session_.data.dev ? session_.data.dev->digest() : "";
-  std::vector<std::int64_t> saved;
-  if (mode.resume) {
-    log_ = std::make_unique<RunLog>(folder_.log());  // the run's lock: before anything is touched
-    std::filesystem::create_directories(folder_.checkpoints());
-    std::filesystem::create_directories(folder_.links());
-    for (const auto& folder : {folder_.root, folder_.checkpoints(), folder_.links()})
-      remove_leftovers(folder);
-    saved = folder_.checkpoint_steps();
-  }
+  state_.processes = ranks_.size();
+  if (!writes()) log_ = std::make_unique<RunLog>();
+  require_same_session();  // before anything is written
+  const auto saved = mode.resume ? open_folder_to_resume() : std::vector<std::int64_t>();
   if (saved.empty()) {
     start_fresh();
   } else {
     resume_from(saved);
   }
+  wait_for_all(ranks_);  // before anything that they read here changes
 }
+
+/// Ranks with other data would train something else, and with other kernels drift apart.
+void Trainer::require_same_session() {
+  require_alike(ranks_, {{"version", std::string(version())},
+                         {"training data of digest", state_.train_digest},
+                         {"dev data of digest", state_.dev_digest},
+                         {"compute dtype", std::string(name_of(session_.compute_dtype))},
+                         {"instruction set", std::string(ops::name_of(ops::cpu_isa()))}});
+}
+
+std::vector<std::int64_t> Trainer::open_folder_to_resume() {
+  if (writes()) {
+    log_ = std::make_unique<RunLog>(folder_.log());  // the run's lock: before anything is touched
+    std::filesystem::create_directories(folder_.checkpoints());
+    std::filesystem::create_directories(folder_.links());
+    for (const auto& folder : {folder_.root, folder_.checkpoints(), folder_.links()})
+      remove_leftovers(folder);
+  }
+  wait_for_all(ranks_);
+  const auto saved = folder_.checkpoint_steps();
+  require_alike(ranks_, {{fmt::format("the newest checkpoint of {} at step", folder_.root.string()),
+                          saved.empty() ? "none" : std::to_string(saved.back())}});
+  return saved;
+}
+
+namespace {
+
+/// "2 links, |delta W| 1.25": what starts beside the weights.
+std::string describe_links(const std::vector<const Link*>& links) {
+  ops::Context context;  // of its own: no part of the run's profile
+  return fmt::format("{} link{}, |delta W| {:.6g}", links.size(), links.size() == 1 ? "" : "s",
+                     concatenate(links).delta_norm(context));
+}
+
+}  // namespace
 
 void Trainer::announce() {
   const auto& data = session_.data;
   progress_.note(fmt::format("train data: {}", data.train.summary()));
   if (data.dev) progress_.note(fmt::format("dev data:   {}", data.dev->summary()));
   progress_.note(session_.memory.summary());
-  progress_.note(fmt::format("compute: {} on {}, {}", name_of(session_.compute_dtype),
-                             session_.backend->name(), session_.backend->description()));
+  const std::string processes =
+      ranks_.size() > 1 ? fmt::format(", in each of {} processes", ranks_.size()) : "";
+  const auto kernel =
+      session_.backend->product_kernel(session_.compute_dtype, session_.plan.method != Method::full);
+  progress_.note(fmt::format("compute: {}, products by {}{}", state_.computed_with, kernel, processes));
+  if (session_.chain && !session_.chain->tied().empty())
+    progress_.note("chain: " + describe_links(session_.chain->links()));
+  if (!session_.initial_links.empty()) {
+    std::vector<const Link*> links;
+    for (const Link& link : session_.initial_links) links.push_back(&link);
+    progress_.note("initial links: " + describe_links(links));
+  }
+  if (const auto unused = unused_options(session_.options); !unused.empty())
+    progress_.note(fmt::format("note: --{} make no difference to this run", fmt::join(unused, ", --")));
   if (session_.config.dropout > 0.0 && session_.options.dropout == "0") {
     progress_.note(
         fmt::format("note: the checkpoint's configured dropout of {} is not used; --dropout config uses it",
@@ -60,25 +113,34 @@ void Trainer::start_fresh() {
   }
   session_.tied_links.clear();
   state_.tied_links = static_cast<std::int64_t>(tied_at_.size());
-  require_writable_folder(folder_.root);
-  remove_leftovers(folder_.root);
-  session_.options.dtype = name_of(session_.compute_dtype);  // whatever device a resumed run is on
-  write_text_file(folder_.config(), to_toml(session_.options));
-  std::filesystem::create_directories(folder_.checkpoints());
-  std::filesystem::create_directories(folder_.links());
-  if (!log_) log_ = std::make_unique<RunLog>(folder_.log());
-  log_->cut(0);
+  if (writes()) create_folder();
   announce();
   begin_link(0);
+  announce_link();
   log_->write({{"event", "start"},
                {"method", session_.options.method},
                {"steps", session_.plan.total_steps},
                {"steps_per_epoch", session_.plan.steps_per_epoch},
                {"knots", session_.plan.knots},
+               {"processes", ranks_.size()},
                {"examples", session_.data.train.size()},
                {"tokens", session_.data.train.tokens()},
+               {"dtype", name_of(session_.compute_dtype)},
+               {"tie", session_.chain ? Json(name_of(session_.plan.tie)) : Json(nullptr)},
+               {"threads", thread_count()},
+               {"isa", ops::name_of(ops::cpu_isa())},
                {"trained_parameters", result().trained_parameters}});
   write_links_and_manifest();
+}
+
+void Trainer::create_folder() {
+  require_writable_folder(folder_.root);
+  remove_leftovers(folder_.root);
+  write_text_file(folder_.config(), to_toml(resolved_options(session_)));
+  std::filesystem::create_directories(folder_.checkpoints());
+  std::filesystem::create_directories(folder_.links());
+  if (!log_) log_ = std::make_unique<RunLog>(folder_.log());
+  log_->cut(0);
 }
 
 void Trainer::resume_from(const std::vector<std::int64_t>& saved) {
@@ -95,6 +157,12 @@ void Trainer::resume_from(const std::vector<std::int64_t>& saved) {
   }
   announce();
   progress_.note(fmt::format("resumed at step {} of {}", step, session_.plan.total_steps));
+  if (state_.processes != ranks_.size()) {
+    progress_.note(
+        fmt::format("note: the run had {} process{} so far, now {}: losses agree to rounding, bits do not",
+                    state_.processes, state_.processes == 1 ? "" : "es", ranks_.size()));
+  }
+  state_.processes = ranks_.size();
 }
 
 void Trainer::restore(std::int64_t step) {
@@ -119,6 +187,11 @@ void Trainer::restore(std::int64_t step) {
        saved.tied_links != links_done + static_cast<std::int64_t>(session_.tied_origins.size()))) {
     throw Error(fmt::format("{}: does not fit the run's config.toml", (checkpoint / "state.json").string()));
   }
+  if (!saved.computed_with.empty() && saved.computed_with != state_.computed_with) {
+    progress_.note(fmt::format("note: the run was computed with {}, and goes on with {}: not bit for bit",
+                               saved.computed_with, state_.computed_with));
+  }
+  saved.computed_with = state_.computed_with;
   state_ = saved;
   if (session_.chain) {
     restore_chain(checkpoint);

@@ -67,6 +67,27 @@ std::pair<std::int64_t, std::int64_t> TrainingData::largest_batch(std::int64_t c
   return total;
 }
 
+std::int64_t TrainingData::loss_terms(std::span<const std::int64_t> indices) const {
+  if (!questions_.empty()) return std::ssize(indices);
+  std::int64_t terms = 0;
+  for (const std::int64_t index : indices)
+    terms += sequences_.examples[static_cast<std::size_t>(index)].loss_tokens();
+  return terms;
+}
+
+std::vector<std::int64_t> TrainingData::lengths(std::span<const std::int64_t> indices) const {
+  std::vector<std::int64_t> lengths;
+  for (const std::int64_t index : indices) {
+    const auto i = static_cast<std::size_t>(index);
+    if (questions_.empty()) {
+      lengths.push_back(std::ssize(sequences_.examples[i].ids));
+    } else {
+      for (const auto& candidate : questions_[i].candidates) lengths.push_back(std::ssize(candidate.ids));
+    }
+  }
+  return lengths;
+}
+
 TrainingBatch TrainingData::batch(std::span<const std::int64_t> indices, std::int64_t& first_sequence) const {
   TrainingBatch made;
   if (!questions_.empty()) {

@@ -38,6 +38,10 @@ class TrainingData {
   [[nodiscard]] std::string digest() const;   ///< see digest_of()
   /// The largest batch of `count` items, in tokens, and its loss tokens.
   [[nodiscard]] std::pair<std::int64_t, std::int64_t> largest_batch(std::int64_t count) const;
+  /// TrainingBatch::loss_terms() of a batch of these.
+  [[nodiscard]] std::int64_t loss_terms(std::span<const std::int64_t> indices) const;
+  /// Tokens of each of their sequences; of questions, of each candidate whole.
+  [[nodiscard]] std::vector<std::int64_t> lengths(std::span<const std::int64_t> indices) const;
   /// `first_sequence`: the number of the batch's first sequence in its optimizer step; moved past the batch.
   [[nodiscard]] TrainingBatch batch(std::span<const std::int64_t> indices,
                                     std::int64_t& first_sequence) const;

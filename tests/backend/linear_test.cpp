@@ -129,12 +129,12 @@ INSTANTIATE_TEST_SUITE_P(Sizes, Linear,
 
 // Without bf16 hardware (COLA_CPU_ISA lowered) linear_* is this already; here it is called whatever the
 // processor.
-class WidenedProduct : public testing::TestWithParam<Case> {
+class BlockedProduct : public testing::TestWithParam<Case> {
  protected:
   Context context_;
 };
 
-TEST_P(WidenedProduct, AgreesWithTheReference) {
+TEST_P(BlockedProduct, AgreesWithTheReference) {
   const Case c = GetParam();
   constexpr DType dtype = DType::bf16;
   const TestMatrix x = random_matrix(dtype, c.rows, c.k, 12, 1.0, c.padding);
@@ -144,11 +144,11 @@ TEST_P(WidenedProduct, AgreesWithTheReference) {
   std::vector<double> expected = ref::linear_forward<double>(
       numbers(x.view()), numbers(w.view()), numbers(std::span(bias)), u(c.rows), u(c.n), u(c.k));
   add_to(expected, numbers(y.view()));
-  multiply_widened(context_, x.view(), Transpose::no, w.view(), Transpose::yes, bias, y.view(), Write::add);
+  multiply_blocked(context_, x.view(), Transpose::no, w.view(), Transpose::yes, bias, y.view(), Write::add);
   EXPECT_TRUE(is_near(y.view(), expected, tolerance(DType::bf16, c.k))) << c;
 
   TestMatrix dx(DType::f32, c.rows, c.k);
-  multiply_widened(context_, y.view(), Transpose::no, w.view(), Transpose::no, {}, dx.view(), Write::replace);
+  multiply_blocked(context_, y.view(), Transpose::no, w.view(), Transpose::no, {}, dx.view(), Write::replace);
   // y grows with the root of k, and so do the products' errors.
   Tolerance wider = tolerance(DType::f32, c.n);
   wider.absolute *= 1.0 + std::sqrt(static_cast<double>(c.k));
@@ -158,7 +158,7 @@ TEST_P(WidenedProduct, AgreesWithTheReference) {
       << c;
 
   TestMatrix dw(DType::f32, c.n, c.k);
-  multiply_widened(context_, y.view(), Transpose::yes, x.view(), Transpose::no, {}, dw.view(), Write::add);
+  multiply_blocked(context_, y.view(), Transpose::yes, x.view(), Transpose::no, {}, dw.view(), Write::add);
   wider.absolute = tolerance(DType::f32, c.rows).absolute * (1.0 + std::sqrt(static_cast<double>(c.k)));
   EXPECT_TRUE(is_near(
       dw.view(), ref::linear_backward_weight(numbers(y.view()), numbers(x.view()), u(c.rows), u(c.n), u(c.k)),
@@ -166,7 +166,7 @@ TEST_P(WidenedProduct, AgreesWithTheReference) {
       << c;
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, WidenedProduct, testing::ValuesIn(cases));
+INSTANTIATE_TEST_SUITE_P(Sizes, BlockedProduct, testing::ValuesIn(cases));
 
 class LinearRows : public testing::TestWithParam<DType> {};
 

@@ -139,6 +139,56 @@ TEST_P(Journey, TheCommandLineWinsOverTheConfigurationFile) {
   EXPECT_EQ(run.at("links")[1].at("ranks"), Json::array({1}));
 }
 
+TEST_P(Journey, APatternMayHaveCommas) {
+  const auto trained = run_program(train_command(
+      "run", R"(--quiet --target-modules 'k_proj,.*layers\.[0-9]{1,2}\.(fc2|mlp\.down_proj)')"));
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  const Json run =
+      parse_json(run_program("inspect --json --run " + quoted(folder_ / "run")).output, "inspect");
+  EXPECT_EQ(run.at("links")[0].at("targets").size(), 2U);
+  EXPECT_EQ(run.at("links")[0].at("modules"), 4);
+}
+
+TEST_P(Journey, EvaluatesDataAsTheRunReadsIt) {
+  std::ofstream(folder_ / "data.jsonl") << R"({"prompt": "a cat ate", "completion": " a hat"})" << "\n";
+  ASSERT_EQ(run_program(train_command("run", "--quiet --batch-size 1 --train-on-prompt --no-eos")).status, 0);
+  const std::string run = "--run " + quoted(folder_ / "run");
+  const std::string plain = "--model " + quoted(model());
+  const Json tokens = evaluated(run).at("loss_tokens");
+  EXPECT_EQ(tokens, evaluated(plain + " --train-on-prompt --no-eos").at("loss_tokens"));
+  EXPECT_NE(tokens, evaluated(plain).at("loss_tokens"));
+  EXPECT_EQ(evaluated(run + " --train-on-prompt=false --no-eos=false").at("loss_tokens"),
+            evaluated(plain).at("loss_tokens"));
+}
+
+TEST_P(Journey, AKilledRunIsWhatItsNewestCheckpointHolds) {
+  const auto trained =
+      run_program(train_command("run", "--quiet --method lora --dev-fraction 0 --save-steps 5"));
+  ASSERT_EQ(trained.status, 0) << trained.error;
+  const auto run = folder_ / "run";
+  const std::string loss = evaluated("--run " + quoted(run) + " --state last").at("loss").dump();
+  // As a kill would leave it: links/ as at the start, neither best/ nor last/.
+  const auto start = folder_ / "start";
+  ASSERT_EQ(run_program(train_command("start", "--quiet --method lora --max-steps 1")).status, 0);
+  std::filesystem::remove_all(run / "best");
+  std::filesystem::remove_all(run / "last");
+  std::filesystem::remove_all(run / "links");
+  std::filesystem::copy(start / "links", run / "links", std::filesystem::copy_options::recursive);
+  EXPECT_EQ(evaluated("--run " + quoted(run)).at("loss").dump(), loss);
+  const auto shown = run_program("eval --run " + quoted(run) + " --data " + quoted(folder_ / "data.jsonl"));
+  EXPECT_NE(shown.error.find("checkpoint 6 of an unfinished run"), std::string::npos) << shown.error;
+}
+
+TEST_P(Journey, WeightsThatAreNoNumbersAreAnError) {
+  const auto file = model() / "model.safetensors";
+  std::fstream(file, std::ios::binary | std::ios::in | std::ios::out).seekp(-64, std::ios::end)
+      << std::string(64, '\xff');
+  const auto result =
+      run_program("eval --json --data " + quoted(folder_ / "data.jsonl") + " --model " + quoted(model()));
+  EXPECT_EQ(result.status, 1);
+  EXPECT_NE(result.error.find("the loss is"), std::string::npos) << result.error;
+}
+
 TEST_P(Journey, ShowsModelAdapterAndData) {
   const Json description =
       parse_json(run_program("inspect --json --model " + quoted(model())).output, "model");

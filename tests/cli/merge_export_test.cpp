@@ -61,6 +61,9 @@ TEST_F(MergeExport, ExportedChainMergesLikeItsLinks) {
       run_program("export --run " + quoted(run()) + " --out " + quoted(out("one")) + " --json");
   ASSERT_EQ(exported.status, 0) << exported.error;
   EXPECT_EQ(parse_json(exported.output, "output").at("rank"), 5);
+  const auto applied = parse_json(run_program("inspect --json --run " + quoted(run())).output, "inspect");
+  EXPECT_GT(applied.at("applied").at("delta_norm"), 0.0);
+  EXPECT_EQ(parse_json(exported.output, "output").at("delta_norm"), applied.at("applied").at("delta_norm"));
   EXPECT_EQ(read_adapter(out("one")).modules.front().rank(), 5);
   EXPECT_EQ(base_model_of_adapter(out("one")), base().string());
   const auto by_links = run_program("merge --run " + quoted(run()) + " --out " + quoted(out("a")));
@@ -89,6 +92,7 @@ TEST_F(MergeExport, ExportsSomeLinksAndEachLinkWithoutTheModel) {
   const auto each =
       run_program("export --run " + quoted(run()) + " --each-link --out " + quoted(out("each")));
   ASSERT_EQ(each.status, 0) << each.error;
+  EXPECT_NE(each.output.find("2 links (rank 5 in all, |delta W| "), std::string::npos) << each.output;
   EXPECT_EQ(read_adapter(out("each") / "2").modules.front().rank(), 3);
   const auto joined = run_program("export " + both_adapters() + " --out " + quoted(out("joined")));
   ASSERT_EQ(joined.status, 0) << joined.error;
@@ -124,6 +128,7 @@ TEST_F(MergeExport, AFullRunIsMergedByConversionAndHasNoAdapter) {
   const auto merged =
       run_program("merge --run " + quoted(run()) + " --merge-dtype f32 --out " + quoted(out("f32")));
   ASSERT_EQ(merged.status, 0) << merged.error;
+  EXPECT_NE(merged.output.find("the run's own weights"), std::string::npos) << merged.output;
   const auto source = open_checkpoint(out("f32"));
   for (const auto& [name, tensor] : source->tensors()) EXPECT_EQ(tensor.dtype, DType::f32) << name;
   const auto exported = run_program("export --run " + quoted(run()) + " --out " + quoted(out()));

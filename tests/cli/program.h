@@ -20,19 +20,23 @@ struct ProgramResult {
   std::string error;   ///< standard error
 };
 
-/// Runs the program with a shell's command line.
-inline ProgramResult run_program(const std::string& arguments) {
+/// Runs a shell's command line.
+inline ProgramResult run_command(const std::string& command_line) {
   const std::string base = testing::TempDir() + "cola-program-" + std::to_string(getpid());
   const std::filesystem::path output = base + ".output";
   const std::filesystem::path error = base + ".error";
-  const std::string command =
-      "'" + program() + "' " + arguments + " >'" + output.string() + "' 2>'" + error.string() + "'";
+  const std::string command = command_line + " >'" + output.string() + "' 2>'" + error.string() + "'";
   const int status = std::system(command.c_str());  // NOLINT(cert-env33-c): the arguments are the test's own
   ProgramResult result{WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text_file(output),
                        read_text_file(error)};
   std::filesystem::remove(output);
   std::filesystem::remove(error);
   return result;
+}
+
+/// Runs the program with a shell's command line.
+inline ProgramResult run_program(const std::string& arguments) {
+  return run_command("'" + program() + "' " + arguments);
 }
 
 }  // namespace cola::test

@@ -6,6 +6,9 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/error.h"
+#include "core/thread_option.h"
+
 namespace cola {
 namespace {
 
@@ -49,7 +52,14 @@ TEST_F(ParallelTest, UsesTheThreadsThatAreSet) {
   parallel_for(100, 1, [&](std::int64_t, std::int64_t) { ++slices; });
   EXPECT_EQ(slices, 4);
   set_thread_count(0);
-  EXPECT_EQ(thread_count(), 1);
+  EXPECT_EQ(thread_count(), 4);  // left as it is
+}
+
+TEST_F(ParallelTest, RefusesMoreThreadsThanCanBeStarted) {
+  require_thread_count(0);
+  require_thread_count(1024);
+  EXPECT_THROW(require_thread_count(-1), UsageError);
+  EXPECT_THROW(require_thread_count(100000), UsageError);
 }
 
 TEST_F(ParallelTest, NestedLoopsRunOnOneThread) {

@@ -51,6 +51,35 @@ TEST_F(Resolve, ARunStoppedEarlyIsItsLinks) {
   EXPECT_EQ(source.links, 2);
 }
 
+TEST_F(Resolve, AKilledRunIsItsNewestCheckpoint) {
+  make_run("cola");
+  for (const int step : {20, 30}) {
+    std::filesystem::create_directories(run_.checkpoint(step) / "link");
+    std::ofstream(run_.checkpoint(step) / "state.json") << R"({"tied_links": 1})";
+  }
+  const ResolvedSource source = resolved("");
+  EXPECT_EQ(source.adapters, (Folders{run_.link(1), run_.checkpoint(30) / "link"}));
+  EXPECT_EQ(source.checkpoint_step, 30);
+  EXPECT_EQ(source.links, 2);
+  EXPECT_EQ(resolved("", 1).adapters, Folders{run_.link(1)});
+  EXPECT_EQ(resolved("", 1).checkpoint_step, std::nullopt);
+  make_state(run_.last(), 2);  // finished: links/ is as it was last
+  EXPECT_EQ(resolved("", 2).adapters, (Folders{run_.link(1), run_.link(2)}));
+}
+
+TEST_F(Resolve, ARunKilledBeforeItsFirstCheckpointIsNothing) {
+  make_run("cola");
+  write_manifest(run_, {"cola", model_.string(), "merge", 0, std::vector<ChainManifest::Entry>(2)});
+  EXPECT_THROW((void)resolved(""), Error);
+}
+
+TEST_F(Resolve, RefusesThreadsThatCannotBeStarted) {
+  ModelSource source;
+  source.model = model_;
+  source.threads = 100000;
+  EXPECT_THROW((void)resolve(source), UsageError);
+}
+
 TEST_F(Resolve, PrefersBestThenLast) {
   make_run("cola");
   make_state(run_.last(), 2);

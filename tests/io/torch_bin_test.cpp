@@ -187,6 +187,7 @@ TEST(TorchBin, DamagedPicklesAreRefused) {
       {"\x80\x02](K\x01K\x02u.", "not their container"},
       {"\x80\x02](K\x01K\x02t\x85.", "not a dict"},
       {"\x80\x02}.", "holds no tensors"},
+      {"\x80\x02}(X\x0a\0\0\0state_dict}u."s, "may be in its entry 'state_dict'"},
       {"\x80\x02K\x01Q.", "not a storage"},
       {"\x80\x02K\x01K\x02"
        "b.",

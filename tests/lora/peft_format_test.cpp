@@ -158,7 +158,7 @@ TEST_F(PeftFormat, ScalesComeFromTheConfiguration) {
 
 TEST_F(PeftFormat, RefusesVariantsByName) {
   const Json plain = config;
-  for (const char* key : {"use_dora", "fan_in_fan_out", "lora_bias"}) {
+  for (const char* key : {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"}) {
     config = plain;
     config[key] = true;
     expect_refusal(std::string("'") + key + "' is not supported");
@@ -177,9 +177,18 @@ TEST_F(PeftFormat, RefusesVariantsByName) {
   expect_refusal("alpha_pattern '.*q_proj' is a regular expression");
   config["alpha_pattern"] = {{"q_proj", "three"}};
   expect_refusal("alpha_pattern 'q_proj' is not a number");
+  config["alpha_pattern"] = Json::array({1});
+  expect_refusal("alpha_pattern");
   config = plain;
   config.erase("lora_alpha");
   expect_refusal("lora_alpha");
+}
+
+TEST_F(PeftFormat, RefusesARankThatTheConfigurationDoesNotSay) {
+  config["r"] = 8;
+  expect_refusal("' has rank 4, but adapter_config.json says 8");
+  config["rank_pattern"] = {{q, 4}, {v, 4}};
+  EXPECT_EQ(refusal(), "accepted");
 }
 
 TEST_F(PeftFormat, RefusesPairsThatAreNotPairs) {

@@ -111,6 +111,31 @@ TEST(ModelConfig, ReadsRopeScalingUnderEitherKey) {
   EXPECT_EQ(llama3.original_max_position_embeddings, 8192);
 }
 
+TEST(ModelConfig, ReadsRopeParametersOfTransformers5) {
+  const auto config_of = [](const Json& parameters) {
+    Json json = config_json("llama_tiny");
+    json.erase("rope_theta");
+    json["rope_parameters"] = parameters;
+    return parse_model_config(json, "config.json");
+  };
+  EXPECT_EQ(config_of({{"rope_theta", 5e5}}).rope_theta, 5e5);
+  EXPECT_EQ(config_of({{"rope_theta", 5e5}, {"rope_type", "default"}}).rope_scaling.kind,
+            RopeScaling::Kind::none);
+  const auto linear = config_of({{"rope_theta", 2e4}, {"rope_type", "linear"}, {"factor", 4.0}});
+  EXPECT_EQ(linear.rope_theta, 2e4);
+  EXPECT_EQ(linear.rope_scaling.kind, RopeScaling::Kind::linear);
+  EXPECT_EQ(linear.rope_scaling.factor, 4.0);
+  expect_refusal("llama_tiny", "rope_parameters", {{"rope_theta", 1e4}, {"rope_type", "yarn"}},
+                 "rope_parameters: rope type 'yarn' is not supported");
+}
+
+TEST(ModelConfig, DropoutIsAProbability) {
+  for (const double value : {1.5, 1.0, -1.0}) {
+    expect_refusal("opt_tiny", "dropout", value, "'dropout' is");
+    expect_refusal("llama_tiny", "attention_dropout", value, "'attention_dropout' is");
+  }
+}
+
 TEST(ModelConfig, RefusesOtherRopeScaling) {
   for (const char* kind : {"dynamic", "yarn", "longrope"}) {
     for (const char* key : {"type", "rope_type"}) {

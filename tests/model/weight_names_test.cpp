@@ -102,7 +102,7 @@ TEST_F(WeightNames, ErrorsNameTheTensor) {
   auto unknown = test::parity_checkpoint("opt_tiny");
   unknown["model.decoder.layers.2.fc1.weight"] = unknown.at(name);
   message = refusal("opt_tiny", unknown);
-  EXPECT_NE(message.find("does not have: decoder.layers.2.fc1.weight"), std::string::npos) << message;
+  EXPECT_NE(message.find("does not have: model.decoder.layers.2.fc1.weight"), std::string::npos) << message;
 
   auto turned = test::parity_checkpoint("opt_tiny");
   std::swap(turned.at(name).shape[0], turned.at(name).shape[1]);

@@ -108,6 +108,43 @@ TEST_F(LoadedWeights, TrainedInBf16FromTheFilesOwnValues) {
   EXPECT_EQ(untouched, expected);
 }
 
+// The same, of one that was packed: it is row-major again.
+TEST_F(LoadedWeights, TrainedAfterPacking) {
+  Weights weights = load(DType::f32, DType::bf16);
+  Parameter& parameter = weights.at(matrix);
+  const auto values = test::numbers(parameter.value);
+  weights.pack(parameter);
+  EXPECT_EQ(parameter.value.data, nullptr);
+  weights.make_trained(parameter);
+  EXPECT_TRUE(parameter.packed.empty());
+  EXPECT_TRUE(std::ranges::equal(parameter.master.floats(), original.at(matrix).values));
+  EXPECT_EQ(test::numbers(parameter.value), values);
+  weights.pack(parameter);  // trained: stays as it is
+  EXPECT_TRUE(parameter.packed.empty());
+}
+
+TEST_F(LoadedWeights, OnlyBf16MatricesArePacked) {
+  Weights bf16 = load(DType::bf16, DType::bf16);
+  Weights f32 = load(DType::bf16, DType::f32);
+  bf16.pack(bf16.at(vector));
+  f32.pack(f32.at(matrix));
+  EXPECT_TRUE(bf16.at(vector).packed.empty());
+  EXPECT_TRUE(f32.at(matrix).packed.empty());
+}
+
+TEST(RandomWeights, ArePackedWithTheirValues) {
+  const ModelConfig config = read_model_config(test::parity_folder("llama_tiny"));
+  Weights weights(config, 42, DType::bf16);
+  Parameter& parameter = weights.at(matrix);
+  std::vector<float> before(static_cast<std::size_t>(parameter.spec.size()));
+  weights.read_original(parameter, before);
+  weights.pack(parameter);
+  EXPECT_TRUE(parameter.owned.empty());
+  std::vector<float> after(before.size());
+  weights.read_original(parameter, after);
+  EXPECT_EQ(after, before);
+}
+
 TEST_F(LoadedWeights, TrainedInF32LeaveTheMappedFile) {
   Weights weights = load(DType::f32, DType::f32);
   Parameter& parameter = weights.at(vector);

@@ -95,6 +95,9 @@ class GuardedBackend final : public ops::Backend {
   [[nodiscard]] const ops::OpTable& ops() const override;
   [[nodiscard]] Memory& memory() override { return memory_; }
   [[nodiscard]] bool has_bf16_products() const override { return false; }
+  [[nodiscard]] std::string_view product_kernel(DType dtype, bool frozen) const override {
+    return ops::cpu_backend().product_kernel(dtype, frozen);
+  }
   [[nodiscard]] std::int64_t logits_chunk_bytes() const override {
     return ops::cpu_backend().logits_chunk_bytes();
   }
@@ -118,6 +121,9 @@ inline void require(GuardedMemory& memory, ConstMatrixView view) {
   memory.require(view.data, static_cast<std::size_t>(elements) * size_of(view.dtype));
 }
 inline void require(GuardedMemory& memory, MatrixView view) { require(memory, ConstMatrixView(view)); }
+inline void require(GuardedMemory& memory, const ops::WeightView& weight) {
+  if (weight.packed == nullptr) require(memory, weight.plain);
+}
 /// Spans of floats that are changed, and bytes, are tensors of the device; so are those of every op but the
 /// loss weights, which are read only: they and integers describe the batch.
 inline void require(GuardedMemory& memory, std::span<float> values) {

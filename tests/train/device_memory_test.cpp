@@ -15,7 +15,8 @@ namespace {
 
 TrainResult run_on(const std::shared_ptr<ops::Backend>& backend, const TrainOptions& options,
                    bool resume = false) {
-  return Trainer(open_session(options, backend), {.resume = resume, .quiet = true}).run();
+  OneProcess alone;
+  return Trainer(open_session(options, backend, alone), {.resume = resume, .quiet = true}, alone).run();
 }
 
 struct Case {

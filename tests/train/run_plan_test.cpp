@@ -7,6 +7,10 @@
 #include <functional>
 
 #include "core/error.h"
+#include "core/parallel.h"
+#include "core/system_memory.h"
+#include "lora/target_modules.h"
+#include "model/linear_names.h"
 #include "small_run.h"
 #include "train/memory_plan.h"
 #include "train/options_toml.h"
@@ -98,6 +102,8 @@ TEST(RunPlan, RefusesWrongOptions) {
       {"--dtype", [](auto& o) { o.dtype = "fp8"; }},
       {"--device", [](auto& o) { o.device = "tpu"; }},
       {"--threads", [](auto& o) { o.threads = -1; }},
+      {"--threads", [](auto& o) { o.threads = 100000; }},
+      {"--method lora", [](auto& o) { o.max_steps = 1; }},
   };
   EXPECT_EQ(usage_error([] { check_options(minimal_options()); }), "");
   for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -129,6 +135,23 @@ TEST(RunPlan, LinksAndKnots) {
   options.ranks.clear();
   options.max_steps = 2;  // less than an epoch
   EXPECT_EQ(make_run_plan(options, 32, DType::f32).total_steps, 2);
+}
+
+TEST(RunPlan, NamesOptionsThatMakeNoDifference) {
+  using Names = std::vector<std::string>;
+  auto options = minimal_options();
+  options.lora_r = 8;
+  options.tie = "merge";
+  options.lr_at_knot = "restart";
+  EXPECT_EQ(unused_options(options), Names());
+  options.ranks = {4, 2};
+  EXPECT_EQ(unused_options(options), Names{"lora-r"});
+  options.ranks.clear();
+  options.method = "lora";
+  EXPECT_EQ(unused_options(options), Names{"lr-at-knot"});
+  options.method = "full";
+  options.target_modules = {"fc1"};
+  EXPECT_EQ(unused_options(options), (Names{"lora-r", "target-modules", "tie", "lr-at-knot"}));
 }
 
 TEST(OptionsToml, RoundTrip) {
@@ -168,6 +191,9 @@ TEST(OptionsToml, ErrorsNameTheLine) {
       {"ranks = [1, 2.5]\n", "o.toml:1: 'ranks' has the wrong type"},
       {"no-shuffle = 1\n", "o.toml:1: 'no-shuffle' has the wrong type"},
       {"epochs = 3\nepochs = 4\n", "o.toml:2:"},
+      {"seed = -1\n", "o.toml:1: 'seed' has the wrong type, or is out of range"},
+      {"seed = \"18446744073709551616\"\n", "o.toml:1: 'seed' has"},
+      {"threads = 5000000000\n", "o.toml:1: 'threads' has"},
       {"epochs = \n", "o.toml:1:"},
   };
   for (const auto& [text, expected] : cases) {
@@ -178,24 +204,75 @@ TEST(OptionsToml, ErrorsNameTheLine) {
   }
 }
 
-TEST(MemoryPlan, RefusalSaysWhatWouldFit) {
-  const ModelConfig config = config_of_shape("opt-125m");
+// Tiles of 1,024 tokens by 8,192 inputs of fc2, and each thread's sums.
+TEST(MemoryPlan, PackedWeightsNeedTheirActivationsInTiles) {
+  const ModelConfig config = config_of_shape("opt-1.3b");
   MemoryPlanInput input;
+  input.run.method = Method::lora;
+  input.compute_dtype = input.file_dtype = DType::bf16;
+  input.batch_tokens = input.batch_loss_tokens = 1024;
+  const MemoryPlan row_major = plan_memory(config, input);
+  input.packed_weights = true;
+  const MemoryPlan packed = plan_memory(config, input);
+  EXPECT_EQ(packed.weights, row_major.weights);
+  EXPECT_EQ(packed.activations - row_major.activations,
+            std::int64_t{1024} * 8192 * 2 + thread_count() * (std::int64_t{1} << 20));
+}
+
+class MemoryRefusal : public testing::Test {
+ protected:
+  [[nodiscard]] std::string message(std::int64_t available = std::int64_t{64} << 30) const {
+    try {
+      require_memory(config, input, plan_memory(config, input), available);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  ModelConfig config = config_of_shape("opt-125m");
+  MemoryPlanInput input;
+};
+
+TEST_F(MemoryRefusal, SaysWhatWouldFit) {
   input.run.method = Method::full;
   input.batch_tokens = std::int64_t{1} << 40;
-  const auto message = [&] {
-    try {
-      require_memory(config, input, plan_memory(config, input), available_memory_bytes());
-    } catch (const Error& error) {
-      return std::string(error.what());
-    }
-    return std::string();
-  };
-  EXPECT_TRUE(test::contains_all(message(), {"memory", "available", "smaller model"})) << message();
+  EXPECT_TRUE(test::contains_all(message(), {"memory", "available", "--method cola or lora with a smaller"}))
+      << message();
   input.run.method = Method::cola;
-  EXPECT_TRUE(test::contains_all(message(), {"--micro-batch-size", "--max-length"})) << message();
+  EXPECT_TRUE(test::contains_all(message(), {"\nuse a smaller --micro-batch-size or --max-length"}))
+      << message();
+  EXPECT_EQ(message().find("bf16"), std::string::npos) << message();  // half of too much is too much
   input.batch_tokens = 8;
   EXPECT_EQ(message(), "");
+}
+
+// The chain that is advised keeps adapters and merged weights: less memory than that is refused.
+TEST_F(MemoryRefusal, CountsAllThatTheAdvisedChainKeeps) {
+  MemoryPlanInput chain = input;
+  chain.run.links.assign(2, {default_lora_r, default_lora_alpha});
+  chain.targets = select_target_modules(linear_names(config), default_target_modules());
+  const std::int64_t needed = plan_memory(config, chain).total();
+  EXPECT_GT(needed, plan_memory(config, input).total());
+  input.run.method = Method::full;
+  const std::string advice = "--method cola or lora needs " + format_bytes(needed);
+  EXPECT_TRUE(test::contains_all(message(needed), {advice})) << message(needed);
+  EXPECT_EQ(message(needed - 1).find("lora needs"), std::string::npos) << message(needed - 1);
+}
+
+// Weights of terabytes: nothing helps but another model, least of all what is already on.
+TEST_F(MemoryRefusal, SaysWhenNothingFits) {
+  config = config_of_shape("opt-13b");
+  config.num_hidden_layers = 4000;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const Method method : {Method::full, Method::cola}) {
+      input.compute_dtype = dtype;
+      input.run.method = method;
+      input.batch_tokens = 1000;
+      EXPECT_TRUE(test::contains_all(message(), {"smaller model"})) << message();
+      EXPECT_EQ(message().find("--"), std::string::npos) << message();
+    }
+  }
 }
 
 }  // namespace

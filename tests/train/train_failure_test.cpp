@@ -147,23 +147,71 @@ TEST_F(TrainFailure, ShortenedLogIsNoticed) {
   EXPECT_TRUE(contains_all(error_of(options, true), {"log.jsonl", "shorter"}));
 }
 
+// The first update already makes weights from which no step goes well, finite as they are: no checkpoint of
+// them is left to be gone on with or used.
 TEST_F(TrainFailure, NanLossNamesTheStep) {
   options.learning_rate = 3e38;  // 1e30 stays finite: the norms absorb it
   options.max_grad_norm = 0.0;
   options.save_steps = 1;
   const auto error = error_of(options);
-  EXPECT_TRUE(contains_all(error, {"step ", "gradient norm", "last checkpoint is step", "--learning-rate"}))
+  EXPECT_TRUE(
+      contains_all(error, {"step 2: the loss is", "gradient norm", "no checkpoint", "--learning-rate"}))
       << error;
+  EXPECT_TRUE(RunFolder{options.out}.checkpoint_steps().empty());
+  EXPECT_EQ(error_of(options, true), error);  // it begins again, and meets the same step
+}
+
+TEST_F(TrainFailure, NanLossKeepsTheLastGoodCheckpoint) {
+  options.learning_rate = 3e38;
+  options.warmup_steps = 1;  // the first step's rate is 0
+  options.max_grad_norm = 0.0;
+  options.save_steps = 1;
+  options.save_total_limit = 1;
+  const auto error = error_of(options);
+  EXPECT_TRUE(contains_all(error, {"step 3: the loss is", "last good checkpoint is step 1"})) << error;
   const RunFolder run{options.out};
-  const auto steps = run.checkpoint_steps();
-  ASSERT_FALSE(steps.empty());
-  EXPECT_EQ(steps.back(), static_cast<std::int64_t>(test::losses(options.out).size()));
-  const Link kept = read_adapter(run.checkpoint(steps.back()) / "link");  // usable, and not spoilt by the NaN
+  EXPECT_EQ(run.checkpoint_steps(), std::vector<std::int64_t>{1});
+  const Link kept = read_adapter(run.checkpoint(1) / "link");
   for (const auto& module : kept.modules) {
-    EXPECT_TRUE(std::ranges::all_of(module.b.floats(), [](float value) { return std::isfinite(value); }));
+    EXPECT_TRUE(std::ranges::all_of(module.a.floats(), [](float value) { return std::abs(value) < 1.0F; }));
   }
-  const auto again = error_of(options, true);  // it resumes, and meets the same step
-  EXPECT_EQ(again, error);
+  EXPECT_EQ(error_of(options, true), error);
+}
+
+TEST_F(TrainFailure, NonFiniteDevLossSaysWhatToDo) {
+  test::add_dev(options);
+  options.learning_rate = 3e38;
+  options.max_grad_norm = 0.0;
+  options.eval_steps = 1;
+  const auto error = error_of(options);
+  EXPECT_TRUE(contains_all(error, {"step 1: the dev loss is", "no checkpoint", "--learning-rate"})) << error;
+}
+
+// Without a dev set nothing is computed from the weights of the last step.
+TEST_F(TrainFailure, NonFiniteWeightsAreNotSaved) {
+  options.method = "full";
+  options.knots.clear();
+  options.optimizer = "sgd";
+  options.learning_rate = 1e300;  // beyond f32
+  options.max_grad_norm = 0.0;
+  options.max_steps = 1;
+  const auto error = error_of(options);
+  EXPECT_TRUE(contains_all(error, {"step 1: ", "is not finite", "--learning-rate"})) << error;
+  EXPECT_FALSE(std::filesystem::exists(RunFolder{options.out}.last()));
+}
+
+TEST_F(TrainFailure, ExtendingAnUnfinishedRun) {
+  (void)test::run(options);
+  std::filesystem::remove_all(options.out / "last");
+  options.extend = options.out;
+  options.out = folder / "more";
+  EXPECT_TRUE(contains_all(error_of(options), {"--extend", "not finished"}));
+}
+
+TEST_F(TrainFailure, BiasesThatTheModelLacks) {
+  options.model = test::parity_folder("llama_tiny");
+  options.bias = "lora_only";
+  EXPECT_TRUE(contains_all(error_of(options), {"--bias lora_only", "no biases"}));
 }
 
 // Refused before anything is written.

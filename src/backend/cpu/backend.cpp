@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "backend/cpu/gemm.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu/peak.h"
 #include "backend/cpu_isa.h"
@@ -51,11 +52,14 @@ class CpuBackend final : public Backend {
  public:
   [[nodiscard]] std::string name() const override { return "cpu"; }
   [[nodiscard]] std::string description() const override {
-    return fmt::format("{} threads, {}", thread_count(), name_of(cpu_isa()));
+    return fmt::format("{} thread{}, {}", thread_count(), thread_count() == 1 ? "" : "s", name_of(cpu_isa()));
   }
   [[nodiscard]] const OpTable& ops() const override { return table; }
   [[nodiscard]] Memory& memory() override { return host_memory(); }
   [[nodiscard]] bool has_bf16_products() const override { return ops::has_bf16_products(); }
+  [[nodiscard]] std::string_view product_kernel(DType dtype, bool frozen) const override {
+    return ops::product_kernel(dtype, frozen);
+  }
   [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return std::int64_t{16} << 20; }
   void synchronize() override {}
   [[nodiscard]] PeakRate measure_peak(DType dtype) override { return ops::measure_peak(dtype); }
@@ -63,6 +67,11 @@ class CpuBackend final : public Backend {
 };
 
 }  // namespace
+
+std::string_view product_kernel(DType dtype, bool frozen) {
+  if (frozen && prefers_packed(dtype)) return "AMX tiles";
+  return dtype == DType::bf16 && !has_bf16_products() ? "our f32 kernel" : product_library;
+}
 
 Context::Context() : Context(cpu_backend()) {}
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "backend/cpu/kernels/tile_product.h"
 #include "core/error.h"
 
 namespace cola::ops {
@@ -31,8 +32,6 @@ bool has_avx512_bf16() {
   return __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512vnni") != 0;
 }
 
-bool has_amx() { return __builtin_cpu_supports("amx-tile") != 0 && __builtin_cpu_supports("amx-bf16") != 0; }
-
 }  // namespace
 
 CpuIsa processor_isa() {
@@ -40,7 +39,7 @@ CpuIsa processor_isa() {
   if (!has_avx2()) return CpuIsa::baseline;
   if (!has_avx512()) return CpuIsa::avx2;
   if (!has_avx512_bf16()) return CpuIsa::avx512;
-  return has_amx() ? CpuIsa::amx : CpuIsa::avx512_bf16;
+  return kernels::processor_has_tiles() ? CpuIsa::amx : CpuIsa::avx512_bf16;
 }
 
 CpuIsa choose_isa(std::string_view wanted, CpuIsa best) {

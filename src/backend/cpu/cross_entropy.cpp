@@ -52,7 +52,7 @@ void write_gradient_row(MatrixView logits, std::int64_t row, const kernels::Logi
 }
 
 /// Logits [rows, V] of rows [first, first + rows): the head's and its branches'.
-void make_logits(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void make_logits(Context& context, ConstMatrixView hidden, WeightView head,
                  std::span<const HeadBranch> branches, std::int64_t first, MatrixView logits) {
   const std::int64_t last = first + logits.rows;
   cpu::linear_forward(context, hidden.row_range(first, last), head, {}, logits, Write::replace);
@@ -64,13 +64,13 @@ void make_logits(Context& context, ConstMatrixView hidden, ConstMatrixView head,
 
 }  // namespace
 
-void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
                            std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
-  const std::int64_t step = chunk_rows(context, hidden.rows, head.rows);
+  const std::int64_t step = chunk_rows(context, hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t rows = std::min(step, hidden.rows - first);
-    const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, rows, head.rows);
+    const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, rows, head.plain.rows);
     make_logits(context, hidden, head, branches, first, logits);
     parallel_for(rows, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
@@ -85,15 +85,16 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrix
   }
 }
 
-void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, WeightView head,
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
                                     std::span<float> nll, MatrixView dhidden, MatrixView dhead,
                                     std::span<const HeadBranch> branches) {
-  const std::int64_t step = chunk_rows(context, hidden.rows, head.rows);
+  const std::int64_t step = chunk_rows(context, hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const ConstMatrixView chunk = hidden.row_range(first, last);
-    const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, chunk.rows, head.rows);
+    const MatrixView logits =
+        context.scratch("cross_entropy logits", DType::f32, chunk.rows, head.plain.rows);
     make_logits(context, hidden, head, branches, first, logits);
     const MatrixView gradient = gradient_of(context, logits, hidden.dtype);
     parallel_for(chunk.rows, 1, [&](std::int64_t begin, std::int64_t end) {

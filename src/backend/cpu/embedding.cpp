@@ -32,16 +32,24 @@ void add_columns(ConstMatrixView dy, std::span<const std::int32_t> ids, MatrixVi
   }
 }
 
+void look_up(Context& context, const WeightView& table, std::span<const std::int32_t> ids, MatrixView y) {
+  if (table.packed == nullptr) return cpu::gather_rows(context, table.plain, ids, y);
+  parallel_for(y.rows, 16, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row)
+      table.packed->read_row(ids[static_cast<std::size_t>(row)], one_row(y, row));
+  });
+}
+
 }  // namespace
 
-void embedding_forward(Context& context, ConstMatrixView table, std::span<const std::int32_t> ids,
-                       MatrixView y, Write write) {
+void embedding_forward(Context& context, WeightView table, std::span<const std::int32_t> ids, MatrixView y,
+                       Write write) {
   if (write == Write::replace) {
-    cpu::gather_rows(context, table, ids, y);
+    look_up(context, table, ids, y);
     return;
   }
   const MatrixView rows = context.scratch("embedding_forward rows", y.dtype, y.rows, y.cols);
-  cpu::gather_rows(context, table, ids, rows);
+  look_up(context, table, ids, rows);
   cpu::add(context, rows, y, y);
 }
 

@@ -1,23 +1,27 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "backend/context.h"
 #include "core/matrix.h"
 
 namespace cola::ops {
 
+/// What multiply() runs on: oneDNN, or built without it (gemm_plain.cpp) our own kernel.
+extern const std::string_view product_library;
+
 enum class Transpose : std::uint8_t { no, yes };
 
-/// c [M, N] = op(a) [M, K] op(b) [K, N] + bias [N], or c += that: by oneDNN, on all threads (built without it: by gemm_plain.cpp). a and b are both
-/// f32, or both bf16 where has_bf16_products(); c is f32 or has their dtype; `bias` may be empty. Shapes are
-/// checked by the caller. Counts 2 M N K flops.
+/// c [M, N] = op(a) [M, K] op(b) [K, N] + bias [N], or c += that: by product_library, on all threads. a and b
+/// are both f32, or both bf16 where has_bf16_products(); c is f32 or has their dtype; `bias` may be empty.
+/// Shapes are checked by the caller. Counts 2 M N K flops.
 void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
               Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write);
 
-/// The same for bf16 a and b without hardware for it: blocks of both are widened and multiplied in f32. a, b:
-/// bf16.
-void multiply_widened(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
+/// The same by kernels of our own, in f32: bf16 operands are widened block by block, whether or not the
+/// processor multiplies bf16. A result does not depend on the number of threads.
+void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
                       Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write);
 
 /// y [T, N] = x [T, K] w^T + bias for few rows of x, limited by how fast w [N, K] is read: w's rows are read

@@ -1,4 +1,5 @@
 #include "backend/cpu/gemm.h"
+#include "backend/cpu/gemm_packed.h"
 #include "backend/cpu/kernels/thin_product.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu_isa.h"
@@ -10,7 +11,7 @@ namespace {
 void product(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
              Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write) {
   if (a.dtype == DType::bf16 && !has_bf16_products()) {
-    multiply_widened(context, a, transpose_a, b, transpose_b, bias, c, write);
+    multiply_blocked(context, a, transpose_a, b, transpose_b, bias, c, write);
   } else {
     multiply(context, a, transpose_a, b, transpose_b, bias, c, write);
   }
@@ -22,18 +23,25 @@ std::int64_t few_rows(DType dtype) { return dtype == DType::bf16 && has_bf16_pro
 
 }  // namespace
 
-void linear_forward(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
+void linear_forward(Context& context, ConstMatrixView x, WeightView weight, std::span<const float> bias,
                     MatrixView y, Write write) {
-  if (x.rows <= few_rows(x.dtype)) {
+  const ConstMatrixView w = weight.plain;
+  if (weight.packed != nullptr) {
+    multiply_packed_forward(context, x, *weight.packed, bias, y, write);
+  } else if (x.rows <= few_rows(x.dtype)) {
     multiply_few_rows(context, x, w, bias, y, write);
   } else {
     product(context, x, Transpose::no, w, Transpose::yes, bias, y, write);
   }
 }
 
-void linear_backward_input(Context& context, ConstMatrixView dy, ConstMatrixView w, MatrixView dx,
+void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weight, MatrixView dx,
                            Write write) {
-  product(context, dy, Transpose::no, w, Transpose::no, {}, dx, write);
+  if (weight.packed != nullptr) {
+    multiply_packed_backward(context, dy, *weight.packed, dx, write);
+  } else {
+    product(context, dy, Transpose::no, weight.plain, Transpose::no, {}, dx, write);
+  }
 }
 
 void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixView x, MatrixView dw) {

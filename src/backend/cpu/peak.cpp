@@ -24,8 +24,7 @@ const kernels::PeakLoops& loops_of_isa() {
 }
 
 const kernels::PeakLoop& fastest_loop(DType dtype) {
-  if (dtype == DType::bf16 && cpu_isa() == CpuIsa::amx && kernels::request_tiles())
-    return kernels::peak_loop_tiles;
+  if (dtype == DType::bf16 && cpu_isa() == CpuIsa::amx) return *kernels::peak_loop_tiles();
   const kernels::PeakLoops& loops = loops_of_isa();
   return dtype == DType::bf16 ? loops.bf16 : loops.f32;
 }

@@ -20,10 +20,10 @@ std::int64_t chunk_rows(const Backend& backend, std::int64_t rows, std::int64_t 
 }
 
 /// Logits [rows, V] of rows [first, last), the head's and its branches', with their targets.
-launch::LogitRows make_logits(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+launch::LogitRows make_logits(Context& context, ConstMatrixView hidden, WeightView head,
                               std::span<const HeadBranch> branches, std::int64_t first, std::int64_t last,
                               const std::int32_t* targets) {
-  const MatrixView logits = context.scratch("cuda logits", DType::f32, last - first, head.rows);
+  const MatrixView logits = context.scratch("cuda logits", DType::f32, last - first, head.plain.rows);
   cuda::linear_forward(context, hidden.row_range(first, last), head, {}, logits, Write::replace);
   for (const HeadBranch& branch : branches) {
     cuda::lora_forward(context, branch.input.row_range(first, last), branch.a, branch.b, branch.scale,
@@ -34,12 +34,12 @@ launch::LogitRows make_logits(Context& context, ConstMatrixView hidden, ConstMat
 
 }  // namespace
 
-void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
                            std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
   CudaBackend& backend = backend_of(context);
   const std::int32_t* on_device = backend.host_arrays().on_device(targets);
-  const std::int64_t step = chunk_rows(backend, hidden.rows, head.rows);
+  const std::int64_t step = chunk_rows(backend, hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const auto work = make_logits(context, hidden, head, branches, first, last, on_device);
@@ -49,20 +49,20 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, ConstMatrix
   }
 }
 
-void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, ConstMatrixView head,
+void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, WeightView head,
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
                                     std::span<float> nll, MatrixView dhidden, MatrixView dhead,
                                     std::span<const HeadBranch> branches) {
   CudaBackend& backend = backend_of(context);
   const std::int32_t* targets_on_device = backend.host_arrays().on_device(targets);
   const float* weights_on_device = backend.host_arrays().on_device(weights);
-  const std::int64_t step = chunk_rows(backend, hidden.rows, head.rows);
+  const std::int64_t step = chunk_rows(backend, hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const auto work = make_logits(context, hidden, head, branches, first, last, targets_on_device);
     // f32: in the logits' own memory; bf16: beside it.
     const MatrixView gradient = context.scratch(hidden.dtype == DType::f32 ? "cuda logits" : "cuda dlogits",
-                                                hidden.dtype, last - first, head.rows);
+                                                hidden.dtype, last - first, head.plain.rows);
     with_element_type(hidden.dtype, "cross_entropy_forward_backward", [&]<class T>(T) {
       require(launch::cross_entropy_gradient<T>(backend.stream(), work, weights_on_device + first,
                                                 nll.data() + first, rows_of<T>(gradient)),

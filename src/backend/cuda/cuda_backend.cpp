@@ -78,7 +78,7 @@ std::string CudaBackend::description() const {
   cudaDeviceProp properties = {};
   require(cudaGetDeviceProperties(&properties, device_), "asking for a device's properties");
   const auto [driver, runtime] = versions();
-  return fmt::format("{}, {}, compute capability {}.{}, CUDA {}, driver for {}", properties.name,
+  return fmt::format("{} ({}), {}, compute capability {}.{}, CUDA {}, driver for {}", name(), properties.name,
                      format_bytes(static_cast<std::int64_t>(properties.totalGlobalMem)), properties.major,
                      properties.minor, version_text(runtime), version_text(driver));
 }

@@ -38,6 +38,9 @@ class CudaBackend final : public Backend {
   [[nodiscard]] const OpTable& ops() const override;
   [[nodiscard]] Memory& memory() override { return memory_; }
   [[nodiscard]] bool has_bf16_products() const override { return true; }
+  [[nodiscard]] std::string_view product_kernel(DType /*dtype*/, bool /*frozen*/) const override {
+    return "cuBLASLt";
+  }
   [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return std::int64_t{128} << 20; }
   void synchronize() override;
   [[nodiscard]] PeakRate measure_peak(DType dtype) override;

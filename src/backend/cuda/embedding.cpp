@@ -7,8 +7,9 @@
 
 namespace cola::ops::cuda {
 
-void embedding_forward(Context& context, ConstMatrixView table, std::span<const std::int32_t> ids,
-                       MatrixView y, Write write) {
+void embedding_forward(Context& context, WeightView weight, std::span<const std::int32_t> ids, MatrixView y,
+                       Write write) {
+  const ConstMatrixView table = weight.plain;  // nothing is packed here
   if (write == Write::replace) return cuda::gather_rows(context, table, ids, y);
   CudaBackend& backend = backend_of(context);
   const std::int32_t* indices = backend.host_arrays().on_device(ids);

@@ -6,14 +6,13 @@
 
 namespace cola::ops::cuda {
 
-void linear_forward(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
+void linear_forward(Context& context, ConstMatrixView x, WeightView w, std::span<const float> bias,
                     MatrixView y, Write write) {
-  backend_of(context).products().multiply(context, x, Transpose::no, w, Transpose::yes, bias, y, write);
+  backend_of(context).products().multiply(context, x, Transpose::no, w.plain, Transpose::yes, bias, y, write);
 }
 
-void linear_backward_input(Context& context, ConstMatrixView dy, ConstMatrixView w, MatrixView dx,
-                           Write write) {
-  backend_of(context).products().multiply(context, dy, Transpose::no, w, Transpose::no, {}, dx, write);
+void linear_backward_input(Context& context, ConstMatrixView dy, WeightView w, MatrixView dx, Write write) {
+  backend_of(context).products().multiply(context, dy, Transpose::no, w.plain, Transpose::no, {}, dx, write);
 }
 
 void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixView x, MatrixView dw) {

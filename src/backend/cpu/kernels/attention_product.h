@@ -21,22 +21,6 @@ void pack_rows(std::int64_t rows, std::int64_t cols, Rows<const T> from, float s
   }
 }
 
-/// Four rows of four floats to four columns.
-[[gnu::always_inline]] inline void transpose_4x4(const float* from, std::int64_t from_stride, float* to,
-                                                 std::int64_t to_stride) {
-  Quad row[4];
-  for (int i = 0; i < 4; ++i) __builtin_memcpy(&row[i], from + i * from_stride, sizeof(Quad));
-  const Quad low01 = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
-  const Quad high01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
-  const Quad low23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
-  const Quad high23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
-  const Quad column[4] = {__builtin_shufflevector(low01, low23, 0, 1, 4, 5),
-                          __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
-                          __builtin_shufflevector(high01, high23, 0, 1, 4, 5),
-                          __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
-  for (int i = 0; i < 4; ++i) __builtin_memcpy(to + i * to_stride, &column[i], sizeof(Quad));
-}
-
 /// Packed rows (stride padded(cols)) to blocks of key_block rows, each transposed: [cols][key_block], zero
 /// where there are no more rows. `to` has padded(cols) * round_up(rows, key_block) floats.
 inline void transpose_blocks(std::int64_t rows, std::int64_t cols, const float* from, float* to) {

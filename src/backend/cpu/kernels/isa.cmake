@@ -18,3 +18,18 @@ if(isa_sources)
     target_sources(cola_backend PRIVATE $<TARGET_OBJECTS:cola_kernels_${isa}>)
   endforeach()
 endif()
+
+# kernels/*.amx.cpp where the compiler and its assembler know AMX, else kernels/*.no_amx.cpp in their place.
+include(CheckCXXSourceCompiles)
+check_cxx_source_compiles("
+  int main() {
+    asm volatile(\"tdpbf16ps %tmm2, %tmm1, %tmm0\");
+    return __builtin_cpu_supports(\"amx-tile\") && __builtin_cpu_supports(\"amx-bf16\");
+  }" COLA_COMPILER_HAS_AMX)
+file(GLOB amx_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/backend/cpu/kernels/*.amx.cpp)
+file(GLOB no_amx_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/backend/cpu/kernels/*.no_amx.cpp)
+if(COLA_COMPILER_HAS_AMX)
+  target_sources(cola_backend PRIVATE ${amx_sources})
+else()
+  target_sources(cola_backend PRIVATE ${no_amx_sources})
+endif()

@@ -35,11 +35,7 @@ namespace isa_avx512_bf16 {
 extern const PeakLoops peak_loops;
 }
 
-/// Tile products (AMX): may be run only after request_tiles() has returned true.
-extern const PeakLoop peak_loop_tiles;
-
-/// Asks the operating system for this process's right to use tile registers. False if it does not grant it.
-/// The processor has AMX (CpuIsa::amx).
-[[nodiscard]] bool request_tiles();
+/// Tile products (AMX): to be run only where processor_has_tiles(). Null in a build without AMX.
+[[nodiscard]] const PeakLoop* peak_loop_tiles();
 
 }  // namespace cola::kernels

@@ -35,6 +35,22 @@ using HalfWords [[gnu::vector_size(vector_bytes / 2)]] = std::uint16_t;
 
 using Quad [[gnu::vector_size(16)]] = float;
 
+/// Four rows of four floats to four columns.
+[[gnu::always_inline]] inline void transpose_4x4(const float* from, std::int64_t from_stride, float* to,
+                                                 std::int64_t to_stride) {
+  Quad row[4];
+  for (int i = 0; i < 4; ++i) __builtin_memcpy(&row[i], from + i * from_stride, sizeof(Quad));
+  const Quad low01 = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+  const Quad high01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+  const Quad low23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+  const Quad high23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+  const Quad column[4] = {__builtin_shufflevector(low01, low23, 0, 1, 4, 5),
+                          __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+                          __builtin_shufflevector(high01, high23, 0, 1, 4, 5),
+                          __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
+  for (int i = 0; i < 4; ++i) __builtin_memcpy(to + i * to_stride, &column[i], sizeof(Quad));
+}
+
 /// The elements of a vector combined by an associative operation on vectors, by quarters, halves and
 /// neighbours.
 template <class Operation>

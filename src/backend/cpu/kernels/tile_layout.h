@@ -1,0 +1,34 @@
+#pragma once
+#include <cstdint>
+
+// How the operands of tile products lie in memory (docs/decisions/0014-tile-products.md).
+//
+// A weight W [N, K] is cut into blocks of 64 rows and 32 columns, each contiguous (4 KB), one row of blocks
+// after the other; edges are padded with zeros. A block's row is 32 columns in the order of place_in_row().
+// That order lets 16-bit unpacking within quarters of a vector, the cheapest shuffle there is, turn two rows
+// into two rows of pairs with their columns in order.
+namespace cola::kernels {
+
+constexpr std::int64_t tile_rows = 16;       ///< rows of a tile register, 64 bytes each
+constexpr std::int64_t tile_depth = 32;      ///< bf16 in a row: how deep one tile product sums
+constexpr std::int64_t tile_elements = 512;  ///< bf16 in a tile; half as many f32
+constexpr std::int64_t tile_sums = 256;      ///< f32 in a tile
+
+constexpr std::int64_t block_rows = 64;
+constexpr std::int64_t block_cols = tile_depth;
+constexpr std::int64_t block_elements = block_rows * block_cols;
+
+/// Sums that are held in tile registers at a time: 64 outputs (the panel's four tiles) of 16 tokens (the
+/// stream's one). Of panel and stream, one step is 4 KB and 1 KB.
+constexpr std::int64_t panel_outputs = 64;
+constexpr std::int64_t panel_tiles = panel_outputs / tile_rows;
+constexpr std::int64_t panel_step_elements = panel_tiles * tile_elements;
+constexpr std::int64_t micro_sums = panel_tiles * tile_sums;
+
+/// Where column `col` of a block lies in its row.
+constexpr std::int64_t place_in_row(std::int64_t col) {
+  const std::int64_t within = col % 16;
+  return within / 4 * 8 + col / 16 * 4 + within % 4;
+}
+
+}  // namespace cola::kernels

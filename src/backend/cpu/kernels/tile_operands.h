@@ -1,0 +1,59 @@
+#pragma once
+#include <cstdint>
+
+#include "backend/cpu/kernels/rows.h"
+
+namespace cola::ops {
+enum class CpuIsa : std::uint8_t;
+}
+
+namespace cola::kernels {
+
+/// Where one TileProduct's sums go: at most 16 tokens x 64 outputs of y.
+template <class T>
+struct TileResult {
+  const float* sums;  ///< [4][256]
+  const float* bias;  ///< [outputs], or null
+  Rows<T> y;          ///< at the first token and output
+  std::int64_t tokens, outputs;
+  bool add;  ///< y += instead of y =
+};
+
+/// What stands around tile products: operands into tiles, sums into results (tile_layout.h). bf16 is
+/// std::uint16_t. Sums are rounded to bf16 once, to nearest even.
+struct TileOperandKernels {
+  /// A tile of the forward's stream for each 32 columns of x [tokens <= 16, cols]: row p of a tile holds, for
+  /// each token, the columns in places 2p and 2p + 1 of a block's row. Padded with zeros.
+  void (*pair_columns)(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> x,
+                       std::uint16_t* tiles);
+  /// A tile of the backward's stream for each 32 columns of dy [tokens <= 16, cols]: the columns as they are.
+  void (*copy_columns)(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> dy,
+                       std::uint16_t* tiles);
+  /// Two tiles of the backward's panel from 32 rows of a block: row p of a tile holds, for each of 16
+  /// columns, rows 2p and 2p + 1; the second tile has columns 16 to 31.
+  void (*pair_rows)(const std::uint16_t* rows, std::uint16_t* tiles);
+
+  /// Of sums whose rows are outputs.
+  void (*write_outputs_by_tokens_f32)(const TileResult<float>& result);
+  void (*write_outputs_by_tokens_bf16)(const TileResult<std::uint16_t>& result);
+  /// Of sums whose rows are tokens.
+  void (*write_tokens_by_outputs_f32)(const TileResult<float>& result);
+  void (*write_tokens_by_outputs_bf16)(const TileResult<std::uint16_t>& result);
+};
+
+namespace isa_baseline {
+extern const TileOperandKernels tile_operands;
+}
+namespace isa_avx2 {
+extern const TileOperandKernels tile_operands;
+}
+namespace isa_avx512 {
+extern const TileOperandKernels tile_operands;
+}
+namespace isa_avx512_bf16 {
+extern const TileOperandKernels tile_operands;
+}
+
+[[nodiscard]] const TileOperandKernels& tile_operand_kernels(ops::CpuIsa isa);
+
+}  // namespace cola::kernels

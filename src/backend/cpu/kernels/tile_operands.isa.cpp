@@ -1,0 +1,283 @@
+#include "backend/cpu/kernels/tile_operands.h"
+
+#include "backend/cpu/kernels/simd.h"
+#include "backend/cpu/kernels/tile_layout.h"
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
+namespace cola::kernels::COLA_ISA_NAMESPACE {
+namespace {
+
+using Shorts [[gnu::vector_size(vector_bytes)]] = std::uint16_t;
+
+template <class Vector>
+[[gnu::always_inline]] inline Vector load_as(const void* source) {
+  Vector value;
+  __builtin_memcpy(&value, source, sizeof value);
+  return value;
+}
+
+// --- Shuffles with constant lanes; `lane...` are 0, 1, 2, ... of the vector.
+template <int... lane>
+struct Lanes {};
+#if defined(__AVX512F__)
+using WordLanes = Lanes<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>;
+using ShortLanes = Lanes<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+                         24, 25, 26, 27, 28, 29, 30, 31>;
+#elif defined(__AVX__)
+using WordLanes = Lanes<0, 1, 2, 3, 4, 5, 6, 7>;
+using ShortLanes = Lanes<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>;
+#else
+using WordLanes = Lanes<0, 1, 2, 3>;
+using ShortLanes = Lanes<0, 1, 2, 3, 4, 5, 6, 7>;
+#endif
+
+/// Exchanges the lanes of a with bit `distance` set for those of b without it.
+template <int distance, int... lane>
+[[gnu::always_inline]] inline void exchange(Words& a, Words& b, Lanes<lane...>) {
+  const Words first =
+      __builtin_shufflevector(a, b, ((lane & distance) == 0 ? lane : lanes + lane - distance)...);
+  b = __builtin_shufflevector(a, b, ((lane & distance) == 0 ? lane + distance : lanes + lane)...);
+  a = first;
+}
+
+template <int distance>
+[[gnu::always_inline]] inline void exchange_all(Words (&rows)[lanes]) {
+  if constexpr (distance < lanes) {
+#pragma GCC unroll 16
+    for (int row = 0; row < lanes; ++row) {
+      if ((row & distance) == 0) exchange<distance>(rows[row], rows[row + distance], WordLanes{});
+    }
+  }
+}
+
+/// Rows become columns.
+[[gnu::always_inline]] inline void transpose(Words (&rows)[lanes]) {
+  exchange_all<8>(rows);
+  exchange_all<4>(rows);
+  exchange_all<2>(rows);
+  exchange_all<1>(rows);
+}
+
+/// The low (half = 0) or high four 16-bit elements of each quarter (of 128 bits) of a and b, in turns:
+/// punpcklwd and punpckhwd.
+template <int half, int... lane>
+[[gnu::always_inline]] inline Shorts unpack(Shorts a, Shorts b, Lanes<lane...>) {
+  return __builtin_shufflevector(
+      a, b, (lane / 8 * 8 + half * 4 + lane % 8 / 2 + (lane % 2 == 0 ? 0 : 2 * lanes))...);
+}
+
+// --- Operands.
+
+constexpr std::int64_t pairs = tile_depth / 2;  // 32-bit pairs of bf16 in a tile's row
+
+void pair_whole_tile(Rows<const std::uint16_t> x, std::uint16_t* tile) {
+#pragma GCC unroll 1
+  for (std::int64_t token = 0; token < tile_rows; token += lanes) {
+#pragma GCC unroll 1
+    for (std::int64_t pair = 0; pair < pairs; pair += lanes) {
+      Words rows[lanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i) rows[i] = load_as<Words>(x[token + i] + 2 * pair);
+      transpose(rows);
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i) {
+        const std::int64_t place = place_in_row(2 * (pair + i)) / 2;
+        __builtin_memcpy(tile + place * tile_depth + 2 * token, &rows[i], sizeof rows[i]);
+      }
+    }
+  }
+}
+
+void copy_whole_tile(Rows<const std::uint16_t> dy, std::uint16_t* tile) {
+  for (std::int64_t token = 0; token < tile_rows; ++token)
+    __builtin_memcpy(tile + token * tile_depth, dy[token], tile_depth * sizeof(std::uint16_t));
+}
+
+/// Calls body(x, tile) for each tile's 16 rows and 32 columns of x: in place, or from a copy padded with
+/// zeros.
+template <class Body>
+void for_each_tile(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> x, std::uint16_t* tiles,
+                   const Body& body) {
+  for (std::int64_t col = 0; col < cols; col += tile_depth, tiles += tile_elements) {
+    const std::int64_t width = cols - col < tile_depth ? cols - col : tile_depth;
+    if (tokens == tile_rows && width == tile_depth) {
+      body(Rows<const std::uint16_t>{x.data + col, x.stride}, tiles);
+      continue;
+    }
+    std::uint16_t padded[tile_elements] = {};
+    for (std::int64_t token = 0; token < tokens; ++token) {
+      for (std::int64_t i = 0; i < width; ++i) padded[token * tile_depth + i] = x[token][col + i];
+    }
+    body(Rows<const std::uint16_t>{padded, tile_depth}, tiles);
+  }
+}
+
+void pair_columns(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> x, std::uint16_t* tiles) {
+  for_each_tile(tokens, cols, x, tiles, pair_whole_tile);
+}
+void copy_columns(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> dy,
+                  std::uint16_t* tiles) {
+  for_each_tile(tokens, cols, dy, tiles, copy_whole_tile);
+}
+
+void pair_rows(const std::uint16_t* rows, std::uint16_t* tiles) {
+  for (std::int64_t pair = 0; pair < tile_rows; ++pair) {
+    const std::uint16_t* first = rows + 2 * pair * block_cols;
+    std::uint16_t* target = tiles + pair * tile_depth;
+#pragma GCC unroll 4
+    for (std::int64_t part = 0; part < block_cols; part += 2 * lanes) {
+      const auto a = load_as<Shorts>(first + part);
+      const auto b = load_as<Shorts>(first + block_cols + part);
+      const Shorts low = unpack<0>(a, b, ShortLanes{});
+      const Shorts high = unpack<1>(a, b, ShortLanes{});
+      __builtin_memcpy(target + part, &low, sizeof low);
+      __builtin_memcpy(target + tile_elements + part, &high, sizeof high);
+    }
+  }
+}
+
+// --- Results.
+
+/// bf16 of each element in the low half of its word.
+[[gnu::always_inline]] inline Words rounded(Floats value) {
+  const Words word = __builtin_bit_cast(Words, value);
+  const Words nearest = (word + 0x7fffU + ((word >> 16) & 1U)) >> 16;
+  const Words quiet = (word >> 16) | 0x40U;
+  return (word & 0x7fffffffU) > 0x7f800000U ? quiet : nearest;
+}
+
+/// bf16 of each element of `low` and `high` in one word.
+[[gnu::always_inline]] inline Words rounded_pair(Floats low, Floats high) {
+#ifdef __AVX512BF16__
+  const auto both = __builtin_bit_cast(
+      __m512i, _mm512_cvtne2ps_pbh(__builtin_bit_cast(__m512, high), __builtin_bit_cast(__m512, low)));
+  const __m512i in_turns = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23,
+                                            7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return __builtin_bit_cast(Words, _mm512_permutexvar_epi16(in_turns, both));
+#else
+  return rounded(low) | (rounded(high) << 16);
+#endif
+}
+
+[[gnu::always_inline]] inline void store_as(Floats value, float* target) { store(value, target); }
+[[gnu::always_inline]] inline void store_as(Floats value, std::uint16_t* target) {
+#ifdef __AVX512BF16__
+  const auto bits = _mm512_cvtneps_pbh(__builtin_bit_cast(__m512, value));
+#else
+  const auto bits = __builtin_convertvector(rounded(value), HalfWords);
+#endif
+  __builtin_memcpy(target, &bits, sizeof bits);
+}
+
+/// Calls whole(result), through a copy of y's part where it is not 16 x 64.
+template <class T, class Whole>
+[[gnu::always_inline]] inline void write_part(const TileResult<T>& result, const Whole& whole) {
+  if (result.tokens == tile_rows && result.outputs == panel_outputs) return whole(result);
+  T y[tile_rows * panel_outputs] = {};
+  float bias[panel_outputs] = {};
+  for (std::int64_t i = 0; result.bias != nullptr && i < result.outputs; ++i) bias[i] = result.bias[i];
+  for (std::int64_t token = 0; token < result.tokens; ++token) {
+    for (std::int64_t i = 0; i < result.outputs; ++i) y[token * panel_outputs + i] = result.y[token][i];
+  }
+  whole(TileResult<T>{result.sums, bias, {y, panel_outputs}, tile_rows, panel_outputs, result.add});
+  for (std::int64_t token = 0; token < result.tokens; ++token) {
+    for (std::int64_t i = 0; i < result.outputs; ++i) result.y[token][i] = y[token * panel_outputs + i];
+  }
+}
+
+/// y = bf16 of the sums: output by output, two are rounded into one word, before words change places.
+void replace_by_pairs(const TileResult<std::uint16_t>& result) {
+#pragma GCC unroll 1
+  for (std::int64_t token = 0; token < tile_rows; token += lanes) {
+#pragma GCC unroll 1
+    for (std::int64_t output = 0; output < panel_outputs; output += 2 * lanes) {
+      Words rows[lanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i) {
+        const float* sums = result.sums + (output + 2 * i) * tile_rows + token;
+        Floats low = load(sums);
+        Floats high = load(sums + tile_rows);
+        if (result.bias != nullptr) {
+          low += result.bias[output + 2 * i];
+          high += result.bias[output + 2 * i + 1];
+        }
+        rows[i] = rounded_pair(low, high);
+      }
+      transpose(rows);
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i)
+        __builtin_memcpy(result.y[token + i] + output, &rows[i], sizeof rows[i]);
+    }
+  }
+}
+
+/// y = or y += the sums plus bias; sum_at(token, output, row) gives vector `row` of `lanes` tokens of `lanes`
+/// outputs.
+template <class T>
+[[gnu::always_inline]] inline void write_vector(const TileResult<T>& result, Floats value, std::int64_t token,
+                                                std::int64_t output) {
+  if (result.bias != nullptr) value += load(result.bias + output);
+  T* target = result.y[token] + output;
+  if (result.add) value += load(target);
+  store_as(value, target);
+}
+
+template <class T>
+void write_transposed(const TileResult<T>& result) {
+#pragma GCC unroll 1
+  for (std::int64_t token = 0; token < tile_rows; token += lanes) {
+#pragma GCC unroll 1
+    for (std::int64_t output = 0; output < panel_outputs; output += lanes) {
+      Words rows[lanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i)
+        rows[i] = load_as<Words>(result.sums + (output + i) * tile_rows + token);
+      transpose(rows);
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i)
+        write_vector(result, __builtin_bit_cast(Floats, rows[i]), token + i, output);
+    }
+  }
+}
+
+template <class T>
+void write_in_order(const TileResult<T>& result) {
+  for (std::int64_t tile = 0; tile < panel_tiles; ++tile) {
+    for (std::int64_t token = 0; token < tile_rows; ++token) {
+#pragma GCC unroll 4
+      for (std::int64_t col = 0; col < tile_rows; col += lanes) {
+        const float* sums = result.sums + tile * tile_sums + token * tile_rows + col;
+        write_vector(result, load(sums), token, tile * tile_rows + col);
+      }
+    }
+  }
+}
+
+void write_outputs_by_tokens_f32(const TileResult<float>& result) {
+  write_part(result, write_transposed<float>);
+}
+void write_outputs_by_tokens_bf16(const TileResult<std::uint16_t>& result) {
+  write_part(result, result.add ? write_transposed<std::uint16_t> : replace_by_pairs);
+}
+void write_tokens_by_outputs_f32(const TileResult<float>& result) {
+  write_part(result, write_in_order<float>);
+}
+void write_tokens_by_outputs_bf16(const TileResult<std::uint16_t>& result) {
+  write_part(result, write_in_order<std::uint16_t>);
+}
+
+}  // namespace
+
+const TileOperandKernels tile_operands = {
+    pair_columns,
+    copy_columns,
+    pair_rows,
+    write_outputs_by_tokens_f32,
+    write_outputs_by_tokens_bf16,
+    write_tokens_by_outputs_f32,
+    write_tokens_by_outputs_bf16,
+};
+
+}  // namespace cola::kernels::COLA_ISA_NAMESPACE

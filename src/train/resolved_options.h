@@ -1,0 +1,13 @@
+#pragma once
+#include "train/session.h"
+
+namespace cola {
+
+/// The session's options with what was left to the program filled in: dtype, threads, longest sequence, tie,
+/// and of the method's defaults those that config.toml would otherwise not show.
+[[nodiscard]] TrainOptions resolved_options(const TrainingSession& session);
+
+/// Gives what `given` leaves to the program (unset, auto, 0) the values that a run was begun with.
+void take_resolved(const TrainOptions& saved, TrainOptions& given);
+
+}  // namespace cola

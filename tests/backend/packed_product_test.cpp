@@ -1,0 +1,251 @@
+// Products with packed weights. On a processor without AMX the tiles are emulated, and everything else is
+// what runs with the hardware's; on one with AMX both run.
+#include <gtest/gtest.h>
+
+#include "backend/cpu/gemm_packed.h"
+#include "backend/cpu/kernels/tile_layout.h"
+#include "backend/ref/linear.h"
+#include "core/parallel.h"
+#include "support/near.h"
+#include "support/tensors.h"
+
+namespace cola::ops {
+namespace {
+
+using test::is_near;
+using test::numbers;
+using test::random_floats;
+using test::random_matrix;
+using test::TestMatrix;
+using test::Tolerance;
+
+std::size_t u(std::int64_t value) { return static_cast<std::size_t>(value); }
+
+std::vector<const kernels::TileKernels*> tile_kernels_here() {
+  std::vector<const kernels::TileKernels*> all = {&kernels::emulated_tiles};
+  if (cpu_isa() == CpuIsa::amx) all.push_back(kernels::hardware_tiles());
+  return all;
+}
+
+/// The tests' scope for the number of threads.
+class Threads {
+ public:
+  explicit Threads(int count) : before_(thread_count()) { set_thread_count(count); }
+  ~Threads() { set_thread_count(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_;
+};
+
+/// A product of one tile each, rows and pairs as tdpbf16ps takes them.
+float one_sum(const kernels::TileKernels& tiles, std::span<const float> left, std::span<const float> right,
+              float before) {
+  alignas(64) std::uint16_t panel[kernels::panel_step_elements] = {};
+  alignas(64) std::uint16_t stream[kernels::tile_elements] = {};
+  alignas(64) float sums[kernels::micro_sums] = {before};
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    panel[i] = BFloat16(left[i]).bits;
+    stream[i / 2 * kernels::tile_depth + i % 2] = BFloat16(right[i]).bits;
+  }
+  tiles.begin();
+  tiles.outputs_by_tokens({panel, stream, 1, sums, true, reinterpret_cast<const std::byte*>(panel)});
+  tiles.end();
+  return sums[0];
+}
+
+TEST(TileProduct, SumsFirstsAndSecondsOfPairsApart) {
+  for (const auto* tiles : tile_kernels_here()) {
+    // In order, the 1 would be lost beside 2^24.
+    EXPECT_EQ(one_sum(*tiles, std::vector<float>{0x1p24F, 1.0F, -0x1p24F, 0.0F},
+                      std::vector<float>{1.0F, 1.0F, 1.0F, 1.0F}, 0.5F),
+              1.5F)
+        << tiles->name;
+  }
+}
+
+TEST(TileProduct, TakesSubnormalsForZero) {
+  for (const auto* tiles : tile_kernels_here()) {
+    const std::vector<float> one = {1.0F};
+    EXPECT_EQ(one_sum(*tiles, std::vector<float>{0x1p-127F}, std::vector<float>{0x1p100F}, 0.0F), 0.0F);
+    EXPECT_EQ(one_sum(*tiles, std::vector<float>{0x1p-64F}, std::vector<float>{0x1p-64F}, 0.0F), 0.0F);
+    EXPECT_EQ(one_sum(*tiles, std::vector<float>{0x1p-126F}, one, 0.0F), 0x1p-126F);
+    EXPECT_EQ(one_sum(*tiles, std::vector<float>{0x1p-126F}, std::vector<float>{1.5F}, -0x1p-126F), 0.0F);
+  }
+}
+
+struct Case {
+  std::int64_t rows, n, k;
+  std::int64_t padding;
+};
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << "T=" << c.rows << " N=" << c.n << " K=" << c.k << " padding=" << c.padding;
+}
+
+// One element; whole tiles, panels and chunks; all edges at once; several chunks in either direction.
+const std::vector<Case> cases = {{1, 1, 1, 0},     {1, 129, 64, 3},  {3, 17, 129, 0}, {16, 64, 32, 0},
+                                 {16, 64, 256, 0}, {17, 65, 33, 1},  {40, 96, 96, 0}, {33, 130, 300, 5},
+                                 {9, 3, 17, 0},    {50, 530, 24, 2}, {12, 20, 600, 0}};
+
+// As in linear_test.cpp: the sums' roundings, and one to bf16.
+Tolerance tolerance(DType result, std::int64_t depth) {
+  const double sum = 0x1p-23 * static_cast<double>(depth) + 1e-6;
+  if (result == DType::bf16) return {.absolute = sum, .relative = 0x1p-8, .cosine = 2e-5};
+  return {.absolute = sum, .relative = 1e-6, .cosine = 1e-11};
+}
+
+void add_to(std::vector<double>& values, const std::vector<double>& more) {
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] += more[i];
+}
+
+/// Runs body(kernels, write, dtype of the result) for every combination there is here.
+template <class Body>
+void for_each_variant(const Body& body) {
+  for (const auto* tiles : tile_kernels_here()) {
+    for (const CpuIsa isa : test::runnable_isas()) {
+      for (const Write write : {Write::replace, Write::add}) {
+        for (const DType result : {DType::bf16, DType::f32}) {
+          SCOPED_TRACE(std::string(tiles->name) + ", " + std::string(name_of(isa)));
+          body(PackedKernels{*tiles, kernels::tile_operand_kernels(isa)}, write, result);
+        }
+      }
+    }
+  }
+}
+
+class PackedProduct : public testing::TestWithParam<Case> {};
+
+TEST_P(PackedProduct, ForwardAgreesWithTheReference) {
+  const Case c = GetParam();
+  const TestMatrix x = random_matrix(DType::bf16, c.rows, c.k, 1, 1.0, c.padding);
+  const TestMatrix w = random_matrix(DType::bf16, c.n, c.k, 2, 1.0, 2 * c.padding);
+  const PackedMatrix packed(w.view());
+  const std::vector<float> bias = random_floats(c.n, 3);
+  for_each_variant([&](const PackedKernels& kernels, Write write, DType result) {
+    for (const bool with_bias : {false, true}) {
+      Context context;
+      TestMatrix y = random_matrix(result, c.rows, c.n, 4, 1.0, c.padding);
+      std::vector<double> expected = ref::linear_forward<double>(
+          numbers(x.view()), numbers(w.view()), with_bias ? numbers(std::span(bias)) : std::vector<double>{},
+          u(c.rows), u(c.n), u(c.k));
+      if (write == Write::add) add_to(expected, numbers(y.view()));
+      multiply_packed_forward(context, x.view(), packed, with_bias ? bias : std::vector<float>{}, y.view(),
+                              write, kernels);
+      EXPECT_TRUE(is_near(y.view(), expected, tolerance(result, c.k))) << c << " bias " << with_bias;
+      EXPECT_TRUE(y.padding_intact());
+      EXPECT_EQ(context.flops(), 2 * u(c.rows * c.n * c.k));
+    }
+  });
+}
+
+TEST_P(PackedProduct, BackwardAgreesWithTheReference) {
+  const Case c = GetParam();
+  const TestMatrix dy = random_matrix(DType::bf16, c.rows, c.n, 5, 1.0, c.padding);
+  const TestMatrix w = random_matrix(DType::bf16, c.n, c.k, 6, 1.0, 2 * c.padding);
+  const PackedMatrix packed(w.view());
+  for_each_variant([&](const PackedKernels& kernels, Write write, DType result) {
+    Context context;
+    TestMatrix dx = random_matrix(result, c.rows, c.k, 7, 1.0, c.padding);
+    std::vector<double> expected =
+        ref::linear_backward_input(numbers(dy.view()), numbers(w.view()), u(c.rows), u(c.n), u(c.k));
+    if (write == Write::add) add_to(expected, numbers(dx.view()));
+    multiply_packed_backward(context, dy.view(), packed, dx.view(), write, kernels);
+    EXPECT_TRUE(is_near(dx.view(), expected, tolerance(result, c.n))) << c;
+    EXPECT_TRUE(dx.padding_intact());
+    EXPECT_EQ(context.flops(), 2 * u(c.rows * c.n * c.k));
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, PackedProduct, testing::ValuesIn(cases));
+
+// More tokens than a block has, and more depth than the stream may have to be read whole: blocks of several
+// panels, whose sums wait for their next chunk.
+TEST(PackedProductBlocks, AgreeWithTheReference) {
+  constexpr std::int64_t rows = 530;
+  constexpr std::int64_t narrow = 600;
+  constexpr std::int64_t wide = 1056;
+  Context context;
+  {
+    const TestMatrix x = random_matrix(DType::bf16, rows, wide, 1);
+    const TestMatrix w = random_matrix(DType::bf16, narrow, wide, 2);
+    TestMatrix y(DType::f32, rows, narrow);
+    multiply_packed_forward(context, x.view(), PackedMatrix(w.view()), {}, y.view(), Write::replace);
+    const auto expected =
+        ref::linear_forward<double>(numbers(x.view()), numbers(w.view()), {}, rows, narrow, wide);
+    EXPECT_TRUE(is_near(y.view(), expected, tolerance(DType::f32, wide)));
+  }
+  const TestMatrix dy = random_matrix(DType::bf16, rows, wide, 3);
+  const TestMatrix w = random_matrix(DType::bf16, wide, narrow, 4);
+  TestMatrix dx(DType::f32, rows, narrow);
+  multiply_packed_backward(context, dy.view(), PackedMatrix(w.view()), dx.view(), Write::replace);
+  const auto expected = ref::linear_backward_input(numbers(dy.view()), numbers(w.view()), rows, wide, narrow);
+  EXPECT_TRUE(is_near(dx.view(), expected, tolerance(DType::f32, wide)));
+}
+
+// However threads share outputs and tokens: 5 panels and 3 tiles of tokens forward, 2 panels backward.
+TEST(PackedProductThreads, AnyNumberGivesTheSameBits) {
+  const TestMatrix x = random_matrix(DType::bf16, 40, 100, 1);
+  const TestMatrix w = random_matrix(DType::bf16, 300, 100, 2);
+  const PackedMatrix packed(w.view());
+  std::vector<double> forward, backward;
+  for (const int threads : {1, 2, 3, 4, 7, 16}) {
+    const Threads scope(threads);
+    Context context;
+    TestMatrix y(DType::bf16, 40, 300);
+    TestMatrix dx(DType::bf16, 40, 100);
+    multiply_packed_forward(context, x.view(), packed, {}, y.view(), Write::replace);
+    multiply_packed_backward(context, y.view(), packed, dx.view(), Write::replace);
+    if (forward.empty()) {
+      forward = numbers(y.view());
+      backward = numbers(dx.view());
+    }
+    EXPECT_EQ(numbers(y.view()), forward) << threads;
+    EXPECT_EQ(numbers(dx.view()), backward) << threads;
+  }
+}
+
+TEST(PackedProductRows, DoNotDependOnOtherRows) {
+  Context context;
+  const TestMatrix w = random_matrix(DType::bf16, 129, 320, 1);
+  const PackedMatrix packed(w.view());
+  TestMatrix x = random_matrix(DType::bf16, 40, 320, 2);
+  TestMatrix y(DType::bf16, 40, 129);
+  TestMatrix again(DType::bf16, 40, 129);
+  multiply_packed_forward(context, x.view(), packed, {}, y.view(), Write::replace);
+  for (std::int64_t col = 0; col < 320; ++col) {
+    for (std::int64_t row = 0; row < 40; ++row) {
+      if (row != 3) test::set_element(x.view(), row, col, 1e4);
+    }
+  }
+  multiply_packed_forward(context, x.view(), packed, {}, again.view(), Write::replace);
+  EXPECT_EQ(numbers(y.view().row_range(3, 4)), numbers(again.view().row_range(3, 4)));
+}
+
+TEST(PackedMatrix, GivesItsRowsBack) {
+  for (const DType from : {DType::f32, DType::bf16}) {
+    const TestMatrix plain = random_matrix(from, 70, 41, 1, 1.0, 3);
+    const PackedMatrix packed(plain.view());
+    EXPECT_EQ(packed.rows(), 70);
+    EXPECT_EQ(packed.cols(), 41);
+    for (const DType to : {DType::f32, DType::bf16}) {
+      TestMatrix row(to, 1, 41, 2);
+      for (std::int64_t index = 0; index < 70; ++index) {
+        packed.read_row(index, row.view());
+        for (std::int64_t col = 0; col < 41; ++col) {
+          const BFloat16 expected(static_cast<float>(test::element(plain.view(), index, col)));
+          ASSERT_EQ(test::element(row.view(), 0, col), static_cast<float>(expected)) << index << ", " << col;
+        }
+      }
+      EXPECT_TRUE(row.padding_intact());
+    }
+  }
+}
+
+TEST(PackedMatrix, IsPreferredForBf16WithAmxOnly) {
+  EXPECT_EQ(prefers_packed(DType::bf16), cpu_isa() == CpuIsa::amx);
+  EXPECT_FALSE(prefers_packed(DType::f32));
+}
+
+}  // namespace
+}  // namespace cola::ops
