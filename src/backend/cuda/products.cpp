@@ -72,7 +72,7 @@ Products::~Products() { (void)cublasLtDestroy(handle_); }
 
 // C = op(A) op(B) in row-major order is C^T = op(B)^T op(A)^T in column-major order, where a row-major matrix
 // reads as its transpose already: the operands change places and keep their transposition.
-const Products::Plan* Products::plan_of(const Shape& shape) {
+Products::Plan* Products::plan_of(const Shape& shape) {
   if (plans_->size() >= most_plans) plans_->clear();
   const auto [place, made] = plans_->try_emplace(shape);
   Plan& plan = place->second;
@@ -133,7 +133,7 @@ void Products::multiply(Context& context, ConstMatrixView a, Transpose transpose
   const void* bias_values = bias.data();
   shape.alignments = {alignment_of(a.data), alignment_of(b.data), alignment_of(c.data),
                       alignment_of(bias_values)};
-  const Plan* plan = plan_of(shape);
+  Plan* plan = plan_of(shape);
   if (plan == nullptr && shape.has_bias && shape.output == DType::bf16) {
     // A bias of another dtype than the result's is not in every version of cuBLASLt.
     const MatrixView rounded = context.scratch("cuda product bias", DType::bf16, 1, shape.n);

@@ -44,7 +44,7 @@ class Products {
   using Plans = std::map<Shape, Plan>;
 
   /// Null where cuBLASLt has no algorithm.
-  const Plan* plan_of(const Shape& shape);
+  Plan* plan_of(const Shape& shape);
 
   static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
   static constexpr std::size_t most_plans = 8192;
