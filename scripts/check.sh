@@ -34,7 +34,7 @@ check_format() {
   for folder in include src tests bench tools; do
     [[ ! -d $folder ]] || folders+=("$folder")
   done
-  if ! find "${folders[@]}" \( -name '*.h' -o -name '*.cpp' \) -print0 |
+  if ! find "${folders[@]}" \( -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) -print0 |
     xargs -0 --no-run-if-empty clang-format-19 "${options[@]}"; then
     echo "check.sh: the sources are not formatted; run: scripts/check.sh format --fix" >&2
     return 1

@@ -104,6 +104,7 @@ struct TrainResult {
   std::int64_t tokens = 0;               ///< trained on
   std::int64_t trained_parameters = 0;
   double hf_flos = 0.0, real_flops = 0.0;
+  double hf_flos_saved = 0.0;      ///< against the first link's rank throughout
   std::int64_t planned_bytes = 0;  ///< the memory plan printed before the start
   std::int64_t peak_rss_bytes = 0;
   std::vector<OpProfile> profile;  ///< of this call, the most seconds first; empty unless asked for

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "eval/predictions.h"
+#include "io/durable_file.h"
 #include "io/files.h"
 #include "train/options_toml.h"
 
@@ -54,6 +55,14 @@ void complete_task(EvalVerb& verb) {
     verb.task.max_length = trained.max_length.value_or(0);
 }
 
+/// An evaluation can take hours: what it will be written to is tried before.
+void check_predictions_file(const std::filesystem::path& file) {
+  if (file.empty()) return;
+  if (std::filesystem::is_directory(file))
+    throw UsageError(fmt::format("--predictions {}: a folder, and a file is needed", file.string()));
+  require_writable_folder(parent_of(file));
+}
+
 void print_task(const TaskResult& result, bool as_json) {
   if (as_json) {
     print_json({{"task", result.task},
@@ -89,6 +98,7 @@ void print_loss(const EvaluateResult& result, bool as_json) {
 
 void run_eval(EvalVerb verb) {
   complete_task(verb);
+  check_predictions_file(verb.predictions);
   const ModelSource source = model_source(verb.model);
   LanguageModel model(source);
   Progress progress(false);
@@ -100,8 +110,8 @@ void run_eval(EvalVerb verb) {
   if (verb.data.empty()) {
     verb.task.progress = report;
     const TaskResult result = model.evaluate_task(verb.task);
-    if (!verb.predictions.empty()) write_text_file(verb.predictions, predictions_text(result.predictions));
     print_task(result, verb.json);
+    if (!verb.predictions.empty()) write_text_file(verb.predictions, predictions_text(result.predictions));
     return;
   }
   verb.evaluate.progress = report;

@@ -165,7 +165,13 @@ void require_vocabulary(std::span<const std::int32_t> ids, std::int64_t vocabula
 
 TaskResult score_task(ops::Context& context, const Decoder& model, DecoderActivations& activations,
                       const TaskScoring& scoring, std::span<const TaskItem> items, double* candidate_loss) {
-  if (items.empty()) throw Error(fmt::format("task {}: no examples to score", scoring.task->name));
+  if (items.empty()) {
+    throw Error(
+        fmt::format("task {}: no examples to score: raise --num-test, or with --split dev --num-dev (of a "
+                    "task's own file: "
+                    "test-examples, dev-examples)",
+                    scoring.task->name));
+  }
   TaskResult result;
   result.task = scoring.task->name;
   result.predictions = scoring.task->generates

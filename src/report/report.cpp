@@ -164,6 +164,9 @@ Report report_of_sweep(const fs::path& folder) {
                   sweep.model.empty() ? "one model" : sweep.model, sweep.seeds, sweep.seeds == 1 ? "" : "s");
   if (sweep.missing > 0)
     report.page.notes.push_back(fmt::format("{} trials have not ended and are not in it.", sweep.missing));
+  if (sweep.diverged > 0)
+    report.page.notes.push_back(
+        fmt::format("The training of {} trials diverged: their rates are never chosen.", sweep.diverged));
   report.page.tables = overview_table(sweep) + scores_table(sweep) + tests_table(sweep);
   return report;
 }

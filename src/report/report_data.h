@@ -29,14 +29,15 @@ struct ScoreRow {
   std::string task, method, metric;
   std::string label;         ///< method and setting, as the sweep's own tables call them
   std::string chain_series;  ///< what rows that differ in their chain length alone have in common
+  bool at_grid_edge = false;
   std::optional<double> learning_rate, relative_gain;
   double mean = 0.0, spread = 0.0;
   std::optional<std::int64_t> correct;  ///< pooled over the seeds, where the metric counts answers
   std::int64_t total = 0;
   double low = 0.0, high = 0.0;  ///< 95 % interval of the pooled score
   std::vector<double> scores, dev_scores;
-  std::int64_t links = 0;
-  double hf_flos = 0.0, real_flops = 0.0;
+  std::vector<double> links, tested_links;  ///< one a seed
+  double hf_flos = 0.0, hf_flos_saved = 0.0, real_flops = 0.0;
   std::vector<std::string> trials;  ///< names of folders below trials/
 };
 
@@ -49,7 +50,9 @@ struct PairedTest {
 struct SweepReport {
   std::string name, model;
   std::size_t seeds = 0;
-  std::size_t missing = 0;  ///< trials that have not ended
+  std::string gain_over;
+  std::size_t missing = 0;   ///< trials that have not ended
+  std::size_t diverged = 0;  ///< trials whose training did
   std::vector<ScoreRow> rows;
   std::vector<PairedTest> tests;
 };

@@ -14,7 +14,7 @@ constexpr const char* style = R"(<style>
   :root { --ink: #e8e8ec; --paper: #17171a; --soft: #222227; --line: #3c3c44; --quiet: #a2a2ae; }
 }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1rem; max-width: 72rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; padding: 1rem; max-width: 80rem; background: var(--paper); color: var(--ink);
   font: 16px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
@@ -28,7 +28,10 @@ svg [fill="black"] { fill: var(--ink); }
 .scroll { overflow-x: auto; max-width: 100%; border: 1px solid var(--line); border-radius: .5rem; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { padding: .35rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { background: var(--soft); }
+th { background: var(--soft); white-space: normal; vertical-align: bottom; overflow-wrap: normal; }
+.key { position: sticky; left: 0; z-index: 1; }
+td.key { background: var(--paper); box-shadow: 1px 0 var(--line); }
+@media (max-width: 40rem) { td.key { white-space: normal; max-width: 9rem; } }
 th.text, td.text { text-align: left; }
 td.text { overflow-wrap: normal; }
 tbody tr:last-child td { border-bottom: 0; }
@@ -84,7 +87,9 @@ std::string html_page(const ReportPage& page) {
   html += "</header>\n";
   if (!page.plots.empty()) {
     html +=
-        "<section id=\"plots\">\n<h2>Plots</h2>\n<p>Dashed vertical lines are knots.</p>\n<div "
+        "<section id=\"plots\">\n<h2>Plots</h2>\n<p>Dashed vertical lines are knots. Up to its first knot a "
+        "chain is LoRA, whose curve is drawn over "
+        "it.</p>\n<div "
         "class=\"plots\">\n";
     for (const DrawnPlot& plot : page.plots) {
       html += "<figure><figcaption>" + html_escaped(plot.heading) + "</figcaption>\n" + inline_svg(plot) +

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "report/report_text.h"
@@ -65,7 +67,19 @@ std::vector<CurvePoint> thinned(const std::vector<CurvePoint>& curve, std::size_
 struct CurveKind {
   const char *name, *heading, *y_label, *style;
   std::vector<CurvePoint> RunReport::* curve;
+  double scale = 1.0;
 };
+
+/// Groups from the most knots to none: up to its first knot a chain is LoRA to the bit, and LoRA, which has
+/// none, is drawn over it.
+std::vector<std::size_t> drawing_order(std::span<const CurveGroup> groups) {
+  std::vector<std::size_t> order(groups.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, std::ranges::greater(), [&](std::size_t i) {
+    return groups[i].runs.empty() ? 0 : groups[i].runs.front()->knots.size();
+  });
+  return order;
+}
 
 std::string knot_lines(std::span<const CurveGroup> groups) {
   std::map<std::int64_t, std::string> colour_of;  // grey where several groups have the knot
@@ -89,14 +103,14 @@ std::string knot_lines(std::span<const CurveGroup> groups) {
 std::string curve_script(std::span<const CurveGroup> groups, const CurveKind& kind, std::size_t most_points) {
   std::string data, plots;
   std::size_t block = 0, entries = 0;
-  for (std::size_t i = 0; i < groups.size(); ++i) {
+  for (const std::size_t i : drawing_order(groups)) {
     bool in_legend = false;
     for (const RunReport* run : groups[i].runs) {
       const auto& curve = run->*kind.curve;
       if (curve.empty()) continue;
       std::string lines;
       for (const CurvePoint& point : thinned(curve, most_points))
-        lines += fmt::format("{:.7g} {:.6g}\n", point.step, point.value);
+        lines += fmt::format("{:.7g} {:.6g}\n", point.step, kind.scale * point.value);
       data += data_block(block, lines);
       plots +=
           fmt::format("{}$data{} using 1:2 with {} lc rgb '{}' {}", plots.empty() ? "plot " : ", ", block,
@@ -113,10 +127,45 @@ std::string curve_script(std::span<const CurveGroup> groups, const CurveKind& ki
 /// The points of one line of a chain-length plot.
 using ChainSeries = std::map<std::string, std::vector<const ScoreRow*>>;
 
+double chain_length(const ScoreRow& row) {
+  return std::accumulate(row.links.begin(), row.links.end(), 0.0) /
+         static_cast<double>(std::max<std::size_t>(row.links.size(), 1));
+}
+
+bool shares_a_length(const std::vector<const ScoreRow*>& rows) {
+  std::set<double> lengths;
+  return !std::ranges::all_of(rows,
+                              [&](const ScoreRow* row) { return lengths.insert(chain_length(*row)).second; });
+}
+
+/// Lines whose rows share a chain length, split by name.
+void split_series(ChainSeries& all, const std::function<std::string(const ScoreRow&)>& name) {
+  ChainSeries split;
+  for (const auto& [label, rows] : all) {
+    const bool whole = !shares_a_length(rows);
+    for (const ScoreRow* row : rows) split[whole ? label : name(*row)].push_back(row);
+  }
+  all = std::move(split);
+}
+
+/// A line has one point for each length. Rows that differ in their chain alone are one line; where two of
+/// them share a length they are lines by method, and where that is not enough each is its own.
+ChainSeries chain_series(const std::vector<const ScoreRow*>& rows) {
+  ChainSeries all;
+  for (const ScoreRow* row : rows) all[row->chain_series].push_back(row);
+  split_series(all, [](const ScoreRow& row) {
+    return row.chain_series.empty() ? row.method : row.method + ", " + row.chain_series;
+  });
+  split_series(all, [](const ScoreRow& row) { return row.label; });
+  for (auto& [label, line] : all)
+    std::ranges::stable_sort(line, {}, [](const ScoreRow* row) { return chain_length(*row); });
+  return all;
+}
+
 std::string chain_script(const ChainSeries& all, double scale, const std::string& metric) {
   std::string data, plots;
   std::size_t index = 0;
-  std::int64_t longest = 1;
+  double longest = 1.0;
   const std::size_t shown = std::min(all.size(), most_groups_in_a_plot);
   for (const auto& [label, rows] : all) {
     if (index == shown) break;
@@ -124,18 +173,21 @@ std::string chain_script(const ChainSeries& all, double scale, const std::string
     const double shift = 0.06 * (static_cast<double>(index) - 0.5 * static_cast<double>(shown - 1));
     std::string lines;
     for (const ScoreRow* row : rows) {
-      lines += fmt::format("{:.4g} {:.6g} {:.6g}\n", static_cast<double>(row->links) + shift,
-                           scale * row->mean, scale * row->spread);
-      longest = std::max(longest, row->links);
+      lines += fmt::format("{:.4g} {:.6g} {:.6g}\n", chain_length(*row) + shift, scale * row->mean,
+                           scale * row->spread);
+      longest = std::max(longest, chain_length(*row));
     }
     data += data_block(index, lines);
     plots += fmt::format("{}$data{} using 1:2:3 with yerrorlines lw 1.8 pt 7 ps 0.6 lc rgb '{}' title {}",
                          plots.empty() ? "plot " : ", ", index, colours.at(index),
-                         quoted(label.empty() ? "mean and spread over the seeds" : label));
+                         quoted(!label.empty()                    ? label
+                                : rows.front()->scores.size() < 2 ? "score of one seed"
+                                                                  : "mean and spread over the seeds"));
     ++index;
   }
   return preamble(shown, "links of the chain", metric) +
-         fmt::format("set xrange [0.5:{}.5]\nset xtics 1\nset offsets 0,0,graph 0.08,graph 0.08\n", longest) +
+         fmt::format("set xrange [0.5:{:.0f}.5]\nset xtics 1\nset offsets 0,0,graph 0.08,graph 0.08\n",
+                     std::ceil(longest)) +
          data + plots + "\n";
 }
 
@@ -146,7 +198,8 @@ std::vector<ReportPlot> curve_plots(const std::string& name, const std::string& 
   const std::array<CurveKind, 3> kinds = {
       CurveKind{"loss", "training loss", "loss", "lines lw 1.5", &RunReport::loss},
       CurveKind{"dev-loss", "dev loss", "loss", "linespoints lw 1.5 pt 7 ps 0.4", &RunReport::dev_loss},
-      CurveKind{"dev-score", "dev score", "score", "linespoints lw 1.5 pt 7 ps 0.4", &RunReport::dev_score}};
+      CurveKind{"dev-score", "dev score", "score in %", "linespoints lw 1.5 pt 7 ps 0.4",
+                &RunReport::dev_score, 100.0}};
   std::vector<ReportPlot> plots;
   for (const CurveKind& kind : kinds) {
     const std::string script = curve_script(groups, kind, most_points);
@@ -158,22 +211,20 @@ std::vector<ReportPlot> curve_plots(const std::string& name, const std::string& 
 }
 
 std::vector<ReportPlot> chain_length_plots(const SweepReport& sweep) {
-  std::map<std::string, ChainSeries> tasks;
+  std::map<std::string, std::vector<const ScoreRow*>> tasks;
   std::vector<std::string> order;
   for (const ScoreRow& row : sweep.rows) {
-    if (row.links < 1 || row.links > 1000) continue;
+    const double length = chain_length(row);
+    if (length < 1.0 || length > 1000.0) continue;
     if (!tasks.contains(row.task)) order.push_back(row.task);
-    tasks[row.task][row.chain_series].push_back(&row);
+    tasks[row.task].push_back(&row);
   }
   std::vector<ReportPlot> plots;
   for (std::size_t i = 0; i < order.size(); ++i) {
-    ChainSeries& all = tasks[order[i]];
-    std::set<std::int64_t> lengths;
-    for (auto& [label, rows] : all) {
-      std::ranges::stable_sort(rows, {}, &ScoreRow::links);
-      for (const ScoreRow* row : rows) lengths.insert(row->links);
-    }
+    std::set<double> lengths;
+    for (const ScoreRow* row : tasks[order[i]]) lengths.insert(chain_length(*row));
     if (lengths.size() < 2) continue;
+    const ChainSeries all = chain_series(tasks[order[i]]);
     const ScoreRow& first = *all.begin()->second.front();
     const bool percent = is_share(first.metric);
     plots.push_back({fmt::format("chain-length-{}", i + 1), order[i] + ": score against chain length",

@@ -27,7 +27,7 @@ std::optional<double> lowest_of(const std::vector<CurvePoint>& curve) {
 }
 
 std::string score(double value, const std::string& metric) {
-  return is_share(metric) ? fmt::format("{:.1f}", 100.0 * value) : fmt::format("{:.4g}", value);
+  return is_share(metric) ? fmt::format("{:.2f}", 100.0 * value) : fmt::format("{:.4g}", value);
 }
 
 std::string mean_and_spread(const ScoreRow& row) {
@@ -36,6 +36,17 @@ std::string mean_and_spread(const ScoreRow& row) {
 }
 
 std::string flops(double count) { return count > 0.0 ? fmt::format("{:.3g}", count) : nothing; }
+
+std::string gain(const ScoreRow& row) {
+  return row.relative_gain ? fmt::format("{:+.2f} %", 100.0 * *row.relative_gain) : nothing;
+}
+
+/// "3", or "2-4" where seeds differ.
+std::string range(const std::vector<double>& values) {
+  if (values.empty() || std::ranges::max(values) < 1.0) return nothing;
+  const auto [low, high] = std::ranges::minmax(values);
+  return low == high ? fmt::format("{:.0f}", low) : fmt::format("{:.0f}-{:.0f}", low, high);
+}
 
 std::string section(const char* id, const char* heading, const std::string& content) {
   return fmt::format("<section id=\"{}\">\n<h2>{}</h2>\n{}</section>\n", id, heading, content);
@@ -49,16 +60,18 @@ std::vector<Cell> score_cells(const ScoreRow& row) {
                               ? nothing
                               : score(dev_sum / static_cast<double>(row.dev_scores.size()), row.metric);
   return {text_cell(row.task),
-          text_cell(row.label),
-          {number(row.learning_rate, "{:.3g}")},
+          key_cell(row.label),
+          {number(row.learning_rate, "{:.3g}") + (row.at_grid_edge ? "*" : "")},
           text_cell(is_share(row.metric) ? row.metric + ", %" : row.metric),
           {mean_and_spread(row)},
-          {row.relative_gain ? fmt::format("{:+.1f} %", 100.0 * *row.relative_gain) : nothing},
+          {gain(row)},
           {row.total > 0 ? counted : nothing},
           {row.total > 0 ? score(row.low, row.metric) + " to " + score(row.high, row.metric) : nothing},
           {dev},
-          {row.links > 0 ? std::to_string(row.links) : nothing},
+          {range(row.links)},
+          {range(row.tested_links)},
           {flops(row.hf_flos)},
+          {flops(row.hf_flos_saved)},
           {flops(row.real_flops)}};
 }
 
@@ -67,14 +80,14 @@ std::vector<Cell> score_cells(const ScoreRow& row) {
 std::string runs_table(std::span<const RunReport> runs) {
   std::vector<std::vector<Cell>> rows;
   for (const RunReport& run : runs) {
-    rows.push_back({text_cell(run.name),
+    rows.push_back({key_cell(run.name),
                     text_cell(run.method),
                     {run.links > 0 ? std::to_string(run.links) : nothing},
                     {std::to_string(run.steps) + (run.ended ? "" : ", not ended")},
                     {number(last_of(run.loss), "{:.4f}")},
                     {number(last_of(run.dev_loss), "{:.4f}")},
                     {number(lowest_of(run.dev_loss), "{:.4f}")},
-                    {number(last_of(run.dev_score), "{:.4f}")},
+                    {run.dev_score.empty() ? nothing : score(run.dev_score.back().value, "accuracy")},
                     {std::to_string(run.tokens)},
                     {fmt::format("{:.1f}", run.seconds)},
                     {flops(run.hf_flos)},
@@ -82,28 +95,31 @@ std::string runs_table(std::span<const RunReport> runs) {
   }
   return section("runs", "Runs",
                  html_table({"run", "method", "links", "steps", "last loss", "dev loss", "best dev loss",
-                             "dev score", "tokens", "seconds", "hf_flos", "real FLOPs"},
+                             "dev score, %", "tokens", "seconds", "hf_flos", "real FLOPs"},
                             rows));
 }
 
 std::string overview_table(const SweepReport& sweep) {
   std::vector<std::string> header = {"method"}, labels;
-  std::map<std::pair<std::string, std::string>, std::string> cells;  // by label and task
+  std::map<std::pair<std::string, std::string>, const ScoreRow*> found;  // by label and task
   for (const ScoreRow& row : sweep.rows) {
-    const std::string label = row.label;
-    if (std::ranges::find(labels, label) == labels.end()) labels.push_back(label);
+    if (std::ranges::find(labels, row.label) == labels.end()) labels.push_back(row.label);
     if (std::find(header.begin() + 1, header.end(), row.task) == header.end()) header.push_back(row.task);
-    std::string& cell = cells[{label, row.task}];
-    cell += (cell.empty() ? "" : "; ") + mean_and_spread(row);
+    found.try_emplace({row.label, row.task}, &row);
   }
   std::vector<std::vector<Cell>> rows;
   for (const std::string& label : labels) {
-    std::vector<Cell> row = {text_cell(label)};
+    std::vector<Cell> scores = {key_cell(label)}, gains = {key_cell("gain over " + sweep.gain_over)};
+    bool has_gain = false;
     for (std::size_t i = 1; i < header.size(); ++i) {
-      const auto cell = cells.find({label, header[i]});
-      row.push_back({cell == cells.end() ? nothing : cell->second});
+      const auto cell = found.find({label, header[i]});
+      const ScoreRow* row = cell == found.end() ? nullptr : cell->second;
+      scores.push_back({row == nullptr ? nothing : mean_and_spread(*row)});
+      gains.push_back({row == nullptr ? nothing : gain(*row)});
+      has_gain = has_gain || (row != nullptr && row->relative_gain);
     }
-    rows.push_back(std::move(row));
+    rows.push_back(std::move(scores));
+    if (has_gain) rows.push_back(std::move(gains));
   }
   return section(
       "overview", "Scores by task",
@@ -113,11 +129,16 @@ std::string overview_table(const SweepReport& sweep) {
 std::string scores_table(const SweepReport& sweep) {
   std::vector<std::vector<Cell>> rows;
   for (const ScoreRow& row : sweep.rows) rows.push_back(score_cells(row));
+  const bool edge = std::ranges::any_of(sweep.rows, &ScoreRow::at_grid_edge);
+  const std::string text = fmt::format(
+      "<p>Counts and 95 % intervals are over the test items of all seeds together. Links: trained, and of "
+      "the state that was tested, which is that of the best epoch.{}</p>\n",
+      edge ? " * the lowest or highest rate of its grid: a wider grid could have a better one." : "");
   return section("scores", "Scores in full",
-                 "<p>Counts and 95 % intervals are over the test items of all seeds together.</p>\n" +
-                     html_table({"task", "method", "learning rate", "metric", "score", "relative gain",
-                                 "correct", "95 % interval", "dev score", "links", "hf_flos", "real FLOPs"},
-                                rows));
+                 text + html_table({"task", "method", "learning rate", "metric", "score", "relative gain",
+                                    "correct", "95 % interval", "dev score", "links", "tested links",
+                                    "hf_flos", "hf_flos saved", "real FLOPs"},
+                                   rows));
 }
 
 std::string tests_table(const SweepReport& sweep) {

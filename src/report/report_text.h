@@ -17,7 +17,9 @@ namespace cola {
 struct Cell {
   std::string text;  ///< not yet escaped
   bool number = true;
+  bool key = false;  ///< its column stays in sight where the table scrolls
 };
+[[nodiscard]] Cell key_cell(std::string text);
 [[nodiscard]] Cell text_cell(std::string text);
 
 /// An HTML table in a container of its own that scrolls sideways.

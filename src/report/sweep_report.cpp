@@ -97,8 +97,11 @@ ScoreRow read_row(const JsonReader& reader) {
   row.spread = reader.number("spread", 0.0);
   row.scores = numbers_at(reader, "scores");
   row.dev_scores = numbers_at(reader, "dev_scores");
-  row.links = reader.integer("links", 0);
+  row.at_grid_edge = reader.boolean("at_grid_edge", false);
+  row.links = numbers_at(reader, "links");
+  row.tested_links = numbers_at(reader, "tested_links");
   row.hf_flos = reader.number("hf_flos", 0.0);
+  row.hf_flos_saved = reader.number("hf_flos_saved", 0.0);
   row.real_flops = reader.number("real_flops", 0.0);
   if (reader.has("trials")) {
     for (const Json& trial : array_at(reader, "trials", most_trials))
@@ -126,8 +129,10 @@ SweepReport read_sweep_report(const fs::path& folder) {
   SweepReport sweep;
   sweep.name = printable(reader.string("name", ""));
   sweep.model = printable(reader.string("model", ""));
+  sweep.gain_over = printable(reader.string("gain_over", ""));
   sweep.seeds = array_at(reader, "seeds", most_trials).size();
   if (reader.has("missing")) sweep.missing = array_at(reader, "missing", 100 * most_rows).size();
+  if (reader.has("diverged")) sweep.diverged = array_at(reader, "diverged", 100 * most_rows).size();
   for (const Json& row : array_at(reader, "rows", most_rows))
     sweep.rows.push_back(
         read_row(JsonReader(row, fmt::format("{}: rows[{}]", file.string(), sweep.rows.size()))));

@@ -7,9 +7,31 @@
 namespace cola {
 namespace {
 
+constexpr std::int64_t most_array_tasks = 1000;  // Slurm's default MaxArraySize is 1001
+
 std::string command(const SweepFolder& folder, const std::filesystem::path& program) {
   return fmt::format("{} sweep --out {} --trial", shell_quoted(program.string()),
                      shell_quoted(folder.root.string()));
+}
+
+std::string one_trial(const std::string& command) {
+  return fmt::format("exec {} \"${{trials[${{SLURM_ARRAY_TASK_ID:?is set by sbatch}}]}}\"\n", command);
+}
+
+/// One after another. A signal comes to the shell, which passes it on and starts no more.
+std::string several_trials(const std::string& command, std::int64_t each) {
+  return fmt::format(
+      "first=$((${{SLURM_ARRAY_TASK_ID:?is set by sbatch}} * {0}))\n"
+      "status=0 stopped=\n"
+      "trap 'stopped=1; kill -TERM \"$child\"' TERM\n"
+      "for trial in \"${{trials[@]:first:{0}}}\"; do\n"
+      "  {1} \"$trial\" &\n"
+      "  child=$!\n"
+      "  wait \"$child\" || status=1\n"
+      "  [ -z \"$stopped\" ] || {{ wait \"$child\"; exit 1; }}\n"
+      "done\n"
+      "exit $status\n",
+      each, command);
 }
 
 }  // namespace
@@ -51,6 +73,7 @@ std::string emit_slurm(const SweepPlan& plan, const SweepFolder& folder,
                     "--collect",
                     folder.root.string()));
   }
+  const std::int64_t each = (count + most_array_tasks - 1) / most_array_tasks;
   return fmt::format(
       "#!/bin/bash\n"
       "#SBATCH --job-name=cola-{}\n"
@@ -62,9 +85,9 @@ std::string emit_slurm(const SweepPlan& plan, const SweepFolder& folder,
       "# where it is 60 s before its time ends; what is unfinished then: cola sweep --out DIR --emit slurm "
       "again.\n"
       "# When all have ended, cola sweep --out DIR --collect makes the tables.\n"
-      "trials=(\n{})\n"
-      "exec {} \"${{trials[${{SLURM_ARRAY_TASK_ID:?is set by sbatch}}]}}\"\n",
-      plan.name, count - 1, plan.threads, trials, command(folder, program));
+      "trials=(\n{})\n{}",
+      plan.name, (count + each - 1) / each - 1, plan.threads, trials,
+      each == 1 ? one_trial(command(folder, program)) : several_trials(command(folder, program), each));
 }
 
 }  // namespace cola

@@ -11,7 +11,8 @@ namespace cola {
 [[nodiscard]] std::string emit_commands(const SweepPlan& plan, const SweepFolder& folder,
                                         const std::filesystem::path& program);
 
-/// A job array script for Slurm over the trials that are not finished. Throws Error where all are.
+/// A job array script for Slurm over the trials that are not finished: a task each, several where there are
+/// more trials than an array may have tasks. Throws Error where all are.
 [[nodiscard]] std::string emit_slurm(const SweepPlan& plan, const SweepFolder& folder,
                                      const std::filesystem::path& program);
 

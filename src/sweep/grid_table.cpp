@@ -44,7 +44,20 @@ std::size_t width(const std::string& text) {
       text, [](char letter) { return (static_cast<unsigned char>(letter) & 0xC0U) != 0x80U; }));
 }
 
+/// With a star at the edge of the grid.
+std::string rate_cell(const ResultRow& row) {
+  if (!row.learning_rate) return "-";
+  return rate_text(*row.learning_rate) + (row.at_grid_edge ? "*" : "");
+}
+
 std::string flops_text(double flops) { return flops > 0.0 ? fmt::format("{:.2e}", flops) : "-"; }
+
+/// "3", or "2-4" where seeds differ.
+std::string range_text(const std::vector<std::int64_t>& values) {
+  if (values.empty()) return "-";
+  const auto [low, high] = std::ranges::minmax(values);
+  return low == high ? std::to_string(low) : fmt::format("{}-{}", low, high);
+}
 
 std::string latex_escaped(const std::string& text) {
   std::string escaped;
@@ -97,17 +110,17 @@ TextTable paper_table(const SweepResults& results) {
 TextTable detail_table(const SweepResults& results) {
   TextTable table;
   table.rows.push_back({"Task", "Method", "Rate", "Metric", "Seeds", "Mean", "Correct", "95% interval", "Dev",
-                        "Links", "hf_flos", "real_flops"});
+                        "Links", "Tested", "hf_flos", "saved", "real_flops"});
   for (const ResultRow& row : results.rows) {
     double dev = 0.0;
     for (const double score : row.dev_scores) dev += score / static_cast<double>(row.dev_scores.size());
     table.rows.push_back(
-        {row.task, row_label(row), row.learning_rate ? rate_text(*row.learning_rate) : "-", row.metric,
-         std::to_string(row.scores.size()), percent(row.mean),
+        {row.task, row_label(row), rate_cell(row), row.metric, std::to_string(row.scores.size()),
+         percent(row.mean),
          row.correct.empty() ? "-" : fmt::format("{} of {}", sum(row.correct), sum(row.total)),
          fmt::format("{} to {}", percent(row.interval_low), percent(row.interval_high)),
-         row.dev_scores.empty() ? "-" : percent(dev), std::to_string(row.links), flops_text(row.hf_flos),
-         flops_text(row.real_flops)});
+         row.dev_scores.empty() ? "-" : percent(dev), range_text(row.links), range_text(row.tested_links),
+         flops_text(row.hf_flos), flops_text(row.hf_flos_saved), flops_text(row.real_flops)});
   }
   return table;
 }

@@ -26,7 +26,9 @@ class TrialList {
 
   std::vector<SweepTrial> make() {
     for (const PlanTask& task : sections_.tasks) {
-      for (const PlanMethod& method : sections_.methods) add_trials(task, method);
+      for (const PlanMethod& method : sections_.methods) {
+        if (method.known) add_trials(task, method);
+      }
     }
     refuse_duplicates();
     return std::move(trials_);
@@ -104,6 +106,7 @@ class TrialList {
       try {
         TrainOptions placed = trial.options;
         placed.out = base;
+        if (placed.model.empty()) placed.model = base;  // told by read_plan_sections
         check_options(placed);
       } catch (const UsageError& error) {
         problems_.add(fmt::format("{}: {}", where, error.what()));
@@ -167,7 +170,7 @@ std::string rate_text(double rate) {
 }
 
 SweepPlan expand_plan(const std::string& resolved, Problems& problems) {
-  const PlanSections sections = read_plan_sections(resolved, problems);
+  PlanSections sections = read_plan_sections(resolved, problems);
   SweepPlan plan;
   plan.name = sections.name;
   plan.model = sections.model;
@@ -177,7 +180,10 @@ SweepPlan expand_plan(const std::string& resolved, Problems& problems) {
   plan.seeds = sections.seeds;
   plan.threads = sections.threads;
   plan.gain_over = sections.gain_over;
-  if (problems.list().empty()) plan.trials = TrialList(sections, problems).make();
+  // So that methods are checked also where no task or no seed is right: the plan is refused for that anyway.
+  if (sections.tasks.empty()) sections.tasks.push_back({"", "(none)", "", {}});
+  if (sections.seeds.empty()) sections.seeds.push_back(0);
+  plan.trials = TrialList(sections, problems).make();
   plan.text = resolved;
   return plan;
 }

@@ -17,7 +17,7 @@ using SweepSetting = std::vector<std::pair<std::string, std::string>>;
 /// One training run with its test, or one test without training.
 struct SweepTrial {
   std::string id;        ///< of its folder: "cb-lora-lr1e-3-seed0"; letters, digits and .,+-_ only
-  std::string task;      ///< name
+  std::string task;      ///< name; empty in a plan whose tasks are all unknown
   std::string method;    ///< the plan's name for it
   bool trains = true;    ///< not with zero-shot and icl
   SweepSetting setting;  ///< where it stands on the grid, the learning rate apart
@@ -41,7 +41,7 @@ struct SweepPlan {
 };
 
 /// Trials of a resolved plan (sweep/plan_file.h). What can be known to be wrong without looking at model and
-/// data goes to `problems`; the trials are complete only where there is none.
+/// data goes to `problems`; where there is any, the trials are only good for check_plan_data to find more.
 [[nodiscard]] SweepPlan expand_plan(const std::string& resolved, Problems& problems);
 
 /// 1e-3, 8e-4, 2.5e-5: the shortest text of the number.

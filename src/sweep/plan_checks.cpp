@@ -4,11 +4,16 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
+#include <utility>
 
+#include "eval/task_evaluation.h"
 #include "tasks/split.h"
 #include "tasks/task.h"
+#include "text/tokenizer.h"
 #include "train/run_plan.h"
+#include "train/step_flops.h"
 
 namespace cola {
 namespace {
@@ -29,58 +34,128 @@ std::int64_t mean_characters(const std::vector<TaskItem>& items) {
   return 1 + static_cast<std::int64_t>(sum / std::max<std::size_t>(1, items.size()));
 }
 
-/// The sizes of a trial's task; none, with the reason in `problems`, where its files cannot be read.
-std::optional<TaskSize> task_size(const SweepTrial& trial, Problems& problems) {
-  try {
-    TaskSize size{find_task(trial.options.task)};
-    const auto train = size.task.read(trial.options.task_data, TaskSplit::train);
-    size.train = static_cast<std::int64_t>(train.size());
-    size.characters = mean_characters(train);
-    size.validation =
-        static_cast<std::int64_t>(size.task.read(trial.options.task_data, TaskSplit::validation).size());
-    return size;
-  } catch (const Error& error) {
-    problems.add(fmt::format("task {}: {}", trial.task, error.what()));
-    return std::nullopt;
-  }
+std::string where_of(const SweepTrial& trial) {
+  const std::string method = fmt::format("method '{}'", trial.method);
+  return trial.task.empty() ? method : fmt::format("task {}, {}", trial.task, method);
 }
 
-/// Forward passes in characters; a backward pass counts as two.
-std::int64_t check_steps(const SweepTrial& trial, const TaskSize& size, Problems& problems) {
-  const std::int64_t test = std::min(trial.num_test.value_or(size.task.test_examples), size.validation);
-  std::int64_t passes = test * (1 + trial.demonstrations);
-  if (trial.trains) {
+/// Checks one trial after another; reads each file of the plan once.
+class DataChecker {
+ public:
+  DataChecker(const SweepPlan& plan, Problems& problems) : problems_(problems) {
+    if (plan.model.empty()) return;  // told with the plan
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(plan.model / "config.json", ignored)) {
+      problems.add(fmt::format("'model': {} is no model folder: it has no config.json", plan.model.string()));
+      return;
+    }
+    tell("'model'", [&] { config_ = read_model_config(plan.model); });
+  }
+
+  /// Returns the trial's work.
+  std::int64_t check(const SweepTrial& trial) {
+    const auto& size = once(sizes_, trial.task, [&] { return read_size(trial); });
+    if (config_) check_model(trial, size ? size->task : Task());
+    return check_steps(trial, size);
+  }
+
+ private:
+  /// Does something; what it throws becomes a problem.
+  template <class Do>
+  void tell(const std::string& where, const Do& act) {
     try {
-      const std::int64_t dev = trial.options.num_dev.value_or(size.task.dev_examples);
-      const auto splits =
-          make_splits(size.train, size.validation, trial.options.num_train.value_or(size.task.train_examples),
-                      dev, test, static_cast<std::uint32_t>(*trial.options.data_seed));
-      const auto examples = static_cast<std::int64_t>(splits.train.size());
-      const RunPlan run = make_run_plan(trial.options, examples, DType::f32);
-      passes += run.total_steps * trial.options.batch_size * trial.options.gradient_accumulation_steps * 3;
-      passes += trial.options.epochs * static_cast<std::int64_t>(splits.dev.size());
+      act();
     } catch (const Error& error) {
-      problems.add(fmt::format("task {}, method '{}': {}", trial.task, trial.method, error.what()));
+      problems_.add(fmt::format("{}: {}", where, error.what()));
     }
   }
-  return std::max<std::int64_t>(1, passes) * size.characters;
-}
+
+  template <class Value, class Make>
+  static const Value& once(std::map<std::string, Value>& made, const std::string& key, const Make& make) {
+    const auto found = made.find(key);
+    return found != made.end() ? found->second : made.emplace(key, make()).first->second;
+  }
+
+  /// None where the task's files cannot be read.
+  std::optional<TaskSize> read_size(const SweepTrial& trial) {
+    const auto& folder = trial.options.task_data;
+    if (trial.task.empty() || folder.is_relative()) return std::nullopt;  // told: no task, or no 'data'
+    std::optional<TaskSize> size;
+    tell("task " + trial.task, [&] {
+      TaskSize read{find_task(trial.options.task)};
+      const auto train = read.task.read(folder, TaskSplit::train);
+      read.train = static_cast<std::int64_t>(train.size());
+      read.characters = mean_characters(train);
+      read.validation = static_cast<std::int64_t>(read.task.read(folder, TaskSplit::validation).size());
+      size = std::move(read);
+    });
+    return size;
+  }
+
+  /// Null, with the reason told, where the folder has none.
+  const Tokenizer* tokenizer_of(const TrainOptions& options) {
+    const auto& folder = options.tokenizer.empty() ? options.model : options.tokenizer;
+    return once(tokenizers_, folder.string(),
+                [&] {
+                  std::unique_ptr<Tokenizer> tokenizer;
+                  tell(options.tokenizer.empty() ? "'model'" : "'tokenizer'",
+                       [&] { tokenizer = open_tokenizer(folder); });
+                  return tokenizer;
+                })
+        .get();
+  }
+
+  /// What the options say of the model: tokenizer, length, BOS, target modules and ranks.
+  void check_model(const SweepTrial& trial, const Task& task) {
+    const TrainOptions& options = trial.options;
+    if (const Tokenizer* tokenizer = tokenizer_of(options)) {
+      tell(where_of(trial), [&] {
+        (void)task_encoding(task, *tokenizer, *config_, options.max_length.value_or(0), options.bos_token_id);
+      });
+    }
+    if (!trial.trains || options.method == "full") return;
+    std::vector<std::int64_t> ranks = options.ranks;
+    if (ranks.empty()) ranks = {options.lora_r.value_or(default_lora_r)};
+    for (const std::int64_t rank : ranks) {
+      tell(where_of(trial), [&] { (void)link_parameters(*config_, {target_modules_of(options), rank, 0}); });
+    }
+  }
+
+  /// Forward passes in characters; a backward pass counts as two. Without the task's size the most examples
+  /// that there can be are taken: what does not fit then, never does.
+  std::int64_t check_steps(const SweepTrial& trial, const std::optional<TaskSize>& size) {
+    const Task task = size ? size->task : Task();
+    const TrainOptions& options = trial.options;
+    const std::int64_t num_train = options.num_train.value_or(task.train_examples);
+    const std::int64_t dev = options.num_dev.value_or(task.dev_examples);
+    const std::int64_t in_train = size ? size->train : num_train + dev;
+    const std::int64_t in_validation = size ? size->validation : 1;
+    const std::int64_t test = std::min(trial.num_test.value_or(task.test_examples), in_validation);
+    std::int64_t passes = test * (1 + trial.demonstrations);
+    if (trial.trains) {
+      tell(where_of(trial), [&] {
+        const auto splits = make_splits(in_train, in_validation, num_train, dev, test,
+                                        static_cast<std::uint32_t>(*options.data_seed));
+        const RunPlan run = make_run_plan(options, std::ssize(splits.train), DType::f32);
+        passes += run.total_steps * options.batch_size * options.gradient_accumulation_steps * 3;
+        passes += options.epochs * std::ssize(splits.dev);
+      });
+    }
+    return std::max<std::int64_t>(1, passes) * (size ? size->characters : 1);
+  }
+
+  Problems& problems_;
+  std::optional<ModelConfig> config_;
+  std::map<std::string, std::optional<TaskSize>> sizes_;          ///< by task
+  std::map<std::string, std::unique_ptr<Tokenizer>> tokenizers_;  ///< by folder
+};
 
 }  // namespace
 
 std::vector<std::int64_t> check_plan_data(const SweepPlan& plan, Problems& problems) {
-  std::error_code ignored;
-  if (!plan.model.empty() && !std::filesystem::is_regular_file(plan.model / "config.json", ignored))
-    problems.add(fmt::format("'model': {} is no model folder: it has no config.json", plan.model.string()));
-  std::map<std::string, std::optional<TaskSize>> sizes;
+  DataChecker checker(plan, problems);
   std::vector<std::int64_t> work;
-  for (const SweepTrial& trial : plan.trials) {
-    const auto found = sizes.find(trial.task);
-    const auto& size = found != sizes.end()
-                           ? found->second
-                           : sizes.emplace(trial.task, task_size(trial, problems)).first->second;
-    work.push_back(size ? check_steps(trial, *size, problems) : 1);
-  }
+  for (const SweepTrial& trial : plan.trials) work.push_back(checker.check(trial));
   return work;
 }
 

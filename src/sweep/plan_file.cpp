@@ -93,13 +93,14 @@ void make_absolute(toml::table& table, const char* key) {
     table.insert_or_assign(key, std::filesystem::absolute(*path).lexically_normal().string());
 }
 
-void make_tasks_absolute(toml::table& plan) {
+/// Files of tasks: relative to `folder`.
+void make_tasks_absolute(toml::table& plan, const std::filesystem::path& folder) {
   toml::array* tasks = plan["tasks"].as_array();
   if (tasks == nullptr) return;
   for (toml::node& node : *tasks) {
     auto* task = node.as_string();
     if (task != nullptr && task->get().ends_with(".toml"))
-      *task = std::filesystem::absolute(task->get()).lexically_normal().string();
+      *task = (folder / task->get()).lexically_normal().string();
   }
 }
 
@@ -123,10 +124,11 @@ void flatten(const toml::node& node, const std::string& key, std::map<std::strin
 std::string resolve_plan(std::string_view text, const std::string& where,
                          std::span<const std::string> settings) {
   toml::table plan = parse(text, where);
+  make_tasks_absolute(plan, std::filesystem::absolute(where).parent_path());
   for (const std::string& setting : settings) put(plan, setting);
   make_absolute(plan, "model");
   make_absolute(plan, "data");
-  make_tasks_absolute(plan);
+  make_tasks_absolute(plan, std::filesystem::current_path());  // of a --set
   if (toml::table* train = plan["train"].as_table()) make_absolute(*train, "tokenizer");
   return text_of(plan);
 }

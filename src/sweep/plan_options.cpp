@@ -147,7 +147,10 @@ OptionGrid split_grid(const toml::table& options, const std::string& where, Prob
       axis.values.push_back(one_option(name, entry, kind));
       axis.texts.push_back(text_of(entry));
     }
-    if (axis.values.empty()) problems.add(fmt::format("{}: the grid of '{}' is empty", where, name));
+    if (axis.values.empty()) {
+      problems.add(fmt::format("{}: the grid of '{}' is empty", where, name));
+      continue;
+    }
     grid.axes.push_back(std::move(axis));
   }
   return grid;

@@ -197,6 +197,7 @@ class SectionReader {
       try {
         (void)parse_method(entry.method);
       } catch (const UsageError&) {
+        entry.known = false;
         problems_.add(fmt::format("{}: unknown method '{}': use lora, cola, full, zero-shot or icl",
                                   entry.where, printable(entry.method)));
       }

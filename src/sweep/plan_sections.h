@@ -24,6 +24,7 @@ struct PlanTask {
 struct PlanMethod {
   std::string name;
   std::string method;  ///< lora, cola, full, zero-shot or icl
+  bool known = true;   ///< whether it is one of these
   std::string where;   ///< "method 'NAME'", which begins its problems
   bool trains = true;
   std::int64_t demonstrations = 0;

@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/error.h"
@@ -10,8 +11,8 @@ namespace cola {
 /// Everything that is wrong with a plan, told at once.
 class Problems {
  public:
-  void add(std::string problem) {
-    if (std::ranges::find(list_, problem) == list_.end()) list_.push_back(std::move(problem));
+  void add(std::string_view problem) {
+    if (std::ranges::find(list_, problem) == list_.end()) list_.emplace_back(problem);
   }
   [[nodiscard]] const std::vector<std::string>& list() const { return list_; }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "io/files.h"
@@ -13,6 +14,8 @@ namespace cola {
 namespace {
 
 constexpr int lock_patience = 10;  // s: writing takes milliseconds
+constexpr const char* grid_edge_note =
+    "* the lowest or highest rate of its grid: a wider grid could have a better one";
 constexpr const char* tests_caption = "Paired tests over the same test examples and seeds:";
 
 std::string caption(const SweepResults& results) {
@@ -23,15 +26,21 @@ std::string caption(const SweepResults& results) {
       results.name, results.model, fmt::join(results.seeds, ", "));
 }
 
-std::string missing_text(const SweepResults& results) {
-  if (results.missing.empty()) return {};
+std::string named_trials(const std::string& what, const std::vector<std::string>& trials, std::size_t of) {
+  if (trials.empty()) return {};
   constexpr std::size_t most_named = 10;
-  std::string text =
-      fmt::format("\nNot finished: {} of {} trials:", results.missing.size(), results.trial_count);
-  for (std::size_t i = 0; i < std::min(most_named, results.missing.size()); ++i)
-    text += fmt::format(" {}", results.missing[i]);
-  text += results.missing.size() > most_named ? " ...\n" : "\n";
-  return text;
+  std::string text = fmt::format("\n{}: {} of {} trials:", what, trials.size(), of);
+  for (std::size_t i = 0; i < std::min(most_named, trials.size()); ++i) text += " " + trials[i];
+  return text + (trials.size() > most_named ? " ...\n" : "\n");
+}
+
+/// What a reader must know beside the tables.
+std::string notes_text(const SweepResults& results) {
+  std::string text;
+  if (std::ranges::any_of(results.rows, &ResultRow::at_grid_edge))
+    text += fmt::format("\n{}\n", grid_edge_note);
+  return text + named_trials("Diverged, never chosen", results.diverged, results.trial_count) +
+         named_trials("Not finished", results.missing, results.trial_count);
 }
 
 Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
@@ -48,6 +57,7 @@ Json row_json(const ResultRow& row) {
           {"setting", setting},
           {"label", row_label(row)},
           {"learning_rate", number_or_null(row.learning_rate)},
+          {"at_grid_edge", row.at_grid_edge},
           {"metric", row.metric},
           {"seeds", row.seeds},
           {"scores", row.scores},
@@ -62,7 +72,9 @@ Json row_json(const ResultRow& row) {
           {"relative_gain", number_or_null(row.relative_gain)},
           {"dev_scores", row.dev_scores},
           {"links", row.links},
+          {"tested_links", row.tested_links},
           {"hf_flos", row.hf_flos},
+          {"hf_flos_saved", row.hf_flos_saved},
           {"real_flops", row.real_flops},
           {"trials", row.trials}};
 }
@@ -75,6 +87,11 @@ std::string csv_quoted(const std::string& text) {
     quoted += letter;
   }
   return quoted + "\"";
+}
+
+double mean_of(const std::vector<std::int64_t>& values) {
+  const double sum = std::accumulate(values.begin(), values.end(), 0.0);
+  return values.empty() ? 0.0 : sum / static_cast<double>(values.size());
 }
 
 std::string optional_text(const std::optional<double>& value) {
@@ -94,7 +111,7 @@ std::string results_text(const SweepResults& results) {
                                  aligned_text(detail_table(results)));
   if (!results.tests.empty())
     text += fmt::format("\n{}\n{}", tests_caption, aligned_text(test_table(results)));
-  return text + missing_text(results);
+  return text + notes_text(results);
 }
 
 std::string results_markdown(const SweepResults& results) {
@@ -102,7 +119,7 @@ std::string results_markdown(const SweepResults& results) {
                                  markdown_text(detail_table(results)));
   if (!results.tests.empty())
     text += fmt::format("\n{}\n\n{}", tests_caption, markdown_text(test_table(results)));
-  return text + missing_text(results);
+  return text + notes_text(results);
 }
 
 std::string results_latex(const SweepResults& results) {
@@ -110,6 +127,8 @@ std::string results_latex(const SweepResults& results) {
       "% mean and sample standard deviation over seeds, in percent\n{}\n"
       "% learning rates chosen on dev, counts, intervals, cost\n{}",
       latex_text(paper_table(results)), latex_text(detail_table(results)));
+  if (std::ranges::any_of(results.rows, &ResultRow::at_grid_edge))
+    text += fmt::format("% {}\n", grid_edge_note);
   if (!results.tests.empty())
     text += fmt::format("\n% paired tests over the same test examples and seeds\n{}",
                         latex_text(test_table(results)));
@@ -119,16 +138,17 @@ std::string results_latex(const SweepResults& results) {
 std::string results_csv(const SweepResults& results) {
   std::string text =
       "task,method,label,learning_rate,metric,seeds,mean,spread,correct,total,interval_low,interval_high,"
-      "relative_gain,links,hf_flos,real_flops\n";
+      "relative_gain,links,tested_links,hf_flos,hf_flos_saved,real_flops,at_grid_edge\n";
   for (const ResultRow& row : results.rows) {
     const Json json = row_json(row);
     const Json& correct = json["pooled"]["correct"];
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_quoted(row.task),
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_quoted(row.task),
                         csv_quoted(row.method), csv_quoted(row_label(row)), optional_text(row.learning_rate),
                         row.metric, row.seeds.size(), row.mean, optional_text(row.spread),
                         correct.is_null() ? "" : correct.dump(), json["pooled"]["total"].dump(),
-                        row.interval_low, row.interval_high, optional_text(row.relative_gain), row.links,
-                        row.hf_flos, row.real_flops);
+                        row.interval_low, row.interval_high, optional_text(row.relative_gain),
+                        mean_of(row.links), mean_of(row.tested_links), row.hf_flos, row.hf_flos_saved,
+                        row.real_flops, row.at_grid_edge);
   }
   return text;
 }
@@ -152,6 +172,7 @@ Json results_json(const SweepResults& results) {
           {"rows", rows},
           {"tests", tests},
           {"gain_over", results.gain_over},
+          {"diverged", results.diverged},
           {"missing", results.missing}};
 }
 

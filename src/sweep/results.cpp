@@ -20,7 +20,24 @@ struct SeedGroup {
   const SweepTrial* first = nullptr;
   std::vector<std::uint64_t> seeds;
   std::vector<const TrialResult*> trials;
+  bool diverged = false;  ///< with any seed
 };
+
+/// Whether two trials differ in learning rate and seed at most.
+bool same_row(const SweepTrial& a, const SweepTrial& b) {
+  return a.task == b.task && a.method == b.method && a.setting == b.setting;
+}
+
+/// Whether the trial's rate is the lowest or the highest of several.
+bool is_at_grid_edge(const SweepTrial& trial, const SweepPlan& plan) {
+  bool lower = false, higher = false;
+  for (const SweepTrial& other : plan.trials) {
+    if (!same_row(other, trial)) continue;
+    lower = lower || other.learning_rate < trial.learning_rate;
+    higher = higher || other.learning_rate > trial.learning_rate;
+  }
+  return lower != higher;
+}
 
 double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -42,6 +59,7 @@ double mean_dev(const SeedGroup& group, std::optional<double> TrialResult::* fie
 
 /// Whether `group` is chosen over `best`.
 bool is_better(const SeedGroup& group, const SeedGroup& best) {
+  if (group.diverged != best.diverged) return best.diverged;
   if (group.trials.size() != best.trials.size()) return group.trials.size() > best.trials.size();
   if (group.trials.empty()) return false;
   const double score = mean_dev(group, &TrialResult::dev_score, -1.0);
@@ -59,7 +77,7 @@ ResultRow make_row(const SeedGroup& group) {
   row.learning_rate = group.first->learning_rate;
   row.metric = group.trials.front()->metric;
   row.seeds = group.seeds;
-  std::vector<double> items, hf_flos, real_flops;
+  std::vector<double> items, hf_flos, hf_flos_saved, real_flops;
   for (const TrialResult* trial : group.trials) {
     row.trials.push_back(trial->id);
     row.scores.push_back(trial->score);
@@ -67,13 +85,16 @@ ResultRow make_row(const SeedGroup& group) {
     if (trial->correct) row.correct.push_back(*trial->correct);
     if (trial->dev_score) row.dev_scores.push_back(*trial->dev_score);
     items.insert(items.end(), trial->item_scores.begin(), trial->item_scores.end());
+    row.links.push_back(trial->links);
+    row.tested_links.push_back(trial->tested_links);
     hf_flos.push_back(trial->hf_flos);
+    hf_flos_saved.push_back(trial->hf_flos_saved);
     real_flops.push_back(trial->real_flops);
   }
   row.mean = mean_of(row.scores);
   row.spread = spread_of(row.scores);
-  row.links = group.trials.front()->links;
   row.hf_flos = mean_of(hf_flos);
+  row.hf_flos_saved = mean_of(hf_flos_saved);
   row.real_flops = mean_of(real_flops);
   const bool counts = row.correct.size() == row.total.size();
   if (!counts) row.correct.clear();
@@ -194,15 +215,17 @@ SweepResults make_results(const SweepPlan& plan, const std::map<std::string, Tri
   for (std::size_t i = 0; i < plan.trials.size();) {
     SeedGroup group;
     group.first = &plan.trials[i];
-    const auto same_row = [](const SweepTrial& a, const SweepTrial& b) {
-      return a.task == b.task && a.method == b.method && a.setting == b.setting;
-    };
     for (; i < plan.trials.size() && same_row(plan.trials[i], *group.first) &&
            plan.trials[i].learning_rate == group.first->learning_rate;
          ++i) {
       const auto result = finished.find(plan.trials[i].id);
       if (result == finished.end()) {
         results.missing.push_back(plan.trials[i].id);
+        continue;
+      }
+      if (result->second.diverged) {
+        results.diverged.push_back(plan.trials[i].id);
+        group.diverged = true;
         continue;
       }
       results.seconds[result->first] = result->second.seconds;
@@ -216,7 +239,9 @@ SweepResults make_results(const SweepPlan& plan, const std::map<std::string, Tri
     }
   }
   for (const SeedGroup& group : chosen) {
-    if (!group.trials.empty()) results.rows.push_back(make_row(group));
+    if (group.trials.empty() || group.diverged) continue;
+    results.rows.push_back(make_row(group));
+    results.rows.back().at_grid_edge = is_at_grid_edge(*group.first, plan);
   }
   add_gains(results);
   add_tests(finished, results);

@@ -15,6 +15,7 @@ struct ResultRow {
   std::string task, method;
   SweepSetting setting;
   std::optional<double> learning_rate;
+  bool at_grid_edge = false;  ///< the lowest or highest rate of several: the grid may be too narrow
   std::string metric;
   std::vector<std::uint64_t> seeds;  ///< of what follows
   std::vector<double> scores;        ///< on test, in [0, 1], one a seed
@@ -25,8 +26,8 @@ struct ResultRow {
   double interval_low = 0.0, interval_high = 0.0;  ///< 95 % of the score over all seeds' examples together
   std::optional<double> relative_gain;  ///< (mean - b) / b, b the mean of the method that gains are over
   std::vector<double> dev_scores;
-  std::int64_t links = 0;
-  double hf_flos = 0.0, real_flops = 0.0;  ///< means over seeds
+  std::vector<std::int64_t> links, tested_links;  ///< trained, and of the tested state; one a seed
+  double hf_flos = 0.0, hf_flos_saved = 0.0, real_flops = 0.0;  ///< means over seeds
   std::vector<std::string> trials;
 };
 
@@ -49,12 +50,14 @@ struct SweepResults {
   std::vector<ResultTest> tests;
   std::size_t trial_count = 0;
   std::vector<std::string> missing;       ///< trials that are not finished
+  std::vector<std::string> diverged;      ///< trials whose training did
   std::map<std::string, double> seconds;  ///< wall clock of the finished trials
 };
 
 /// Tables of `finished`, by trial id. Of the learning rates of a row those with the most finished seeds
 /// count, and of these the one with the highest mean dev score is chosen, ties by the lower mean dev loss,
-/// then by the plan's order. Throws Error where two trials of a seed have other test examples.
+/// then by the plan's order. A rate that diverged with any seed is never chosen. Throws Error where two
+/// trials of a seed have other test examples.
 [[nodiscard]] SweepResults make_results(const SweepPlan& plan,
                                         const std::map<std::string, TrialResult>& finished);
 

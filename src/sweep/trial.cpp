@@ -12,6 +12,7 @@
 #include "io/files.h"
 #include "io/json.h"
 #include "sweep/file_lock.h"
+#include "train/diverged_error.h"
 
 namespace cola {
 namespace {
@@ -24,13 +25,22 @@ std::optional<double> optional_number(const JsonReader& json, const std::string&
   return json.has(key) ? std::optional(json.number(key)) : std::nullopt;
 }
 
-Json settings_json(const SweepTrial& trial) {
+/// What a test.json begins with.
+Json trial_json(const SweepTrial& trial) {
   Json setting = Json::object();
   for (const auto& [option, value] : trial.setting) setting[option] = value;
-  return setting;
+  return {{"id", trial.id},
+          {"task", trial.task},
+          {"method", trial.method},
+          {"setting", setting},
+          {"learning_rate", number_or_null(trial.learning_rate)},
+          {"seed", trial.seed}};
 }
 
 void read_predictions(const std::filesystem::path& file, TrialResult& result) {
+  constexpr const char* remedy = "remove the trial's folder and run it again";
+  if (!std::filesystem::exists(file))
+    throw Error(fmt::format("{} is missing beside test.json: {}", file.string(), remedy));
   std::istringstream lines(read_text_file(file));
   std::int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
@@ -41,8 +51,8 @@ void read_predictions(const std::filesystem::path& file, TrialResult& result) {
     result.item_scores.push_back(reader.number("score"));
   }
   if (static_cast<std::int64_t>(result.items.size()) != result.total) {
-    throw Error(fmt::format("{} has {} predictions, test.json {}: remove the trial's folder and run it again",
-                            file.string(), result.items.size(), result.total));
+    throw Error(fmt::format("{} has {} predictions, test.json {}: {}", file.string(), result.items.size(),
+                            result.total, remedy));
   }
 }
 
@@ -79,29 +89,33 @@ TaskResult test(const SweepFolder& folder, const SweepTrial& trial, bool quiet) 
 
 void write_trial_result(const SweepFolder& folder, const SweepTrial& trial, const TaskResult& tested,
                         const TrainResult* trained) {
-  Json json{{"id", trial.id},
-            {"task", trial.task},
-            {"method", trial.method},
-            {"setting", settings_json(trial)},
-            {"learning_rate", number_or_null(trial.learning_rate)},
-            {"seed", trial.seed},
-            {"metric", tested.metric},
-            {"score", tested.score},
-            {"correct", tested.correct ? Json(*tested.correct) : Json(nullptr)},
-            {"total", tested.total},
-            {"interval", {tested.interval_low, tested.interval_high}},
-            {"links", trained != nullptr ? trained->links : tested.links}};
+  Json json = trial_json(trial);
+  json["metric"] = tested.metric;
+  json["score"] = tested.score;
+  json["correct"] = tested.correct ? Json(*tested.correct) : Json(nullptr);
+  json["total"] = tested.total;
+  json["interval"] = {tested.interval_low, tested.interval_high};
+  json["links"] = trained != nullptr ? trained->links : tested.links;
+  json["tested_links"] = tested.links;
   if (trained != nullptr) {
     json["dev_score"] = number_or_null(trained->best_dev_score);
     json["dev_loss"] = number_or_null(trained->best_dev_loss);
     json["steps"] = trained->steps;
     json["trained_parameters"] = trained->trained_parameters;
     json["hf_flos"] = trained->hf_flos;
+    json["hf_flos_saved"] = trained->hf_flos_saved;
     json["real_flops"] = trained->real_flops;
     json["seconds"] = trained->seconds;
   }
   require_writable_folder(folder.trial(trial.id));
   write_text_file(folder.predictions(trial.id), predictions_text(tested.predictions));
+  write_text_file(folder.test(trial.id), json.dump(2) + "\n");
+}
+
+void write_diverged_trial(const SweepFolder& folder, const SweepTrial& trial, const std::string& message) {
+  Json json = trial_json(trial);
+  json["diverged"] = message;
+  require_writable_folder(folder.trial(trial.id));
   write_text_file(folder.test(trial.id), json.dump(2) + "\n");
 }
 
@@ -112,6 +126,8 @@ TrialResult read_trial_result(const SweepFolder& folder, const std::string& id) 
   TrialResult result;
   result.id = reader.string("id");
   if (result.id != id) throw Error(fmt::format("{} is of trial {}", file.string(), result.id));
+  result.diverged = reader.has("diverged");
+  if (result.diverged) return result;
   result.metric = reader.string("metric");
   result.score = reader.number("score");
   if (reader.has("correct")) result.correct = reader.integer("correct");
@@ -122,9 +138,11 @@ TrialResult read_trial_result(const SweepFolder& folder, const std::string& id) 
   result.interval_low = interval[0].get<double>();
   result.interval_high = interval[1].get<double>();
   result.links = reader.integer("links", 0);
+  result.tested_links = reader.integer("tested_links", result.links);
   result.dev_score = optional_number(reader, "dev_score");
   result.dev_loss = optional_number(reader, "dev_loss");
   result.hf_flos = reader.number("hf_flos", 0.0);
+  result.hf_flos_saved = reader.number("hf_flos_saved", 0.0);
   result.real_flops = reader.number("real_flops", 0.0);
   result.seconds = reader.number("seconds", 0.0);
   read_predictions(folder.predictions(id), result);
@@ -144,9 +162,23 @@ void run_trial(const SweepFolder& folder, const SweepTrial& trial, bool quiet) {
   TrainOptions options = trial.options;
   options.out = folder.trial(trial.id);
   const bool resume = std::filesystem::exists(RunFolder{options.out}.config());
-  const TrainResult trained = train(options, {.resume = resume, .quiet = quiet});
+  const auto stopped = [&] {
+    return Error(
+        fmt::format("trial {} was stopped by a signal and saved; go on with: cola sweep --out {} --trial {}",
+                    trial.id, folder.root.string(), trial.id));
+  };
+  TrainResult trained;
+  try {
+    trained = train(options, {.resume = resume, .quiet = quiet});
+  } catch (const DivergedError& error) {
+    write_diverged_trial(folder, trial, error.what());
+    return;
+  } catch (const Error&) {
+    if (InterruptGuard::pending() != 0) throw stopped();
+    throw;
+  }
   // Training ends where a signal comes in its last evaluation; the test could take long.
-  if (InterruptGuard::pending() != 0) throw Error("stopped by a signal between training and test");
+  if (InterruptGuard::pending() != 0) throw stopped();
   write_trial_result(folder, trial, test(folder, trial, quiet), &trained);
 }
 

@@ -80,20 +80,23 @@ TaskItem item(const std::string& prompt, const std::set<std::string>& entities, 
 
 std::vector<TaskItem> read(const std::filesystem::path& folder, TaskSplit split) {
   std::vector<TaskItem> items;
-  for_each_row(find_jsonl_file(folder, split, superglue_address),
-               [&](const JsonReader& row, std::int64_t index) {
-                 const JsonReader passage(row.at("passage"), row.where() + ": passage");
-                 const std::string text = passage.string("text");
-                 const std::set<std::string> entities = entities_of(passage, text);
-                 const std::string prompt = replace_all(text, "@highlight\n", "- ") + "\n-";
-                 const std::string id = row_id(row, index);
-                 std::size_t number = 0;
-                 for (const Json& query : array_member(row, "qas")) {
-                   const JsonReader reader(query, fmt::format("{}: query {}", row.where(), number));
-                   items.push_back(item(prompt, entities, reader, fmt::format("{}-{}", id, number)));
-                   ++number;
-                 }
-               });
+  for_each_row(find_jsonl_file(folder, split, superglue_address), [&](const JsonReader& row,
+                                                                      std::int64_t index) {
+    const JsonReader passage(row.at("passage"), row.where() + ": passage");
+    const std::string text = passage.string("text");
+    const std::set<std::string> entities = entities_of(passage, text);
+    if (entities.empty() && split == TaskSplit::validation) {
+      throw Error(fmt::format("{}: 'entities' is empty: there is nothing to choose from", passage.where()));
+    }
+    const std::string prompt = replace_all(text, "@highlight\n", "- ") + "\n-";
+    const std::string id = row_id(row, index);
+    std::size_t number = 0;
+    for (const Json& query : array_member(row, "qas")) {
+      const JsonReader reader(query, fmt::format("{}: query {}", row.where(), number));
+      items.push_back(item(prompt, entities, reader, fmt::format("{}-{}", id, number)));
+      ++number;
+    }
+  });
   return items;
 }
 

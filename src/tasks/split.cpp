@@ -38,7 +38,7 @@ TaskSplits make_splits(std::int64_t n_train, std::int64_t n_validation, std::int
   if (num_train > 0 && kept == 0) {
     throw UsageError(
         fmt::format("of {} training examples {} are for development: none is left to train on; "
-                    "lower the number of development examples",
+                    "lower --num-dev (of a task's own file: dev-examples)",
                     n_train, num_dev));
   }
   splits.dev.assign(splits.train.begin() + kept, splits.train.end());

@@ -20,6 +20,11 @@ std::uint32_t split_seed(std::uint64_t seed) {
   return static_cast<std::uint32_t>(seed);
 }
 
+void require_at_least(const char* option, std::optional<std::int64_t> value, std::int64_t least) {
+  if (value && *value < least)
+    throw UsageError(fmt::format("--{} is {}: it must be {} or more", option, *value, least));
+}
+
 std::vector<TaskItem> take(std::vector<TaskItem>& items, std::span<const std::int64_t> indices) {
   std::vector<TaskItem> taken;
   taken.reserve(indices.size());
@@ -37,6 +42,8 @@ std::filesystem::path task_folder(const Task& task, const std::filesystem::path&
 
 TaskTrainingSets read_training_sets(const Task& task, const std::filesystem::path& folder,
                                     const TaskSizes& sizes, std::uint64_t seed) {
+  require_at_least("num-train", sizes.train, 1);
+  require_at_least("num-dev", sizes.dev, 0);
   auto items = task.read(folder, TaskSplit::train);
   const TaskSplits splits =
       make_splits(static_cast<std::int64_t>(items.size()), 0, sizes.train.value_or(task.train_examples),
@@ -49,6 +56,7 @@ TaskTrainingSets read_training_sets(const Task& task, const std::filesystem::pat
 
 std::vector<TaskItem> read_test_set(const Task& task, const std::filesystem::path& folder,
                                     const TaskSizes& sizes, std::uint64_t seed) {
+  require_at_least("num-test", sizes.test, 1);
   auto items = task.read(folder, TaskSplit::validation);
   const TaskSplits splits = make_splits(0, static_cast<std::int64_t>(items.size()), 0, 0,
                                         sizes.test.value_or(task.test_examples), split_seed(seed));

@@ -70,8 +70,8 @@ toml::table parse(const std::filesystem::path& file) {
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {
-    throw Error(fmt::format("{}:{}: not valid TOML: {}", file.string(), error.source().begin.line,
-                            printable(error.description())));
+    throw UsageError(fmt::format("{}:{}: not valid TOML: {}", file.string(), error.source().begin.line,
+                                 printable(error.description())));
   }
 }
 

@@ -40,7 +40,8 @@ Json json_of(const TrainingState& state) {
           {"seconds", state.seconds},
           {"tokens", state.tokens},
           {"hf_flos", state.hf_flos},
-          {"real_flops", state.real_flops}};
+          {"real_flops", state.real_flops},
+          {"hf_flos_saved", state.hf_flos_saved}};
 }
 
 /// The named tensor into `destination`, which it fills.
@@ -137,6 +138,7 @@ TrainingState read_checkpoint_state(const std::filesystem::path& folder) {
   state.tokens = reader.integer("tokens");
   state.hf_flos = reader.number("hf_flos");
   state.real_flops = reader.number("real_flops");
+  state.hf_flos_saved = reader.number("hf_flos_saved", 0.0);
   return state;
 }
 

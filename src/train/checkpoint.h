@@ -36,6 +36,7 @@ struct TrainingState {
   double seconds = 0.0;
   std::int64_t tokens = 0;
   double hf_flos = 0.0, real_flops = 0.0;
+  double hf_flos_saved = 0.0;  ///< against the first link's rank throughout
 };
 
 /// 64-bit FNV-1a of all ids and labels, as hexadecimal digits: tells an edited file, not an attacker's.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "backend/cpu_isa.h"
 #include "backend/elementwise.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -18,9 +19,11 @@ namespace {
 constexpr std::int64_t float_bytes = sizeof(float);
 constexpr std::int64_t least_logits_rows = 64;
 // What computing loads, measured on models of 0.26 to 350 million parameters: oneDNN's kernels, threads'
-// stacks, thin scratch matrices; f32 products also pack operands.
+// stacks, thin scratch matrices; f32 products also pack operands (4 MiB with AVX-512, some 10 with AVX2), and
+// bf16 ones without hardware for them widen operands and keep sums, in each thread.
 constexpr std::int64_t computing_bytes = std::int64_t{4} << 20;
-constexpr std::int64_t f32_products_bytes = std::int64_t{4} << 20;
+constexpr std::int64_t f32_products_bytes = std::int64_t{8} << 20;
+constexpr std::int64_t widened_products_bytes = std::int64_t{4} << 20;
 // A device's workspace of products and descriptions of batches.
 constexpr std::int64_t device_bytes = std::int64_t{64} << 20;
 constexpr std::int64_t least_batch_tokens = 64;  // a batch that is still worth advising
@@ -274,7 +277,11 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
     return plan;
   }
   plan.program = input.resident_bytes + computing_bytes;
-  if (input.compute_dtype == DType::f32) plan.program += f32_products_bytes;
+  if (input.compute_dtype == DType::f32) {
+    plan.program += f32_products_bytes;
+  } else if (!ops::has_bf16_products()) {
+    plan.program += thread_count() * widened_products_bytes;
+  }
   return plan;
 }
 

@@ -209,6 +209,10 @@ std::vector<std::string> unused_options(const TrainOptions& options) {
 
 std::vector<std::string> default_target_modules() { return {"q_proj", "v_proj"}; }
 
+std::vector<std::string> target_modules_of(const TrainOptions& options) {
+  return options.target_modules.empty() ? default_target_modules() : options.target_modules;
+}
+
 void check_options(const TrainOptions& options) {
   require(!options.model.empty(), "--model is needed: a Hugging Face model folder");
   require(!options.train.empty() || !options.task.empty(), "--train is needed: a JSONL file; or --task");

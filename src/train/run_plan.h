@@ -26,6 +26,8 @@ void check_plan_options(const TrainOptions& options);
 
 /// q_proj and v_proj: the paper's, section A.3.
 [[nodiscard]] std::vector<std::string> default_target_modules();
+/// --target-modules, or the default ones.
+[[nodiscard]] std::vector<std::string> target_modules_of(const TrainOptions& options);
 
 /// The run, worked out from its options and the size of its data.
 struct RunPlan {

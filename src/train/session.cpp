@@ -213,9 +213,7 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   const bool full = session.plan.method == Method::full;
   const auto names = linear_names(session.config);
   const auto chosen =
-      full ? std::vector<std::size_t>()
-           : select_target_modules(
-                 names, options.target_modules.empty() ? default_target_modules() : options.target_modules);
+      full ? std::vector<std::size_t>() : select_target_modules(names, target_modules_of(options));
   load_links(session);
   check_initial_links(session);
   check_initial_modules(session, names, chosen);

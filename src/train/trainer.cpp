@@ -15,6 +15,7 @@
 #include "io/discard_folder.h"
 #include "log/flops.h"
 #include "log/tensorboard.h"
+#include "train/diverged_error.h"
 #include "train/op_profile.h"
 
 namespace cola {
@@ -30,6 +31,18 @@ double seconds_since(Clock::time_point start) {
 std::uint64_t dropout_seed(std::uint64_t seed, std::int64_t step) {
   return RandomStream(seed, RandomPurpose::hidden_dropout, static_cast<std::uint64_t>(step))
       .next_below(~std::uint64_t{0});
+}
+
+/// What the live link's rank saves of the parameters that a link of the first one's rank has.
+std::int64_t parameters_saved(const TrainingSession& session) {
+  if (!session.chain) return 0;
+  const std::int64_t first_rank = session.initial_links.empty()
+                                      ? session.plan.links.front().rank
+                                      : session.initial_links.front().modules.front().rank();
+  std::int64_t saved = 0;
+  for (const LoraModule& module : session.chain->live().modules)
+    saved += (first_rank - module.rank()) * (module.a.cols() + module.b.rows());
+  return saved;
 }
 
 Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
@@ -76,9 +89,13 @@ Trainer::StepReport Trainer::do_step() {
 
   const std::int64_t counted_parameters =
       hf_flos_parameters(session_.config) + (session_.chain ? session_.chain->live().parameter_count() : 0);
+  const std::int64_t saved_parameters = parameters_saved(session_);
   StepReport report;
   double loss_sum = 0.0;
-  for (const auto& lengths : part.lengths) state_.hf_flos += hf_flos(lengths, counted_parameters);
+  for (const auto& lengths : part.lengths) {
+    state_.hf_flos += hf_flos(lengths, counted_parameters);
+    state_.hf_flos_saved += hf_flos(lengths, saved_parameters);
+  }
   for (const auto& batch : part.batches) {
     const StepState step{context_,
                          batch.ragged(),
@@ -164,14 +181,16 @@ void Trainer::stop_diverged(const std::string& symptom) {
     if (writes()) discard_folder(folder_.checkpoint(saved.back()));
     saved.pop_back();
   }
-  throw Error(fmt::format("{}: stopped; {}\nuse a lower --learning-rate, or --max-grad-norm", symptom,
-                          saved.empty() ? "there is no checkpoint from before"
-                                        : fmt::format("the last good checkpoint is step {}", saved.back())));
+  throw DivergedError(fmt::format("{}: stopped; {}\nuse a lower --learning-rate, or --max-grad-norm", symptom,
+                                  saved.empty()
+                                      ? "there is no checkpoint from before"
+                                      : fmt::format("the last good checkpoint is step {}", saved.back())));
 }
 
 void Trainer::save_checkpoint() {
   for (const auto& parameter : optimizer_->parameters()) {
-    if (!std::ranges::all_of(parameter.value, [](float value) { return std::isfinite(value); }))
+    const FloatsOnHost value(context_.memory(), parameter.value);
+    if (!std::ranges::all_of(value.values(), [](float x) { return std::isfinite(x); }))
       stop_diverged(fmt::format("step {}: {} is not finite", state_.steps_done, parameter.name));
   }
   if (!writes()) return;
@@ -230,6 +249,7 @@ void Trainer::finish() {
                {"seconds", done.seconds},
                {"tokens", done.tokens},
                {"hf_flos", done.hf_flos},
+               {"hf_flos_saved", done.hf_flos_saved},
                {"real_flops", done.real_flops},
                {"peak_rss_bytes", done.peak_rss_bytes},
                {"stopped_early", state_.stopped_early}});
@@ -255,6 +275,7 @@ TrainResult Trainer::result() const {
     }
   }
   result.hf_flos = state_.hf_flos;
+  result.hf_flos_saved = state_.hf_flos_saved;
   result.real_flops = state_.real_flops;
   result.planned_bytes = session_.memory.total();
   result.peak_rss_bytes = peak_resident_bytes();

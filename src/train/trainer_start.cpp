@@ -104,6 +104,13 @@ void Trainer::announce() {
         "note: the checkpoint's configured attention dropout of {} is not used: there is none here",
         session_.config.attention_dropout));
   }
+  const RunPlan& plan = session_.plan;
+  if (plan.stall_rule && plan.total_steps < 2 * plan.stall_rule->min_link_steps) {
+    progress_.note(
+        fmt::format("note: --knots auto ties nothing here: the run's {} steps have no room for two links of "
+                    "--min-link-steps {}",
+                    plan.total_steps, plan.stall_rule->min_link_steps));
+  }
 }
 
 void Trainer::start_fresh() {

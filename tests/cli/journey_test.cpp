@@ -151,7 +151,7 @@ TEST_P(Journey, APatternMayHaveCommas) {
 
 TEST_P(Journey, EvaluatesDataAsTheRunReadsIt) {
   std::ofstream(folder_ / "data.jsonl") << R"({"prompt": "a cat ate", "completion": " a hat"})" << "\n";
-  ASSERT_EQ(run_program(train_command("run", "--quiet --batch-size 1 --train-on-prompt --no-eos")).status, 0);
+  ASSERT_EQ(run_program(train_command("run", "--quiet --train-on-prompt --no-eos")).status, 0);
   const std::string run = "--run " + quoted(folder_ / "run");
   const std::string plain = "--model " + quoted(model());
   const Json tokens = evaluated(run).at("loss_tokens");
@@ -162,11 +162,10 @@ TEST_P(Journey, EvaluatesDataAsTheRunReadsIt) {
 }
 
 TEST_P(Journey, AKilledRunIsWhatItsNewestCheckpointHolds) {
-  const auto trained =
-      run_program(train_command("run", "--quiet --method lora --dev-fraction 0 --save-steps 5"));
+  const auto trained = run_program(train_command("run", "--quiet --method lora --save-steps 5"));
   ASSERT_EQ(trained.status, 0) << trained.error;
   const auto run = folder_ / "run";
-  const std::string loss = evaluated("--run " + quoted(run) + " --state last").at("loss").dump();
+  const double loss = evaluated("--run " + quoted(run) + " --state last").at("loss").get<double>();
   // As a kill would leave it: links/ as at the start, neither best/ nor last/.
   const auto start = folder_ / "start";
   ASSERT_EQ(run_program(train_command("start", "--quiet --method lora --max-steps 1")).status, 0);
@@ -174,7 +173,7 @@ TEST_P(Journey, AKilledRunIsWhatItsNewestCheckpointHolds) {
   std::filesystem::remove_all(run / "last");
   std::filesystem::remove_all(run / "links");
   std::filesystem::copy(start / "links", run / "links", std::filesystem::copy_options::recursive);
-  EXPECT_EQ(evaluated("--run " + quoted(run)).at("loss").dump(), loss);
+  EXPECT_NEAR(evaluated("--run " + quoted(run)).at("loss").get<double>(), loss, 1e-6);  // f32 rounding
   const auto shown = run_program("eval --run " + quoted(run) + " --data " + quoted(folder_ / "data.jsonl"));
   EXPECT_NE(shown.error.find("checkpoint 6 of an unfinished run"), std::string::npos) << shown.error;
 }

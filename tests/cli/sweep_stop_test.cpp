@@ -121,6 +121,21 @@ TEST_F(StoppedSweep, GoesOnToTheSameTables) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "stopped" / "running"));
 }
 
+TEST_F(StoppedSweep, AnEmittedTrialSaysHowItGoesOn) {
+  ASSERT_EQ(run_program(sweep("out") + " --emit commands").status, 0);
+  const std::string id = "choice-lora-lr1e-3-seed0";
+  ChildProcess process(program(),
+                       {"cola", "sweep", "--out", (folder_ / "out").string(), "--trial", id, "--quiet"},
+                       no_variables_, errors());
+  wait_for_lines(process, "out", 20);
+  process.send(SIGTERM);
+  EXPECT_EQ(process.wait(), 1);
+  const std::string message = process.error_text();
+  EXPECT_NE(message.find("go on with: cola sweep --out " + (folder_ / "out").string() + " --trial " + id),
+            std::string::npos)
+      << message;
+}
+
 TEST_F(StoppedSweep, NotByASecondOneWhichIsRefused) {
   ChildProcess first(program(), arguments("one"), no_variables_, errors());
   wait_for_lines(first, "one", 20);

@@ -84,6 +84,36 @@ TEST(SweepVerb, RefusesAnImpossiblePlanBeforeAnythingRuns) {
   EXPECT_FALSE(std::filesystem::exists(folder / "out"));
 }
 
+TEST_F(SweepTables, TrainedAndTestedLinksAreThoseOfTheRun) {
+  ASSERT_EQ(run_program(sweep("out") + " --emit commands").status, 0);
+  const std::string id = "choice-cola-lr1e-2-seed0";
+  const auto run = run_program("sweep --out " + quoted(folder_ / "out") + " --trial " + id);
+  ASSERT_EQ(run.status, 0) << run.error;
+  const auto trial = folder_ / "out" / "trials" / id;
+  const Json test = read_json_file(trial / "test.json");
+  EXPECT_EQ(test.at("links"), 2);
+  EXPECT_EQ(test.at("tested_links"), read_json_file(trial / "best" / "cola_state.json").at("links"));
+}
+
+TEST_F(SweepTables, EvaluationTriesItsPredictionsFileFirst) {
+  const auto result = run_program("eval --model /nowhere --task choice.toml --predictions " +
+                                  quoted(folder_ / "plan.toml" / "p.jsonl"));
+  EXPECT_EQ(result.status, 1);
+  EXPECT_NE(result.error.find("cannot write into folder"), std::string::npos) << result.error;
+  EXPECT_EQ(
+      run_program("eval --model /nowhere --task choice.toml --predictions " + quoted(folder_.path())).status,
+      2);
+}
+
+TEST_F(SweepTables, KnotsThatCannotComeAreToldOf) {
+  const auto result =
+      run_program("train --model " + quoted(folder_ / "model") + " --task " + task("choice") +
+                  " --num-train 8 --num-dev 4 --epochs 2 --knots auto --min-link-steps 999999 --out " +
+                  quoted(folder_ / "run"));
+  EXPECT_EQ(result.status, 0) << result.error;
+  EXPECT_NE(result.error.find("--knots auto ties nothing here"), std::string::npos) << result.error;
+}
+
 TEST_F(SweepTables, DoNotDependOnWorkersOrOnWhoRunsTheTrials) {
   const auto reference = run_program(sweep("reference") + " --quiet");
   ASSERT_EQ(reference.status, 0) << reference.error;
@@ -100,6 +130,30 @@ TEST_F(SweepTables, DoNotDependOnWorkersOrOnWhoRunsTheTrials) {
   EXPECT_EQ(nothing_left.status, 1);
   EXPECT_EQ(nothing_left.output, "");
   EXPECT_NE(nothing_left.error.find("--collect"), std::string::npos) << nothing_left.error;
+}
+
+TEST_F(SweepTables, ListARateThatDivergesAndDoNotRepeatIt) {
+  write_plan("[" + task("choice") + "]", R"(
+seeds = [0]
+num-test = 6
+[train]
+epochs = 2
+num-train = 16
+num-dev = 4
+max-grad-norm = 0
+[[method]]
+method = "lora"
+learning-rate = [1e-3, 3e38]
+)");
+  for (int i = 0; i < 2; ++i) {
+    const auto result = run_program(sweep("out") + " --quiet");
+    ASSERT_EQ(result.status, 0) << result.error;
+    EXPECT_NE(result.output.find("Diverged, never chosen: 1 of 2 trials: choice-lora-lr3e38-seed0"),
+              std::string::npos)
+        << result.output;
+  }
+  const Json test = read_json_file(folder_ / "out" / "trials" / "choice-lora-lr3e38-seed0" / "test.json");
+  EXPECT_NE(test.at("diverged").get<std::string>().find("the loss is"), std::string::npos);
 }
 
 TEST_F(SweepTables, AreOfOnePlan) {

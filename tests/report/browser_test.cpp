@@ -46,7 +46,12 @@ window.onload = () => {
     }).length;
     const fits = page.documentElement.scrollWidth <= frame.innerWidth;
     const outside = frame.performance.getEntriesByType('resource').length;
-    return `${id}: fits ${fits} plots ${seen('svg')} tables ${seen('table')} outside ${outside}.`;
+    const scroll = [...page.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth);
+    const plots = seen('svg'), tables = seen('table');
+    scroll.forEach(e => { e.scrollLeft = 200; });
+    const keys = scroll.map(e => e.querySelector('td.key')).filter(e => e);
+    const stay = keys.every(e => e.getBoundingClientRect().left <= e.closest('.scroll').getBoundingClientRect().left + 2);
+    return `${id}: sideways ${id === 'phone' ? scroll.length > 0 : scroll.length} stay ${stay} fits ${fits} plots ${plots} tables ${tables} outside ${outside}.`;
   });
   document.title = lines.join(' ');
 };
@@ -54,8 +59,8 @@ window.onload = () => {
 )");
   const std::string dom = dom_of(folder / "check.html", folder.path());
   const std::string expected = fmt::format("fits true plots {} tables 3 outside 0.", result.plot_count);
-  EXPECT_NE(dom.find("phone: " + expected), std::string::npos) << dom;
-  EXPECT_NE(dom.find("desktop: " + expected), std::string::npos) << dom;
+  EXPECT_NE(dom.find("phone: sideways true stay true " + expected), std::string::npos) << dom;
+  EXPECT_NE(dom.find("desktop: sideways 0 stay true " + expected), std::string::npos) << dom;
 }
 
 }  // namespace

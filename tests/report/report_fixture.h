@@ -60,8 +60,10 @@ inline Json sweep_row(const std::string& task, const std::string& method, int li
           {"pooled", {{"correct", 41}, {"total", 56}, {"interval", {0.6, 0.83}}}},
           {"relative_gain", nullptr},
           {"dev_scores", {0.7, 0.8}},
-          {"links", links},
+          {"links", {links, links}},
+          {"tested_links", {1, 1}},
           {"hf_flos", 1e9},
+          {"hf_flos_saved", 1.5e6},
           {"real_flops", 2e9},
           {"trials", trials}};
 }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "report/report_fixture.h"
+#include "report/report_plot.h"
 #include "report/report_text.h"
 #include "support/files.h"
 
@@ -76,10 +77,73 @@ TEST_F(Report, OfASweepShowsChainLengthsTablesAndChosenTrials) {
   const std::string page = read_text_file(folder / "out.html");
   EXPECT_EQ(count(page, "<table"), 3U);
   for (const char* text :
-       {"cb: score against chain length", "rte: score against chain length", "41 of 56", "60.0 to 83.0",
-        "76.0 ± 1.4", "mcnemar", "small sweep", "opt-tiny", "2 trials have not ended"})
+       {"cb: score against chain length", "rte: score against chain length", "41 of 56", "60.00 to 83.00",
+        "76.00 ± 1.40", "mcnemar", "small sweep", "opt-tiny", "2 trials have not ended"})
     EXPECT_NE(page.find(text), std::string::npos) << text;
   EXPECT_EQ(count(page, "<details>"), 3U);
+}
+
+TEST_F(Report, OfASweepHasGainsMarksAndSavings) {
+  test::write_sweep(folder / "sweep");
+  const fs::path results = folder / "sweep" / "results.json";
+  Json json = read_json_file(results);
+  json["gain_over"] = "lora";
+  json["rows"][1]["relative_gain"] = 0.0333;
+  json["rows"][1]["at_grid_edge"] = true;
+  json["diverged"] = {"cb-9"};
+  write_text_file(results, json.dump());
+  (void)write_report({folder / "sweep"}, folder / "out.html");
+  const std::string page = read_text_file(folder / "out.html");
+  for (const char* text : {"gain over lora", "+3.33 %", "<td>0.0001*</td>", "* the lowest or highest rate",
+                           "<td>1.5e+06</td>", "The training of 1 trials diverged"})
+    EXPECT_NE(page.find(text), std::string::npos) << text;
+}
+
+ScoreRow row_of(const std::string& method, double links, const std::string& series = "") {
+  ScoreRow row;
+  row.task = "cb";
+  row.method = row.label = method;
+  row.chain_series = series;
+  row.metric = "accuracy";
+  row.scores = {0.5, 0.6};
+  row.links = {links, links};
+  return row;
+}
+
+TEST(ChainLengthPlot, HasOnePointOfALengthInALine) {
+  SweepReport sweep;
+  sweep.rows = {row_of("lora", 1), row_of("cola-2", 2), row_of("cola-3", 3)};
+  const auto lines = [&] { return count(chain_length_plots(sweep).at(0).script, "yerrorlines"); };
+  EXPECT_EQ(lines(), 1U);
+  sweep.rows.push_back(row_of("rslora", 1));
+  sweep.rows.push_back(row_of("rac-lora", 3));
+  EXPECT_EQ(lines(), 5U);
+  sweep.rows = {row_of("lora", 1), row_of("cola", 2), row_of("cola", 2)};
+  sweep.rows[1].label = "cola ranks 8,6";
+  sweep.rows[2].label = "cola ranks 8,4";
+  EXPECT_EQ(lines(), 3U);
+}
+
+TEST(ChainLengthPlot, SaysWhenThereIsOneSeed) {
+  SweepReport sweep;
+  sweep.rows = {row_of("lora", 1), row_of("cola-2", 2)};
+  EXPECT_NE(chain_length_plots(sweep).at(0).script.find("'mean and spread over the seeds'"),
+            std::string::npos);
+  for (ScoreRow& row : sweep.rows) row.scores = {0.5};
+  EXPECT_NE(chain_length_plots(sweep).at(0).script.find("'score of one seed'"), std::string::npos);
+}
+
+TEST(CurvePlot, DrawsRunsWithoutKnotsOverThoseWithAndScoresInPercent) {
+  RunReport lora, chain;
+  lora.loss = chain.loss = {{1, 2.0}, {2, 1.0}};
+  lora.dev_score = {{2, 0.5}};
+  chain.knots = {1};
+  const std::vector<CurveGroup> groups = {{"lora", {&lora}}, {"chain", {&chain}}};
+  const auto plots = curve_plots("x", "", groups, 10);
+  ASSERT_EQ(plots.size(), 2U);
+  EXPECT_LT(plots[0].script.find("'chain'"), plots[0].script.find("'lora'"));
+  EXPECT_NE(plots[1].script.find("2 50\n"), std::string::npos) << plots[1].script;
+  EXPECT_NE(plots[1].script.find("score in %"), std::string::npos);
 }
 
 TEST_F(Report, TextOfFilesIsText) {

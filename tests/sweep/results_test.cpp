@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/error.h"
+#include "support/files.h"
 #include "sweep/plan_file.h"
 #include "sweep/render.h"
 
@@ -43,6 +45,10 @@ TrialResult trial(const std::string& id, std::vector<double> scores, double dev_
   result.item_scores = std::move(scores);
   result.dev_score = dev_score;
   result.dev_loss = dev_loss;
+  result.links = id.find("cola") == std::string::npos ? 1 : id.ends_with("seed0") ? 2 : 3;
+  result.tested_links = 1;
+  result.hf_flos = 1e10;
+  result.hf_flos_saved = 1e6;
   return result;
 }
 
@@ -88,6 +94,71 @@ TEST(SweepResults, SaysWhatIsMissing) {
   EXPECT_EQ(results.missing, std::vector<std::string>{"cb-lora-lr1e-4-seed1"});
   EXPECT_EQ(results.rows[0].learning_rate, 1e-3);  // the one with both seeds
   EXPECT_NE(results_text(results).find("Not finished: 1 of 8"), std::string::npos);
+}
+
+TEST(SweepResults, MarksRatesAtTheGridsEdge) {
+  const SweepResults results = make_results(plan(), finished());
+  EXPECT_TRUE(results.rows[0].at_grid_edge);
+  const std::string text = results_text(results);
+  EXPECT_NE(text.find("1e-4*"), std::string::npos) << text;
+  EXPECT_NE(text.find("* the lowest or highest rate of its grid"), std::string::npos) << text;
+  EXPECT_NE(results_latex(results).find("% * the lowest"), std::string::npos);
+}
+
+TEST(SweepResults, NeverChoosesARateThatDiverged) {
+  auto some = finished();
+  TrialResult diverged;
+  diverged.id = "cb-lora-lr1e-4-seed1";
+  diverged.diverged = true;
+  some[diverged.id] = diverged;
+  const SweepResults results = make_results(plan(), some);
+  EXPECT_EQ(results.rows[0].learning_rate, 1e-3);
+  EXPECT_EQ(results.diverged, std::vector<std::string>{diverged.id});
+  EXPECT_TRUE(results.missing.empty());
+  EXPECT_NE(results_text(results).find("Diverged, never chosen: 1 of 8 trials: " + diverged.id),
+            std::string::npos);
+  EXPECT_EQ(results_json(results)["diverged"][0], diverged.id);
+  some["cb-lora-lr1e-3-seed0"].diverged = true;
+  EXPECT_EQ(make_results(plan(), some).rows.size(), 1U);
+}
+
+TEST(SweepResults, ADivergedTrialIsAFinishedOne) {
+  const test::TemporaryFolder root;
+  const SweepFolder folder{root.path()};
+  const SweepTrial trial = plan().trials.front();
+  write_diverged_trial(folder, trial, "step 3: the loss is nan");
+  EXPECT_TRUE(folder.finished(trial.id));
+  EXPECT_TRUE(read_trial_result(folder, trial.id).diverged);
+}
+
+TEST(SweepResults, SaysWhatToDoWithoutPredictions) {
+  const test::TemporaryFolder root;
+  const SweepFolder folder{root.path()};
+  const SweepTrial trial = plan().trials.front();
+  write_trial_result(folder, trial, TaskResult{}, nullptr);
+  std::filesystem::remove(folder.predictions(trial.id));
+  try {
+    (void)read_trial_result(folder, trial.id);
+    ADD_FAILURE() << "read without predictions";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("remove the trial's folder"), std::string::npos) << error.what();
+  }
+}
+
+TEST(SweepResults, HasLinksOfEverySeedAndSavedFlops) {
+  const SweepResults results = make_results(plan(), finished());
+  EXPECT_EQ(results.rows[1].links, (std::vector<std::int64_t>{2, 3}));
+  EXPECT_EQ(results.rows[1].tested_links, (std::vector<std::int64_t>{1, 1}));
+  EXPECT_NE(results_text(results).find("2-3    1       1.00e+10  1.00e+06"), std::string::npos)
+      << results_text(results);
+  EXPECT_NE(results_markdown(results).find("| 2-3 | 1 | 1.00e+10 | 1.00e+06 |"), std::string::npos);
+  EXPECT_NE(results_latex(results).find("2-3 & 1 & 1.00e+10 & 1.00e+06"), std::string::npos);
+  EXPECT_NE(results_csv(results).find(",2.5,1,10000000000,1000000,"), std::string::npos)
+      << results_csv(results);
+  const Json row = results_json(results)["rows"][1];
+  EXPECT_EQ(row["links"], (Json{2, 3}));
+  EXPECT_EQ(row["tested_links"], (Json{1, 1}));
+  EXPECT_EQ(row["hf_flos_saved"], 1e6);
 }
 
 TEST(SweepResults, RefusesOtherTestExamples) {

@@ -183,6 +183,11 @@ TEST_F(ChoicePrompts, RecordWithoutEntitiesIsForTrainingOnly) {
   EXPECT_TRUE(item.candidates.empty());
   EXPECT_TRUE(item.correct.empty());
   EXPECT_EQ(item.answered, "P\n- Cy ran");
+  test::expect_contains(
+      refusal(
+          "record", "val.jsonl",
+          R"({"passage":{"text":"P","entities":[]},"qas":[{"query":"@placeholder ran","answers":[{"text":"Cy"}]}]})"),
+      "val.jsonl:1: passage: 'entities' is empty");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "io/files.h"
 #include "tasks/split.h"
 #include "tasks/task_fixture.h"
+#include "tasks/task_set.h"
 
 namespace cola {
 namespace {
@@ -170,6 +171,27 @@ TEST_F(UserTask, MistakesInTheDataAreNamedByLine) {
                         "'a' must be a string or a list of strings");
   const Task missing = task(toml);
   EXPECT_THROW((void)missing.read(missing.folder, TaskSplit::validation), Error);
+}
+
+TEST_F(UserTask, MalformedTomlIsTheUsersMistake) { EXPECT_THROW((void)task("a="), UsageError); }
+
+TEST_F(UserTask, NumbersThatLeaveNothingNameTheirOption) {
+  const Task made = task(choice_ + "candidates=['a','b']\n");
+  write("t.jsonl", "{\"q\":1,\"l\":0}\n{\"q\":2,\"l\":1}\n");
+  write("v.jsonl", "{\"q\":1,\"l\":0}\n");
+  const auto expect = [&](const TaskSizes& sizes, bool of_test, const std::string& part) {
+    try {
+      (void)(of_test ? read_test_set(made, folder_.path(), sizes, 0)
+                     : read_training_sets(made, folder_.path(), sizes, 0).dev);
+      ADD_FAILURE() << part;
+    } catch (const UsageError& error) {
+      test::expect_contains(error.what(), part);
+    }
+  };
+  expect({}, false, "lower --num-dev (of a task's own file: dev-examples)");
+  expect({{}, -3, {}}, false, "--num-dev is -3");
+  expect({0, {}, {}}, false, "--num-train is 0");
+  expect({{}, {}, 0}, true, "--num-test is 0");
 }
 
 TEST_F(UserTask, MissingTomlFile) { EXPECT_THROW((void)find_task((folder_ / "no.toml").string()), Error); }

@@ -86,6 +86,20 @@ TEST_F(TaskTraining, SharedPromptsTrainTheSame) {
   EXPECT_LT(losses.back(), losses.front());
 }
 
+TEST_F(TaskTraining, CountsWhatLowerRanksSave) {
+  options.method = "cola";
+  options.knots = "1ep";
+  options.links.reset();
+  options.ranks = {4, 4};
+  const TrainResult first_rank = test::run(options);
+  EXPECT_EQ(first_rank.hf_flos_saved, 0.0);
+  options.out = folder / "lower";
+  options.ranks = {4, 2};
+  const TrainResult lower = test::run(options);
+  EXPECT_GT(lower.hf_flos_saved, 0.0);
+  EXPECT_EQ(lower.hf_flos + lower.hf_flos_saved, first_rank.hf_flos);
+}
+
 TEST_F(TaskTraining, ResumesBitExactly) {
   options.save_steps = 2;
   options.save_total_limit = 9;

@@ -213,8 +213,7 @@ void replace_by_pairs(const TileResult<std::uint16_t>& result) {
   }
 }
 
-/// y = or y += the sums plus bias; sum_at(token, output, row) gives vector `row` of `lanes` tokens of `lanes`
-/// outputs.
+/// y = or y += a vector of sums plus bias.
 template <class T>
 [[gnu::always_inline]] inline void write_vector(const TileResult<T>& result, Floats value, std::int64_t token,
                                                 std::int64_t output) {
@@ -242,10 +241,12 @@ void write_transposed(const TileResult<T>& result) {
   }
 }
 
+/// Row by row: rows of y are often a power of two apart and would evict each other from the cache.
 template <class T>
 void write_in_order(const TileResult<T>& result) {
-  for (std::int64_t tile = 0; tile < panel_tiles; ++tile) {
-    for (std::int64_t token = 0; token < tile_rows; ++token) {
+  for (std::int64_t token = 0; token < tile_rows; ++token) {
+#pragma GCC unroll 4
+    for (std::int64_t tile = 0; tile < panel_tiles; ++tile) {
 #pragma GCC unroll 4
       for (std::int64_t col = 0; col < tile_rows; col += lanes) {
         const float* sums = result.sums + tile * tile_sums + token * tile_rows + col;

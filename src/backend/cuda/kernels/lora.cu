@@ -4,7 +4,7 @@
 #include "backend/cuda/kernels/warp.cuh"
 
 // Three products of a wide matrix with a thin one. Each keeps a tile of results in registers, so that what it
-// reads is used several times: 4 rows x 8 ranks of a dot product, 4 rows x 8 columns of an expansion, 8 ranks
+// reads is used several times: 4 rows x 8 ranks of a dot product, 8 rows x 8 columns of an expansion, 8 ranks
 // x 8 columns of an outer product.
 namespace cola::cuda {
 namespace {
