@@ -25,6 +25,9 @@ void check(const StepBenchmarkOptions& options) {
   require_range("lora-r", options.part.lora_r, 1, config.hidden_size);
   if (options.pad_batches && (options.data.task.empty() || !options.data.no_share_prefix))
     throw UsageError("--pad-batches pads whole candidates of a task: it needs --task and --no-share-prefix");
+  if (!options.batches_file.empty() && (options.data.task.empty() || !options.data.no_share_prefix))
+    throw UsageError(
+        "--write-batches writes whole candidates of a task: it needs --task and --no-share-prefix");
   if (!options.part.full) (void)select_target_modules(linear_names(config), options.part.target_modules);
   constexpr std::int64_t trained_bytes = 4 * sizeof(float);  // value, gradient and AdamW's two moments
   require_memory_for_weights(options.backend->memory(), config, options.dtype,
@@ -45,6 +48,7 @@ Work work_of(const StepBenchmarkOptions& options) {
   } else {
     work.batches = task_batches(options.data, options.config, options.steps, options.pad_batches);
     work.rounds = options.rounds;
+    if (!options.batches_file.empty()) write_batches(options.batches_file, work.batches);
   }
   return work;
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string_view>
 
@@ -23,7 +24,8 @@ struct StepBenchmarkOptions {
   /// tokens one batch.
   std::int64_t steps = 5;
   std::int64_t rounds = 3;
-  bool pad_batches = false;  ///< see padded_batch(): needs data.no_share_prefix
+  bool pad_batches = false;            ///< see padded_batch(): needs data.no_share_prefix
+  std::filesystem::path batches_file;  ///< of a task: see write_batches(); needs data.no_share_prefix
   /// batch_size; and with `task` what load_session_data and BatchPlan take: task_data, tokenizer, num_train,
   /// num_dev, max_length, bos_token_id, no_share_prefix, seed, data_seed.
   TrainOptions data;

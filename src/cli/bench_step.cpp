@@ -141,6 +141,9 @@ void add_task_options(CLI::App& verb, StepBenchmarkOptions& step, CLI::Option* s
   of_task(verb.add_flag("--no-share-prefix", data.no_share_prefix, "run every candidate whole"));
   of_task(verb.add_flag("--pad-batches", step.pad_batches,
                         "pad every candidate to the longest of its batch, as the reference's collator does"));
+  of_task(
+      verb.add_option("--write-batches", step.batches_file, "the batches as JSON lines, for another program")
+          ->type_name("FILE"));
 }
 
 }  // namespace

@@ -70,10 +70,10 @@ void run(Context& context, const AttentionShape& shape, std::span<const std::int
   }
   const MatrixView scratch = context.scratch("cuda attention cached", DType::f32, 1,
                                              launch::attention_cached_scratch(sizes, rows.most_keys));
-  require(
-      launch::attention_cached_rows<T>(backend.stream(), work, arrays.on_device(rows.sequence_of),
-                                       arrays.on_device(rows.last_key), rows.most_keys, scratch.as<float>()),
-      "attention_cached");
+  require(launch::attention_cached_rows<T>(backend.stream(), work, arrays.on_device(rows.sequence_of),
+                                           arrays.on_device(rows.last_key), rows.most_keys, aligned,
+                                           scratch.as<float>()),
+          "attention_cached");
 }
 
 }  // namespace
