@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "core/memory.h"
 #include "model/config.h"
 
 namespace cola {
