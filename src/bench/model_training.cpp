@@ -29,7 +29,7 @@ ModelTraining::ModelTraining(ops::Backend& backend, const ModelConfig& config, D
 }
 
 double ModelTraining::step(const TrainingBatch& batch) {
-  optimizer_->zero_gradients();
+  optimizer_->zero_gradients(context_);
   StepState state{context_, batch.ragged(), true};
   state.recompute = recompute_;
   const std::int64_t terms = batch.loss_terms();

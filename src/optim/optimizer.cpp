@@ -86,34 +86,35 @@ Optimizer::Optimizer(const OptimizerOptions& options, std::vector<TrainableParam
   }
 }
 
-void Optimizer::zero_gradients() const {
-  for (const TrainableParameter& parameter : parameters_) {
-    const auto bytes = std::as_writable_bytes(parameter.gradient);
-    memory_->fill_zero(bytes.data(), bytes.size());
-  }
+void Optimizer::zero_gradients(ops::Context& context) const {
+  std::vector<std::span<float>> gradients;
+  for (const TrainableParameter& parameter : parameters_) gradients.push_back(parameter.gradient);
+  ops::zero_arrays(context, gradients);
 }
 
 void Optimizer::update(ops::Context& context, double learning_rate, float gradient_scale) {
   ++steps_done_;
+  std::vector<ops::UpdatedTensor> tensors;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const TrainableParameter& parameter = parameters_[i];
-    const double rate = learning_rate * parameter.learning_rate_factor;
-    switch (options_.kind) {
-      case OptimizerKind::adamw:
-        ops::adamw_update(
-            context,
-            {rate, options_.beta1, options_.beta2, options_.epsilon, options_.weight_decay, steps_done_},
-            gradient_scale, parameter.gradient, parameter.value, first_[i].floats(), second_[i].floats());
-        break;
-      case OptimizerKind::sgd:
-        ops::sgd_update(context, {rate, options_.momentum, options_.weight_decay, steps_done_},
-                        gradient_scale, parameter.gradient, parameter.value, first_[i].floats());
-        break;
-      case OptimizerKind::adagrad:
-        ops::adagrad_update(context, {rate, adagrad_epsilon, options_.weight_decay}, gradient_scale,
-                            parameter.gradient, parameter.value, first_[i].floats());
-        break;
-    }
+    tensors.push_back({parameter.gradient, parameter.value, first_[i].floats(), second_[i].floats(),
+                       parameter.learning_rate_factor});
+  }
+  switch (options_.kind) {
+    case OptimizerKind::adamw:
+      ops::adamw_update(context,
+                        {learning_rate, options_.beta1, options_.beta2, options_.epsilon,
+                         options_.weight_decay, steps_done_},
+                        gradient_scale, tensors);
+      break;
+    case OptimizerKind::sgd:
+      ops::sgd_update(context, {learning_rate, options_.momentum, options_.weight_decay, steps_done_},
+                      gradient_scale, tensors);
+      break;
+    case OptimizerKind::adagrad:
+      ops::adagrad_update(context, {learning_rate, adagrad_epsilon, options_.weight_decay}, gradient_scale,
+                          tensors);
+      break;
   }
 }
 

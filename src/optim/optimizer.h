@@ -37,7 +37,7 @@ class Optimizer {
   Optimizer(const OptimizerOptions& options, std::vector<TrainableParameter> parameters,
             Memory& memory = host_memory());
 
-  void zero_gradients() const;
+  void zero_gradients(ops::Context& context) const;
   void update(ops::Context& context, double learning_rate, float gradient_scale);
   [[nodiscard]] std::int64_t steps_done() const { return steps_done_; }
   [[nodiscard]] bool is_fresh() const;  ///< no step done and every state element zero

@@ -85,7 +85,7 @@ Trainer::StepReport Trainer::do_step() {
   const auto start = Clock::now();
   const std::uint64_t flops_before = context_.flops();
   const StepPart part = part_of_next_step();
-  optimizer_->zero_gradients();
+  optimizer_->zero_gradients(context_);
 
   const std::int64_t counted_parameters =
       hf_flos_parameters(session_.config) + (session_.chain ? session_.chain->live().parameter_count() : 0);

@@ -84,15 +84,30 @@ TEST_F(CudaRows, Updates) {
     // Rounded once, from double: only pow and the order of nothing could differ.
     const Tolerance once{1e-9, 2e-7};
     for (std::int64_t step = 1; step <= 3; ++step) {
-      ops::adamw_update(side.context, {1e-3, 0.9, 0.999, 1e-8, 0.01, step}, 0.5F, g, p, m, v);
-      ops::sgd_update(side.context, {1e-2, 0.9, 0.01, step}, 0.5F, g, p, m);
-      ops::adagrad_update(side.context, {1e-2, 1e-10, 0.0}, 0.5F, g, p, v);
+      // A long one, an empty one and a short one with a rate of its own.
+      const auto tensors = [&](std::span<float> first, std::span<float> second) {
+        const auto part = [](std::span<float> array, std::size_t begin, std::size_t count) {
+          return array.empty() ? array : array.subspan(begin, count);
+        };
+        const auto tensor = [&](std::size_t begin, std::size_t count, double factor) {
+          return ops::UpdatedTensor{part(g, begin, count), part(p, begin, count), part(first, begin, count),
+                                    part(second, begin, count), factor};
+        };
+        return std::vector{tensor(0, size - 7, 1.0), tensor(size - 7, 0, 1.0), tensor(size - 7, 7, 3.0)};
+      };
+      ops::adamw_update(side.context, {1e-3, 0.9, 0.999, 1e-8, 0.01, step}, 0.5F, tensors(m, v));
+      ops::sgd_update(side.context, {1e-2, 0.9, 0.01, step}, 0.5F, tensors(m, {}));
+      ops::adagrad_update(side.context, {1e-2, 1e-10, 0.0}, 0.5F, tensors(v, {}));
     }
     side.result("parameter", p, {1e-7, 1e-6});
     side.result("m", m, {1e-7, 1e-6});
     side.result("v", v, once);
     const std::span<const float> arrays[] = {p, g, {}};
     side.result("norm", ops::squared_norm(side.context, arrays), 1e-6);
+    const std::span<float> zeroed[] = {m, v.first(5)};
+    ops::zero_arrays(side.context, zeroed);
+    side.result("zeroed", m, {});
+    side.result("partly zeroed", v, once);
   });
 }
 

@@ -148,6 +148,16 @@ inline void require(GuardedMemory& memory, std::span<const ops::HeadBranch> bran
 inline void require(GuardedMemory& memory, std::span<const std::span<const float>> arrays) {
   for (const auto& array : arrays) memory.require(array.data(), array.size_bytes());
 }
+inline void require(GuardedMemory& memory, std::span<const std::span<float>> arrays) {
+  for (const auto& array : arrays) memory.require(array.data(), array.size_bytes());
+}
+inline void require(GuardedMemory& memory, std::span<const ops::UpdatedTensor> tensors) {
+  for (const auto& tensor : tensors) {
+    memory.require(tensor.gradient.data(), tensor.gradient.size_bytes());
+    for (const auto& array : {tensor.parameter, tensor.first, tensor.second})
+      memory.require(array.data(), array.size_bytes());
+  }
+}
 template <class Other>
 void require(GuardedMemory& /*memory*/, const Other& /*operand*/) {}
 
@@ -211,6 +221,7 @@ inline const ops::OpTable& GuardedBackend::ops() const {
       .adamw_update = guarded::op<&Table::adamw_update>,
       .sgd_update = guarded::op<&Table::sgd_update>,
       .adagrad_update = guarded::op<&Table::adagrad_update>,
+      .zero_arrays = guarded::op<&Table::zero_arrays>,
       .squared_norm = guarded::op<&Table::squared_norm>,
   };
   return table;

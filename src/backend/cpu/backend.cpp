@@ -45,6 +45,7 @@ constexpr OpTable table = {
     .adamw_update = cpu::adamw_update,
     .sgd_update = cpu::sgd_update,
     .adagrad_update = cpu::adagrad_update,
+    .zero_arrays = cpu::zero_arrays,
     .squared_norm = cpu::squared_norm,
 };
 

@@ -38,6 +38,7 @@ decltype(ops::rotary) rotary;
 decltype(ops::adamw_update) adamw_update;
 decltype(ops::sgd_update) sgd_update;
 decltype(ops::adagrad_update) adagrad_update;
+decltype(ops::zero_arrays) zero_arrays;
 decltype(ops::squared_norm) squared_norm;
 
 }  // namespace cola::ops::cpu

@@ -37,6 +37,7 @@ decltype(ops::rotary) rotary;
 decltype(ops::adamw_update) adamw_update;
 decltype(ops::sgd_update) sgd_update;
 decltype(ops::adagrad_update) adagrad_update;
+decltype(ops::zero_arrays) zero_arrays;
 decltype(ops::squared_norm) squared_norm;
 
 inline constexpr OpTable op_table = {
@@ -73,6 +74,7 @@ inline constexpr OpTable op_table = {
     .adamw_update = cuda::adamw_update,
     .sgd_update = cuda::sgd_update,
     .adagrad_update = cuda::adagrad_update,
+    .zero_arrays = cuda::zero_arrays,
     .squared_norm = cuda::squared_norm,
 };
 
