@@ -30,6 +30,8 @@ class ModelTraining {
   double step(const TrainingBatch& batch);
 
   [[nodiscard]] std::uint64_t flops() const { return context_.flops(); }
+  void start_profile() { context_.start_profile(); }
+  [[nodiscard]] const ops::Profile& profile() { return *context_.profile(); }  ///< since start_profile()
   [[nodiscard]] std::int64_t trained_parameters() const;
 
  private:

@@ -12,6 +12,7 @@
 #include "log/flops.h"
 #include "lora/target_modules.h"
 #include "model/linear_names.h"
+#include "train/op_profile.h"
 
 namespace cola {
 namespace {
@@ -99,6 +100,13 @@ void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBench
   result.seconds_per_step = median(std::move(seconds_of_rounds)) / static_cast<double>(steps);
   result.flops_per_step =
       static_cast<double>(training.flops() - flops_before) / static_cast<double>(work.rounds * steps);
+  if (options.profile) {
+    training.start_profile();
+    const double seconds = seconds_of([&] {
+      for (const TrainingBatch& batch : work.batches) (void)training.step(batch);
+    });
+    result.profile = op_profile(training.profile(), seconds);
+  }
   result.trained_parameters = training.trained_parameters();
   const Memory& memory = options.backend->memory();
   if (!memory.is_host()) result.peak_device_bytes = memory.peak_bytes();

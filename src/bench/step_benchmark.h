@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <string_view>
+#include <vector>
 
 #include "backend/backend.h"
 #include "bench/model_training.h"
@@ -24,6 +25,7 @@ struct StepBenchmarkOptions {
   /// tokens one batch.
   std::int64_t steps = 5;
   std::int64_t rounds = 3;
+  bool profile = false;                ///< one more round at the end, op by op
   bool pad_batches = false;            ///< see padded_batch(): needs data.no_share_prefix
   std::filesystem::path batches_file;  ///< of a task: see write_batches(); needs data.no_share_prefix
   /// batch_size; and with `task` what load_session_data and BatchPlan take: task_data, tokenizer, num_train,
@@ -53,6 +55,7 @@ struct StepBenchmark {
   std::int64_t peak_rss_bytes = 0;          ///< of the whole process
   std::int64_t peak_device_bytes = 0;       ///< of a device's memory; 0 on the CPU
   std::int64_t trained_parameters = 0;
+  std::vector<OpProfile> profile;  ///< of a round; each op waits for the one before it
 };
 
 /// `progress(done, total)` counts steps. Throws UsageError for a number out of range, Error if the step does

@@ -6,6 +6,7 @@
 #include "bench/step_benchmark.h"
 #include "cli/bench_options.h"
 #include "cli/output.h"
+#include "cli/profile_table.h"
 #include "cli/target_modules_option.h"
 #include "cli/whole_number.h"
 #include "core/error.h"
@@ -40,6 +41,7 @@ Json json_of(const BenchStepVerb& verb, const StepBenchmark& result) {
                {"fraction_of_peak", result.fraction_of_peak},
                {"peak_rss_bytes", result.peak_rss_bytes},
                {"peak_device_bytes", result.peak_device_bytes}});
+  if (verb.step.profile) json["profile"] = profile_json(result.profile);
   if (!verb.of_task()) {
     json["seq_length"] = verb.step.seq_length;
     return json;
@@ -96,6 +98,7 @@ std::string text_of(const BenchStepVerb& verb, const StepBenchmark& result) {
   text += bench_row("peak memory", format_bytes(result.peak_rss_bytes));
   if (result.peak_device_bytes > 0)
     text += bench_row("peak device memory", format_bytes(result.peak_device_bytes));
+  if (verb.step.profile) text += "\n" + profile_table(result.profile);
   return text;
 }
 
@@ -164,6 +167,7 @@ void add_bench_step(CLI::App& bench) {
       ->capture_default_str();
   verb->add_flag("--activation-checkpointing", step.part.activation_checkpointing,
                  "keep each block's input only and recompute the block in the backward");
+  verb->add_flag("--profile", step.profile, "then where the time goes, op by op");
   verb->add_option("--lora-r", step.part.lora_r, "rank")->capture_default_str();
   add_target_modules(*verb, step.part.target_modules, "names of linear layers, all-linear, or a pattern");
   add_task_options(*verb, step, seq_length);
