@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -41,6 +42,16 @@ class Backend {
   [[nodiscard]] virtual std::int64_t logits_chunk_bytes() const = 0;
   /// Waits until all ops called so far are done. Throws Error if one has failed.
   virtual void synchronize() = 0;
+
+  /// How many rows a batch is best padded to, so that work comes again: with `repeatable`.
+  [[nodiscard]] virtual std::int64_t bucket_of(std::int64_t rows) const { return rows; }
+  /// Does body(), which calls ops on a batch of `rows` with this context, and which the backend may call
+  /// twice, or do itself if it knows the work: body() must compute the same again, and move nothing by upload
+  /// or download. `name` tells bodies of one step apart.
+  virtual void repeatable(Context& /*context*/, std::string_view /*name*/, std::int64_t /*rows*/,
+                          const std::function<void()>& body) {
+    body();
+  }
 
   /// The fastest of a few measurements for products of `dtype` (f32 or bf16) into f32 sums.
   [[nodiscard]] virtual PeakRate measure_peak(DType dtype) = 0;

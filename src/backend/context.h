@@ -28,6 +28,7 @@ class Context {
   /// Multiply-adds x 2 executed by matrix products so far (`real_flops`): counted in the products themselves.
   [[nodiscard]] std::uint64_t flops() const { return flops_; }
   void add_flops(std::uint64_t flops) { flops_ += flops; }
+  void set_flops(std::uint64_t flops) { flops_ = flops; }  ///< of a backend that calls an op twice
 
   /// A scratch matrix by name in memory(), grown when needed and kept. Contents are unspecified; an op uses
   /// names of its own.

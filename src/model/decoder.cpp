@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "backend/backend.h"
 #include "backend/elementwise.h"
 #include "backend/embedding.h"
 #include "core/error.h"
@@ -32,6 +33,12 @@ RaggedBatch head_batch(const RaggedBatch& batch, std::span<const std::int32_t> r
   return head;
 }
 
+/// Work that comes again with the next batch, but for masks that no step shares with another.
+void repeatable(const StepState& step, std::string_view name, const std::function<void()>& body) {
+  if (step.drops()) return body();
+  step.context.backend().repeatable(step.context, name, step.batch.tokens(), body);
+}
+
 /// A host array that ops write: itself where they compute in the host's memory, else scratch of this name
 /// that bring() copies from.
 template <class T>
@@ -54,11 +61,6 @@ class WrittenForHost {
   std::span<T> host_;
   std::span<T> values_;
 };
-
-StepState with_batch(const StepState& step, const RaggedBatch& batch) {
-  return {step.context,      batch,         step.keep, step.hidden_dropout, step.lora_dropout,
-          step.dropout_seed, step.recompute};
-}
 
 }  // namespace
 
@@ -171,6 +173,12 @@ void Decoder::forward(const StepState& step, DecoderActivations& activations,
     throw Error(fmt::format("a sequence of {} tokens is longer than the model's {} positions", *last + 1,
                             config_.max_position_embeddings));
   }
+  if (!caches.empty()) return run_blocks(step, activations, caches);  // it makes them longer: once
+  repeatable(step, "forward", [&] { run_blocks(step, activations, {}); });
+}
+
+void Decoder::run_blocks(const StepState& step, DecoderActivations& activations,
+                         std::span<SequenceCache* const> caches) const {
   embed(step, activations);
   const std::size_t first = step.keep ? first_trained_block() : blocks_.size();
   activations.blocks.resize(blocks_.size());
@@ -219,7 +227,7 @@ void Decoder::head_input(const StepState& step, DecoderActivations& activations,
   activations.head_in.resize(step.context.memory(), dtype, count, config_.word_embed_proj_dim);
   if (project_out_) {
     const RaggedBatch batch = head_batch(step.batch, rows);
-    project_out_->forward(with_batch(step, batch), activations.head_normed.view(), activations.head_in.view(),
+    project_out_->forward(step.of(batch), activations.head_normed.view(), activations.head_in.view(),
                           activations.project_out);
   } else {
     ops::convert(step.context, activations.head_normed.view(), activations.head_in.view());
@@ -234,8 +242,8 @@ void Decoder::head_input_backward(const StepState& step, DecoderActivations& act
   if (project_out_) {
     const MatrixView dx = context.scratch("decoder.dnormed", d.dtype, count, config_.hidden_size);
     const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
-    project_out_->backward(with_batch(step, batch), dhead_in, activations.head_normed.view(),
-                           activations.project_out, dx, ops::Write::replace);
+    project_out_->backward(step.of(batch), dhead_in, activations.head_normed.view(), activations.project_out,
+                           dx, ops::Write::replace);
     dnormed = dx;
   }
   if (final_norm_) {
@@ -253,10 +261,18 @@ void Decoder::loss(const StepState& step, DecoderActivations& activations, std::
   const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
   WrittenForHost<float> losses(step.context, "decoder.nll", nll);
   WrittenForHost<std::uint8_t> hits(step.context, "decoder.correct", correct);
-  head_->loss(with_batch(step, batch), activations.head_in.view(), step.batch.targets, losses.values(),
-              hits.values());
+  head_->loss(step.of(batch), activations.head_in.view(), step.batch.targets, losses.values(), hits.values());
   losses.bring();
   hits.bring();
+}
+
+void Decoder::blocks_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const {
+  const std::size_t first = first_trained_block();
+  for (std::size_t index = blocks_.size(); index-- > first;) {
+    blocks_[index]->backward(step, d, kept_of(step, activations, index),
+                             index > first || embedding_trained());
+  }
+  if (embedding_trained()) embed_backward(step, activations, d);
 }
 
 void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activations,
@@ -267,17 +283,11 @@ void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activ
   const MatrixView dhead_in = context.scratch("decoder.dhead_in", head_in.dtype, head_in.rows, head_in.cols);
   const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
   WrittenForHost<float> losses(context, "decoder.nll", nll);
-  head_->loss_and_backward(with_batch(step, batch), head_in, step.batch.targets, weights, losses.values(),
-                           dhead_in);
+  head_->loss_and_backward(step.of(batch), head_in, step.batch.targets, weights, losses.values(), dhead_in);
   // The residual stream's own buffer takes its gradient: the forward's last value has been used.
   const MatrixView d = activations.x.view();
   head_input_backward(step, activations, dhead_in, d);
-  const std::size_t first = first_trained_block();
-  for (std::size_t index = blocks_.size(); index-- > first;) {
-    blocks_[index]->backward(step, d, kept_of(step, activations, index),
-                             index > first || embedding_trained());
-  }
-  if (embedding_trained()) embed_backward(step, activations, d);
+  repeatable(step, "backward", [&] { blocks_backward(step, activations, d); });
   losses.bring();  // last: a device has been given all of the step by then
 }
 
@@ -285,7 +295,7 @@ void Decoder::logits(const StepState& step, DecoderActivations& activations,
                      std::span<const std::int32_t> rows, MatrixView logits) const {
   head_input(step, activations, rows);
   const RaggedBatch batch = head_batch(step.batch, rows);
-  head_->logits(with_batch(step, batch), activations.head_in.view(), logits);
+  head_->logits(step.of(batch), activations.head_in.view(), logits);
 }
 
 }  // namespace cola

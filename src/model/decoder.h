@@ -68,6 +68,9 @@ class Decoder {
 
  private:
   void embed(const StepState& step, DecoderActivations& activations) const;
+  void run_blocks(const StepState& step, DecoderActivations& activations,
+                  std::span<SequenceCache* const> caches) const;
+  void blocks_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const;
   void embed_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const;
   void head_input(const StepState& step, DecoderActivations& activations,
                   std::span<const std::int32_t> rows) const;

@@ -121,7 +121,11 @@ TEST_F(CudaRun, EvaluatesAsTheCpu) {
   (void)run(options);
   std::vector<double> evaluated;
   for (const char* device : {"cpu", "cuda"}) {
-    LanguageModel model({.run = options.out, .dtype = "f32", .device = device});
+    ModelSource source;
+    source.run = options.out;
+    source.dtype = "f32";
+    source.device = device;
+    LanguageModel model(source);
     evaluated.push_back(model.evaluate(options.dev, {}).loss);
   }
   EXPECT_NEAR(evaluated[1], evaluated[0], 1e-4);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/dtype.h"
+#include "emulator.h"
 
 // NOLINTBEGIN(readability-identifier-naming,readability-non-const-parameter): cuBLASLt's signatures
 namespace {
@@ -144,21 +145,25 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t /*handle*/, const cublasLtMatmulD
     return CUBLAS_STATUS_INVALID_VALUE;
   const double scale = static_cast<double>(*static_cast<const float*>(alpha));
   const double keep = static_cast<double>(*static_cast<const float*>(beta));
-  const auto depth = static_cast<std::int64_t>(cols_of(*a_layout, description->transa));
-  for (std::int64_t col = 0; col < static_cast<std::int64_t>(d_layout->cols); ++col) {
-    for (std::int64_t row = 0; row < static_cast<std::int64_t>(d_layout->rows); ++row) {
-      double sum = 0.0;
-      for (std::int64_t k = 0; k < depth; ++k) {
-        sum += element(a, *a_layout, description->transa, row, k) *
-               element(b, *b_layout, description->transb, k, col);
+  const auto work = [=, description = *description, a_layout = *a_layout, b_layout = *b_layout,
+                     c_layout = *c_layout, d_layout = *d_layout] {
+    const auto depth = static_cast<std::int64_t>(cols_of(a_layout, description.transa));
+    for (std::int64_t col = 0; col < static_cast<std::int64_t>(d_layout.cols); ++col) {
+      for (std::int64_t row = 0; row < static_cast<std::int64_t>(d_layout.rows); ++row) {
+        double sum = 0.0;
+        for (std::int64_t k = 0; k < depth; ++k) {
+          sum += element(a, a_layout, description.transa, row, k) *
+                 element(b, b_layout, description.transb, k, col);
+        }
+        double value = scale * sum;
+        if (keep != 0.0) value += keep * read(c, c_layout.type, col * c_layout.ld + row);
+        if (description.epilogue == CUBLASLT_EPILOGUE_BIAS)
+          value += read(description.bias, description.bias_type, row);
+        write(d, d_layout.type, col * d_layout.ld + row, value);
       }
-      double value = scale * sum;
-      if (keep != 0.0) value += keep * read(c, c_layout->type, col * c_layout->ld + row);
-      if (description->epilogue == CUBLASLT_EPILOGUE_BIAS)
-        value += read(description->bias, description->bias_type, row);
-      write(d, d_layout->type, col * d_layout->ld + row, value);
     }
-  }
-  return CUBLAS_STATUS_SUCCESS;
+    return cudaSuccess;
+  };
+  return cola::emulation::submit(work) == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
 }
 // NOLINTEND(readability-identifier-naming,readability-non-const-parameter)

@@ -36,7 +36,7 @@ void attention_forward(Context& context, const AttentionShape& shape, std::span<
     const launch::AttentionForward<T> work = {
         sizes_of(shape, q.rows),    queries, rows_of<T>(q), rows_of<T>(k), rows_of<T>(v), rows_of<T>(out),
         rows_of<float>(log_sum_exp)};
-    require(launch::attention_forward<T>(backend.stream(), work), "attention_forward");
+    require(launch::attention_forward<T>(backend.queue(), work), "attention_forward");
   });
 }
 
@@ -57,7 +57,7 @@ void attention_backward(Context& context, const AttentionShape& shape, std::span
         rows_of<T>(v),           rows_of<T>(out), rows_of<float>(log_sum_exp),
         rows_of<float>(delta),   rows_of<T>(dq),  rows_of<T>(dk),
         rows_of<T>(dv)};
-    require(launch::attention_backward<T>(backend.stream(), work), "attention_backward");
+    require(launch::attention_backward<T>(backend.queue(), work), "attention_backward");
   });
 }
 

@@ -65,12 +65,12 @@ void run(Context& context, const AttentionShape& shape, std::span<const std::int
     const launch::AttentionTiles tiles = launch::cached_query_tiles(offsets, rows.lengths);
     const launch::DeviceTiles queries = {std::ssize(tiles.tiles), arrays.on_device(tiles.tiles),
                                          arrays.on_device(tiles.ranges)};
-    require(launch::attention_cached_tiles<T>(backend.stream(), work, queries, aligned), "attention_cached");
+    require(launch::attention_cached_tiles<T>(backend.queue(), work, queries, aligned), "attention_cached");
     return;
   }
   const MatrixView scratch = context.scratch("cuda attention cached", DType::f32, 1,
                                              launch::attention_cached_scratch(sizes, rows.most_keys));
-  require(launch::attention_cached_rows<T>(backend.stream(), work, arrays.on_device(rows.sequence_of),
+  require(launch::attention_cached_rows<T>(backend.queue(), work, arrays.on_device(rows.sequence_of),
                                            arrays.on_device(rows.last_key), rows.most_keys, aligned,
                                            scratch.as<float>()),
           "attention_cached");

@@ -43,7 +43,7 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView 
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const auto work = make_logits(context, hidden, head, branches, first, last, on_device);
-    require(launch::cross_entropy_forward(backend.stream(), work, nll.data() + first,
+    require(launch::cross_entropy_forward(backend.queue(), work, nll.data() + first,
                                           correct.empty() ? nullptr : correct.data() + first),
             "cross_entropy_forward");
   }
@@ -64,7 +64,7 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, We
     const MatrixView gradient = context.scratch(hidden.dtype == DType::f32 ? "cuda logits" : "cuda dlogits",
                                                 hidden.dtype, last - first, head.plain.rows);
     with_element_type(hidden.dtype, "cross_entropy_forward_backward", [&]<class T>(T) {
-      require(launch::cross_entropy_gradient<T>(backend.stream(), work, weights_on_device + first,
+      require(launch::cross_entropy_gradient<T>(backend.queue(), work, weights_on_device + first,
                                                 nll.data() + first, rows_of<T>(gradient)),
               "cross_entropy_forward_backward");
     });

@@ -12,6 +12,8 @@ namespace cola::ops::cuda {
 namespace {
 
 constexpr int least_compute_capability = 80;  // bf16 on tensor cores
+/// Tokens of a batch up to which launching kernels can take longer than running them.
+constexpr std::int64_t most_replayed_rows = 2048;
 
 int attribute(cudaDeviceAttr which, int device) {
   int value = 0;
@@ -70,7 +72,8 @@ CudaBackend::CudaBackend(int device)
       stream_(device),
       memory_(device, stream_.get()),
       host_arrays_(memory_, stream_.get()),
-      products_(memory_, stream_.get()) {}
+      products_(memory_),
+      replays_(stream_.get()) {}
 
 std::string CudaBackend::name() const { return fmt::format("cuda:{}", device_); }
 
@@ -85,6 +88,18 @@ std::string CudaBackend::description() const {
 
 const OpTable& CudaBackend::ops() const { return op_table; }
 
-void CudaBackend::synchronize() { require(cudaStreamSynchronize(stream()), "waiting for the device"); }
+void CudaBackend::synchronize() { require(cudaStreamSynchronize(stream_.get()), "waiting for the device"); }
+
+std::int64_t CudaBackend::bucket_of(std::int64_t rows) const {
+  constexpr std::int64_t bucket = 64;
+  return rows > most_replayed_rows ? rows : (rows + bucket - 1) / bucket * bucket;
+}
+
+void CudaBackend::repeatable(Context& context, std::string_view name, std::int64_t rows,
+                             const std::function<void()>& body) {
+  // A profile waits for every op, which a graph cannot.
+  if (rows > most_replayed_rows || context.profile() != nullptr) return body();
+  replays_.run(context, name, host_arrays_, body);
+}
 
 }  // namespace cola::ops::cuda

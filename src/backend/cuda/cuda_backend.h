@@ -8,6 +8,7 @@
 #include "backend/cuda/host_arrays.h"
 #include "backend/cuda/plans.h"
 #include "backend/cuda/products.h"
+#include "backend/cuda/replays.h"
 
 namespace cola::ops::cuda {
 
@@ -43,10 +44,14 @@ class CudaBackend final : public Backend {
   }
   [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return std::int64_t{128} << 20; }
   void synchronize() override;
+  [[nodiscard]] std::int64_t bucket_of(std::int64_t rows) const override;
+  void repeatable(Context& context, std::string_view name, std::int64_t rows,
+                  const std::function<void()>& body) override;
   [[nodiscard]] PeakRate measure_peak(DType dtype) override;
   [[nodiscard]] double measure_read_rate() override;
 
-  [[nodiscard]] cudaStream_t stream() const { return stream_.get(); }
+  /// Where ops put their work.
+  [[nodiscard]] launch::Queue queue() { return replays_.queue(); }
   [[nodiscard]] HostArrays& host_arrays() { return host_arrays_; }
   [[nodiscard]] Products& products() { return products_; }
   [[nodiscard]] BatchPlans& plans() { return plans_; }
@@ -58,6 +63,7 @@ class CudaBackend final : public Backend {
   HostArrays host_arrays_;
   Products products_;
   BatchPlans plans_;
+  Replays replays_;
 };
 
 /// The backend of a context that computes here.

@@ -17,7 +17,7 @@ void dot(Context& context, ConstMatrixView wide, ConstMatrixView thin, float sca
          std::string_view op) {
   count(context, wide, thin.rows);
   with_element_type(wide.dtype, op, [&]<class T>(T) {
-    require(launch::thin_dot<T>(backend_of(context).stream(), wide.rows, wide.cols, thin.rows, scale,
+    require(launch::thin_dot<T>(backend_of(context).queue(), wide.rows, wide.cols, thin.rows, scale,
                                 rows_of<T>(wide), rows_of<float>(thin), rows_of<float>(out)),
             op);
   });
@@ -28,7 +28,7 @@ void expand(Context& context, ConstMatrixView u, launch::Thin<const float> thin,
             std::string_view op) {
   count(context, wide, u.cols);
   with_element_type(wide.dtype, op, [&]<class T>(T) {
-    require(launch::thin_expand<T>(backend_of(context).stream(), wide.rows, wide.cols, u.cols, scale,
+    require(launch::thin_expand<T>(backend_of(context).queue(), wide.rows, wide.cols, u.cols, scale,
                                    rows_of<float>(u), thin, rows_of<T>(wide)),
             op);
   });
@@ -41,7 +41,7 @@ void outer(Context& context, ConstMatrixView u, ConstMatrixView wide, float scal
   const MatrixView scratch = context.scratch("cuda thin outer", DType::f32, 1,
                                              launch::thin_outer_scratch(wide.rows, wide.cols, u.cols));
   with_element_type(wide.dtype, op, [&]<class T>(T) {
-    require(launch::thin_outer<T>(backend_of(context).stream(), wide.rows, wide.cols, u.cols, scale,
+    require(launch::thin_outer<T>(backend_of(context).queue(), wide.rows, wide.cols, u.cols, scale,
                                   rows_of<float>(u), rows_of<T>(wide), scratch.as<float>(), thin),
             op);
   });
@@ -58,7 +58,7 @@ void lora_forward(Context& context, ConstMatrixView x, ConstMatrixView a, ConstM
 void lora_backward_b(Context& context, ConstMatrixView dy, ConstMatrixView u, ConstMatrixView b, float scale,
                      MatrixView du, MatrixView db) {
   const MatrixView transposed = context.scratch("cuda lora b transposed", DType::f32, b.cols, b.rows);
-  require(launch::transpose(backend_of(context).stream(), b.rows, b.cols, rows_of<float>(b),
+  require(launch::transpose(backend_of(context).queue(), b.rows, b.cols, rows_of<float>(b),
                             rows_of<float>(transposed)),
           "lora_backward_b");
   dot(context, dy, transposed, scale, du, "lora_backward_b");

@@ -77,8 +77,8 @@ PeakRate CudaBackend::measure_peak(DType dtype) {
   const Matrix a = random_square(dtype, size, memory_);
   const Matrix b = random_square(dtype, size, memory_);
   Matrix c(dtype, size, size, memory_);
-  const double seconds = DeviceTimer(stream()).least_seconds([&] {
-    products_.multiply(context, a.view(), Transpose::no, b.view(), Transpose::yes, {}, c.view(),
+  const double seconds = DeviceTimer(stream_.get()).least_seconds([&] {
+    products_.multiply(context, queue(), a.view(), Transpose::no, b.view(), Transpose::yes, {}, c.view(),
                        Write::replace);
   });
   const auto edge = static_cast<double>(size);
@@ -91,8 +91,9 @@ double CudaBackend::measure_read_rate() {
   Buffer to(memory_);
   from.resize(bytes);
   to.resize(bytes);
-  const double seconds = DeviceTimer(stream()).least_seconds([&] {
-    require(cudaMemcpyAsync(to.data(), from.data(), bytes, cudaMemcpyDeviceToDevice, stream()), "a copy");
+  const double seconds = DeviceTimer(stream_.get()).least_seconds([&] {
+    require(cudaMemcpyAsync(to.data(), from.data(), bytes, cudaMemcpyDeviceToDevice, stream_.get()),
+            "a copy");
   });
   return 2.0 * static_cast<double>(bytes) / seconds;  // read and written
 }

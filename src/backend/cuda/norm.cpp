@@ -61,7 +61,7 @@ void layer_norm_forward(Context& context, ConstMatrixView x, std::span<const flo
                         std::span<const float> bias, float eps, MatrixView y, std::span<float> mean,
                         std::span<float> rstd) {
   with_element_type(x.dtype, "layer_norm_forward", [&]<class T>(T) {
-    require(launch::layer_norm_forward<T>(backend_of(context).stream(),
+    require(launch::layer_norm_forward<T>(backend_of(context).queue(),
                                           forward_work<T>(x, weight, bias, eps, y, mean, rstd)),
             "layer_norm_forward");
   });
@@ -74,7 +74,7 @@ void layer_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x
   if (x.empty()) return;
   const Backward op = {dy, x, weight, mean, rstd, dx, write, dweight, dbias};
   with_element_type(x.dtype, "layer_norm_backward", [&]<class T>(T) {
-    require(launch::layer_norm_backward<T>(backend_of(context).stream(), backward_work<T>(context, op)),
+    require(launch::layer_norm_backward<T>(backend_of(context).queue(), backward_work<T>(context, op)),
             "layer_norm_backward");
   });
 }
@@ -82,7 +82,7 @@ void layer_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x
 void rms_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight, float eps,
                       MatrixView y, std::span<float> rstd) {
   with_element_type(x.dtype, "rms_norm_forward", [&]<class T>(T) {
-    require(launch::rms_norm_forward<T>(backend_of(context).stream(),
+    require(launch::rms_norm_forward<T>(backend_of(context).queue(),
                                         forward_work<T>(x, weight, {}, eps, y, {}, rstd)),
             "rms_norm_forward");
   });
@@ -93,7 +93,7 @@ void rms_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x, 
   if (x.empty()) return;
   const Backward op = {dy, x, weight, {}, rstd, dx, write, dweight, {}};
   with_element_type(x.dtype, "rms_norm_backward", [&]<class T>(T) {
-    require(launch::rms_norm_backward<T>(backend_of(context).stream(), backward_work<T>(context, op)),
+    require(launch::rms_norm_backward<T>(backend_of(context).queue(), backward_work<T>(context, op)),
             "rms_norm_backward");
   });
 }

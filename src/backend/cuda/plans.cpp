@@ -24,6 +24,10 @@ const AttentionPlan& BatchPlans::attention(std::span<const std::int32_t> offsets
   if (std::ranges::equal(offsets, offsets_) && std::ranges::equal(prefixes, prefixes_)) return attention_;
   attention_ = {cola::cuda::query_tiles(offsets, prefixes), cola::cuda::key_tiles(offsets, prefixes),
                 pairs_of(offsets, prefixes)};
+  // Batches of as many tokens differ in tiles: a few without work make most of them alike (Replays).
+  constexpr std::size_t bucket = 16;
+  for (cola::cuda::AttentionTiles* tiles : {&attention_.queries, &attention_.keys})
+    tiles->tiles.resize((tiles->tiles.size() + bucket - 1) / bucket * bucket);
   offsets_.assign(offsets.begin(), offsets.end());
   prefixes_.assign(prefixes.begin(), prefixes.end());
   return attention_;

@@ -62,8 +62,7 @@ struct Products::Plan {
   cublasLtMatmulAlgo_t algorithm = {};
 };
 
-Products::Products(Memory& memory, cudaStream_t stream)
-    : stream_(stream), workspace_(memory), plans_(std::make_unique<Plans>()) {
+Products::Products(Memory& memory) : workspace_(memory), plans_(std::make_unique<Plans>()) {
   require(cublasLtCreate(&handle_), "starting");
   workspace_.resize(workspace_bytes);
 }
@@ -113,8 +112,9 @@ Products::Plan* Products::plan_of(const Shape& shape) {
   return plan.possible ? &plan : nullptr;
 }
 
-void Products::multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
-                        Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write) {
+void Products::multiply(Context& context, launch::Queue queue, ConstMatrixView a, Transpose transpose_a,
+                        ConstMatrixView b, Transpose transpose_b, std::span<const float> bias, MatrixView c,
+                        Write write) {
   Shape shape = {};
   shape.m = c.rows;
   shape.n = c.cols;
@@ -137,7 +137,7 @@ void Products::multiply(Context& context, ConstMatrixView a, Transpose transpose
   if (plan == nullptr && shape.has_bias && shape.output == DType::bf16) {
     // A bias of another dtype than the result's is not in every version of cuBLASLt.
     const MatrixView rounded = context.scratch("cuda product bias", DType::bf16, 1, shape.n);
-    require(launch::convert<float, BFloat16>(stream_, 1, shape.n, {bias.data(), shape.n},
+    require(launch::convert<float, BFloat16>(queue, 1, shape.n, {bias.data(), shape.n},
                                              rows_of<BFloat16>(rounded)),
             "rounding a bias");
     bias_values = rounded.data;
@@ -147,13 +147,14 @@ void Products::multiply(Context& context, ConstMatrixView a, Transpose transpose
   }
   if (plan == nullptr)
     throw Error("cuBLASLt has no algorithm for a product that is needed: use --device cpu");
+  if (queue.only_describes(shape, a.data, b.data, c.data, bias_values, write)) return;
   cublasLtMatmulDescOpaque_t operation = plan->operation;
   if (shape.has_bias) set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias_values);
   const float one = 1.0F;
   const float beta = write == Write::add ? 1.0F : 0.0F;
   require(
       cublasLtMatmul(handle_, &operation, &one, b.data, &plan->a, a.data, &plan->b, &beta, c.data, &plan->c,
-                     c.data, &plan->c, &plan->algorithm, workspace_.data(), workspace_bytes, stream_),
+                     c.data, &plan->c, &plan->algorithm, workspace_.data(), workspace_bytes, queue.stream),
       "a product");
 }
 

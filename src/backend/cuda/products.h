@@ -10,25 +10,28 @@
 #include <span>
 
 #include "backend/context.h"
+#include "backend/cuda/elements.h"
+#include "backend/cuda/kernels/queue.h"
 #include "core/matrix.h"
 
 namespace cola::ops::cuda {
 
 enum class Transpose : std::uint8_t { no, yes };
 
-/// Matrix products by cuBLASLt on one stream, accumulated in f32: without TF32, and with no reduction whose
+/// Matrix products by cuBLASLt, accumulated in f32: without TF32, and with no reduction whose
 /// order could differ from run to run. The algorithm for a shape is chosen once, by cuBLASLt's heuristic.
 class Products {
  public:
-  Products(Memory& memory, cudaStream_t stream);
+  explicit Products(Memory& memory);
   ~Products();
   Products(const Products&) = delete;
   Products& operator=(const Products&) = delete;
 
   /// c [M, N] = op(a) [M, K] op(b) [K, N] + bias [N], or c += that. a and b both f32 or both bf16; c f32 or
   /// their dtype; `bias` f32, may be empty. Shapes are checked by the caller. Counts 2 M N K flops.
-  void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
-                Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write);
+  void multiply(Context& context, launch::Queue queue, ConstMatrixView a, Transpose transpose_a,
+                ConstMatrixView b, Transpose transpose_b, std::span<const float> bias, MatrixView c,
+                Write write);
 
  private:
   /// What the choice of an algorithm depends on.
@@ -50,7 +53,6 @@ class Products {
   static constexpr std::size_t most_plans = 8192;
 
   cublasLtHandle_t handle_ = nullptr;
-  cudaStream_t stream_;
   Buffer workspace_;
   std::unique_ptr<Plans> plans_;
 };

@@ -50,7 +50,7 @@ void adamw_update(Context& context, const AdamW& setting, float gradient_scale,
       .root_scale = 1.0 / std::sqrt(1.0 - std::pow(setting.beta2, step)),
       .epsilon = setting.epsilon,
   };
-  require(launch::adamw(backend_of(context).stream(), on_device(context, tensors), constants,
+  require(launch::adamw(backend_of(context).queue(), on_device(context, tensors), constants,
                         static_cast<double>(gradient_scale)),
           "adamw_update");
 }
@@ -62,7 +62,7 @@ void sgd_update(Context& context, const Sgd& setting, float gradient_scale,
       .keep = setting.step > 1 ? setting.momentum : 0.0,
       .weight_decay = setting.weight_decay,
   };
-  require(launch::sgd(backend_of(context).stream(), on_device(context, tensors), constants,
+  require(launch::sgd(backend_of(context).queue(), on_device(context, tensors), constants,
                       static_cast<double>(gradient_scale)),
           "sgd_update");
 }
@@ -74,13 +74,13 @@ void adagrad_update(Context& context, const Adagrad& setting, float gradient_sca
       .epsilon = setting.epsilon,
       .weight_decay = setting.weight_decay,
   };
-  require(launch::adagrad(backend_of(context).stream(), on_device(context, tensors), constants,
+  require(launch::adagrad(backend_of(context).queue(), on_device(context, tensors), constants,
                           static_cast<double>(gradient_scale)),
           "adagrad_update");
 }
 
 void zero_arrays(Context& context, std::span<const std::span<float>> arrays) {
-  require(launch::zero(backend_of(context).stream(), on_device(context, arrays)), "zero_arrays");
+  require(launch::zero(backend_of(context).queue(), on_device(context, arrays)), "zero_arrays");
 }
 
 double squared_norm(Context& context, std::span<const std::span<const float>> arrays) {
@@ -90,7 +90,7 @@ double squared_norm(Context& context, std::span<const std::span<const float>> ar
   const std::int64_t doubles = 1 + launch::sum_of_squares_scratch(list.size, list.longest);
   const MatrixView memory = context.scratch("cuda squared norm", DType::f32, 1, 2 * doubles);
   auto* total = static_cast<double*>(memory.data);
-  require(launch::sum_of_squares(backend_of(context).stream(), list, total + 1, total), "squared_norm");
+  require(launch::sum_of_squares(backend_of(context).queue(), list, total + 1, total), "squared_norm");
   double sum = 0.0;
   context.memory().download(static_cast<const std::byte*>(memory.data), reinterpret_cast<std::byte*>(&sum),
                             sizeof(sum));

@@ -76,12 +76,12 @@ __global__ void every_element_kernel(std::int64_t size, const Arrays* list, Oper
 }
 
 template <class Arrays, class Operation>
-cudaError_t launch_every_element(cudaStream_t stream, std::int64_t size, const Arrays* list,
-                                 std::int64_t longest, const Operation& operation) {
+cudaError_t launch_every_element(Queue queue, std::int64_t size, const Arrays* list, std::int64_t longest,
+                                 const Operation& operation) {
   if (size == 0 || longest == 0) return cudaSuccess;
   const dim3 grid(blocks_for(longest, threads),
                   static_cast<unsigned>(size < most_grid_rows ? size : most_grid_rows));
-  return launch(every_element_kernel<Arrays, Operation>, grid, dim3(threads), 0, stream, size, list,
+  return launch(every_element_kernel<Arrays, Operation>, grid, dim3(threads), 0, queue, size, list,
                 operation);
 }
 
@@ -118,41 +118,39 @@ __global__ void add_squares_kernel(std::int64_t count, const double* partial, do
 
 }  // namespace
 
-cudaError_t adamw(cudaStream_t stream, const UpdateList& list, const AdamWConstants& constants,
+cudaError_t adamw(Queue queue, const UpdateList& list, const AdamWConstants& constants,
                   double gradient_scale) {
-  return launch_every_element(stream, list.size, list.tensors, list.longest,
+  return launch_every_element(queue, list.size, list.tensors, list.longest,
                               AdamWUpdate{constants, gradient_scale});
 }
 
-cudaError_t sgd(cudaStream_t stream, const UpdateList& list, const SgdConstants& constants,
-                double gradient_scale) {
-  return launch_every_element(stream, list.size, list.tensors, list.longest,
+cudaError_t sgd(Queue queue, const UpdateList& list, const SgdConstants& constants, double gradient_scale) {
+  return launch_every_element(queue, list.size, list.tensors, list.longest,
                               SgdUpdate{constants, gradient_scale});
 }
 
-cudaError_t adagrad(cudaStream_t stream, const UpdateList& list, const AdagradConstants& constants,
+cudaError_t adagrad(Queue queue, const UpdateList& list, const AdagradConstants& constants,
                     double gradient_scale) {
-  return launch_every_element(stream, list.size, list.tensors, list.longest,
+  return launch_every_element(queue, list.size, list.tensors, list.longest,
                               AdagradUpdate{constants, gradient_scale});
 }
 
-cudaError_t zero(cudaStream_t stream, const ArrayList<float>& list) {
-  return launch_every_element(stream, list.size, list.arrays, list.longest, Zero{});
+cudaError_t zero(Queue queue, const ArrayList<float>& list) {
+  return launch_every_element(queue, list.size, list.arrays, list.longest, Zero{});
 }
 
 std::int64_t sum_of_squares_scratch(std::int64_t arrays, std::int64_t longest) {
   return arrays * blocks_for(longest, sum_block);
 }
 
-cudaError_t sum_of_squares(cudaStream_t stream, const ArrayList<const float>& list, double* scratch,
-                           double* total) {
+cudaError_t sum_of_squares(Queue queue, const ArrayList<const float>& list, double* scratch, double* total) {
   constexpr std::size_t shared_bytes = sizeof(double[most_warps]);
   const dim3 grid(blocks_for(list.longest, sum_block),
                   static_cast<unsigned>(list.size < most_grid_rows ? list.size : most_grid_rows));
-  const cudaError_t error = launch(partial_squares_kernel, grid, dim3(threads), shared_bytes, stream,
+  const cudaError_t error = launch(partial_squares_kernel, grid, dim3(threads), shared_bytes, queue,
                                    list.size, list.arrays, scratch);
   if (error != cudaSuccess) return error;
-  return launch(add_squares_kernel, dim3(1), dim3(threads), shared_bytes, stream,
+  return launch(add_squares_kernel, dim3(1), dim3(threads), shared_bytes, queue,
                 sum_of_squares_scratch(list.size, list.longest), static_cast<const double*>(scratch), total);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
+
+#include "backend/cuda/kernels/queue.h"
 
 // Launchers of backend/update.h: all tensors by one kernel, since many are small. Arrays and their
 // descriptions are device memory; arithmetic in double as on the CPU, so that a result is its definition's
@@ -34,7 +34,7 @@ struct AdamWConstants {
   double root_scale;        ///< 1 / sqrt(1 - beta2^t)
   double epsilon;
 };
-[[nodiscard]] cudaError_t adamw(cudaStream_t stream, const UpdateList& list, const AdamWConstants& constants,
+[[nodiscard]] cudaError_t adamw(Queue queue, const UpdateList& list, const AdamWConstants& constants,
                                 double gradient_scale);
 
 struct SgdConstants {
@@ -42,14 +42,14 @@ struct SgdConstants {
   double keep;  ///< what the buffer's old content is multiplied by: the momentum, 0 at step 1
   double weight_decay;
 };
-[[nodiscard]] cudaError_t sgd(cudaStream_t stream, const UpdateList& list, const SgdConstants& constants,
+[[nodiscard]] cudaError_t sgd(Queue queue, const UpdateList& list, const SgdConstants& constants,
                               double gradient_scale);
 
 struct AdagradConstants {
   double learning_rate, epsilon, weight_decay;
 };
-[[nodiscard]] cudaError_t adagrad(cudaStream_t stream, const UpdateList& list,
-                                  const AdagradConstants& constants, double gradient_scale);
+[[nodiscard]] cudaError_t adagrad(Queue queue, const UpdateList& list, const AdagradConstants& constants,
+                                  double gradient_scale);
 
 template <class T>
 struct Array {
@@ -63,12 +63,12 @@ struct ArrayList {
   std::int64_t longest = 0;
 };
 
-[[nodiscard]] cudaError_t zero(cudaStream_t stream, const ArrayList<float>& list);
+[[nodiscard]] cudaError_t zero(Queue queue, const ArrayList<float>& list);
 
 /// Doubles of scratch memory for sum_of_squares.
 [[nodiscard]] std::int64_t sum_of_squares_scratch(std::int64_t arrays, std::int64_t longest);
 /// *total = the sum over all arrays, in an order that depends on their lengths alone.
-[[nodiscard]] cudaError_t sum_of_squares(cudaStream_t stream, const ArrayList<const float>& list,
-                                         double* scratch, double* total);
+[[nodiscard]] cudaError_t sum_of_squares(Queue queue, const ArrayList<const float>& list, double* scratch,
+                                         double* total);
 
 }  // namespace cola::cuda
