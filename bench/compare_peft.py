@@ -20,6 +20,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--activation-checkpointing", action="store_true", help="on both sides")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda; there also PEFT under torch.compile")
+    parser.add_argument("--no-compile", action="store_true", help="on cuda: PEFT without torch.compile only")
     parser.add_argument("--task", help="questions of a task in place of random tokens, with --task-data and --tokenizer")
     parser.add_argument("--task-data")
     parser.add_argument("--tokenizer")
@@ -61,7 +62,7 @@ def compare(options, shape, dtype, folder):
     tuned = os.environ | {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36),
                           "MALLOC_TOP_PAD_": str(1 << 28), "OMP_NUM_THREADS": str(options.threads)}
     results = {"cola": [], "peft": []}
-    if options.device != "cpu":
+    if options.device != "cpu" and not options.no_compile:
         results["compiled"] = []
     for _ in range(options.rounds):
         results["cola"].append(run(cola_command(options, shape, dtype)))

@@ -1,7 +1,7 @@
 """One LoRA training step of transformers + PEFT, as bench/compare_peft runs it: forward, backward, AdamW. Random weights
 in the compute dtype, r = 8, alpha = 16 on q_proj and v_proj, SDPA attention; random token ids with loss on all tokens,
 or the batches that `cola bench step --write-batches` wrote: whole candidates, padded on the right to the longest.
-On a GPU AdamW is the fused one and the adapters have the compute dtype, as on the CPU: the peer at its fastest.
+On a GPU AdamW is the fused one.
 Prints one JSON object: the median seconds_per_step, peak_rss_bytes (from the warm-up on) or peak_device_bytes."""
 import argparse
 import json
@@ -49,6 +49,7 @@ def parse_arguments():
     parser.add_argument("--steps", type=int, default=3, help="timed steps; with --batches times that all are run")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--activation-checkpointing", action="store_true")
+    parser.add_argument("--adapters-in-compute-dtype", action="store_true", help="PEFT keeps them in f32 by default")
     parser.add_argument("--compile", action="store_true", help="torch.compile of the model")
     return parser.parse_args()
 
@@ -67,10 +68,8 @@ def build_model(options):
             model = model_class(config)
     torch.set_default_dtype(torch.float32)
     lora = LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj", "v_proj"], r=8, lora_alpha=16, lora_dropout=0.0)
-    try:
-        model = get_peft_model(model, lora, autocast_adapter_dtype=False)
-    except TypeError:  # an old PEFT, which does so always
-        model = get_peft_model(model, lora)
+    kept = {"autocast_adapter_dtype": False} if options.adapters_in_compute_dtype else {}  # old PEFT: always so
+    model = get_peft_model(model, lora, **kept)
     if options.activation_checkpointing:
         model.base_model.model.gradient_checkpointing_enable()
         model.base_model.model.enable_input_require_grads()
