@@ -5,6 +5,7 @@
 #   DIR/gpu_check.sh --prebuilt DIR           run a bundle: needs the NVIDIA driver and CUDA's libraries, nothing else
 #   ... --stages ops,runs                     some stages: ops runs suite sanitizer bench-small bench-large
 #   ... --results FOLDER                      where logs and the table go (default gpu-check-results)
+# COLA_TASK_DATA (a folder with CB and SQuAD) and COLA_TOKENIZER (OPT's) in the environment: benchmarks on them too.
 # Each stage ends within 8 minutes. Exit status 1 if one failed.
 set -uo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -62,6 +63,8 @@ else
   export LD_LIBRARY_PATH="$prebuilt/lib:${LD_LIBRARY_PATH:-}"
 fi
 export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64"
+data="${COLA_TASK_DATA:-}"
+tokenizer="${COLA_TOKENIZER:-}"
 export PATH="$PATH:/usr/local/cuda/bin"
 mkdir -p "$results"
 results="$(cd "$results" && pwd)"
@@ -87,26 +90,31 @@ bench() {
   local name="$1"
   shift
   run "$name" "$bin/cola" bench "$@" --device cuda
-  grep -E '^(seconds|tokens|fraction|peak|weights|read)' "$results/$name.log" | sed 's/^/    /' | tee -a "$table"
+  grep -E '^(seconds|questions|tokens|fraction|peak|weights|read)' "$results/$name.log" | sed 's/^/    /' | tee -a "$table"
 }
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null | tee -a "$table"
 for stage in "${stages[@]}"; do
   case "$stage" in
-    ops) run ops "$tests/test_cuda" --gtest_filter='-CudaRun.*' ;;
-    runs) run runs "$tests/test_cuda" --gtest_filter='CudaRun.*' ;;
+    ops) run ops "$tests/test_cuda" --gtest_filter='-CudaRun.*:*CudaTrajectory.*' ;;
+    runs) run runs "$tests/test_cuda" --gtest_filter='CudaRun.*:*CudaTrajectory.*' ;;
     # The CPU's own tests of training: with --device auto they run on the GPU, with the same tolerances.
     suite) run suite "$tests/test_train" --gtest_filter='Parity/Trajectory.*:*Resume*:*Checkpoint*:*TrainOption*' ;;
     sanitizer)
       for tool in memcheck racecheck; do
         run "$tool" compute-sanitizer --tool "$tool" --error-exitcode 1 "$tests/test_cuda" \
-          --gtest_filter='CudaElementwise.*:CudaRows.*:CudaProducts.Lora:CudaProducts.CrossEntropy:CudaAttention.*'
+          --gtest_filter='CudaElementwise.*:CudaRows.*:CudaProducts.Lora:CudaProducts.CrossEntropy:CudaAttention.*:CudaReplays.*'
       done ;;
     bench-small)
       bench step-opt-125m step --shape opt-125m --dtype bf16 --batch-size 8 --seq-length 128 --steps 20
       bench step-opt-1.3b-8x32 step --shape opt-1.3b --dtype bf16 --batch-size 8 --seq-length 32 --steps 20
       bench step-opt-1.3b-8x512 step --shape opt-1.3b --dtype bf16 --batch-size 8 --seq-length 512 --steps 20
-      bench generate-opt-1.3b generate --shape opt-1.3b --dtype bf16 ;;
+      bench generate-opt-1.3b generate --shape opt-1.3b --dtype bf16
+      for task in CB:cb SQuAD:squad; do
+        [[ -n "$data" && -n "$tokenizer" ]] || continue
+        bench "step-opt-1.3b-${task#*:}" step --shape opt-1.3b --dtype bf16 --batch-size 8 --task "${task#*:}" \
+          --task-data "$data/${task%:*}" --tokenizer "$tokenizer" --steps 15
+      done ;;
     bench-large)
       bench step-llama-2-7b step --shape llama-2-7b --dtype bf16 --batch-size 4 --seq-length 1024 --steps 10
       bench step-llama-2-7b-recomputed step --shape llama-2-7b --dtype bf16 --batch-size 4 --seq-length 1024 \

@@ -28,31 +28,50 @@ TrainOptions trajectory_options(const std::string& model, bool chain, const std:
   return options;
 }
 
-TEST_F(CudaRun, TheSameLossesAsOnTheCpu) {
-  for (const char* model : {"opt_tiny", "opt350_tiny", "llama_tiny", "llama_gqa_tiny"}) {
-    for (const bool chain : {false, true}) {
-      for (const char* dtype : {"f32", "bf16"}) {
-        const TemporaryFolder folder;
-        TrainOptions options = trajectory_options(model, chain, folder.path());
-        write_parity_data(model, options.train);
-        options.dtype = dtype;
-        options.out = folder / "cuda";
-        (void)run(options);
-        options.device = "cpu";
-        options.out = folder / "cpu";
-        (void)run(options);
-        const auto actual = losses(folder / "cuda");
-        const auto expected = losses(folder / "cpu");
-        ASSERT_EQ(actual.size(), expected.size());
-        // As the CPU against PEFT: 2e-4 a step in f32, 2 % in bf16.
-        for (std::size_t i = 0; i < actual.size(); ++i) {
-          EXPECT_NEAR(actual[i], expected[i], dtype == std::string("f32") ? 2e-4 : 0.02 * expected[i])
-              << model << " " << dtype << " step " << i + 1;
-        }
-      }
-    }
+struct Trajectory {
+  const char* model;
+  bool chain;
+  const char* dtype;
+};
+
+std::string name_of(const testing::TestParamInfo<Trajectory>& info) {
+  return std::string(info.param.model) + (info.param.chain ? "_cola_" : "_lora_") + info.param.dtype;
+}
+
+class CudaTrajectory : public CudaTest, public testing::WithParamInterface<Trajectory> {};
+
+TEST_P(CudaTrajectory, HasTheCpusLosses) {
+  const auto& [model, chain, dtype] = GetParam();
+  const TemporaryFolder folder;
+  TrainOptions options = trajectory_options(model, chain, folder.path());
+  write_parity_data(model, options.train);
+  options.dtype = dtype;
+  options.out = folder / "cuda";
+  (void)run(options);
+  options.device = "cpu";
+  options.out = folder / "cpu";
+  (void)run(options);
+  const auto actual = losses(folder / "cuda");
+  const auto expected = losses(folder / "cpu");
+  ASSERT_EQ(actual.size(), expected.size());
+  // As the CPU against PEFT: 2e-4 a step in f32, 2 % in bf16.
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    const double allowed = options.dtype == "f32" ? 2e-4 : 0.02 * expected[i];
+    EXPECT_NEAR(actual[i], expected[i], allowed) << "step " << i + 1;
   }
 }
+
+std::vector<Trajectory> trajectories() {
+  std::vector<Trajectory> all;
+  for (const char* model : {"opt_tiny", "opt350_tiny", "llama_tiny", "llama_gqa_tiny"}) {
+    for (const bool chain : {false, true}) {
+      for (const char* dtype : {"f32", "bf16"}) all.push_back({model, chain, dtype});
+    }
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Parity, CudaTrajectory, testing::ValuesIn(trajectories()), name_of);
 
 TEST_F(CudaRun, TheSameRunTwice) {
   for (const char* method : {"cola", "full"}) {
