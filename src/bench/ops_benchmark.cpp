@@ -224,9 +224,8 @@ void OpsTimer::update() {
        [&] { (void)ops::sum_of_squares(context_, gradient.floats()); });
   const ops::AdamW setting{1e-4, 0.9, 0.999, 1e-8, 0.0, 1};
   const ops::UpdatedTensor tensor = {gradient.floats(), parameter.floats(), m.floats(), v.floats()};
-  time("AdamW", gradient, 7.0 * bytes_of(gradient), 0.0, [&] {
-    ops::adamw_update(context_, setting, 1.0F, {&tensor, 1});
-  });
+  time("AdamW", gradient, 7.0 * bytes_of(gradient), 0.0,
+       [&] { ops::adamw_update(context_, setting, 1.0F, {&tensor, 1}); });
 }
 
 /// On q_proj.

@@ -18,7 +18,8 @@ Tolerance product_tolerance(DType result, std::int64_t k) {
   return result == DType::f32 ? Tolerance{sum, 1e-5} : Tolerance{sum + 1e-3, 8e-3};
 }
 
-/// A bias below 1 may be rounded to bf16, by 2^-9 at most, before it is added; and so is what one is added to.
+/// A bias below 1 may be rounded to bf16, by 2^-9 at most, before it is added; and so is what one is added
+/// to.
 Tolerance with_biases(Tolerance tolerance, DType result, int biases) {
   if (result == DType::bf16) tolerance.absolute += biases * 0x1p-9;
   return tolerance;

@@ -6,6 +6,7 @@
 #include "backend/cpu/ops.h"
 #include "backend/cpu/peak.h"
 #include "backend/cpu_isa.h"
+#include "backend/packed_matrix.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
@@ -61,7 +62,10 @@ class CpuBackend final : public Backend {
   [[nodiscard]] std::string_view product_kernel(DType dtype, bool frozen) const override {
     return ops::product_kernel(dtype, frozen);
   }
-  [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return std::int64_t{16} << 20; }
+  /// With AMX more: a product of a hundred rows takes as long as the head's weights take to arrive.
+  [[nodiscard]] std::int64_t logits_chunk_bytes() const override {
+    return std::int64_t{prefers_packed(DType::bf16) ? 64 : 16} << 20;
+  }
   void synchronize() override {}
   [[nodiscard]] PeakRate measure_peak(DType dtype) override { return ops::measure_peak(dtype); }
   [[nodiscard]] double measure_read_rate() override { return ops::measure_read_rate(); }

@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "backend/context.h"
-#include "backend/cuda/host_arrays.h"
 #include "backend/cuda/elements.h"
+#include "backend/cuda/host_arrays.h"
 #include "backend/cuda/kernels/queue.h"
 
 namespace cola::ops::cuda {

@@ -100,9 +100,8 @@ cudaError_t run(Queue queue, const LogitRows& work, const Outputs& outputs, Rows
 }  // namespace
 
 cudaError_t cross_entropy_forward(Queue queue, const LogitRows& work, float* nll, std::uint8_t* correct) {
-  return with_width(are_aligned(work.vocabulary, work.logits), [&](auto width) {
-    return run<void, width>(queue, work, {nll, correct, nullptr}, {});
-  });
+  return with_width(are_aligned(work.vocabulary, work.logits),
+                    [&](auto width) { return run<void, width>(queue, work, {nll, correct, nullptr}, {}); });
 }
 
 template <class T>
