@@ -6,6 +6,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 
 
 def parse_arguments():
@@ -18,6 +19,11 @@ def parse_arguments():
     parser.add_argument("--steps", type=int, default=3, help="timed steps of a run")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--activation-checkpointing", action="store_true", help="on both sides")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda; there also PEFT under torch.compile")
+    parser.add_argument("--no-compile", action="store_true", help="on cuda: PEFT without torch.compile only")
+    parser.add_argument("--task", help="questions of a task in place of random tokens, with --task-data and --tokenizer")
+    parser.add_argument("--task-data")
+    parser.add_argument("--tokenizer")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -29,56 +35,73 @@ def run(command, environment=None):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_cola(options, shape, dtype):
-    command = [os.environ["COLA"], "bench", "step", "--shape", shape, "--dtype", dtype, "--batch-size",
-               str(options.batch_size), "--seq-length", str(options.seq_length), "--steps", str(options.steps),
-               "--threads", str(options.threads), "--json"]
-    return run(command + ["--activation-checkpointing"] * options.activation_checkpointing)
+def cola_command(options, shape, dtype):
+    command = [os.environ["COLA"], "bench", "step", "--shape", shape, "--dtype", dtype, "--device", options.device,
+               "--batch-size", str(options.batch_size), "--steps", str(options.steps), "--threads",
+               str(options.threads), "--json"]
+    if options.task:
+        command += ["--task", options.task, "--task-data", options.task_data, "--tokenizer", options.tokenizer]
+    else:
+        command += ["--seq-length", str(options.seq_length)]
+    return command + ["--activation-checkpointing"] * options.activation_checkpointing
 
 
-def run_peft(options, shape, dtype):
+def peft_command(options, shape, dtype, batches):
     script = str(pathlib.Path(__file__).with_name("peft_step.py"))
-    command = [sys.executable, script, shape, dtype, str(options.batch_size), str(options.seq_length),
-               str(options.steps), str(options.threads)]
+    command = [sys.executable, script, "--shape", shape, "--dtype", dtype, "--device", options.device, "--batch-size",
+               str(options.batch_size), "--steps", str(options.steps), "--threads", str(options.threads)]
+    command += ["--batches", batches] if options.task else ["--seq-length", str(options.seq_length)]
+    return command + ["--activation-checkpointing"] * options.activation_checkpointing
+
+
+def compare(options, shape, dtype, folder):
+    batches = str(pathlib.Path(folder) / "batches.jsonl")
+    if options.task:  # the same questions, each candidate whole, for PEFT
+        run(cola_command(options, shape, dtype) + ["--no-share-prefix", "--write-batches", batches])
     # glibc keeps large blocks instead of returning them every step: the peer at its fastest.
-    tuned = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36), "MALLOC_TOP_PAD_": str(1 << 28),
-             "OMP_NUM_THREADS": str(options.threads)}
-    return run(command + ["checkpointing"] * options.activation_checkpointing, os.environ | tuned)
-
-
-def compare(options, shape, dtype):
-    cola, peft = [], []
+    tuned = os.environ | {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36),
+                          "MALLOC_TOP_PAD_": str(1 << 28), "OMP_NUM_THREADS": str(options.threads)}
+    results = {"cola": [], "peft": []}
+    if options.device != "cpu" and not options.no_compile:
+        results["compiled"] = []
     for _ in range(options.rounds):
-        cola.append(run_cola(options, shape, dtype))
-        peft.append(run_peft(options, shape, dtype))
-    peak = max(result["peak_flops_per_second"] for result in cola)
-    flops = cola[0]["model_flops_per_step"]
+        results["cola"].append(run(cola_command(options, shape, dtype)))
+        results["peft"].append(run(peft_command(options, shape, dtype, batches), tuned))
+        if "compiled" in results:
+            results["compiled"].append(run(peft_command(options, shape, dtype, batches) + ["--compile"], tuned))
+    peak = max(result["peak_flops_per_second"] for result in results["cola"])
+    flops = results["cola"][0]["reference_flops_per_step" if options.task else "model_flops_per_step"]
+    memory = "peak_rss_bytes" if options.device == "cpu" else "peak_device_bytes"
 
-    def side(results):
-        seconds = statistics.median(result["seconds_per_step"] for result in results)
+    def side(runs):
+        seconds = statistics.median(result["seconds_per_step"] for result in runs)
         return {"seconds_per_step": seconds, "fraction_of_peak": flops / seconds / peak,
-                "peak_rss_bytes": max(result["peak_rss_bytes"] for result in results),
-                "runs": [result["seconds_per_step"] for result in results]}
+                "peak_bytes": max(result[memory] for result in runs),
+                "runs": [result["seconds_per_step"] for result in runs]}
 
-    row = {"shape": shape, "dtype": dtype, "peak_flops_per_second": peak, "cola": side(cola), "peft": side(peft)}
-    row["speedup"] = row["peft"]["seconds_per_step"] / row["cola"]["seconds_per_step"]
+    row = {"shape": shape, "dtype": dtype, "peak_flops_per_second": peak,
+           "sides": {name: side(runs) for name, runs in results.items()}}
+    peers = [figures["seconds_per_step"] for name, figures in row["sides"].items() if name != "cola"]
+    row["speedup"] = min(peers) / row["sides"]["cola"]["seconds_per_step"]
     return row
 
 
 def main():
     options = parse_arguments()
-    rows = [compare(options, shape, dtype) for shape in options.shapes.split(",") for dtype in options.dtypes.split(",")]
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [compare(options, shape, dtype, folder)
+                for shape in options.shapes.split(",") for dtype in options.dtypes.split(",")]
+    work = options.task or options.seq_length
     if options.json:
-        print(json.dumps({"batch_size": options.batch_size, "seq_length": options.seq_length, "results": rows}))
+        print(json.dumps({"batch_size": options.batch_size, "work": work, "device": options.device, "results": rows}))
         return
-    print(f"{options.batch_size} x {options.seq_length} tokens, {options.threads} threads, {options.rounds} runs in turn")
-    print(f"{'shape':<16}{'dtype':<6}{'':<6}{'s/step':>9}{'of peak':>9}{'MiB':>8}")
+    print(f"{options.batch_size} x {work}, {options.device}, {options.threads} threads, {options.rounds} runs in turn")
+    print(f"{'shape':<16}{'dtype':<6}{'':<10}{'s/step':>9}{'of peak':>9}{'MiB':>8}")
     for row in rows:
-        for name in ("cola", "peft"):
-            side = row[name]
-            print(f"{row['shape']:<16}{row['dtype']:<6}{name:<6}{side['seconds_per_step']:>9.3f}"
-                  f"{side['fraction_of_peak']:>9.3f}{side['peak_rss_bytes'] / 2**20:>8.0f}")
-        print(f"{'':<28}{row['speedup']:.2f} times as fast; peak {row['peak_flops_per_second'] / 1e9:.0f} GFLOP/s")
+        for name, side in row["sides"].items():
+            print(f"{row['shape']:<16}{row['dtype']:<6}{name:<10}{side['seconds_per_step']:>9.4f}"
+                  f"{side['fraction_of_peak']:>9.3f}{side['peak_bytes'] / 2**20:>8.0f}")
+        print(f"{'':<32}{row['speedup']:.2f} times as fast; peak {row['peak_flops_per_second'] / 1e9:.0f} GFLOP/s")
 
 
 main()

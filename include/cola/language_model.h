@@ -18,6 +18,7 @@ struct ModelSource {
   std::string state;                            ///< "best" or "last"; empty: best where there is one
   std::optional<std::int64_t> up_to_link;       ///< only links 1 .. N of the run
   std::string dtype = "auto";                   ///< f32, bf16, auto
+  std::string device = "auto";                  ///< cpu, cuda, cuda:N; auto: cuda where there is one
   std::filesystem::path tokenizer;              ///< folder; empty: the model's
   int threads = 0;                              ///< 0: all cores
 };

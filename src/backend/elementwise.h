@@ -9,6 +9,9 @@ namespace cola::ops {
 
 /// Element by element on matrices of one shape; compute dtype (f32 or bf16), computed in f32.
 
+/// x = 0.
+void fill_zero(Context& context, MatrixView x);
+
 /// y = a + b; y may be a or b.
 void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y);
 

@@ -1,5 +1,8 @@
 #include "backend/profile.h"
 
+#include "backend/backend.h"
+#include "core/error.h"
+
 namespace cola::ops {
 
 ProfileScope::ProfileScope(Context& context, std::string_view op, std::uint64_t bytes)
@@ -7,12 +10,17 @@ ProfileScope::ProfileScope(Context& context, std::string_view op, std::uint64_t 
   if (profile_ != nullptr && profile_->in_op_) profile_ = nullptr;
   if (profile_ == nullptr) return;
   profile_->in_op_ = true;
+  context_.backend().synchronize();
   flops_before_ = context.flops();
   start_ = Clock::now();
 }
 
 ProfileScope::~ProfileScope() {
   if (profile_ == nullptr) return;
+  try {
+    context_.backend().synchronize();
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): whoever waits next is told again
+  }
   const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
   profile_->in_op_ = false;
   OpCost& cost = profile_->costs_.try_emplace(std::string(op_)).first->second;

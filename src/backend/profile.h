@@ -30,7 +30,8 @@ class Profile {
   bool in_op_ = false;
 };
 
-/// Stands at the beginning of an op: adds the time until its end to the context's profile, where it has one.
+/// Stands at the beginning of an op: adds the time until it is done to the context's profile, where it has
+/// one.
 class ProfileScope {
  public:
   ProfileScope(Context& context, std::string_view op, std::uint64_t bytes);

@@ -22,4 +22,8 @@ struct RaggedBatch {
   [[nodiscard]] std::int64_t loss_tokens() const { return static_cast<std::int64_t>(targets.size()); }
 };
 
+/// The batch and a last sequence, of token 0 and without loss, that makes it `rows` tokens: at least its own.
+/// No other sequence sees it, so it changes no gradient.
+[[nodiscard]] RaggedBatch padded_to(RaggedBatch batch, std::int64_t rows);
+
 }  // namespace cola

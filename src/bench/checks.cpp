@@ -17,11 +17,11 @@ void require_seconds(double seconds) {
   throw UsageError(fmt::format("--seconds {} is out of range: use 0 to 3600", seconds));
 }
 
-void require_memory_for_weights(const ModelConfig& config, DType dtype,
+void require_memory_for_weights(const Memory& memory, const ModelConfig& config, DType dtype,
                                 std::int64_t extra_bytes_per_parameter) {
   const auto element_bytes = static_cast<std::int64_t>(size_of(dtype));
   const std::int64_t needed = parameter_count(config) * (element_bytes + extra_bytes_per_parameter);
-  const std::int64_t available = available_memory_bytes();
+  const std::int64_t available = memory.available_bytes();
   if (needed <= available) return;
   throw Error(
       fmt::format("the weights of this shape need {} of memory, {} are available: use a smaller --shape",

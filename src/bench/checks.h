@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "core/memory.h"
 #include "model/config.h"
 
 namespace cola {
@@ -14,7 +15,7 @@ void require_seconds(double seconds);
 
 /// Throws Error if the weights of the shape do not fit into the memory that is available, with
 /// `extra_bytes_per_parameter` beside each.
-void require_memory_for_weights(const ModelConfig& config, DType dtype,
+void require_memory_for_weights(const Memory& memory, const ModelConfig& config, DType dtype,
                                 std::int64_t extra_bytes_per_parameter = 0);
 
 }  // namespace cola

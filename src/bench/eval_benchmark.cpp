@@ -20,7 +20,7 @@ namespace {
 void check(const EvalBenchmarkOptions& options) {
   require_range("num-test", options.num_test, 1, 1'000'000);
   require_range("rounds", options.rounds, 1, 1000);
-  require_memory_for_weights(options.config, options.dtype);
+  require_memory_for_weights(options.backend->memory(), options.config, options.dtype);
 }
 
 std::vector<Question> questions_of(const EvalBenchmarkOptions& options) {
@@ -45,9 +45,9 @@ std::vector<Question> questions_of(const EvalBenchmarkOptions& options) {
 void time_rounds(const EvalBenchmarkOptions& options, const std::vector<Question>& questions,
                  EvalBenchmark& result, const std::function<void(std::int64_t, std::int64_t)>& progress) {
   constexpr std::uint64_t seed = 42;
-  Decoder model(options.config, Weights(options.config, seed, options.dtype));
+  Decoder model(options.config, Weights(options.config, seed, options.dtype, options.backend->memory()));
   if (ops::prefers_packed(options.dtype)) model.pack_weights();
-  ops::Context context;
+  ops::Context context(*options.backend);
   DecoderActivations activations;
   const std::int64_t total = 2 + 2 * options.rounds * result.questions;
   std::int64_t before = 0;
@@ -94,9 +94,9 @@ EvalBenchmark benchmark_eval(const EvalBenchmarkOptions& options,
   EvalBenchmark result;
   result.questions = std::ssize(questions);
   for (const Question& question : questions) result.candidates += std::ssize(question.candidates);
-  result.peak = ops::measure_peak(options.dtype);
+  result.peak = options.backend->measure_peak(options.dtype);
   time_rounds(options, questions, result, progress);
-  result.peak = ops::faster(result.peak, ops::measure_peak(options.dtype));
+  result.peak = ops::faster(result.peak, options.backend->measure_peak(options.dtype));
   complete(options, questions, true, result.peak.flops_per_second, result.shared);
   complete(options, questions, false, result.peak.flops_per_second, result.whole);
   return result;

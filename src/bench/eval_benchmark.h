@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "backend/cpu/peak.h"
+#include "backend/backend.h"
 #include "core/dtype.h"
 #include "model/config.h"
 
@@ -15,6 +15,7 @@ namespace cola {
 struct EvalBenchmarkOptions {
   ModelConfig config;
   DType dtype = DType::f32;
+  std::shared_ptr<ops::Backend> backend = ops::open_backend("cpu");
   std::string task;
   std::filesystem::path task_data, tokenizer;
   std::int64_t num_test = 100;  ///< questions, or as many as there are

@@ -199,10 +199,10 @@ GemmBenchmark benchmark_gemm(const GemmBenchmarkOptions& options,
     if (progress) progress(++done, total);
   };
   GemmBenchmark result;
-  result.peak = ops::measure_peak(options.dtype);
+  result.peak = ops::cpu_backend().measure_peak(options.dtype);
   for (const auto& linear : linears) time_linear(linear, options, result.results, report);
   for (const auto& linear : thin) time_thin(linear, options, result.thin, report);
-  result.peak = ops::faster(result.peak, ops::measure_peak(options.dtype));
+  result.peak = ops::faster(result.peak, ops::cpu_backend().measure_peak(options.dtype));
   for (auto* rates : {&result.results, &result.thin}) {
     for (auto& rate : *rates) rate.fraction_of_peak = rate.flops_per_second / result.peak.flops_per_second;
   }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "backend/cpu/peak.h"
+#include "backend/backend.h"
 #include "core/dtype.h"
 #include "model/config.h"
 

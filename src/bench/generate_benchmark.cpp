@@ -24,7 +24,7 @@ void check(const GenerateBenchmarkOptions& options) {
   // All prompts in the first pass: else the time until the first new token is not the prompts'.
   require_range("batch-size x prompt-tokens", options.batch_size * options.prompt_tokens, 1,
                 default_evaluation_tokens);
-  require_memory_for_weights(options.config, options.dtype);
+  require_memory_for_weights(options.backend->memory(), options.config, options.dtype);
 }
 
 /// Seconds until the first new token, and from it to the last.
@@ -57,7 +57,7 @@ void time_rounds(const GenerateBenchmarkOptions& options, GenerateBenchmark& res
                  const std::function<void(std::int64_t, std::int64_t)>& progress) {
   constexpr std::uint64_t seed = 42;
   constexpr std::int64_t warm_up_tokens = 2;
-  Decoder model(options.config, Weights(options.config, seed, options.dtype));
+  Decoder model(options.config, Weights(options.config, seed, options.dtype, options.backend->memory()));
   if (ops::prefers_packed(options.dtype)) model.pack_weights();
   const std::vector<std::int32_t> ids =
       random_batch(options.config, options.batch_size, options.prompt_tokens).content.batch.ids;
@@ -70,7 +70,7 @@ void time_rounds(const GenerateBenchmarkOptions& options, GenerateBenchmark& res
   const auto each = [&] {
     if (progress) progress(++done, total);
   };
-  ops::Context context;
+  ops::Context context(*options.backend);
   (void)time_generation(context, model, prompts, warm_up_tokens, each);
   std::vector<double> prompt_rates, rates;
   for (std::int64_t round = 0; round < options.rounds; ++round) {
@@ -90,9 +90,9 @@ GenerateBenchmark benchmark_generate(
   check(options);
   GenerateBenchmark result;
   result.weight_bytes = weight_bytes_of_token(options.config, options.dtype);
-  result.peak = measure_machine_peak(options.dtype);
+  result.peak = measure_machine_peak(*options.backend, options.dtype);
   time_rounds(options, result, progress);
-  result.peak = faster(result.peak, measure_machine_peak(options.dtype));
+  result.peak = faster(result.peak, measure_machine_peak(*options.backend, options.dtype));
   result.fraction_of_bandwidth = result.tokens_per_second / static_cast<double>(options.batch_size) *
                                  result.weight_bytes / result.peak.read_bytes_per_second;
   return result;

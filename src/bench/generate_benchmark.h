@@ -12,6 +12,7 @@ namespace cola {
 struct GenerateBenchmarkOptions {
   ModelConfig config;
   DType dtype = DType::f32;
+  std::shared_ptr<ops::Backend> backend = ops::open_backend("cpu");
   std::int64_t batch_size = 1;
   std::int64_t prompt_tokens = 128;
   std::int64_t new_tokens = 64;

@@ -13,8 +13,11 @@ constexpr double learning_rate = 1e-4;
 
 }  // namespace
 
-ModelTraining::ModelTraining(const ModelConfig& config, DType dtype, const TrainedPart& part)
-    : recompute_(part.activation_checkpointing), model_(config, Weights(config, seed, dtype)) {
+ModelTraining::ModelTraining(ops::Backend& backend, const ModelConfig& config, DType dtype,
+                             const TrainedPart& part)
+    : recompute_(part.activation_checkpointing),
+      context_(backend),
+      model_(config, Weights(config, seed, dtype, backend.memory())) {
   if (part.full) {
     for (const auto& parameter : model_.weights().all()) model_.weights().make_trained(*parameter);
   } else {
@@ -22,11 +25,11 @@ ModelTraining::ModelTraining(const ModelConfig& config, DType dtype, const Train
     chain_.emplace(model_, TieMode::merge);
     chain_->begin_live(fresh_link(part), true);
   }
-  optimizer_.emplace(OptimizerOptions{}, trainables());
+  optimizer_.emplace(OptimizerOptions{}, trainables(), context_.memory());
 }
 
 double ModelTraining::step(const TrainingBatch& batch) {
-  for (const auto& parameter : optimizer_->parameters()) std::ranges::fill(parameter.gradient, 0.0F);
+  optimizer_->zero_gradients(context_);
   StepState state{context_, batch.ragged(), true};
   state.recompute = recompute_;
   const std::int64_t terms = batch.loss_terms();
@@ -36,6 +39,7 @@ double ModelTraining::step(const TrainingBatch& batch) {
   if (!chain_) {
     for (const auto& parameter : model_.weights().all()) Weights::refresh(context_, *parameter);
   }
+  context_.backend().synchronize();
   return loss / static_cast<double>(terms);
 }
 

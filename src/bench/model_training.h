@@ -24,12 +24,14 @@ struct TrainedPart {
 /// AdamW and clipping.
 class ModelTraining {
  public:
-  ModelTraining(const ModelConfig& config, DType dtype, const TrainedPart& part);
+  ModelTraining(ops::Backend& backend, const ModelConfig& config, DType dtype, const TrainedPart& part);
 
   /// Forward, backward and update. Returns the mean loss, over tokens or questions.
   double step(const TrainingBatch& batch);
 
   [[nodiscard]] std::uint64_t flops() const { return context_.flops(); }
+  void start_profile() { context_.start_profile(); }
+  [[nodiscard]] const ops::Profile& profile() { return *context_.profile(); }  ///< since start_profile()
   [[nodiscard]] std::int64_t trained_parameters() const;
 
  private:

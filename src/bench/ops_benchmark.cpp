@@ -166,7 +166,7 @@ void OpsTimer::silu_gate() {
 }
 
 void OpsTimer::rotary() {
-  const RotaryTable table(config_);
+  const RotaryTable table(config_, host_memory());
   Matrix q = tokens_by(config_.num_attention_heads * config_.head_dim);
   time("rotary", q, 2.0 * bytes_of(q), 0.0, [&] {
     ops::rotary(context_, q.view(), config_.head_dim, batch_.positions, table.cosines(), table.sines(),
@@ -223,9 +223,9 @@ void OpsTimer::update() {
   time("gradient norm", gradient, bytes_of(gradient), 0.0,
        [&] { (void)ops::sum_of_squares(context_, gradient.floats()); });
   const ops::AdamW setting{1e-4, 0.9, 0.999, 1e-8, 0.0, 1};
-  time("AdamW", gradient, 7.0 * bytes_of(gradient), 0.0, [&] {
-    ops::adamw_update(context_, setting, 1.0F, gradient.floats(), parameter.floats(), m.floats(), v.floats());
-  });
+  const ops::UpdatedTensor tensor = {gradient.floats(), parameter.floats(), m.floats(), v.floats()};
+  time("AdamW", gradient, 7.0 * bytes_of(gradient), 0.0,
+       [&] { ops::adamw_update(context_, setting, 1.0F, {&tensor, 1}); });
 }
 
 /// On q_proj.
@@ -257,9 +257,9 @@ OpsBenchmark benchmark_ops(const OpsBenchmarkOptions& options,
                            const std::function<void(std::int64_t done, std::int64_t total)>& progress) {
   check(options);
   OpsBenchmark result;
-  result.peak = measure_machine_peak(options.dtype);
+  result.peak = measure_machine_peak(ops::cpu_backend(), options.dtype);
   result.results = OpsTimer(options).run(progress);
-  result.peak = faster(result.peak, measure_machine_peak(options.dtype));
+  result.peak = faster(result.peak, measure_machine_peak(ops::cpu_backend(), options.dtype));
   for (OpRate& rate : result.results) {
     rate.fraction_of_bandwidth = rate.bytes_per_second / result.peak.read_bytes_per_second;
     rate.fraction_of_peak = rate.flops_per_second / result.peak.multiply.flops_per_second;

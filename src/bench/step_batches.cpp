@@ -7,6 +7,8 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "data/batch_plan.h"
+#include "io/files.h"
+#include "io/json.h"
 #include "log/flops.h"
 #include "train/session_data.h"
 
@@ -15,6 +17,28 @@ namespace {
 
 constexpr std::uint64_t seed = 42;
 constexpr std::int32_t pad_id = 0;  // any token: what it is costs nothing
+
+Json json_of(const TrainingBatch& training_batch) {
+  const RaggedBatch& batch = training_batch.ragged();
+  Json ids = Json::array();
+  Json loss_positions = Json::array();
+  std::size_t loss_row = 0;
+  for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+    const std::int32_t begin = batch.offsets[s];
+    const std::int32_t end = batch.offsets[s + 1];
+    ids.push_back(std::vector(batch.ids.begin() + begin, batch.ids.begin() + end));
+    std::vector<std::int32_t> positions;
+    for (; loss_row < batch.loss_rows.size() && batch.loss_rows[loss_row] < end; ++loss_row)
+      positions.push_back(batch.loss_rows[loss_row] - begin);
+    loss_positions.push_back(positions);
+  }
+  const bool of_questions = training_batch.of_questions;
+  const QuestionBatch& content = training_batch.content;
+  return {{"ids", ids},
+          {"loss_positions", loss_positions},
+          {"question_offsets", of_questions ? Json(content.question_offsets) : Json::array()},
+          {"gold", of_questions ? Json(content.gold) : Json::array()}};
+}
 
 }  // namespace
 
@@ -78,6 +102,12 @@ std::vector<TrainingBatch> task_batches(const TrainOptions& options, const Model
     batches.push_back(pad ? padded_batch(std::move(batch)) : std::move(batch));
   }
   return batches;
+}
+
+void write_batches(const std::filesystem::path& file, std::span<const TrainingBatch> batches) {
+  std::string lines;
+  for (const TrainingBatch& batch : batches) lines += json_of(batch).dump() + "\n";
+  write_text_file(file, lines);
 }
 
 }  // namespace cola

@@ -1,5 +1,7 @@
 #pragma once
 #include <cstdint>
+#include <filesystem>
+#include <span>
 #include <vector>
 
 #include "cola/train.h"
@@ -21,5 +23,10 @@ namespace cola {
 /// load_session_data, and UsageError for more steps than an epoch has.
 [[nodiscard]] std::vector<TrainingBatch> task_batches(const TrainOptions& options, const ModelConfig& config,
                                                       std::int64_t steps, bool pad);
+
+/// One JSON object a line and batch, for other programs to run the same: `ids` of each sequence,
+/// `loss_positions` whose next token is a target, `question_offsets` into the sequences and each question's
+/// `gold` sequence (both empty for a language-model loss). No sequence continues another. Throws Error.
+void write_batches(const std::filesystem::path& file, std::span<const TrainingBatch> batches);
 
 }  // namespace cola

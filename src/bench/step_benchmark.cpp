@@ -12,6 +12,7 @@
 #include "log/flops.h"
 #include "lora/target_modules.h"
 #include "model/linear_names.h"
+#include "train/op_profile.h"
 
 namespace cola {
 namespace {
@@ -25,9 +26,13 @@ void check(const StepBenchmarkOptions& options) {
   require_range("lora-r", options.part.lora_r, 1, config.hidden_size);
   if (options.pad_batches && (options.data.task.empty() || !options.data.no_share_prefix))
     throw UsageError("--pad-batches pads whole candidates of a task: it needs --task and --no-share-prefix");
+  if (!options.batches_file.empty() && (options.data.task.empty() || !options.data.no_share_prefix))
+    throw UsageError(
+        "--write-batches writes whole candidates of a task: it needs --task and --no-share-prefix");
   if (!options.part.full) (void)select_target_modules(linear_names(config), options.part.target_modules);
   constexpr std::int64_t trained_bytes = 4 * sizeof(float);  // value, gradient and AdamW's two moments
-  require_memory_for_weights(config, options.dtype, options.part.full ? trained_bytes : 0);
+  require_memory_for_weights(options.backend->memory(), config, options.dtype,
+                             options.part.full ? trained_bytes : 0);
 }
 
 /// Batches and how often they are run.
@@ -44,6 +49,7 @@ Work work_of(const StepBenchmarkOptions& options) {
   } else {
     work.batches = task_batches(options.data, options.config, options.steps, options.pad_batches);
     work.rounds = options.rounds;
+    if (!options.batches_file.empty()) write_batches(options.batches_file, work.batches);
   }
   return work;
 }
@@ -73,7 +79,7 @@ void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBench
   const auto report = [&] {
     if (progress) progress(++done, total);
   };
-  ModelTraining training(options.config, options.dtype, options.part);
+  ModelTraining training(*options.backend, options.config, options.dtype, options.part);
   // The largest first, so that little has to grow after it: the same one whatever is shared or padded.
   training.step(*std::ranges::max_element(
       work.batches, {}, [](const TrainingBatch& batch) { return padded_tokens(batch.content.lengths); }));
@@ -94,7 +100,16 @@ void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBench
   result.seconds_per_step = median(std::move(seconds_of_rounds)) / static_cast<double>(steps);
   result.flops_per_step =
       static_cast<double>(training.flops() - flops_before) / static_cast<double>(work.rounds * steps);
+  if (options.profile) {
+    training.start_profile();
+    const double seconds = seconds_of([&] {
+      for (const TrainingBatch& batch : work.batches) (void)training.step(batch);
+    });
+    result.profile = op_profile(training.profile(), seconds);
+  }
   result.trained_parameters = training.trained_parameters();
+  const Memory& memory = options.backend->memory();
+  if (!memory.is_host()) result.peak_device_bytes = memory.peak_bytes();
 }
 
 }  // namespace
@@ -105,9 +120,9 @@ StepBenchmark benchmark_step(const StepBenchmarkOptions& options,
   const Work work = work_of(options);
   StepBenchmark result;
   count_work(options, work, result);
-  result.peak = ops::measure_peak(options.dtype);
+  result.peak = options.backend->measure_peak(options.dtype);
   time_steps(options, work, result, progress);
-  result.peak = ops::faster(result.peak, ops::measure_peak(options.dtype));
+  result.peak = ops::faster(result.peak, options.backend->measure_peak(options.dtype));
   result.tokens_per_second = result.tokens_per_step / result.seconds_per_step;
   result.examples_per_second = result.examples_per_step / result.seconds_per_step;
   const double peak_step = result.seconds_per_step * result.peak.flops_per_second;

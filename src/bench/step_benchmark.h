@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string_view>
+#include <vector>
 
-#include "backend/cpu/peak.h"
+#include "backend/backend.h"
 #include "bench/model_training.h"
 #include "cola/train.h"
 #include "core/dtype.h"
@@ -16,13 +18,16 @@ namespace cola {
 struct StepBenchmarkOptions {
   ModelConfig config;
   DType dtype = DType::f32;
+  std::shared_ptr<ops::Backend> backend = ops::open_backend("cpu");
   TrainedPart part;
   std::int64_t seq_length = 128;  ///< of random tokens
   /// Timed steps. Of a task: those of the first so many batches of an epoch, done `rounds` times; of random
   /// tokens one batch.
   std::int64_t steps = 5;
   std::int64_t rounds = 3;
-  bool pad_batches = false;  ///< see padded_batch(): needs data.no_share_prefix
+  bool profile = false;                ///< one more round at the end, op by op
+  bool pad_batches = false;            ///< see padded_batch(): needs data.no_share_prefix
+  std::filesystem::path batches_file;  ///< of a task: see write_batches(); needs data.no_share_prefix
   /// batch_size; and with `task` what load_session_data and BatchPlan take: task_data, tokenizer, num_train,
   /// num_dev, max_length, bos_token_id, no_share_prefix, seed, data_seed.
   TrainOptions data;
@@ -48,7 +53,9 @@ struct StepBenchmark {
   double fraction_of_peak = 0.0;  ///< model_flops_per_step / seconds_per_step / peak
   double reference_fraction_of_peak = 0.0;  ///< reference_flops_per_step / seconds_per_step / peak
   std::int64_t peak_rss_bytes = 0;          ///< of the whole process
+  std::int64_t peak_device_bytes = 0;       ///< of a device's memory; 0 on the CPU
   std::int64_t trained_parameters = 0;
+  std::vector<OpProfile> profile;  ///< of a round; each op waits for the one before it
 };
 
 /// `progress(done, total)` counts steps. Throws UsageError for a number out of range, Error if the step does

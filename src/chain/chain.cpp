@@ -53,7 +53,7 @@ void Chain::use_biases(Link& link) {
 
 void Chain::add_tied(ops::Context& context, Link link) {
   check(link);
-  tied_.push_back(std::move(link));
+  tied_.push_back(moved_to(model_.weights().memory(), std::move(link)));
   use_biases(tied_.back());
   if (mode_ == TieMode::merge) merge_tied(context, tied_.back());
   attach();
@@ -61,17 +61,18 @@ void Chain::add_tied(ops::Context& context, Link link) {
 
 void Chain::begin_live(Link link, bool train_a) {
   check(link);
-  live_ = std::move(link);
+  Memory& memory = model_.weights().memory();
+  live_ = moved_to(memory, std::move(link));
   has_live_ = true;
   a_gradients_.clear();
   b_gradients_.clear();
   for (const auto& module : live_.modules) {
-    a_gradients_.push_back(train_a ? Matrix(DType::f32, module.a.rows(), module.a.cols()) : Matrix());
-    b_gradients_.emplace_back(DType::f32, module.b.rows(), module.b.cols());
+    a_gradients_.push_back(train_a ? Matrix(DType::f32, module.a.rows(), module.a.cols(), memory) : Matrix());
+    b_gradients_.emplace_back(DType::f32, module.b.rows(), module.b.cols(), memory);
   }
   use_biases(live_);
   for (auto& bias : live_.biases)
-    linears_.at(bias.module)->bias()->gradient = Matrix(DType::f32, 1, bias.value.cols());
+    linears_.at(bias.module)->bias()->gradient = Matrix(DType::f32, 1, bias.value.cols(), memory);
   attach();
 }
 
@@ -106,8 +107,8 @@ void Chain::merge_tied(ops::Context& context, const Link& changed) {
   for (const auto& module : changed.modules) {
     Linear& linear = *linears_.at(module.name);
     // Always from the untouched weight and all tied links, so that ties do not accumulate rounding.
-    sum.resize(DType::f32, linear.out_features(), linear.in_features());
-    model_.weights().read_original(linear.weight(), sum.floats());
+    sum.resize(context.memory(), DType::f32, linear.out_features(), linear.in_features());
+    model_.weights().read_original(linear.weight(), sum.view());
     for (const auto& link : tied_) {
       for (const auto& part : link.modules) {
         if (part.name != module.name) continue;
@@ -157,21 +158,22 @@ Link make_link(const std::vector<Linear*>& targets, const LinkShape& shape, bool
                             Matrix(DType::f32, linear->out_features(), shape.rank), shape.alpha,
                             shape.alpha / rank});
     if (train_biases && linear->bias() != nullptr) {
-      link.biases.push_back({linear->name(), Matrix::copy_of(linear->bias()->value)});
+      link.biases.push_back(
+          {linear->name(), Matrix::copy_of(linear->bias()->value, *linear->bias()->memory)});
     }
   }
   return link;
 }
 
 Link copy_of(const Link& link) {
+  const auto host_copy = [](const Matrix& matrix) { return Matrix::copy_of(matrix.view(), matrix.memory()); };
   Link copy;
   copy.target_modules = link.target_modules;
   for (const auto& module : link.modules) {
-    copy.modules.push_back({module.name, Matrix::copy_of(module.a.view()), Matrix::copy_of(module.b.view()),
-                            module.alpha, module.scale});
+    copy.modules.push_back(
+        {module.name, host_copy(module.a), host_copy(module.b), module.alpha, module.scale});
   }
-  for (const auto& bias : link.biases)
-    copy.biases.push_back({bias.module, Matrix::copy_of(bias.value.view())});
+  for (const auto& bias : link.biases) copy.biases.push_back({bias.module, host_copy(bias.value)});
   return copy;
 }
 

@@ -35,11 +35,12 @@ class Chain {
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
 
-  /// Adds a link as already tied. Throws Error naming a module that the model lacks or whose shape differs.
+  /// Adds a link as already tied, in the model's memory from here on. Throws Error naming a module that the
+  /// model lacks or whose shape differs.
   void add_tied(ops::Context& context, Link link);
 
-  /// Begins a live link and zeroes its gradients. With train_a false, A gets no gradient (--freeze-a). The
-  /// link's biases, if it has any, become the model's and are trained.
+  /// Begins a live link, in the model's memory from here on, and zeroes its gradients. With train_a false, A
+  /// gets no gradient (--freeze-a). The link's biases, if it has any, become the model's and are trained.
   void begin_live(Link link, bool train_a);
 
   /// Ties the live link: the network's output does not change but for one rounding of the weights (merge).
@@ -82,7 +83,7 @@ class Chain {
 /// layers' own biases (--bias lora_only). Throws UsageError if the rank is above a matrix's smaller side.
 [[nodiscard]] Link make_link(const std::vector<Linear*>& targets, const LinkShape& shape, bool train_biases);
 
-/// A copy of a link with its own tensors.
+/// A copy of a link with its own tensors, in the host's memory.
 [[nodiscard]] Link copy_of(const Link& link);
 
 }  // namespace cola

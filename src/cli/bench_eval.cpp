@@ -58,6 +58,7 @@ std::string text_of(const BenchEvalVerb& verb, const EvalBenchmark& result) {
 }
 
 void run_bench_eval(BenchEvalVerb& verb) {
+  verb.eval.backend = open_bench_device(verb.common);
   verb.eval.dtype = bench_dtype(verb.common);
   verb.eval.config = config_of_shape(verb.common.shape);
   use_threads(verb.common);
@@ -80,6 +81,7 @@ void add_bench_eval(CLI::App& bench) {
   const auto state = std::make_shared<BenchEvalVerb>();
   EvalBenchmarkOptions& eval = state->eval;
   add_bench_options(*verb, state->common);
+  add_bench_device(*verb, state->common);
   verb->add_option("--task", eval.task, "sst2 ... record, or a TOML file of your own")
       ->type_name("NAME")
       ->required();

@@ -45,6 +45,7 @@ std::string text_of(const BenchGenerateVerb& verb, const GenerateBenchmark& resu
 }
 
 void run_bench_generate(BenchGenerateVerb& verb) {
+  verb.generate.backend = open_bench_device(verb.common);
   verb.generate.dtype = bench_dtype(verb.common);
   verb.generate.config = config_of_shape(verb.common.shape);
   use_threads(verb.common);
@@ -66,6 +67,7 @@ void add_bench_generate(CLI::App& bench) {
   auto* verb = bench.add_subcommand("generate", "greedy decoding, beside the speed of reading the weights");
   const auto state = std::make_shared<BenchGenerateVerb>();
   add_bench_options(*verb, state->common);
+  add_bench_device(*verb, state->common);
   verb->add_option("--batch-size", state->generate.batch_size, "sequences that share each pass")
       ->capture_default_str();
   verb->add_option("--prompt-tokens", state->generate.prompt_tokens, "random tokens before")

@@ -17,14 +17,24 @@ void add_bench_options(CLI::App& verb, BenchOptions& options) {
   } else {
     shape->capture_default_str();
   }
-  verb.add_option("--dtype", options.dtype, "f32, bf16 or auto (bf16 where the processor multiplies it)")
+  verb.add_option("--dtype", options.dtype, "f32, bf16 or auto (bf16 where the device multiplies it)")
       ->capture_default_str();
   verb.add_option("--threads", options.threads, "0: all cores")->capture_default_str();
   verb.add_flag("--json", options.json, "print the result as JSON");
 }
 
+void add_bench_device(CLI::App& verb, BenchOptions& options) {
+  verb.add_option("--device", options.device, "cpu, cuda, cuda:N, or auto: cuda where there is one")
+      ->capture_default_str();
+}
+
+std::shared_ptr<ops::Backend> open_bench_device(BenchOptions& options) {
+  options.backend = ops::open_backend(options.device);
+  return options.backend;
+}
+
 DType bench_dtype(const BenchOptions& options) {
-  if (options.dtype == "auto") return ops::has_bf16_products() ? DType::bf16 : DType::f32;
+  if (options.dtype == "auto") return options.backend->has_bf16_products() ? DType::bf16 : DType::f32;
   const DType dtype = parse_dtype(options.dtype);
   if (dtype != DType::f32 && dtype != DType::bf16)
     throw UsageError(fmt::format("--dtype {}: use f32, bf16 or auto", options.dtype));
@@ -39,15 +49,16 @@ void use_threads(const BenchOptions& options) {
 Json bench_json(const BenchOptions& options) {
   return {{"shape", options.shape},
           {"dtype", name_of(bench_dtype(options))},
+          {"device", options.backend->name()},
           {"threads", thread_count()},
           {"isa", ops::name_of(ops::cpu_isa())},
-          {"product_kernel", ops::product_kernel(bench_dtype(options), true)}};
+          {"product_kernel", options.backend->product_kernel(bench_dtype(options), true)}};
 }
 
 std::string bench_title(const BenchOptions& options) {
-  return fmt::format("{} {}, {} threads, {}, frozen weights by {}", options.shape,
-                     name_of(bench_dtype(options)), thread_count(), ops::name_of(ops::cpu_isa()),
-                     ops::product_kernel(bench_dtype(options), true));
+  return fmt::format("{} {}, {}, frozen weights by {}", options.shape, name_of(bench_dtype(options)),
+                     options.backend->description(),
+                     options.backend->product_kernel(bench_dtype(options), true));
 }
 
 std::string bench_row(std::string_view name, const std::string& value) {

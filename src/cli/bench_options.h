@@ -1,5 +1,6 @@
 #pragma once
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 
 #include "bench/machine_peak.h"
@@ -21,6 +22,8 @@ void add_bench_eval(CLI::App& bench);
 struct BenchOptions {
   std::string shape;
   std::string dtype = "auto";
+  std::string device = "auto";  ///< of the verbs that have --device
+  std::shared_ptr<ops::Backend> backend = ops::open_backend("cpu");
   int threads = 0;
   bool json = false;
 };
@@ -28,13 +31,18 @@ struct BenchOptions {
 /// Adds --shape (needed where `shape` is empty, else its default), --dtype, --threads and --json.
 void add_bench_options(CLI::App& verb, BenchOptions& options);
 
+/// Adds --device, which open_bench_device() acts on.
+void add_bench_device(CLI::App& verb, BenchOptions& options);
+/// Sets and returns the backend of --device.
+std::shared_ptr<ops::Backend> open_bench_device(BenchOptions& options);
+
 /// The dtype to measure. Throws UsageError for another than f32, bf16 and auto.
 [[nodiscard]] DType bench_dtype(const BenchOptions& options);
 
 /// Sets the number of threads. Throws UsageError for a negative one.
 void use_threads(const BenchOptions& options);
 
-/// The keys that every result has: shape, dtype, threads, isa.
+/// The keys that every result has: shape, dtype, device, threads, isa.
 [[nodiscard]] Json bench_json(const BenchOptions& options);
 
 /// "opt-125m bf16, 2 threads, amx"

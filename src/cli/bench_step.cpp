@@ -6,6 +6,7 @@
 #include "bench/step_benchmark.h"
 #include "cli/bench_options.h"
 #include "cli/output.h"
+#include "cli/profile_table.h"
 #include "cli/target_modules_option.h"
 #include "cli/whole_number.h"
 #include "core/error.h"
@@ -38,7 +39,9 @@ Json json_of(const BenchStepVerb& verb, const StepBenchmark& result) {
                {"peak_flops_per_second", result.peak.flops_per_second},
                {"peak_instruction", result.peak.instruction},
                {"fraction_of_peak", result.fraction_of_peak},
-               {"peak_rss_bytes", result.peak_rss_bytes}});
+               {"peak_rss_bytes", result.peak_rss_bytes},
+               {"peak_device_bytes", result.peak_device_bytes}});
+  if (verb.step.profile) json["profile"] = profile_json(result.profile);
   if (!verb.of_task()) {
     json["seq_length"] = verb.step.seq_length;
     return json;
@@ -93,6 +96,9 @@ std::string text_of(const BenchStepVerb& verb, const StepBenchmark& result) {
   }
   text += bench_row("loss", fmt::format("{:.4f}", result.loss));
   text += bench_row("peak memory", format_bytes(result.peak_rss_bytes));
+  if (result.peak_device_bytes > 0)
+    text += bench_row("peak device memory", format_bytes(result.peak_device_bytes));
+  if (verb.step.profile) text += "\n" + profile_table(result.profile);
   return text;
 }
 
@@ -101,6 +107,7 @@ void run_bench_step(BenchStepVerb& verb) {
     throw UsageError(fmt::format("--method {}: a step is timed with lora or full", verb.method));
   }
   verb.step.part.full = verb.method == "full";
+  verb.step.backend = open_bench_device(verb.common);
   verb.step.dtype = bench_dtype(verb.common);
   verb.step.config = config_of_shape(verb.common.shape);
   use_threads(verb.common);
@@ -137,6 +144,9 @@ void add_task_options(CLI::App& verb, StepBenchmarkOptions& step, CLI::Option* s
   of_task(verb.add_flag("--no-share-prefix", data.no_share_prefix, "run every candidate whole"));
   of_task(verb.add_flag("--pad-batches", step.pad_batches,
                         "pad every candidate to the longest of its batch, as the reference's collator does"));
+  of_task(
+      verb.add_option("--write-batches", step.batches_file, "the batches as JSON lines, for another program")
+          ->type_name("FILE"));
 }
 
 }  // namespace
@@ -146,6 +156,7 @@ void add_bench_step(CLI::App& bench) {
   const auto state = std::make_shared<BenchStepVerb>();
   StepBenchmarkOptions& step = state->step;
   add_bench_options(*verb, state->common);
+  add_bench_device(*verb, state->common);
   verb->add_option("--method", state->method, "lora or full")->capture_default_str();
   verb->add_option("--batch-size", step.data.batch_size, "sequences, or questions")->capture_default_str();
   auto* seq_length =
@@ -156,6 +167,7 @@ void add_bench_step(CLI::App& bench) {
       ->capture_default_str();
   verb->add_flag("--activation-checkpointing", step.part.activation_checkpointing,
                  "keep each block's input only and recompute the block in the backward");
+  verb->add_flag("--profile", step.profile, "then where the time goes, op by op");
   verb->add_option("--lora-r", step.part.lora_r, "rank")->capture_default_str();
   add_target_modules(*verb, step.part.target_modules, "names of linear layers, all-linear, or a pattern");
   add_task_options(*verb, step, seq_length);

@@ -17,9 +17,8 @@ void add_model_options(CLI::App& verb, ModelOptions& options) {
   verb.add_option("--state", options.state, "best or last of the run (default: best where there is one)");
   verb.add_option("--up-to-link", options.up_to_link, "only links 1 to N of the run")->type_name("N");
   verb.add_option("--dtype", options.dtype, "f32, bf16, or auto")->capture_default_str();
-  verb.add_option("--device", options.device, "cpu or auto")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "cpu"}));
+  verb.add_option("--device", options.device, "cpu, cuda, cuda:N, or auto: cuda where there is one")
+      ->capture_default_str();
   verb.add_option("--tokenizer", options.tokenizer,
                   "folder of the tokenizer (default: the run's or the model's)")
       ->type_name("DIR");

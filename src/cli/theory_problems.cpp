@@ -64,8 +64,9 @@ theory::LabelledInputs record_embedded_model() {
   ModelSource source;
   source.model = demo.path() / "model";
   source.dtype = "f32";
+  source.device = "cpu";
   source.threads = 1;  // one pass over little text; the same numbers whatever the number of cores
-  const LoadedModel loaded = load_model(context, source);
+  const LoadedModel loaded = load_model(source);
   const auto tokenizer = open_tokenizer(source.model);
   DataOptions options;
   options.max_length = loaded.model->config().max_position_embeddings;

@@ -2,11 +2,11 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <utility>
 
 #include "core/dtype.h"
+#include "core/memory.h"
 
 namespace cola {
 
@@ -56,13 +56,14 @@ struct MatrixView {
   operator ConstMatrixView() const { return {data, dtype, rows, cols, stride}; }
 };
 
-/// Owns a dense row-major matrix, 64-byte aligned. `resize` keeps the memory when it is large enough, so that
-/// a buffer used again every step stops allocating after the largest batch. Contents after a resize are
-/// unspecified. A moved-from matrix is empty and may be used again. Throws Error if the memory cannot be had.
+/// Owns a dense row-major matrix, 64-byte aligned, in the host's memory or a device's. `resize` keeps the
+/// memory when it is large enough, so that a buffer used again every step stops allocating after the largest
+/// batch. Contents after a resize are unspecified. A moved-from matrix is empty and may be used again. Throws
+/// Error if the memory cannot be had.
 class Matrix {
  public:
   Matrix() = default;
-  Matrix(DType dtype, std::int64_t rows, std::int64_t cols);  ///< zero-filled
+  Matrix(DType dtype, std::int64_t rows, std::int64_t cols, Memory& memory = host_memory());  ///< zero-filled
   ~Matrix() = default;
   Matrix(const Matrix&) = delete;
   Matrix& operator=(const Matrix&) = delete;
@@ -72,33 +73,35 @@ class Matrix {
     swap(taken);
     return *this;
   }
-  [[nodiscard]] static Matrix copy_of(ConstMatrixView source);
+  /// In the host's memory, of a view of `memory`.
+  [[nodiscard]] static Matrix copy_of(ConstMatrixView source, Memory& memory = host_memory());
+  /// The same matrix in `memory`: itself where it lies there already.
+  [[nodiscard]] static Matrix moved_to(Memory& memory, Matrix matrix);
 
   void resize(DType dtype, std::int64_t rows, std::int64_t cols);
+  /// In `memory` from here on.
+  void resize(Memory& memory, DType dtype, std::int64_t rows, std::int64_t cols);
   void fill_zero();
   void release();  ///< gives the memory back; the matrix is empty after it
 
-  [[nodiscard]] MatrixView view() { return {data_.get(), dtype_, rows_, cols_, cols_}; }
-  [[nodiscard]] ConstMatrixView view() const { return {data_.get(), dtype_, rows_, cols_, cols_}; }
+  [[nodiscard]] MatrixView view() { return {data_.data(), dtype_, rows_, cols_, cols_}; }
+  [[nodiscard]] ConstMatrixView view() const { return {data_.data(), dtype_, rows_, cols_, cols_}; }
   [[nodiscard]] std::int64_t rows() const { return rows_; }
   [[nodiscard]] std::int64_t cols() const { return cols_; }
   [[nodiscard]] std::int64_t size() const { return rows_ * cols_; }
   [[nodiscard]] DType dtype() const { return dtype_; }
   [[nodiscard]] bool empty() const { return size() == 0; }
-  [[nodiscard]] std::size_t capacity_bytes() const { return capacity_; }
+  [[nodiscard]] std::size_t capacity_bytes() const { return data_.capacity(); }
+  [[nodiscard]] Memory& memory() const { return data_.memory(); }
 
-  /// The elements as one span; the matrix is f32.
+  /// The elements as one span, in the matrix's memory; the matrix is f32.
   [[nodiscard]] std::span<float> floats();
   [[nodiscard]] std::span<const float> floats() const;
 
  private:
   void swap(Matrix& other) noexcept;
 
-  struct Free {
-    void operator()(std::byte* memory) const noexcept;
-  };
-  std::unique_ptr<std::byte[], Free> data_;
-  std::size_t capacity_ = 0;
+  Buffer data_;
   DType dtype_ = DType::f32;
   std::int64_t rows_ = 0;
   std::int64_t cols_ = 0;

@@ -40,6 +40,13 @@ std::uint32_t RandomStream::next_u32() {
   return words_[used_++];
 }
 
+void RandomStream::skip(std::uint64_t words) {
+  const std::uint64_t next = 4 * block_ - (4 - used_) + words;  // place of the next word
+  block_ = next / 4;
+  used_ = 4;
+  for (std::uint64_t word = 0; word < next % 4; ++word) (void)next_u32();
+}
+
 std::uint64_t RandomStream::next_below(std::uint64_t bound) {
   const std::uint64_t limit = ~std::uint64_t{0} - (~std::uint64_t{0} % bound + 1) % bound;
   for (;;) {

@@ -32,7 +32,8 @@ class RandomStream {
   [[nodiscard]] std::uint64_t next_below(
       std::uint64_t bound);            ///< uniform in [0, bound), without modulo bias
   [[nodiscard]] float next_uniform();  ///< uniform in [0, 1), 24 bits
-  [[nodiscard]] float next_normal();   ///< N(0, 1), Box-Muller
+  [[nodiscard]] float next_normal();   ///< N(0, 1), Box-Muller: of two words
+  void skip(std::uint64_t words);      ///< as so many calls of next_u32()
 
  private:
   std::array<std::uint32_t, 2> key_;

@@ -121,9 +121,10 @@ void generate_tokens(ops::Context& context, const Decoder& model, std::span<Gene
     std::vector<std::int32_t> last_rows;
     for (auto end = batch.offsets.begin() + 1; end != batch.offsets.end(); ++end)
       last_rows.push_back(*end - 1);
-    logits.resize(DType::f32, std::ssize(running), vocabulary);
+    logits.resize(context.memory(), DType::f32, std::ssize(running), vocabulary);
     model.logits(step, activations, last_rows, logits.view());
-    const float* row = logits.view().as<float>();
+    const FloatsOnHost on_host(context.memory(), logits.floats());
+    const float* row = on_host.values().data();
     std::erase_if(running, [&](Running& one) {
       const std::span values(row, static_cast<std::size_t>(vocabulary));
       row += vocabulary;

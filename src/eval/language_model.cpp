@@ -21,8 +21,10 @@
 namespace cola {
 
 struct LanguageModel::Implementation {
-  ops::Context context;
+  explicit Implementation(LoadedModel model) : loaded(std::move(model)), context(*loaded.backend) {}
+
   LoadedModel loaded;
+  ops::Context context;
   std::unique_ptr<Tokenizer> tokenizer;  ///< null where the folder has none: input_ids data needs none
   DecoderActivations activations;
 
@@ -30,13 +32,13 @@ struct LanguageModel::Implementation {
   [[nodiscard]] std::vector<std::int32_t> encode_prompt(std::string_view prompt) const;
 };
 
-LanguageModel::LanguageModel(const ModelSource& source)
-    : implementation_(std::make_unique<Implementation>()) {
+LanguageModel::LanguageModel(const ModelSource& source) {
   const ResolvedSource resolved = resolve(source);
-  if (!source.tokenizer.empty() || has_tokenizer(resolved.tokenizer)) {
-    implementation_->tokenizer = open_tokenizer(resolved.tokenizer);
-  }
-  implementation_->loaded = load_model(implementation_->context, source);
+  std::unique_ptr<Tokenizer> tokenizer;
+  if (!source.tokenizer.empty() || has_tokenizer(resolved.tokenizer))
+    tokenizer = open_tokenizer(resolved.tokenizer);
+  implementation_ = std::make_unique<Implementation>(load_model(source));
+  implementation_->tokenizer = std::move(tokenizer);
 }
 
 LanguageModel::~LanguageModel() = default;
@@ -165,7 +167,8 @@ std::int64_t LanguageModel::link_count() const { return implementation_->loaded.
 
 double LanguageModel::delta_norm() const {
   const Chain& chain = *implementation_->loaded.chain;
-  return chain.tied().empty() ? 0.0 : chain.as_one().delta_norm(implementation_->context);
+  ops::Context on_host;  // as the one adapter is
+  return chain.tied().empty() ? 0.0 : chain.as_one().delta_norm(on_host);
 }
 
 }  // namespace cola

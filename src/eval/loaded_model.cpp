@@ -147,7 +147,8 @@ ResolvedSource resolve(const ModelSource& source) {
   return resolved;
 }
 
-LoadedModel load_model(ops::Context& context, const ModelSource& source) {
+LoadedModel load_model(const ModelSource& source) {
+  ops::check_device_name(source.device);
   LoadedModel loaded;
   loaded.resolved = resolve(source);
   set_thread_count(source.threads);
@@ -155,11 +156,14 @@ LoadedModel load_model(ops::Context& context, const ModelSource& source) {
   std::vector<Link> links;
   for (const auto& folder : loaded.resolved.adapters) links.push_back(read_adapter(folder));
   auto tensors = open_checkpoint(loaded.resolved.model);
-  const DType dtype = choose_compute_dtype(source.dtype, dominant_dtype(*tensors));
-  loaded.model = std::make_unique<Decoder>(config, Weights(config, std::move(tensors), dtype));
+  loaded.backend = ops::open_backend(source.device);
+  const DType dtype = choose_compute_dtype(source.dtype, dominant_dtype(*tensors), *loaded.backend);
+  loaded.model =
+      std::make_unique<Decoder>(config, Weights(config, std::move(tensors), dtype, loaded.backend->memory()));
   if (ops::prefers_packed(dtype)) loaded.model->pack_weights();
   loaded.chain =
       std::make_unique<Chain>(*loaded.model, dtype == DType::f32 ? TieMode::merge : TieMode::stack);
+  ops::Context context(*loaded.backend);
   for (std::size_t i = 0; i < links.size(); ++i) {
     try {
       loaded.chain->add_tied(context, std::move(links[i]));

@@ -23,10 +23,11 @@ struct ResolvedSource {
 
 /// A model with adapters applied as tied links (merged where the compute dtype is f32, stacked otherwise).
 struct LoadedModel {
+  std::shared_ptr<ops::Backend> backend;  ///< first: the rest lies in its memory
   ResolvedSource resolved;
   std::unique_ptr<Decoder> model;
   std::unique_ptr<Chain> chain;
 };
-[[nodiscard]] LoadedModel load_model(ops::Context& context, const ModelSource& source);
+[[nodiscard]] LoadedModel load_model(const ModelSource& source);
 
 }  // namespace cola

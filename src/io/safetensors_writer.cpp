@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
@@ -72,14 +71,14 @@ std::size_t TensorToWrite::bytes() const {
 }
 
 TensorToWrite tensor_of_floats(std::string name, std::vector<std::int64_t> shape,
-                               std::span<const float> values) {
+                               std::span<const float> values, Memory& memory) {
   TensorToWrite tensor{std::move(name), DType::f32, std::move(shape), {}};
   if (tensor.bytes() != values.size_bytes()) {
     throw Error(
         fmt::format("tensor '{}': {} values do not match its shape", printable(tensor.name), values.size()));
   }
-  tensor.fill = [values](std::span<std::byte> buffer) {
-    if (!buffer.empty()) std::memcpy(buffer.data(), values.data(), buffer.size());
+  tensor.fill = [values, from = &memory](std::span<std::byte> buffer) {
+    from->download(std::as_bytes(values).data(), buffer.data(), buffer.size());
   };
   return tensor;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/dtype.h"
+#include "core/memory.h"
 
 namespace cola {
 
@@ -22,9 +23,9 @@ struct TensorToWrite {
   [[nodiscard]] std::size_t bytes() const;
 };
 
-/// A TensorToWrite over f32 values that outlive the call to the writer.
+/// A TensorToWrite over f32 values of `memory` that outlive the call to the writer.
 [[nodiscard]] TensorToWrite tensor_of_floats(std::string name, std::vector<std::int64_t> shape,
-                                             std::span<const float> values);
+                                             std::span<const float> values, Memory& memory = host_memory());
 
 /// Writes one .safetensors file, metadata {"format": "pt"} plus `metadata`; header padded to 8 bytes;
 /// fsync'ed. Throws Error (disk full, unwritable) and removes what it had written.

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
+#include <utility>
 
 #include "backend/lora.h"
 #include "backend/update.h"
@@ -22,13 +22,22 @@ double Link::delta_norm(ops::Context& context) const {
   double sum = 0.0;
   Matrix delta;
   for (const auto& module : modules) {
-    delta.resize(DType::f32, module.b.rows(), module.a.cols());
+    delta.resize(context.memory(), DType::f32, module.b.rows(), module.a.cols());
     delta.fill_zero();
     ops::lora_delta(context, module.a.view(), module.b.view(), static_cast<float>(module.scale),
                     delta.view());
     sum += ops::sum_of_squares(context, delta.floats());
   }
   return std::sqrt(sum);
+}
+
+Link moved_to(Memory& memory, Link link) {
+  for (auto& module : link.modules) {
+    module.a = Matrix::moved_to(memory, std::move(module.a));
+    module.b = Matrix::moved_to(memory, std::move(module.b));
+  }
+  for (auto& bias : link.biases) bias.value = Matrix::moved_to(memory, std::move(bias.value));
+  return link;
 }
 
 void initialise_link(Link& link, std::uint64_t seed, std::uint64_t draw) {
@@ -46,9 +55,10 @@ namespace {
 /// Appends scale B (columns) and A (rows) of `part` at rank offset `offset` of `whole`.
 void place(const LoraModule& part, std::int64_t offset, LoraModule& whole) {
   const std::int64_t rank = part.rank();
-  std::memcpy(whole.a.view().row_range(offset, offset + rank).data, part.a.view().data,
-              static_cast<std::size_t>(part.a.size()) * sizeof(float));
-  const auto source = part.b.floats();
+  const FloatsOnHost a(part.a.memory(), part.a.floats());
+  std::ranges::copy(a.values(), whole.a.floats().begin() + offset * whole.a.cols());
+  const FloatsOnHost b(part.b.memory(), part.b.floats());
+  const auto source = b.values();
   const auto destination = whole.b.floats();
   for (std::int64_t row = 0; row < part.b.rows(); ++row) {
     for (std::int64_t col = 0; col < rank; ++col) {
@@ -78,7 +88,7 @@ Link concatenate(std::span<const Link* const> links) {
     if (!link->biases.empty()) {
       whole.biases.clear();
       for (const auto& bias : link->biases)
-        whole.biases.push_back({bias.module, Matrix::copy_of(bias.value.view())});
+        whole.biases.push_back({bias.module, Matrix::copy_of(bias.value.view(), bias.value.memory())});
     }
   }
   for (const auto& name : order) {

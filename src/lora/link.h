@@ -34,16 +34,20 @@ struct Link {
       target_modules;  ///< as adapter_config.json names them; derived from the modules if empty
 
   [[nodiscard]] std::int64_t parameter_count() const;
-  /// sqrt(sum over modules of |scale B A|^2), Frobenius.
+  /// sqrt(sum over modules of |scale B A|^2), Frobenius. The link is in the context's memory.
   [[nodiscard]] double delta_norm(ops::Context& context) const;
 };
 
+/// The link with all its tensors in `memory`.
+[[nodiscard]] Link moved_to(Memory& memory, Link link);
+
 /// Fills A ~ U(-1/sqrt(in), 1/sqrt(in)) (PyTorch's kaiming_uniform with a = sqrt 5), B = 0. `draw` numbers
-/// the draws of one run: a new link has its own, or link 1's again (--link-init same).
+/// the draws of one run: a new link has its own, or link 1's again (--link-init same). The link is in the
+/// host's memory.
 void initialise_link(Link& link, std::uint64_t seed, std::uint64_t draw);
 
 /// A whole chain is one LoRA: the A_i stacked, the s_i B_i side by side, scale 1, rank sum r_i. Modules are
-/// those of any link; biases are the last link's.
+/// those of any link; biases are the last link's. The result is in the host's memory.
 [[nodiscard]] Link concatenate(std::span<const Link* const> links);
 
 }  // namespace cola

@@ -236,7 +236,7 @@ void write_adapter(const std::filesystem::path& folder, const Link& link, const 
   const auto add = [&](const std::string& key, const Matrix& matrix, bool is_vector) {
     const auto shape = is_vector ? std::vector<std::int64_t>{matrix.cols()}
                                  : std::vector<std::int64_t>{matrix.rows(), matrix.cols()};
-    tensors.push_back(tensor_of_floats(key, shape, matrix.floats()));
+    tensors.push_back(tensor_of_floats(key, shape, matrix.floats(), matrix.memory()));
   };
   for (const auto& module : link.modules) {
     add(peft_key_a(module.name), module.a, false);

@@ -14,7 +14,8 @@ namespace cola {
 [[nodiscard]] Link read_adapter(const std::filesystem::path& folder);
 
 /// Writes a folder that peft.PeftModel.from_pretrained reads. Different ranks or alphas of modules go into
-/// rank_pattern and alpha_pattern. `folder` exists and is empty (see write_folder).
+/// rank_pattern and alpha_pattern. The link may be in any memory. `folder` exists and is empty (see
+/// write_folder).
 void write_adapter(const std::filesystem::path& folder, const Link& link, const std::string& base_model);
 
 /// "base_model.model.<module>.lora_A.weight", and of B.

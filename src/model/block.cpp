@@ -11,7 +11,7 @@ std::unique_ptr<Block> make_block(const ModelConfig& config, Weights& weights, s
 MatrixView room_for_input(const StepState& step, bool needed, Matrix& kept, const char* scratch,
                           ConstMatrixView like, std::int64_t cols) {
   if (!step.keep || !needed) return step.context.scratch(scratch, like.dtype, like.rows, cols);
-  kept.resize(like.dtype, like.rows, cols);
+  kept.resize(step.context.memory(), like.dtype, like.rows, cols);
   return kept.view();
 }
 

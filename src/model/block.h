@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "model/norm_layer.h"
 #include "model/self_attention.h"
 
 namespace cola {
@@ -16,9 +17,9 @@ struct BlockActivations {
   Matrix mlp_in;        ///< [T, D] input of the MLP
   Matrix gate, up;      ///< [T, F] Llama's gate and up projections
   Matrix hidden;        ///< [T, F] OPT only: input of the last projection
-  std::vector<std::uint8_t> positive;            ///< OPT only: relu's mask, [relu_mask_bytes(T, F)]
-  Matrix last;                                   ///< [T, D] post-norm only: input of the last norm
-  std::array<std::vector<float>, 2> mean, rstd;  ///< [T] of the first and second norm
+  Buffer positive;      ///< OPT only: relu's mask, [relu_mask_bytes(T, F)]
+  Matrix last;          ///< [T, D] post-norm only: input of the last norm
+  std::array<NormActivations, 2> norms;  ///< of the first and second norm
   AttentionActivations attention;
   std::array<LinearActivations, 3> mlp;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "backend/backend.h"
 #include "backend/elementwise.h"
 #include "backend/embedding.h"
 #include "core/error.h"
@@ -32,10 +33,34 @@ RaggedBatch head_batch(const RaggedBatch& batch, std::span<const std::int32_t> r
   return head;
 }
 
-StepState with_batch(const StepState& step, const RaggedBatch& batch) {
-  return {step.context,      batch,         step.keep, step.hidden_dropout, step.lora_dropout,
-          step.dropout_seed, step.recompute};
+/// Work that comes again with the next batch, but for masks that no step shares with another.
+void repeatable(const StepState& step, std::string_view name, const std::function<void()>& body) {
+  if (step.drops()) return body();
+  step.context.backend().repeatable(step.context, name, step.batch.tokens(), body);
 }
+
+/// A host array that ops write: itself where they compute in the host's memory, else scratch of this name
+/// that bring() copies from.
+template <class T>
+class WrittenForHost {
+ public:
+  WrittenForHost(ops::Context& context, const char* scratch, std::span<T> host)
+      : memory_(context.memory()), host_(host), values_(host) {
+    if (memory_.is_host() || host.empty()) return;
+    const auto floats = static_cast<std::int64_t>((host.size_bytes() + sizeof(float) - 1) / sizeof(float));
+    values_ = {static_cast<T*>(context.scratch(scratch, DType::f32, 1, floats).data), host.size()};
+  }
+  [[nodiscard]] std::span<T> values() const { return values_; }
+  void bring() {
+    if (values_.data() == host_.data()) return;
+    memory_.download(std::as_bytes(values_).data(), std::as_writable_bytes(host_).data(), host_.size_bytes());
+  }
+
+ private:
+  Memory& memory_;
+  std::span<T> host_;
+  std::span<T> values_;
+};
 
 }  // namespace
 
@@ -46,7 +71,7 @@ Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), 
   if (opt) {
     positions_ = &weights_.at(root + ".embed_positions.weight");
   } else {
-    rotary_.emplace(config_);
+    rotary_.emplace(config_, weights_.memory());
   }
   head_.emplace(head_index, config_.tie_word_embeddings ? *tokens_ : weights_.at("lm_head.weight"));
   if (config_.has_projections()) {
@@ -82,8 +107,8 @@ SequenceCache Decoder::make_cache(std::int64_t capacity) const {
   SequenceCache cache(blocks_.size());
   const std::int64_t width = config_.num_key_value_heads * config_.head_dim;
   for (auto& block : cache) {
-    block.keys.resize(weights_.compute_dtype(), capacity, width);
-    block.values.resize(weights_.compute_dtype(), capacity, width);
+    block.keys.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
+    block.values.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
   }
   return cache;
 }
@@ -108,9 +133,9 @@ void Decoder::embed(const StepState& step, DecoderActivations& activations) cons
   auto& context = step.context;
   const RaggedBatch& batch = step.batch;
   const DType dtype = weights_.compute_dtype();
-  activations.x.resize(dtype, batch.tokens(), config_.hidden_size);
+  activations.x.resize(step.context.memory(), dtype, batch.tokens(), config_.hidden_size);
   if (project_in_) {
-    activations.embedded.resize(dtype, batch.tokens(), config_.word_embed_proj_dim);
+    activations.embedded.resize(step.context.memory(), dtype, batch.tokens(), config_.word_embed_proj_dim);
     ops::embedding_forward(context, tokens_->weight(), batch.ids, activations.embedded.view());
     project_in_->forward(step, activations.embedded.view(), activations.x.view(), activations.project_in);
   } else {
@@ -148,6 +173,12 @@ void Decoder::forward(const StepState& step, DecoderActivations& activations,
     throw Error(fmt::format("a sequence of {} tokens is longer than the model's {} positions", *last + 1,
                             config_.max_position_embeddings));
   }
+  if (!caches.empty()) return run_blocks(step, activations, caches);  // it makes them longer: once
+  repeatable(step, "forward", [&] { run_blocks(step, activations, {}); });
+}
+
+void Decoder::run_blocks(const StepState& step, DecoderActivations& activations,
+                         std::span<SequenceCache* const> caches) const {
   embed(step, activations);
   const std::size_t first = step.keep ? first_trained_block() : blocks_.size();
   activations.blocks.resize(blocks_.size());
@@ -159,7 +190,7 @@ void Decoder::forward(const StepState& step, DecoderActivations& activations,
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
     const bool input_alone = index >= first && keeps_input_alone(step, index);
     if (input_alone) {
-      activations.inputs[index].resize(x.dtype, x.rows, x.cols);
+      activations.inputs[index].resize(step.context.memory(), x.dtype, x.rows, x.cols);
       ops::convert(step.context, x, activations.inputs[index].view());
     }
     std::ranges::transform(caches, block_caches.begin(),
@@ -184,19 +215,19 @@ void Decoder::head_input(const StepState& step, DecoderActivations& activations,
                          std::span<const std::int32_t> rows) const {
   const auto count = static_cast<std::int64_t>(rows.size());
   const DType dtype = weights_.compute_dtype();
-  activations.head_rows.resize(dtype, count, config_.hidden_size);
+  activations.head_rows.resize(step.context.memory(), dtype, count, config_.hidden_size);
   ops::gather_rows(step.context, activations.x.view(), rows, activations.head_rows.view());
-  activations.head_normed.resize(dtype, count, config_.hidden_size);
+  activations.head_normed.resize(step.context.memory(), dtype, count, config_.hidden_size);
   if (final_norm_) {
     final_norm_->forward(step.context, activations.head_rows.view(), activations.head_normed.view(),
-                         activations.mean, activations.rstd);
+                         activations.head_norm);
   } else {
     ops::convert(step.context, activations.head_rows.view(), activations.head_normed.view());
   }
-  activations.head_in.resize(dtype, count, config_.word_embed_proj_dim);
+  activations.head_in.resize(step.context.memory(), dtype, count, config_.word_embed_proj_dim);
   if (project_out_) {
     const RaggedBatch batch = head_batch(step.batch, rows);
-    project_out_->forward(with_batch(step, batch), activations.head_normed.view(), activations.head_in.view(),
+    project_out_->forward(step.of(batch), activations.head_normed.view(), activations.head_in.view(),
                           activations.project_out);
   } else {
     ops::convert(step.context, activations.head_normed.view(), activations.head_in.view());
@@ -211,14 +242,14 @@ void Decoder::head_input_backward(const StepState& step, DecoderActivations& act
   if (project_out_) {
     const MatrixView dx = context.scratch("decoder.dnormed", d.dtype, count, config_.hidden_size);
     const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
-    project_out_->backward(with_batch(step, batch), dhead_in, activations.head_normed.view(),
-                           activations.project_out, dx, ops::Write::replace);
+    project_out_->backward(step.of(batch), dhead_in, activations.head_normed.view(), activations.project_out,
+                           dx, ops::Write::replace);
     dnormed = dx;
   }
   if (final_norm_) {
     const MatrixView drows = context.scratch("decoder.drows", d.dtype, count, config_.hidden_size);
-    final_norm_->backward(context, dnormed, activations.head_rows.view(), activations.mean, activations.rstd,
-                          drows, ops::Write::replace);
+    final_norm_->backward(context, dnormed, activations.head_rows.view(), activations.head_norm, drows,
+                          ops::Write::replace);
     dnormed = drows;
   }
   ops::scatter_rows(context, dnormed, step.batch.loss_rows, d);
@@ -228,7 +259,20 @@ void Decoder::loss(const StepState& step, DecoderActivations& activations, std::
                    std::span<std::uint8_t> correct) const {
   head_input(step, activations, step.batch.loss_rows);
   const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
-  head_->loss(with_batch(step, batch), activations.head_in.view(), step.batch.targets, nll, correct);
+  WrittenForHost<float> losses(step.context, "decoder.nll", nll);
+  WrittenForHost<std::uint8_t> hits(step.context, "decoder.correct", correct);
+  head_->loss(step.of(batch), activations.head_in.view(), step.batch.targets, losses.values(), hits.values());
+  losses.bring();
+  hits.bring();
+}
+
+void Decoder::blocks_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const {
+  const std::size_t first = first_trained_block();
+  for (std::size_t index = blocks_.size(); index-- > first;) {
+    blocks_[index]->backward(step, d, kept_of(step, activations, index),
+                             index > first || embedding_trained());
+  }
+  if (embedding_trained()) embed_backward(step, activations, d);
 }
 
 void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activations,
@@ -238,23 +282,20 @@ void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activ
   const ConstMatrixView head_in = activations.head_in.view();
   const MatrixView dhead_in = context.scratch("decoder.dhead_in", head_in.dtype, head_in.rows, head_in.cols);
   const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
-  head_->loss_and_backward(with_batch(step, batch), head_in, step.batch.targets, weights, nll, dhead_in);
+  WrittenForHost<float> losses(context, "decoder.nll", nll);
+  head_->loss_and_backward(step.of(batch), head_in, step.batch.targets, weights, losses.values(), dhead_in);
   // The residual stream's own buffer takes its gradient: the forward's last value has been used.
   const MatrixView d = activations.x.view();
   head_input_backward(step, activations, dhead_in, d);
-  const std::size_t first = first_trained_block();
-  for (std::size_t index = blocks_.size(); index-- > first;) {
-    blocks_[index]->backward(step, d, kept_of(step, activations, index),
-                             index > first || embedding_trained());
-  }
-  if (embedding_trained()) embed_backward(step, activations, d);
+  repeatable(step, "backward", [&] { blocks_backward(step, activations, d); });
+  losses.bring();  // last: a device has been given all of the step by then
 }
 
 void Decoder::logits(const StepState& step, DecoderActivations& activations,
                      std::span<const std::int32_t> rows, MatrixView logits) const {
   head_input(step, activations, rows);
   const RaggedBatch batch = head_batch(step.batch, rows);
-  head_->logits(with_batch(step, batch), activations.head_in.view(), logits);
+  head_->logits(step.of(batch), activations.head_in.view(), logits);
 }
 
 }  // namespace cola

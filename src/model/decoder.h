@@ -7,7 +7,6 @@
 
 #include "model/block.h"
 #include "model/language_model_head.h"
-#include "model/norm_layer.h"
 #include "model/rotary_table.h"
 #include "model/weights.h"
 
@@ -21,7 +20,7 @@ struct DecoderActivations {
   Matrix embedded;                         ///< [T, E] project_in's input
   Matrix x;                                ///< [T, D] residual stream; after forward, the last block's output
   Matrix head_rows, head_normed, head_in;  ///< [L, D], [L, D], [L, E]: the rows that reach the head
-  std::vector<float> mean, rstd;           ///< of the final norm on head_rows
+  NormActivations head_norm;               ///< of the final norm on head_rows
   LinearActivations project_in, project_out;
 };
 
@@ -43,16 +42,16 @@ class Decoder {
                std::span<SequenceCache* const> caches = {}) const;
 
   /// nll [L] of the batch's targets, after forward; correct [L] (greedy prediction is the target) may be
-  /// empty.
+  /// empty; both the host's.
   void loss(const StepState& step, DecoderActivations& activations, std::span<float> nll,
             std::span<std::uint8_t> correct) const;
 
   /// The same, then adds the gradient of the sum of weights[i] * nll[i] to everything trained; weights [L].
-  /// The forward had step.keep.
+  /// The forward had step.keep. weights, nll: the host's.
   void loss_and_backward(const StepState& step, DecoderActivations& activations,
                          std::span<const float> weights, std::span<float> nll) const;
 
-  /// logits [rows, V] (f32) of the given rows, after forward.
+  /// logits [rows, V] (f32, in the context's memory) of the given rows, after forward.
   void logits(const StepState& step, DecoderActivations& activations, std::span<const std::int32_t> rows,
               MatrixView logits) const;
 
@@ -69,6 +68,9 @@ class Decoder {
 
  private:
   void embed(const StepState& step, DecoderActivations& activations) const;
+  void run_blocks(const StepState& step, DecoderActivations& activations,
+                  std::span<SequenceCache* const> caches) const;
+  void blocks_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const;
   void embed_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const;
   void head_input(const StepState& step, DecoderActivations& activations,
                   std::span<const std::int32_t> rows) const;

@@ -39,7 +39,7 @@ void Linear::use_merged(ops::Context& context, ConstMatrixView sum) {
     merged_packed = ops::PackedMatrix(sum);
     return;
   }
-  merged.resize(weight_->value.dtype, sum.rows, sum.cols);
+  merged.resize(context.memory(), weight_->value.dtype, sum.rows, sum.cols);
   ops::convert(context, sum, merged.view());
 }
 
@@ -53,7 +53,8 @@ void Linear::forward(const StepState& step, ConstMatrixView x, MatrixView y, Lin
   if (!y.empty()) ops::linear_forward(step.context, x, effective_weight(), bias, y);
   for (const auto& branch : branches) {
     if (y.empty() && !branch.live) continue;
-    kept.low_rank.resize(DType::f32, x.rows, branch.a->rows());  // the live branch is the last
+    kept.low_rank.resize(step.context.memory(), DType::f32, x.rows,
+                         branch.a->rows());  // the live branch is the last
     ops::lora_forward(step.context, branch_input(step, branch, x), branch.a->view(), branch.b->view(),
                       branch.scale, kept.low_rank.view(), y);
   }
@@ -73,8 +74,7 @@ void Linear::backward_a(const StepState& step, const LowRankBranch& branch, Cons
   }
   // The branch's share of dx passes the same mask as its input did.
   const MatrixView share = context.scratch("linear.dropped_gradient", dx.dtype, dx.rows, dx.cols);
-  std::fill_n(static_cast<std::byte*>(share.data),
-              static_cast<std::size_t>(share.rows * share.stride) * size_of(share.dtype), std::byte{0});
+  ops::fill_zero(context, share);
   ops::lora_backward_a(context, du, da.empty() ? x : dropped_input(step, x), branch.a->view(), da, share);
   ops::dropout(context, share, dropout_key(step, RandomPurpose::lora_dropout, index_, step.lora_dropout),
                step.batch.token_keys, share);

@@ -32,6 +32,12 @@ struct StepState {
   float lora_dropout = 0.0F;
   std::uint64_t dropout_seed = 0;  ///< keyed by run seed and optimizer step
   bool recompute = false;          ///< ... but of a block only its input: the backward computes it again
+
+  [[nodiscard]] bool drops() const { return hidden_dropout > 0.0F || lora_dropout > 0.0F; }
+  /// The same step of another batch.
+  [[nodiscard]] StepState of(const RaggedBatch& other) const {
+    return {context, other, keep, hidden_dropout, lora_dropout, dropout_seed, recompute};
+  }
 };
 
 /// What a linear layer keeps for its backward: x A^T of the live branch [T, r].

@@ -2,7 +2,6 @@
 //   x += attention(norm1(x)); x += down(silu(gate(norm2(x))) * up(norm2(x)))
 #include "backend/elementwise.h"
 #include "model/block.h"
-#include "model/norm_layer.h"
 
 namespace cola {
 namespace {
@@ -35,13 +34,12 @@ class LlamaBlock final : public Block {
     auto& context = step.context;
     const MatrixView din = context.scratch("block.din", d.dtype, d.rows, d.cols);
     backward_mlp(step, branch_gradient(step, d, site_ + 1), kept, din);
-    norm2_.backward(context, din, kept.middle.view(), kept.mean[1], kept.rstd[1], d, ops::Write::add);
+    norm2_.backward(context, din, kept.middle.view(), kept.norms[1], d, ops::Write::add);
     if (!input_gradient && !attention_.trained() && !norm1_.trained()) return;
     const bool through_norm = input_gradient || norm1_.trained();
     attention_.backward(step, branch_gradient(step, d, site_), kept.attention_in.view(), kept.attention,
                         through_norm ? din : MatrixView{});
-    if (through_norm)
-      norm1_.backward(context, din, kept.input.view(), kept.mean[0], kept.rstd[0], d, ops::Write::add);
+    if (through_norm) norm1_.backward(context, din, kept.input.view(), kept.norms[0], d, ops::Write::add);
   }
 
   std::vector<Linear*> linears() override {
@@ -71,13 +69,13 @@ class LlamaBlock final : public Block {
     if (step.keep) keep_copy(context, x, kept.input);
     const MatrixView attention_in =
         room_for_input(step, attention_.needs_input(), kept.attention_in, "block.normed", x, x.cols);
-    norm1_.forward(context, x, attention_in, kept.mean[0], kept.rstd[0]);
+    norm1_.forward(context, x, attention_in, kept.norms[0]);
     attention_.forward(step, attention_in, branch, kept.attention, caches);
     add_residual(step, x, branch, site_);
     if (step.keep) keep_copy(context, x, kept.middle);
     const bool needed = gate_.needs_input() || up_.needs_input();
     const MatrixView mlp_in = room_for_input(step, needed, kept.mlp_in, "block.normed", x, x.cols);
-    norm2_.forward(context, x, mlp_in, kept.mean[1], kept.rstd[1]);
+    norm2_.forward(context, x, mlp_in, kept.norms[1]);
     forward_mlp(step, mlp_in, kept, output ? branch : MatrixView{});
     if (output) add_residual(step, x, branch, site_ + 1);
   }
@@ -91,12 +89,13 @@ class LlamaBlock final : public Block {
   }
 
   static void keep_copy(ops::Context& context, ConstMatrixView x, Matrix& buffer) {
-    buffer.resize(x.dtype, x.rows, x.cols);
+    buffer.resize(context.memory(), x.dtype, x.rows, x.cols);
     ops::convert(context, x, buffer.view());
   }
 
   void forward_mlp(const StepState& step, ConstMatrixView in, BlockActivations& kept, MatrixView out) const {
-    for (Matrix* matrix : {&kept.gate, &kept.up}) matrix->resize(in.dtype, in.rows, gate_.out_features());
+    for (Matrix* matrix : {&kept.gate, &kept.up})
+      matrix->resize(step.context.memory(), in.dtype, in.rows, gate_.out_features());
     gate_.forward(step, in, kept.gate.view(), kept.mlp[0]);
     up_.forward(step, in, kept.up.view(), kept.mlp[1]);
     if (!out.empty() || down_.trained()) down_.forward(step, gated(step, kept), out, kept.mlp[2]);

@@ -9,27 +9,27 @@ NormLayer::NormLayer(const ModelConfig& config, Weights& weights, const std::str
       weight_(&weights.at(name + ".weight")),
       bias_(config.architecture == Architecture::opt ? &weights.at(name + ".bias") : nullptr) {}
 
-void NormLayer::forward(ops::Context& context, ConstMatrixView x, MatrixView y, std::vector<float>& mean,
-                        std::vector<float>& rstd) const {
-  rstd.resize(static_cast<std::size_t>(x.rows));
+void NormLayer::forward(ops::Context& context, ConstMatrixView x, MatrixView y, NormActivations& kept) const {
+  kept.rstd.resize(context.memory(), DType::f32, 1, x.rows);
   if (bias_ == nullptr) {
-    ops::rms_norm_forward(context, x, weight_->vector(), epsilon_, y, rstd);
+    ops::rms_norm_forward(context, x, weight_->vector(), epsilon_, y, kept.rstd.floats());
     return;
   }
-  mean.resize(rstd.size());
-  ops::layer_norm_forward(context, x, weight_->vector(), bias_->vector(), epsilon_, y, mean, rstd);
+  kept.mean.resize(context.memory(), DType::f32, 1, x.rows);
+  ops::layer_norm_forward(context, x, weight_->vector(), bias_->vector(), epsilon_, y, kept.mean.floats(),
+                          kept.rstd.floats());
 }
 
 void NormLayer::backward(ops::Context& context, ConstMatrixView dy, ConstMatrixView x,
-                         const std::vector<float>& mean, const std::vector<float>& rstd, MatrixView dx,
-                         ops::Write write) const {
+                         const NormActivations& kept, MatrixView dx, ops::Write write) const {
   const auto dweight = weight_->trained() ? weight_->gradient.floats() : std::span<float>();
   if (bias_ == nullptr) {
-    ops::rms_norm_backward(context, dy, x, weight_->vector(), rstd, dx, write, dweight);
+    ops::rms_norm_backward(context, dy, x, weight_->vector(), kept.rstd.floats(), dx, write, dweight);
     return;
   }
   const auto dbias = bias_->trained() ? bias_->gradient.floats() : std::span<float>();
-  ops::layer_norm_backward(context, dy, x, weight_->vector(), mean, rstd, dx, write, dweight, dbias);
+  ops::layer_norm_backward(context, dy, x, weight_->vector(), kept.mean.floats(), kept.rstd.floats(), dx,
+                           write, dweight, dbias);
 }
 
 }  // namespace cola

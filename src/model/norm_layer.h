@@ -1,11 +1,15 @@
 #pragma once
 #include <string>
-#include <vector>
 
 #include "backend/context.h"
 #include "model/weights.h"
 
 namespace cola {
+
+/// What a norm keeps for its backward: [1, T] each, f32; the mean of layer norm only.
+struct NormActivations {
+  Matrix mean, rstd;
+};
 
 /// The norm of an architecture with its parameters: layer norm with bias (OPT) or RMS norm (Llama).
 class NormLayer {
@@ -13,12 +17,11 @@ class NormLayer {
   NormLayer() = default;
   NormLayer(const ModelConfig& config, Weights& weights, const std::string& name);
 
-  /// y = norm(x), [T, D]; mean (layer norm only) and rstd are resized to T.
-  void forward(ops::Context& context, ConstMatrixView x, MatrixView y, std::vector<float>& mean,
-               std::vector<float>& rstd) const;
+  /// y = norm(x), [T, D]; `kept` is written.
+  void forward(ops::Context& context, ConstMatrixView x, MatrixView y, NormActivations& kept) const;
   /// dx = or += the gradient of x; adds to the parameters' gradients where they are trained.
-  void backward(ops::Context& context, ConstMatrixView dy, ConstMatrixView x, const std::vector<float>& mean,
-                const std::vector<float>& rstd, MatrixView dx, ops::Write write) const;
+  void backward(ops::Context& context, ConstMatrixView dy, ConstMatrixView x, const NormActivations& kept,
+                MatrixView dx, ops::Write write) const;
 
   [[nodiscard]] bool trained() const { return weight_->trained(); }
 

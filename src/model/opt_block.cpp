@@ -3,7 +3,6 @@
 //   post-norm:  x = norm1(x + attention(x)); x = norm2(x + fc2(relu(fc1(x))))      (opt-350m)
 #include "backend/elementwise.h"
 #include "model/block.h"
-#include "model/norm_layer.h"
 
 namespace cola {
 namespace {
@@ -74,8 +73,10 @@ class OptBlock final : public Block {
     const MatrixView hidden =
         room_for_input(step, fc2_.needs_input(), kept.hidden, "block.hidden", in, width);
     fc1_.forward(step, in, hidden, kept.mlp[0]);
-    if (step.keep) kept.positive.resize(static_cast<std::size_t>(ops::relu_mask_bytes(in.rows, width)));
-    ops::relu_forward(step.context, hidden, step.keep ? std::span(kept.positive) : std::span<std::uint8_t>());
+    kept.positive.resize(
+        step.context.memory(),
+        step.keep ? static_cast<std::size_t>(ops::relu_mask_bytes(in.rows, width)) : std::size_t{0});
+    ops::relu_forward(step.context, hidden, kept.positive.as<std::uint8_t>());
     fc2_.forward(step, hidden, out, kept.mlp[1]);
   }
 
@@ -84,7 +85,7 @@ class OptBlock final : public Block {
     const MatrixView dhidden =
         step.context.scratch("block.hidden", dout.dtype, dout.rows, fc1_.out_features());
     fc2_.backward(step, dout, kept.hidden.view(), kept.mlp[1], dhidden, ops::Write::replace);
-    ops::relu_backward(step.context, dhidden, kept.positive, dhidden);
+    ops::relu_backward(step.context, dhidden, kept.positive.as<std::uint8_t>(), dhidden);
     fc1_.backward(step, dhidden, in, kept.mlp[0], din, write);
   }
 
@@ -100,13 +101,13 @@ class OptBlock final : public Block {
     const MatrixView branch = branch_scratch(step, x);
     const MatrixView attention_in =
         room_for_input(step, attention_.needs_input(), kept.attention_in, "block.normed", x, x.cols);
-    norm1_.forward(context, x, attention_in, kept.mean[0], kept.rstd[0]);
+    norm1_.forward(context, x, attention_in, kept.norms[0]);
     attention_.forward(step, attention_in, branch, kept.attention, caches);
     add_residual(step, x, branch, site_);
     if (step.keep) kept.middle = copy(context, x, std::move(kept.middle));
     const MatrixView mlp_in =
         room_for_input(step, fc1_.needs_input(), kept.mlp_in, "block.normed", x, x.cols);
-    norm2_.forward(context, x, mlp_in, kept.mean[1], kept.rstd[1]);
+    norm2_.forward(context, x, mlp_in, kept.norms[1]);
     forward_mlp(step, mlp_in, output ? branch : MatrixView{}, kept);
     if (output) add_residual(step, x, branch, site_ + 1);
   }
@@ -117,13 +118,12 @@ class OptBlock final : public Block {
     const MatrixView din = context.scratch("block.din", d.dtype, d.rows, d.cols);
     backward_mlp(step, branch_gradient(step, d, site_ + 1), kept.mlp_in.view(), kept, din,
                  ops::Write::replace);
-    norm2_.backward(context, din, kept.middle.view(), kept.mean[1], kept.rstd[1], d, ops::Write::add);
+    norm2_.backward(context, din, kept.middle.view(), kept.norms[1], d, ops::Write::add);
     if (!input_gradient && !attention_part_trained()) return;
     const bool through_norm = input_gradient || norm1_.trained();
     attention_.backward(step, branch_gradient(step, d, site_), kept.attention_in.view(), kept.attention,
                         through_norm ? din : MatrixView{});
-    if (through_norm)
-      norm1_.backward(context, din, kept.input.view(), kept.mean[0], kept.rstd[0], d, ops::Write::add);
+    if (through_norm) norm1_.backward(context, din, kept.input.view(), kept.norms[0], d, ops::Write::add);
   }
 
   void forward_post_norm(const StepState& step, MatrixView x, BlockActivations& kept,
@@ -135,23 +135,23 @@ class OptBlock final : public Block {
     attention_.forward(step, x, branch, kept.attention, caches);
     add_residual(step, x, branch, site_);
     kept.middle = copy(context, x, std::move(kept.middle));
-    norm1_.forward(context, kept.middle.view(), x, kept.mean[0], kept.rstd[0]);
+    norm1_.forward(context, kept.middle.view(), x, kept.norms[0]);
     if (step.keep && fc1_.needs_input()) kept.mlp_in = copy(context, x, std::move(kept.mlp_in));
     forward_mlp(step, x, branch, kept);
     add_residual(step, x, branch, site_ + 1);
     kept.last = copy(context, x, std::move(kept.last));
-    norm2_.forward(context, kept.last.view(), x, kept.mean[1], kept.rstd[1]);
+    norm2_.forward(context, kept.last.view(), x, kept.norms[1]);
   }
 
   void backward_post_norm(const StepState& step, MatrixView d, BlockActivations& kept,
                           bool input_gradient) const {
     auto& context = step.context;
     const MatrixView dsum = context.scratch("block.dsum", d.dtype, d.rows, d.cols);
-    norm2_.backward(context, d, kept.last.view(), kept.mean[1], kept.rstd[1], dsum, ops::Write::replace);
+    norm2_.backward(context, d, kept.last.view(), kept.norms[1], dsum, ops::Write::replace);
     ops::convert(context, dsum, d);
     backward_mlp(step, branch_gradient(step, dsum, site_ + 1), kept.mlp_in.view(), kept, d, ops::Write::add);
     if (!input_gradient && !attention_part_trained()) return;
-    norm1_.backward(context, d, kept.middle.view(), kept.mean[0], kept.rstd[0], dsum, ops::Write::replace);
+    norm1_.backward(context, d, kept.middle.view(), kept.norms[0], dsum, ops::Write::replace);
     const MatrixView din =
         input_gradient ? context.scratch("block.din", d.dtype, d.rows, d.cols) : MatrixView{};
     attention_.backward(step, branch_gradient(step, dsum, site_), kept.attention_in.view(), kept.attention,
@@ -161,7 +161,7 @@ class OptBlock final : public Block {
 
   /// Copies x into a kept buffer, using its memory again.
   static Matrix copy(ops::Context& context, ConstMatrixView x, Matrix buffer) {
-    buffer.resize(x.dtype, x.rows, x.cols);
+    buffer.resize(context.memory(), x.dtype, x.rows, x.cols);
     ops::convert(context, x, buffer.view());
     return buffer;
   }

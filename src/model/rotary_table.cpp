@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 namespace cola {
 namespace {
@@ -39,7 +40,7 @@ std::vector<double> rotary_frequencies(const ModelConfig& config) {
   return frequencies;
 }
 
-RotaryTable::RotaryTable(const ModelConfig& config) {
+RotaryTable::RotaryTable(const ModelConfig& config, Memory& memory) {
   const auto frequencies = rotary_frequencies(config);
   const auto half = static_cast<std::int64_t>(frequencies.size());
   cosines_.resize(DType::f32, config.max_position_embeddings, half);
@@ -52,6 +53,8 @@ RotaryTable::RotaryTable(const ModelConfig& config) {
       sines_.floats()[index] = static_cast<float>(std::sin(angle));
     }
   }
+  cosines_ = Matrix::moved_to(memory, std::move(cosines_));
+  sines_ = Matrix::moved_to(memory, std::move(sines_));
 }
 
 }  // namespace cola

@@ -8,7 +8,7 @@ namespace cola {
 /// Frequencies: theta^(-2i/head_dim), stretched by rope_scaling as transformers does.
 class RotaryTable {
  public:
-  explicit RotaryTable(const ModelConfig& config);
+  RotaryTable(const ModelConfig& config, Memory& memory);
   [[nodiscard]] ConstMatrixView cosines() const { return cosines_.view(); }
   [[nodiscard]] ConstMatrixView sines() const { return sines_.view(); }
 

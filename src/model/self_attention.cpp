@@ -50,10 +50,10 @@ bool SelfAttention::needs_input() const { return q_.needs_input() || k_.needs_in
 void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView y,
                             AttentionActivations& kept, std::span<KeyValueCache* const> caches) const {
   auto& context = step.context;
-  kept.q.resize(x.dtype, x.rows, q_.out_features());
-  kept.k.resize(x.dtype, x.rows, k_.out_features());
-  kept.v.resize(x.dtype, x.rows, v_.out_features());
-  kept.out.resize(x.dtype, x.rows, q_.out_features());
+  kept.q.resize(context.memory(), x.dtype, x.rows, q_.out_features());
+  kept.k.resize(context.memory(), x.dtype, x.rows, k_.out_features());
+  kept.v.resize(context.memory(), x.dtype, x.rows, v_.out_features());
+  kept.out.resize(context.memory(), x.dtype, x.rows, q_.out_features());
   q_.forward(step, x, kept.q.view(), kept.q_linear);
   k_.forward(step, x, kept.k.view(), kept.k_linear);
   v_.forward(step, x, kept.v.view(), kept.v_linear);
@@ -67,7 +67,7 @@ void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView
     const auto sequences = append(step, kept, caches);
     ops::attention_cached(context, shape_, step.batch.offsets, sequences, kept.q.view(), kept.out.view());
   } else {
-    kept.log_sum_exp.resize(DType::f32, x.rows, shape_.heads);
+    kept.log_sum_exp.resize(context.memory(), DType::f32, x.rows, shape_.heads);
     ops::attention_forward(context, shape_, step.batch.offsets, step.batch.prefixes, kept.q.view(),
                            kept.k.view(), kept.v.view(), kept.out.view(), kept.log_sum_exp.view());
   }

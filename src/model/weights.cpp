@@ -6,9 +6,10 @@
 #include <array>
 #include <cstring>
 
-#include "backend/cpu_isa.h"
+#include "backend/backend.h"
 #include "backend/elementwise.h"
 #include "core/error.h"
+#include "core/parallel.h"
 #include "core/random.h"
 #include "model/weight_names.h"
 
@@ -28,34 +29,43 @@ bool is_aligned(const SourceTensor& tensor) {
 
 }  // namespace
 
-Weights::Weights(const ModelConfig& config, std::unique_ptr<TensorSource> source, DType compute_dtype)
-    : compute_dtype_(compute_dtype), source_(std::move(source)), tensors_(match_tensors(config, *source_)) {
-  for (const auto& spec : parameter_specs(config)) {
-    auto& parameter = *parameters_.emplace_back(std::make_unique<Parameter>());
-    parameter.spec = spec;
-    by_name_[spec.name] = &parameter;
-    adopt(parameter, *tensors_.at(spec.name));
-  }
+Weights::Weights(const ModelConfig& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
+                 Memory& memory)
+    : compute_dtype_(compute_dtype),
+      memory_(&memory),
+      source_(std::move(source)),
+      tensors_(match_tensors(config, *source_)) {
+  for (const auto& spec : parameter_specs(config)) adopt(add(spec), *tensors_.at(spec.name));
 }
 
-Weights::Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dtype)
-    : compute_dtype_(compute_dtype) {
+Weights::Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dtype, Memory& memory)
+    : compute_dtype_(compute_dtype), memory_(&memory) {
   std::uint64_t stream = 0;
-  for (const auto& spec : parameter_specs(config)) {
-    auto& parameter = *parameters_.emplace_back(std::make_unique<Parameter>());
-    parameter.spec = spec;
-    by_name_[spec.name] = &parameter;
-    fill_random(parameter, seed, stream++);
-  }
+  for (const auto& spec : parameter_specs(config)) fill_random(add(spec), seed, stream++);
+}
+
+Parameter& Weights::add(const ParameterSpec& spec) {
+  auto& parameter = *parameters_.emplace_back(std::make_unique<Parameter>());
+  parameter.spec = spec;
+  parameter.memory = memory_;
+  by_name_[spec.name] = &parameter;
+  return parameter;
 }
 
 void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
   const DType wanted = parameter.spec.is_matrix() ? compute_dtype_ : DType::f32;
+  const ConstMatrixView shape = view_of(parameter.spec, nullptr, wanted);
+  if (tensor.dtype == wanted && !memory_->is_host()) {  // from the file's pages straight to the device
+    parameter.owned.resize(*memory_, wanted, shape.rows, shape.cols);
+    memory_->upload(tensor.data, static_cast<std::byte*>(parameter.owned.view().data), tensor.bytes);
+    release_pages(tensor);
+    parameter.value = parameter.owned.view();
+    return;
+  }
   if (tensor.dtype == wanted && is_aligned(tensor)) {
     parameter.value = view_of(parameter.spec, tensor.data, wanted);
     return;
   }
-  const ConstMatrixView shape = view_of(parameter.spec, nullptr, wanted);
   parameter.owned.resize(wanted, shape.rows, shape.cols);
   if (wanted == DType::f32) {
     read_as_f32(tensor, parameter.owned.floats());
@@ -73,6 +83,7 @@ void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
     }
   }
   release_pages(tensor);
+  parameter.owned = Matrix::moved_to(*memory_, std::move(parameter.owned));
   parameter.value = parameter.owned.view();
 }
 
@@ -80,20 +91,24 @@ void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_
   const bool is_matrix = parameter.spec.is_matrix();
   const ConstMatrixView shape = view_of(parameter.spec, nullptr, DType::f32);
   parameter.owned.resize(is_matrix ? compute_dtype_ : DType::f32, shape.rows, shape.cols);
-  parameter.value = parameter.owned.view();
-  if (!is_matrix) {
+  if (is_matrix) {
+    parallel_for(shape.rows, 16, [&](std::int64_t begin, std::int64_t end) {
+      ops::Context context;
+      RandomStream random(seed, RandomPurpose::init_weight, stream);
+      random.skip(2 * static_cast<std::uint64_t>(begin * shape.cols));  // a normal number is of two words
+      std::vector<float> row(static_cast<std::size_t>(shape.cols));
+      for (std::int64_t index = begin; index < end; ++index) {
+        std::ranges::generate(row, [&] { return initializer_range * random.next_normal(); });
+        ops::convert(context, {row.data(), DType::f32, 1, shape.cols, shape.cols},
+                     parameter.owned.view().row_range(index, index + 1));
+      }
+    });
+  } else {
     const float constant = parameter.spec.name.ends_with(".bias") ? 0.0F : 1.0F;
     std::ranges::fill(parameter.owned.floats(), constant);
-    return;
   }
-  ops::Context context;
-  RandomStream random(seed, RandomPurpose::init_weight, stream);
-  std::vector<float> row(static_cast<std::size_t>(shape.cols));
-  for (std::int64_t index = 0; index < shape.rows; ++index) {
-    std::ranges::generate(row, [&] { return initializer_range * random.next_normal(); });
-    ops::convert(context, {row.data(), DType::f32, 1, shape.cols, shape.cols},
-                 parameter.owned.view().row_range(index, index + 1));
-  }
+  parameter.owned = Matrix::moved_to(*memory_, std::move(parameter.owned));
+  parameter.value = parameter.owned.view();
 }
 
 void Weights::read_original(const Parameter& parameter, std::span<float> destination) const {
@@ -102,7 +117,8 @@ void Weights::read_original(const Parameter& parameter, std::span<float> destina
     release_pages(*tensor->second);  // the copy is what is computed with from here on, as a rule
     return;
   }
-  const ConstMatrixView& value = parameter.value;
+  const Matrix copy = memory_->is_host() ? Matrix() : Matrix::copy_of(parameter.value, *memory_);
+  const ConstMatrixView value = memory_->is_host() ? parameter.value : copy.view();
   const MatrixView target{destination.data(), DType::f32, value.rows, value.cols, value.cols};
   if (!parameter.packed.empty()) {
     for (std::int64_t row = 0; row < value.rows; ++row)
@@ -113,22 +129,27 @@ void Weights::read_original(const Parameter& parameter, std::span<float> destina
   ops::convert(context, value, target);
 }
 
+void Weights::read_original(const Parameter& parameter, MatrixView destination) const {
+  const auto size = static_cast<std::size_t>(destination.rows * destination.cols);
+  write_from_host(*memory_, {destination.as<float>(), size},
+                  [&](std::span<float> floats) { read_original(parameter, floats); });
+}
+
 DType Weights::file_dtype(const Parameter& parameter) const {
   const auto tensor = tensors_.find(parameter.spec.name);
   return tensor != tensors_.end() ? tensor->second->dtype : compute_dtype_;
 }
 
 void Weights::untie_head() {
-  auto& head = *parameters_.emplace_back(std::make_unique<Parameter>());
   const Parameter& table = *parameters_.front();  // the first of parameter_specs
-  head.spec = {"lm_head.weight", table.spec.shape};
+  Parameter& head = add({"lm_head.weight", table.spec.shape});
   head.value = table.value;
-  by_name_[head.spec.name] = &head;
   if (const auto tensor = tensors_.find(table.spec.name); tensor != tensors_.end())
     tensors_[head.spec.name] = tensor->second;
 }
 
 void Weights::pack(Parameter& parameter) {
+  if (!memory_->is_host()) return;  // a layout of the CPU's
   const bool frozen_bf16 = parameter.value.dtype == DType::bf16 && !parameter.trained();
   if (!frozen_bf16 || !parameter.spec.is_matrix() || !parameter.packed.empty()) return;
   parameter.packed = ops::PackedMatrix(parameter.value);
@@ -140,9 +161,9 @@ void Weights::pack(Parameter& parameter) {
 
 void Weights::make_trained(Parameter& parameter) {
   if (parameter.trained()) return;
-  parameter.master.resize(DType::f32, parameter.value.rows, parameter.value.cols);
-  read_original(parameter, parameter.master.floats());
-  parameter.gradient = Matrix(DType::f32, parameter.value.rows, parameter.value.cols);
+  parameter.master.resize(*memory_, DType::f32, parameter.value.rows, parameter.value.cols);
+  read_original(parameter, parameter.master.view());
+  parameter.gradient = Matrix(DType::f32, parameter.value.rows, parameter.value.cols, *memory_);
   if (parameter.value.dtype == DType::f32) {
     parameter.value = parameter.master.view();
     parameter.owned.release();
@@ -153,7 +174,7 @@ void Weights::make_trained(Parameter& parameter) {
     parameter.value = parameter.owned.view();
     parameter.packed = {};
   } else if (parameter.owned.empty()) {
-    parameter.owned = Matrix::copy_of(parameter.value);
+    parameter.owned = Matrix::moved_to(*memory_, Matrix::copy_of(parameter.value, *memory_));
     parameter.value = parameter.owned.view();
     if (const auto tensor = tensors_.find(parameter.spec.name); tensor != tensors_.end())
       release_pages(*tensor->second);
@@ -177,9 +198,9 @@ DType dominant_dtype(const TensorSource& source) {
   return dtypes[static_cast<std::size_t>(std::ranges::max_element(bytes) - bytes.begin())];
 }
 
-DType choose_compute_dtype(const std::string& option, DType file_dtype) {
+DType choose_compute_dtype(const std::string& option, DType file_dtype, const ops::Backend& backend) {
   if (option == "auto")
-    return file_dtype != DType::f32 && ops::has_bf16_products() ? DType::bf16 : DType::f32;
+    return file_dtype != DType::f32 && backend.has_bf16_products() ? DType::bf16 : DType::f32;
   const DType dtype = parse_dtype(option);
   if (dtype != DType::f32 && dtype != DType::bf16) {
     throw UsageError(fmt::format("--dtype {}: cola computes in f32 or bf16", option));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/backend.h"
 #include "backend/context.h"
 #include "backend/packed_matrix.h"
 #include "core/matrix.h"
@@ -16,7 +17,7 @@
 namespace cola {
 
 /// One weight as the engine computes with it. Matrices have the compute dtype and lie in the memory-mapped
-/// file where its dtype is the same; vectors (norms, biases) are f32.
+/// file where its dtype is the same and they are the host's; vectors (norms, biases) are f32.
 struct Parameter {
   ParameterSpec spec;
   ConstMatrixView value;     ///< matrix [out, in], or vector [1, n]; of a packed one only shape and dtype
@@ -24,6 +25,8 @@ struct Parameter {
   ops::PackedMatrix packed;  ///< the values, after Weights::pack
   Matrix master;             ///< f32 values, while trained
   Matrix gradient;           ///< f32, added to by backward passes, while trained
+
+  Memory* memory = &host_memory();  ///< where all of these lie
 
   [[nodiscard]] std::span<const float> vector() const {
     return {value.as<float>(), static_cast<std::size_t>(value.cols)};
@@ -39,18 +42,22 @@ struct Parameter {
 class Weights {
  public:
   /// Takes the file's tensors, in place where possible. Throws Error as match_tensors does.
-  Weights(const ModelConfig& config, std::unique_ptr<TensorSource> source, DType compute_dtype);
+  Weights(const ModelConfig& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
+          Memory& memory = host_memory());
   /// Random weights N(0, 0.02), zero biases, unit norms, keyed by (seed, name's place): for `init` and
   /// `bench`.
-  Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dtype);
+  Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dtype, Memory& memory = host_memory());
 
   [[nodiscard]] Parameter& at(const std::string& name) { return *by_name_.at(name); }
   [[nodiscard]] const Parameter& at(const std::string& name) const { return *by_name_.at(name); }
   [[nodiscard]] const std::vector<std::unique_ptr<Parameter>>& all() const { return parameters_; }
   [[nodiscard]] DType compute_dtype() const { return compute_dtype_; }
+  [[nodiscard]] Memory& memory() const { return *memory_; }
 
-  /// The untouched file's values of a parameter, in f32.
+  /// The untouched file's values of a parameter, in f32, for the host.
   void read_original(const Parameter& parameter, std::span<float> destination) const;
+  /// The same into a dense f32 matrix in the weights' memory.
+  void read_original(const Parameter& parameter, MatrixView destination) const;
   /// dtype of the parameter in the file (the compute dtype for random weights).
   [[nodiscard]] DType file_dtype(const Parameter& parameter) const;
 
@@ -68,10 +75,12 @@ class Weights {
   static void refresh(ops::Context& context, Parameter& parameter);
 
  private:
+  Parameter& add(const ParameterSpec& spec);
   void adopt(Parameter& parameter, const SourceTensor& tensor);
   void fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_t stream);
 
   DType compute_dtype_;
+  Memory* memory_;
   std::unique_ptr<TensorSource> source_;
   std::map<std::string, const SourceTensor*> tensors_;
   std::vector<std::unique_ptr<Parameter>> parameters_;
@@ -81,8 +90,9 @@ class Weights {
 /// dtype of most of a checkpoint's matrices: what `--dtype auto` and `--merge-dtype` look at.
 [[nodiscard]] DType dominant_dtype(const TensorSource& source);
 
-/// --dtype: f32, bf16, or auto: bf16 where the processor multiplies it and the file is 16-bit, else f32.
-/// Throws UsageError for another name.
-[[nodiscard]] DType choose_compute_dtype(const std::string& option, DType file_dtype);
+/// --dtype: f32, bf16, or auto: bf16 where the backend multiplies it in hardware and the file is 16-bit, else
+/// f32. Throws UsageError for another name.
+[[nodiscard]] DType choose_compute_dtype(const std::string& option, DType file_dtype,
+                                         const ops::Backend& backend = ops::cpu_backend());
 
 }  // namespace cola

@@ -66,9 +66,11 @@ std::string_view name_of(OptimizerKind kind) {
   return "unknown";
 }
 
-Optimizer::Optimizer(const OptimizerOptions& options, std::vector<TrainableParameter> parameters)
+Optimizer::Optimizer(const OptimizerOptions& options, std::vector<TrainableParameter> parameters,
+                     Memory& memory)
     : options_(options),
       parameters_(std::move(parameters)),
+      memory_(&memory),
       first_(parameters_.size()),
       second_(parameters_.size()) {
   check(options_);
@@ -78,38 +80,48 @@ Optimizer::Optimizer(const OptimizerOptions& options, std::vector<TrainableParam
       throw Error(fmt::format("{}: {} values but {} gradients", parameter.name, parameter.value.size(),
                               parameter.gradient.size()));
     }
-    if (has_first_state(options_)) first_[i].resize(parameter.value.size());
-    if (options_.kind == OptimizerKind::adamw) second_[i].resize(parameter.value.size());
+    const std::int64_t size = std::ssize(parameter.value);
+    if (has_first_state(options_)) first_[i] = Matrix(DType::f32, 1, size, memory);
+    if (options_.kind == OptimizerKind::adamw) second_[i] = Matrix(DType::f32, 1, size, memory);
   }
+}
+
+void Optimizer::zero_gradients(ops::Context& context) const {
+  std::vector<std::span<float>> gradients;
+  for (const TrainableParameter& parameter : parameters_) gradients.push_back(parameter.gradient);
+  ops::zero_arrays(context, gradients);
 }
 
 void Optimizer::update(ops::Context& context, double learning_rate, float gradient_scale) {
   ++steps_done_;
+  std::vector<ops::UpdatedTensor> tensors;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const TrainableParameter& parameter = parameters_[i];
-    const double rate = learning_rate * parameter.learning_rate_factor;
-    switch (options_.kind) {
-      case OptimizerKind::adamw:
-        ops::adamw_update(
-            context,
-            {rate, options_.beta1, options_.beta2, options_.epsilon, options_.weight_decay, steps_done_},
-            gradient_scale, parameter.gradient, parameter.value, first_[i], second_[i]);
-        break;
-      case OptimizerKind::sgd:
-        ops::sgd_update(context, {rate, options_.momentum, options_.weight_decay, steps_done_},
-                        gradient_scale, parameter.gradient, parameter.value, first_[i]);
-        break;
-      case OptimizerKind::adagrad:
-        ops::adagrad_update(context, {rate, adagrad_epsilon, options_.weight_decay}, gradient_scale,
-                            parameter.gradient, parameter.value, first_[i]);
-        break;
-    }
+    tensors.push_back({parameter.gradient, parameter.value, first_[i].floats(), second_[i].floats(),
+                       parameter.learning_rate_factor});
+  }
+  switch (options_.kind) {
+    case OptimizerKind::adamw:
+      ops::adamw_update(context,
+                        {learning_rate, options_.beta1, options_.beta2, options_.epsilon,
+                         options_.weight_decay, steps_done_},
+                        gradient_scale, tensors);
+      break;
+    case OptimizerKind::sgd:
+      ops::sgd_update(context, {learning_rate, options_.momentum, options_.weight_decay, steps_done_},
+                      gradient_scale, tensors);
+      break;
+    case OptimizerKind::adagrad:
+      ops::adagrad_update(context, {learning_rate, adagrad_epsilon, options_.weight_decay}, gradient_scale,
+                          tensors);
+      break;
   }
 }
 
 bool Optimizer::is_fresh() const {
-  const auto all_zero = [](const std::vector<float>& values) {
-    return std::all_of(values.begin(), values.end(), [](float value) { return value == 0.0F; });
+  const auto all_zero = [](const Matrix& state) {
+    const FloatsOnHost host(state.memory(), state.floats());
+    return std::ranges::all_of(host.values(), [](float value) { return value == 0.0F; });
   };
   return steps_done_ == 0 && std::all_of(first_.begin(), first_.end(), all_zero) &&
          std::all_of(second_.begin(), second_.end(), all_zero);
@@ -120,9 +132,9 @@ std::vector<Optimizer::NamedState> Optimizer::state() {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const std::string& name = parameters_[i].name;
     if (has_first_state(options_))
-      states.push_back({fmt::format("{}.{}", first_state_name(options_.kind), name), first_[i]});
+      states.push_back({fmt::format("{}.{}", first_state_name(options_.kind), name), first_[i].floats()});
     if (options_.kind == OptimizerKind::adamw)
-      states.push_back({fmt::format("adamw.v.{}", name), second_[i]});
+      states.push_back({fmt::format("adamw.v.{}", name), second_[i].floats()});
   }
   return states;
 }
@@ -133,10 +145,9 @@ std::int64_t optimizer_bytes_per_parameter(const OptimizerOptions& options) {
 }
 
 double gradient_norm(ops::Context& context, std::span<const TrainableParameter> parameters) {
-  double sum = 0.0;
-  for (const TrainableParameter& parameter : parameters)
-    sum += ops::sum_of_squares(context, parameter.gradient);
-  return std::sqrt(sum);
+  std::vector<std::span<const float>> gradients;
+  for (const TrainableParameter& parameter : parameters) gradients.emplace_back(parameter.gradient);
+  return std::sqrt(ops::squared_norm(context, gradients));
 }
 
 float clip_factor(double norm, double max_norm) {

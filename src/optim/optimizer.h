@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backend/context.h"
+#include "core/matrix.h"
 
 namespace cola {
 
@@ -13,7 +14,8 @@ enum class OptimizerKind : std::uint8_t { adamw, sgd, adagrad };
 [[nodiscard]] OptimizerKind parse_optimizer(std::string_view name);  ///< throws UsageError
 [[nodiscard]] std::string_view name_of(OptimizerKind kind);
 
-/// A trained tensor and its gradient, f32, owned elsewhere (lora/ or model/), of one length.
+/// A trained tensor and its gradient, f32, owned elsewhere (lora/ or model/), of one length, in the memory
+/// that the optimizer is given.
 struct TrainableParameter {
   std::string name;
   std::span<float> value;
@@ -32,8 +34,10 @@ struct OptimizerOptions {
 /// Keeps the state of one set of parameters. "Reset" of the chain is a new Optimizer: state 0, step 0.
 class Optimizer {
  public:
-  Optimizer(const OptimizerOptions& options, std::vector<TrainableParameter> parameters);
+  Optimizer(const OptimizerOptions& options, std::vector<TrainableParameter> parameters,
+            Memory& memory = host_memory());
 
+  void zero_gradients(ops::Context& context) const;
   void update(ops::Context& context, double learning_rate, float gradient_scale);
   [[nodiscard]] std::int64_t steps_done() const { return steps_done_; }
   [[nodiscard]] bool is_fresh() const;  ///< no step done and every state element zero
@@ -46,12 +50,14 @@ class Optimizer {
     std::span<float> values;
   };
   [[nodiscard]] std::vector<NamedState> state();
+  [[nodiscard]] Memory& memory() const { return *memory_; }  ///< of parameters and state
   void set_steps_done(std::int64_t steps) { steps_done_ = steps; }
 
  private:
   OptimizerOptions options_;
   std::vector<TrainableParameter> parameters_;
-  std::vector<std::vector<float>> first_, second_;  ///< m / momentum buffer / sum of squares; v
+  Memory* memory_;
+  std::vector<Matrix> first_, second_;  ///< [1, n]: m / momentum buffer / sum of squares; v
   std::int64_t steps_done_ = 0;
 };
 

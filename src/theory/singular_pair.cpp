@@ -84,6 +84,6 @@ double spectral_norm(const Matrix& matrix) {
   return std::sqrt(std::max(0.0, values.maxCoeff()));
 }
 
-double nuclear_norm(const Matrix& matrix) { return Eigen::BDCSVD<Matrix>(matrix).singularValues().sum(); }
+double nuclear_norm(const Matrix& matrix) { return Eigen::JacobiSVD<Matrix>(matrix).singularValues().sum(); }
 
 }  // namespace cola::theory

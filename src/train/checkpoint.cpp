@@ -44,9 +44,9 @@ Json json_of(const TrainingState& state) {
           {"hf_flos_saved", state.hf_flos_saved}};
 }
 
-/// The named tensor as `count` floats into `destination`.
+/// The named tensor into `destination`, which it fills.
 void read_exactly(const TensorSource& source, const std::string& name, std::span<float> destination,
-                  const std::filesystem::path& file) {
+                  Memory& memory, const std::filesystem::path& file) {
   const auto tensor = source.tensors().find(name);
   if (tensor == source.tensors().end() || tensor->second.dtype != DType::f32 ||
       tensor->second.size() != static_cast<std::int64_t>(destination.size())) {
@@ -54,7 +54,7 @@ void read_exactly(const TensorSource& source, const std::string& name, std::span
         fmt::format("{}: tensor '{}' is missing or has another size: the checkpoint is not of this run",
                     file.string(), name));
   }
-  read_as_f32(tensor->second, destination);
+  write_from_host(memory, destination, [&](std::span<float> values) { read_as_f32(tensor->second, values); });
 }
 
 }  // namespace
@@ -83,15 +83,15 @@ void write_checkpoint_folder(const std::filesystem::path& folder, const Training
     if (weights != nullptr) {
       std::vector<TensorToWrite> tensors;
       for (const auto& parameter : weights->all()) {
-        tensors.push_back(
-            tensor_of_floats(parameter->spec.name, parameter->spec.shape, parameter->master.floats()));
+        tensors.push_back(tensor_of_floats(parameter->spec.name, parameter->spec.shape,
+                                           std::as_const(parameter->master).floats(), weights->memory()));
       }
       write_safetensors(temporary / "weights.safetensors", tensors);
     }
     std::vector<TensorToWrite> tensors;
     for (const auto& array : optimizer.state()) {
-      tensors.push_back(
-          tensor_of_floats(array.name, {static_cast<std::int64_t>(array.values.size())}, array.values));
+      tensors.push_back(tensor_of_floats(array.name, {static_cast<std::int64_t>(array.values.size())},
+                                         array.values, optimizer.memory()));
     }
     write_safetensors(temporary / "optimizer.safetensors", tensors);
     write_text_file(temporary / "state.json", json_of(state).dump(2) + "\n");
@@ -148,7 +148,7 @@ void read_checkpoint_weights(const std::filesystem::path& folder, ops::Context& 
   const auto file = folder / "weights.safetensors";
   const auto source = open_safetensors(file);
   for (const auto& parameter : weights.all()) {
-    read_exactly(*source, parameter->spec.name, parameter->master.floats(), file);
+    read_exactly(*source, parameter->spec.name, parameter->master.floats(), weights.memory(), file);
     Weights::refresh(context, *parameter);
   }
 }
@@ -157,7 +157,8 @@ void read_checkpoint_optimizer(const std::filesystem::path& folder, const Traini
                                Optimizer& optimizer) {
   const auto file = folder / "optimizer.safetensors";
   const auto source = open_safetensors(file);
-  for (const auto& array : optimizer.state()) read_exactly(*source, array.name, array.values, file);
+  for (const auto& array : optimizer.state())
+    read_exactly(*source, array.name, array.values, optimizer.memory(), file);
   optimizer.set_steps_done(state.optimizer_steps);
 }
 

@@ -17,7 +17,6 @@ namespace cola {
 namespace {
 
 constexpr std::int64_t float_bytes = sizeof(float);
-constexpr std::int64_t logits_chunk_bytes = std::int64_t{16} << 20;  // as ops::cross_entropy_* cut their rows
 constexpr std::int64_t least_logits_rows = 64;
 // What computing loads, measured on models of 0.26 to 350 million parameters: oneDNN's kernels, threads'
 // stacks, thin scratch matrices; f32 products also pack operands (4 MiB with AVX-512, some 10 with AVX2), and
@@ -25,6 +24,8 @@ constexpr std::int64_t least_logits_rows = 64;
 constexpr std::int64_t computing_bytes = std::int64_t{4} << 20;
 constexpr std::int64_t f32_products_bytes = std::int64_t{8} << 20;
 constexpr std::int64_t widened_products_bytes = std::int64_t{4} << 20;
+// A device's workspace of products and descriptions of batches.
+constexpr std::int64_t device_bytes = std::int64_t{64} << 20;
 constexpr std::int64_t least_batch_tokens = 64;  // a batch that is still worth advising
 constexpr std::int64_t knot_rows = 64;           // whose logits a knot compares, before and after
 
@@ -129,17 +130,17 @@ std::int64_t plan_blocks(const ModelConfig& config, const MemoryPlanInput& input
 }
 
 /// Rows of logits that are made at a time.
-std::int64_t logits_rows(const ModelConfig& config, std::int64_t rows) {
+std::int64_t logits_rows(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t rows) {
   return std::min(
-      rows, std::max(least_logits_rows,
-                     logits_chunk_bytes / (float_bytes * std::max<std::int64_t>(1, config.vocab_size))));
+      rows, std::max(least_logits_rows, input.logits_chunk_bytes /
+                                            (float_bytes * std::max<std::int64_t>(1, config.vocab_size))));
 }
 
 /// The head: the rows with loss in five matrices, and a chunk of logits with its gradient.
 std::int64_t plan_head(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t element) {
   const std::int64_t rows = std::max(input.batch_loss_tokens, input.evaluation_tokens);
   const std::int64_t widths = 3 * config.hidden_size + 2 * config.word_embed_proj_dim;
-  const std::int64_t chunk = logits_rows(config, rows);
+  const std::int64_t chunk = logits_rows(config, input, rows);
   const std::int64_t logit_bytes = float_bytes + (input.compute_dtype == DType::f32 ? 0 : element);
   const std::int64_t compared =
       input.run.links.size() > 1 ? 2 * float_bytes * std::min(knot_rows, input.batch_loss_tokens) : 0;
@@ -153,8 +154,9 @@ std::int64_t plan_packed_products(const ModelConfig& config, const MemoryPlanInp
   constexpr std::int64_t thread_bytes = std::int64_t{1} << 20;
   const Widths width(config);
   const std::int64_t tokens = std::max(input.batch_tokens, input.evaluation_tokens);
-  const std::int64_t largest = std::max(tokens * std::max({width.hidden, width.query, width.mlp}),
-                                        logits_rows(config, input.batch_loss_tokens) * config.vocab_size);
+  const std::int64_t largest =
+      std::max(tokens * std::max({width.hidden, width.query, width.mlp}),
+               logits_rows(config, input, input.batch_loss_tokens) * config.vocab_size);
   return largest * element + thread_count() * thread_bytes;
 }
 
@@ -164,7 +166,7 @@ std::int64_t sum_bytes(const MemoryPlanInput& input, std::int64_t trained) {
 
 /// Bytes that all processes on this machine have yet to take.
 std::int64_t needed_bytes(const MemoryPlanInput& input, const MemoryPlan& plan) {
-  const std::int64_t one = plan.total() - input.resident_bytes;
+  const std::int64_t one = plan.total() - (input.in_device_memory ? 0 : input.resident_bytes);
   const std::int64_t shared =
       input.file_dtype == input.compute_dtype && !input.packed_weights ? plan.weights : 0;
   return one + (input.processes - 1) * (one - shared);
@@ -270,6 +272,10 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
   }
   plan.activations = plan_blocks(config, input, element, rank) + plan_head(config, input, element);
   if (input.packed_weights) plan.activations += plan_packed_products(config, input, element);
+  if (input.in_device_memory) {
+    plan.program = device_bytes;
+    return plan;
+  }
   plan.program = input.resident_bytes + computing_bytes;
   if (input.compute_dtype == DType::f32) {
     plan.program += f32_products_bytes;
@@ -285,8 +291,9 @@ void require_memory(const ModelConfig& config, const MemoryPlanInput& input, con
   if (needed <= available) return;
   const std::string who =
       input.processes == 1 ? "this run needs" : fmt::format("the {} processes here need", input.processes);
-  throw Error(fmt::format("{} about {} of memory, {} are available\n{}", who, format_bytes(needed),
-                          format_bytes(available), advice(config, input, available)));
+  throw Error(fmt::format("{} about {} of {}, {} are available\n{}", who, format_bytes(needed),
+                          input.in_device_memory ? "the device's memory" : "memory", format_bytes(available),
+                          advice(config, input, available)));
 }
 
 }  // namespace cola

@@ -9,7 +9,8 @@
 
 namespace cola {
 
-/// Bytes that a process of a run needs at its peak, estimated before its weights are loaded.
+/// Bytes that a process of a run needs at its peak, of the memory that it computes in, estimated before its
+/// weights are loaded.
 struct MemoryPlan {
   std::int64_t weights = 0;  ///< base weights: memory-mapped in place, or converted
   std::int64_t merged = 0;   ///< target modules' merged copies (--tie merge)
@@ -38,6 +39,8 @@ struct MemoryPlanInput {
   bool activation_checkpointing = false;
   bool hidden_dropout = false, lora_dropout = false;
   std::int64_t resident_bytes = 0;  ///< of the process, its data loaded and its weights not
+  std::int64_t logits_chunk_bytes = std::int64_t{16} << 20;  ///< see ops::Backend
+  bool in_device_memory = false;  ///< what is planned lies in a device's memory, the program in the host's
 };
 [[nodiscard]] MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input);
 

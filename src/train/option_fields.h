@@ -78,7 +78,7 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("save-total-limit", options.save_total_limit, "checkpoints kept");
   visit("tensorboard", options.tensorboard, "event files for TensorBoard in OUT/tensorboard");
   visit("dtype", options.dtype, "f32, bf16, or auto");
-  visit("device", options.device, "cpu or auto");
+  visit("device", options.device, "cpu, cuda, cuda:N, or auto: cuda where there is one");
   visit("threads", options.threads, "threads; 0: all cores");
   visit("tokenizer", options.tokenizer, "folder of the tokenizer (default: the model's)");
 }

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "backend/backend.h"
 #include "chain/knot_plan.h"
 #include "core/error.h"
 #include "core/thread_option.h"
@@ -130,7 +131,7 @@ void check_loop_options(const TrainOptions& options) {
           "--eval-steps and --early-stopping-patience need --dev or --dev-fraction");
   require(options.lora_dropout >= 0.0 && options.lora_dropout < 1.0, "--lora-dropout must be in [0, 1)");
   check_dropout(options.dropout);
-  require_choice("device", options.device, {"auto", "cpu"});
+  ops::check_device_name(options.device);
   require_choice("dtype", options.dtype, {"auto", "f32", "bf16"});
   if (!options.chat_template.empty()) (void)parse_chat_template(options.chat_template);
 }

@@ -92,7 +92,8 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   input.run = session.plan;
   input.compute_dtype = session.compute_dtype;
   input.file_dtype = file_dtype;
-  input.packed_weights = session.plan.method != Method::full && ops::prefers_packed(session.compute_dtype);
+  input.packed_weights = session.plan.method != Method::full && session.backend->memory().is_host() &&
+                         ops::prefers_packed(session.compute_dtype);
   input.targets = chosen;
   input.tied_links = std::ssize(session.tied_links);
   input.ranks = &ranks;
@@ -110,8 +111,10 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   input.hidden_dropout = session.hidden_dropout() > 0.0F;
   input.lora_dropout = options.lora_dropout > 0.0;
   input.resident_bytes = resident_bytes();
+  input.logits_chunk_bytes = session.backend->logits_chunk_bytes();
+  input.in_device_memory = !session.backend->memory().is_host();
   session.memory = plan_memory(session.config, input);
-  require_memory(session.config, input, session.memory, available_memory_bytes());
+  require_memory(session.config, input, session.memory, session.backend->memory().available_bytes());
 }
 
 void choose_targets(TrainingSession& session, const std::vector<LinearName>& names,
@@ -190,17 +193,19 @@ std::vector<TrainableParameter> TrainingSession::trainables() {
   return parameters;
 }
 
-TrainingSession open_session(const TrainOptions& options, Ranks& ranks) {
+TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::Backend> backend,
+                             Ranks& ranks) {
   check_options(options);
   const Neighbours neighbours = find_neighbours(ranks);
   choose_threads(options, neighbours);
   TrainingSession session;
+  session.backend = std::move(backend);
   session.options = options;
   session.config = read_model_config(options.model);
   session.data = load_session_data(options, session.config);
   auto source = open_checkpoint(options.model);
   const DType file_dtype = dominant_dtype(*source);
-  session.compute_dtype = choose_compute_dtype(options.dtype, file_dtype);
+  session.compute_dtype = choose_compute_dtype(options.dtype, file_dtype, *session.backend);
   session.plan = make_run_plan(options, session.data.train.size(), session.compute_dtype);
   session.batches =
       std::make_unique<BatchPlan>(session.data.train.size(), options.batch_size,
@@ -215,7 +220,8 @@ TrainingSession open_session(const TrainOptions& options, Ranks& ranks) {
   make_memory_plan(session, file_dtype, chosen, ranks, neighbours);
   wait_for_all(ranks);  // none takes memory before all have looked at what there is
   session.model = std::make_unique<Decoder>(
-      session.config, Weights(session.config, std::move(source), session.compute_dtype));
+      session.config,
+      Weights(session.config, std::move(source), session.compute_dtype, session.backend->memory()));
   if (full) {
     for (const auto& parameter : session.model->weights().all())
       session.model->weights().make_trained(*parameter);

@@ -17,6 +17,7 @@ namespace cola {
 /// Everything that a training run computes with, made from its options alone: model, data, plan. Where the
 /// run stands is not here (train/checkpoint.h).
 struct TrainingSession {
+  std::shared_ptr<ops::Backend> backend;  ///< first: the rest lies in its memory
   TrainOptions options;
   ModelConfig config;
   DType compute_dtype = DType::f32;
@@ -39,9 +40,10 @@ struct TrainingSession {
   [[nodiscard]] std::vector<TrainableParameter> trainables();
 };
 
-/// Loads and checks everything; throws before anything is written. Order: options, data, plan, memory,
-/// weights. Collective.
-[[nodiscard]] TrainingSession open_session(const TrainOptions& options, Ranks& ranks);
+/// Loads and checks everything, for a backend; throws before anything is written. Order: options, data, plan,
+/// memory, weights. Collective.
+[[nodiscard]] TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::Backend> backend,
+                                           Ranks& ranks);
 
 /// Target modules by the shortest names that select just them: "q_proj" if every such layer is a target.
 [[nodiscard]] std::vector<std::string> short_target_names(const std::vector<Linear*>& linears,

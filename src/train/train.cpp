@@ -28,11 +28,12 @@ bool is_unused(const std::filesystem::path& folder) {
   });
 }
 
-/// The run's own options, which the given ones must not contradict.
+/// The run's own options, on the device that is given, which the given ones must not contradict.
 TrainOptions resumed_options(TrainOptions given, const std::filesystem::path& config) {
   TrainOptions saved;
   read_toml(config, saved);
   saved.out = given.out;  // the run may have been moved
+  saved.device = given.device;
   take_resolved(saved, given);
   if (const auto names = differing_options(saved, given); !names.empty()) {
     throw UsageError(
@@ -63,7 +64,7 @@ TrainResult train(const TrainOptions& options, const TrainMode& mode, Ranks& ran
     throw UsageError(
         fmt::format("{} already exists: go on with --resume, or choose another --out", folder.root.string()));
   }
-  return Trainer(open_session(absolute, ranks), mode, ranks).run();
+  return Trainer(open_session(absolute, ops::open_backend(absolute.device), ranks), mode, ranks).run();
 }
 
 }  // namespace cola

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "backend/backend.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/system_memory.h"
@@ -30,10 +31,6 @@ double seconds_since(Clock::time_point start) {
 std::uint64_t dropout_seed(std::uint64_t seed, std::int64_t step) {
   return RandomStream(seed, RandomPurpose::hidden_dropout, static_cast<std::uint64_t>(step))
       .next_below(~std::uint64_t{0});
-}
-
-void zero_gradients(const std::vector<TrainableParameter>& parameters) {
-  for (const auto& parameter : parameters) std::ranges::fill(parameter.gradient, 0.0F);
 }
 
 /// What the live link's rank saves of the parameters that a link of the first one's rank has.
@@ -64,10 +61,22 @@ void Trainer::sum_over_ranks(std::span<double> figures, bool gradients) {
   std::vector<double> all(figures.begin(), figures.end());
   all.push_back(InterruptGuard::pending() != 0 ? 1.0 : 0.0);
   std::vector<std::span<float>> tensors;
-  if (gradients) {
-    for (const auto& parameter : optimizer_->parameters()) tensors.push_back(parameter.gradient);
+  std::vector<std::vector<float>> copies;  // of a device's gradients, where there is something to add
+  Memory& memory = context_.memory();
+  if (gradients && (memory.is_host() || ranks_.size() > 1)) {
+    for (const auto& parameter : optimizer_->parameters()) {
+      tensors.push_back(parameter.gradient);
+      if (memory.is_host()) continue;
+      const FloatsOnHost gradient(memory, parameter.gradient);
+      copies.emplace_back(gradient.values().begin(), gradient.values().end());
+      tensors.back() = copies.back();
+    }
   }
   ranks_.sum(all, tensors);
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    write_from_host(memory, optimizer_->parameters()[i].gradient,
+                    [&](std::span<float> values) { std::ranges::copy(copies[i], values.begin()); });
+  }
   std::ranges::copy(std::span(all).first(figures.size()), figures.begin());
   interrupted_ = interrupted_ || all.back() > 0.0;
 }
@@ -76,7 +85,7 @@ Trainer::StepReport Trainer::do_step() {
   const auto start = Clock::now();
   const std::uint64_t flops_before = context_.flops();
   const StepPart part = part_of_next_step();
-  zero_gradients(optimizer_->parameters());
+  optimizer_->zero_gradients(context_);
 
   const std::int64_t counted_parameters =
       hf_flos_parameters(session_.config) + (session_.chain ? session_.chain->live().parameter_count() : 0);
@@ -116,6 +125,7 @@ Trainer::StepReport Trainer::do_step() {
   if (!session_.chain) {
     for (const auto& parameter : session_.model->weights().all()) Weights::refresh(context_, *parameter);
   }
+  context_.backend().synchronize();
   report.seconds = seconds_since(start);
   ++state_.steps_done;
   state_.train_loss = report.loss;
@@ -179,7 +189,8 @@ void Trainer::stop_diverged(const std::string& symptom) {
 
 void Trainer::save_checkpoint() {
   for (const auto& parameter : optimizer_->parameters()) {
-    if (!std::ranges::all_of(parameter.value, [](float value) { return std::isfinite(value); }))
+    const FloatsOnHost value(context_.memory(), parameter.value);
+    if (!std::ranges::all_of(value.values(), [](float x) { return std::isfinite(x); }))
       stop_diverged(fmt::format("step {}: {} is not finite", state_.steps_done, parameter.name));
   }
   if (!writes()) return;

@@ -45,7 +45,7 @@ class Trainer {
   void sum_over_ranks(std::span<double> figures, bool gradients);
   void tie_knot();
   void check_after_knot() const;
-  [[nodiscard]] std::vector<float> knot_logits(const RaggedBatch& batch);
+  [[nodiscard]] Matrix knot_logits(const RaggedBatch& batch);
   void begin_link(std::int64_t number);
   void announce_link();
   void evaluate();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <stdexcept>
+#include <utility>
 
 #include "train/trainer.h"
 
@@ -13,7 +14,7 @@ namespace cola {
 void Trainer::begin_link(std::int64_t number) {
   state_.live_number = number;
   if (session_.chain) session_.chain->begin_live(session_.new_link(number), !session_.options.freeze_a);
-  optimizer_ = std::make_unique<Optimizer>(session_.plan.optimizer, session_.trainables());
+  optimizer_ = std::make_unique<Optimizer>(session_.plan.optimizer, session_.trainables(), context_.memory());
 }
 
 void Trainer::announce_link() {
@@ -26,17 +27,17 @@ void Trainer::announce_link() {
   }
 }
 
-std::vector<float> Trainer::knot_logits(const RaggedBatch& batch) {
+Matrix Trainer::knot_logits(const RaggedBatch& batch) {
   if (batch.tokens() == 0) return {};
   constexpr std::size_t most_rows = 64;
   const StepState step{context_, batch};
   const auto rows = std::span(batch.loss_rows).first(std::min(most_rows, batch.loss_rows.size()));
-  std::vector<float> logits(rows.size() * static_cast<std::size_t>(session_.config.vocab_size));
+  Matrix logits;
+  logits.resize(context_.memory(), DType::f32, std::ssize(rows), session_.config.vocab_size);
   session_.model->forward(step, activations_);
-  session_.model->logits(step, activations_, rows,
-                         {logits.data(), DType::f32, static_cast<std::int64_t>(rows.size()),
-                          session_.config.vocab_size, session_.config.vocab_size});
-  return logits;
+  session_.model->logits(step, activations_, rows, logits.view());
+  if (context_.memory().is_host()) return logits;
+  return Matrix::copy_of(std::as_const(logits).view(), context_.memory());
 }
 
 void Trainer::tie_knot() {
@@ -57,9 +58,10 @@ void Trainer::tie_knot() {
   const auto after = knot_logits(batch);
   double change = 0.0;
   double largest = 0.0;
-  for (std::size_t i = 0; i < before.size(); ++i) {
-    change = std::max(change, std::abs(static_cast<double>(after[i]) - static_cast<double>(before[i])));
-    largest = std::max(largest, std::abs(static_cast<double>(before[i])));
+  for (std::size_t i = 0; i < before.floats().size(); ++i) {
+    const auto was = static_cast<double>(before.floats()[i]);
+    change = std::max(change, std::abs(static_cast<double>(after.floats()[i]) - was));
+    largest = std::max(largest, std::abs(was));
   }
   write_links_and_manifest();
   state_.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -79,8 +81,8 @@ void Trainer::tie_knot() {
 void Trainer::check_after_knot() const {
   const bool starts_given = static_cast<std::size_t>(state_.live_number) < session_.initial_links.size();
   for (const auto& module : session_.chain->live().modules) {
-    const auto values = module.b.floats();
-    if (!starts_given && std::ranges::any_of(values, [](float value) { return value != 0.0F; })) {
+    const FloatsOnHost b(module.b.memory(), module.b.floats());
+    if (!starts_given && std::ranges::any_of(b.values(), [](float value) { return value != 0.0F; })) {
       throw std::logic_error("knot: B of the new link is not zero");
     }
   }

@@ -40,11 +40,12 @@ void Trainer::write_state_folder(const std::filesystem::path& folder, const char
     if (session_.chain) {
       write_adapter(temporary, session_.chain->as_one(), session_.options.model.string());
     } else {
-      write_huggingface_folder(temporary, session_.options.model, session_.model->weights(), std::nullopt,
-                               default_max_shard_bytes,
-                               [](const Parameter& parameter, std::span<float> values) {
-                                 std::ranges::copy(parameter.master.floats(), values.begin());
-                               });
+      write_huggingface_folder(
+          temporary, session_.options.model, session_.model->weights(), std::nullopt, default_max_shard_bytes,
+          [](const Parameter& parameter, std::span<float> values) {
+            parameter.memory->download(std::as_bytes(parameter.master.floats()).data(),
+                                       std::as_writable_bytes(values).data(), values.size_bytes());
+          });
     }
     const Json state{{"state", what},
                      {"steps_done", state_.steps_done},

@@ -21,10 +21,11 @@ Trainer::Trainer(TrainingSession session, const TrainMode& mode, Ranks& ranks)
     : session_(std::move(session)),
       ranks_(ranks),
       folder_{session_.options.out},
-      progress_(mode.quiet || ranks.rank() > 0) {
+      progress_(mode.quiet || ranks.rank() > 0),
+      context_(*session_.backend) {
   if (mode.profile) context_.start_profile();
-  state_.computed_with = fmt::format("{}, {} thread{}, {}", name_of(session_.compute_dtype), thread_count(),
-                                     thread_count() == 1 ? "" : "s", ops::name_of(ops::cpu_isa()));
+  state_.computed_with =
+      fmt::format("{}, {}", name_of(session_.compute_dtype), session_.backend->description());
   state_.train_digest = session_.data.train.digest();
   state_.dev_digest = session_.data.dev ? session_.data.dev->digest() : "";
   state_.processes = ranks_.size();
@@ -81,7 +82,8 @@ void Trainer::announce() {
   progress_.note(session_.memory.summary());
   const std::string processes =
       ranks_.size() > 1 ? fmt::format(", in each of {} processes", ranks_.size()) : "";
-  const auto kernel = ops::product_kernel(session_.compute_dtype, session_.plan.method != Method::full);
+  const auto kernel =
+      session_.backend->product_kernel(session_.compute_dtype, session_.plan.method != Method::full);
   progress_.note(fmt::format("compute: {}, products by {}{}", state_.computed_with, kernel, processes));
   if (session_.chain && !session_.chain->tied().empty())
     progress_.note("chain: " + describe_links(session_.chain->links()));
@@ -203,7 +205,7 @@ void Trainer::restore(std::int64_t step) {
   } else {
     read_checkpoint_weights(checkpoint, context_, session_.model->weights());
   }
-  optimizer_ = std::make_unique<Optimizer>(session_.plan.optimizer, session_.trainables());
+  optimizer_ = std::make_unique<Optimizer>(session_.plan.optimizer, session_.trainables(), context_.memory());
   read_checkpoint_optimizer(checkpoint, state_, *optimizer_);
   log_->cut(state_.log_bytes);
 }

@@ -110,6 +110,11 @@ TrainingBatch TrainingData::batch(std::span<const std::int64_t> indices, std::in
 
 double forward_backward(const StepState& step, const Decoder& model, DecoderActivations& activations,
                         const TrainingBatch& batch, std::int64_t terms_of_step) {
+  const std::int64_t rows = step.context.backend().bucket_of(step.batch.tokens());
+  if (rows > step.batch.tokens()) {
+    const RaggedBatch padded = padded_to(step.batch, rows);
+    return forward_backward(step.of(padded), model, activations, batch, terms_of_step);
+  }
   std::vector<float> nll(batch.ragged().targets.size());
   std::vector<float> weights(nll.size(), 1.0F / static_cast<float>(terms_of_step));
   model.forward(step, activations);

@@ -52,7 +52,8 @@ TEST_P(Update, AdamWIsPyTorchs) {
       m.push_back(next.m);
       v.push_back(next.v);
     }
-    adamw_update(context_, setting, static_cast<float>(scale), gradient_, parameter_, first_, second_);
+    const UpdatedTensor tensor = {gradient_, parameter_, first_, second_};
+    adamw_update(context_, setting, static_cast<float>(scale), {&tensor, 1});
     EXPECT_TRUE(is_near(std::span<const float>(parameter_), p, {.relative = one_rounding}));
     EXPECT_TRUE(is_near(std::span<const float>(first_), m, {.relative = one_rounding}));
     EXPECT_TRUE(is_near(std::span<const float>(second_), v, {.relative = one_rounding}));
@@ -69,7 +70,8 @@ TEST_P(Update, SgdIsPyTorchs) {
       b.push_back(next.buffer);
     }
     const Sgd setting = {.learning_rate = 0.1, .momentum = 0.9, .weight_decay = 0.01, .step = step};
-    sgd_update(context_, setting, static_cast<float>(scale), gradient_, parameter_, buffer);
+    const UpdatedTensor tensor = {gradient_, parameter_, buffer, {}};
+    sgd_update(context_, setting, static_cast<float>(scale), {&tensor, 1});
     EXPECT_TRUE(is_near(std::span<const float>(parameter_), p, {.relative = one_rounding}));
     EXPECT_TRUE(is_near(std::span<const float>(buffer), b, {.relative = one_rounding}));
   }
@@ -81,7 +83,8 @@ TEST_P(Update, SgdWithoutMomentumNeedsNoBuffer) {
     p.push_back(ref::sgd<double>({parameter_[i], 0.0}, gradient(i), 0.1, 0.0, 0.01, 5).parameter);
   }
   const Sgd setting = {.learning_rate = 0.1, .momentum = 0.0, .weight_decay = 0.01, .step = 5};
-  sgd_update(context_, setting, static_cast<float>(scale), gradient_, parameter_, {});
+  const UpdatedTensor tensor = {gradient_, parameter_, {}, {}};
+  sgd_update(context_, setting, static_cast<float>(scale), {&tensor, 1});
   EXPECT_TRUE(is_near(std::span<const float>(parameter_), p, {.relative = one_rounding}));
 }
 
@@ -93,8 +96,9 @@ TEST_P(Update, AdagradIsPyTorchs) {
       p.push_back(next.parameter);
       s.push_back(next.sum);
     }
+    const UpdatedTensor tensor = {gradient_, parameter_, second_, {}};
     adagrad_update(context_, {.learning_rate = 0.1, .epsilon = 1e-10, .weight_decay = 0.01},
-                   static_cast<float>(scale), gradient_, parameter_, second_);
+                   static_cast<float>(scale), {&tensor, 1});
     EXPECT_TRUE(is_near(std::span<const float>(parameter_), p, {.relative = one_rounding}));
     EXPECT_TRUE(is_near(std::span<const float>(second_), s, {.relative = one_rounding}));
   }
@@ -144,6 +148,22 @@ TEST(UpdateKernels, EveryInstructionSetRoundsOnce) {
   }
 }
 
+TEST(UpdateTensors, EachHasItsOwnLearningRate) {
+  Context context;
+  std::vector<float> gradient(3, 1.0F);
+  std::vector<float> slow(3, 1.0F);
+  std::vector<float> fast(3, 1.0F);
+  const UpdatedTensor tensors[] = {{gradient, slow, {}, {}}, {gradient, fast, {}, {}, 4.0}};
+  sgd_update(context, {.learning_rate = 0.125, .momentum = 0.0, .weight_decay = 0.0, .step = 1}, 1.0F,
+             tensors);
+  EXPECT_EQ(slow, std::vector<float>(3, 0.875F));
+  EXPECT_EQ(fast, std::vector<float>(3, 0.5F));
+  const std::span<float> both[] = {slow, fast};
+  zero_arrays(context, both);
+  EXPECT_EQ(slow, std::vector<float>(3));
+  EXPECT_EQ(fast, std::vector<float>(3));
+}
+
 TEST(SumOfSquares, OfNothingIsZeroAndSeesInfinity) {
   Context context;
   EXPECT_EQ(sum_of_squares(context, {}), 0.0);
@@ -156,10 +176,13 @@ TEST(UpdateErrors, LengthsMustAgree) {
   Context context;
   std::vector<float> three(3);
   std::vector<float> four(4);
-  EXPECT_THROW(adamw_update(context, {1e-3, 0.9, 0.999, 1e-8, 0.0, 1}, 1.0F, three, three, four, three),
+  const UpdatedTensor uneven_state = {three, three, four, three};
+  EXPECT_THROW(adamw_update(context, {1e-3, 0.9, 0.999, 1e-8, 0.0, 1}, 1.0F, {&uneven_state, 1}),
                std::logic_error);
-  EXPECT_THROW(sgd_update(context, {1e-3, 0.9, 0.0, 1}, 1.0F, three, three, {}), std::logic_error);
-  EXPECT_THROW(adagrad_update(context, {1e-3, 1e-10, 0.0}, 1.0F, four, three, three), std::logic_error);
+  const UpdatedTensor no_buffer = {three, three, {}, {}};
+  EXPECT_THROW(sgd_update(context, {1e-3, 0.9, 0.0, 1}, 1.0F, {&no_buffer, 1}), std::logic_error);
+  const UpdatedTensor uneven_gradient = {four, three, three, {}};
+  EXPECT_THROW(adagrad_update(context, {1e-3, 1e-10, 0.0}, 1.0F, {&uneven_gradient, 1}), std::logic_error);
 }
 
 }  // namespace

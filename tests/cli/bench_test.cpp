@@ -1,8 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <sstream>
+#include <string>
+
 #include "bench/red_task.h"
 #include "chain/tiny_checkpoint.h"
 #include "cli/program.h"
+#include "io/files.h"
 #include "support/files.h"
 
 namespace cola {
@@ -55,6 +59,35 @@ TEST(Bench, StepOfTaskPrintsStableKeys) {
   const auto table = run_program(arguments);
   ASSERT_EQ(table.status, 0) << table.error;
   EXPECT_NE(table.output.find("questions per second"), std::string::npos) << table.output;
+}
+
+TEST(Bench, StepWritesItsBatches) {
+  const test::TemporaryFolder folder;
+  const std::filesystem::path model = test::demo_model();
+  const auto result = run_program(
+      "bench step --steps 2 --rounds 1 --batch-size 2 --num-train 4 --num-dev 1 --dtype f32 --task '" +
+      test::write_red_task(folder.path()) + "' --tokenizer '" + model.string() + "' --shape '" +
+      (model / "config.json").string() + "' --no-share-prefix --write-batches '" +
+      (folder / "batches").string() + "' --json");
+  ASSERT_EQ(result.status, 0) << result.error;
+  std::istringstream lines(read_text_file(folder / "batches"));
+  double tokens = 0.0;
+  std::int64_t batches = 0;
+  for (std::string line; std::getline(lines, line); ++batches) {
+    const Json batch = parse_json(line, "batches");
+    const std::size_t sequences = batch.at("ids").size();
+    EXPECT_EQ(batch.at("question_offsets"), (Json{0, sequences / 2, sequences}));
+    EXPECT_EQ(batch.at("gold").size(), 2U);
+    ASSERT_EQ(batch.at("loss_positions").size(), sequences);
+    for (std::size_t s = 0; s < sequences; ++s) {
+      const std::size_t length = batch.at("ids").at(s).size();
+      tokens += static_cast<double>(length);
+      ASSERT_FALSE(batch.at("loss_positions").at(s).empty());
+      EXPECT_EQ(batch.at("loss_positions").at(s).back(), length - 2);  // an answer ends its candidate
+    }
+  }
+  EXPECT_EQ(batches, 2);
+  EXPECT_EQ(parse_json(result.output, "output").at("tokens_per_step"), tokens / 2.0);
 }
 
 TEST(Bench, GemmPrintsStableKeys) {
@@ -167,6 +200,7 @@ TEST(Bench, RefusesWrongUsage) {
         "bench step --shape opt-125m --task cb --task-data none",
         "bench step --shape opt-125m --pad-batches",
         "bench step --shape opt-125m --no-share-prefix",
+        "bench step --shape opt-125m --write-batches none",
         "bench step --shape opt-125m --task cb --tokenizer none --task-data none --seq-length 8",
         "bench step --shape opt-125m --task cb --tokenizer none --task-data none --pad-batches",
         "bench step --shape opt-125m --task cb --tokenizer none --task-data none --rounds 0"}) {

@@ -49,7 +49,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongCall{"eval", 2, "give one of --data FILE"},
         WrongCall{"eval --task cb --model m --data d", 2, "give one of"},
         WrongCall{"eval --data d", 2, "--model"},
-        WrongCall{"eval --model m --data d --device cuda", 2, "--device"},
+        WrongCall{"eval --model m --data d --device gpu", 2, "--device"},
         WrongCall{"eval --model m --data d --state best", 2, "belong to --run"},
         WrongCall{"eval --run r --adapter a --data d", 2, "exclude"},
         WrongCall{"generate --model m", 2, "no prompt"},

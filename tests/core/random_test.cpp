@@ -14,6 +14,19 @@ namespace {
 using Words = std::array<std::uint32_t, 4>;
 
 // Known-answer vectors of the Random123 distribution (kat_vectors, philox4x32 10 rounds).
+TEST(RandomStream, SkipsAsIfDrawn) {
+  for (const int before : {0, 1, 4, 6}) {
+    for (const int skipped : {0, 1, 3, 4, 5, 11}) {
+      RandomStream drawn(7, RandomPurpose::split, 3);
+      RandomStream jumped(7, RandomPurpose::split, 3);
+      for (int i = 0; i < before; ++i) EXPECT_EQ(drawn.next_u32(), jumped.next_u32());
+      for (int i = 0; i < skipped; ++i) (void)drawn.next_u32();
+      jumped.skip(static_cast<std::uint64_t>(skipped));
+      for (int i = 0; i < 9; ++i) EXPECT_EQ(drawn.next_u32(), jumped.next_u32());
+    }
+  }
+}
+
 TEST(Philox, KnownAnswers) {
   constexpr std::uint32_t ones = 0xffffffffU;
   EXPECT_EQ(philox4x32({0, 0, 0, 0}, {0, 0}), (Words{0x6627e8d5U, 0xe169c58dU, 0xbc57ac4cU, 0x9b00dbd8U}));

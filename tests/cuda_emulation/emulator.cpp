@@ -230,6 +230,18 @@ cudaError_t run(dim3 grid, dim3 threads, std::size_t shared_bytes, const std::fu
   return cudaSuccess;
 }
 
+namespace {
+Graph* kept_work = nullptr;
+}
+
+cudaError_t submit(std::function<cudaError_t()> work) {
+  if (kept_work == nullptr) return work();
+  kept_work->push_back(std::move(work));
+  return cudaSuccess;
+}
+
+void keep_work_in(Graph* graph) { kept_work = graph; }
+
 void* shared_memory(std::size_t at_least) {
   if (at_least > block.shared_bytes) fail("the launch has less shared memory than the kernel's layout");
   return block.shared.data();

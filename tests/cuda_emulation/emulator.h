@@ -6,6 +6,7 @@
 #include <functional>
 #include <source_location>
 #include <string>
+#include <vector>
 
 #include "cuda_runtime_api.h"
 
@@ -33,6 +34,12 @@ extern dim3 thread_index, block_index, block_size, grid_size;
                               const std::function<void()>& kernel);
 /// What was wrong with the last launch that failed; empty if none has.
 [[nodiscard]] const std::string& failure();
+
+/// Work on its way to the one stream: done at once, or kept while a graph is being made.
+[[nodiscard]] cudaError_t submit(std::function<cudaError_t()> work);
+using Graph = std::vector<std::function<cudaError_t()>>;
+/// What is submitted is kept in `graph` from now on; null: done at once again.
+void keep_work_in(Graph* graph);
 
 // What kernels call.
 

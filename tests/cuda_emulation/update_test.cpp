@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -20,6 +21,9 @@ constexpr std::int64_t count = 1000;  // not whole blocks
 constexpr double scale = 0.75;
 // Computed in double and rounded to f32 once: 2^-24, and as much again for a double that lies at a boundary.
 constexpr test::Tolerance rounding = {1e-12, 0x1p-23, 1e-12};
+
+/// A list of one tensor, whose description the caller keeps.
+UpdateList one(const UpdatedArrays& tensor) { return {1, &tensor, tensor.count}; }
 
 std::vector<float> positive(std::int64_t size, std::uint64_t seed) {
   auto values = random_floats(size, seed);
@@ -43,14 +47,15 @@ TEST(CudaUpdate, AdamWAgreesWithTheReference) {
     expected_m.push_back(element.m);
     expected_v.push_back(element.v);
   }
-  const AdamWConstants constants = {1.0 - lr * decay,
+  const AdamWConstants constants = {lr / 2.0,
+                                    decay,
                                     beta1,
                                     beta2,
-                                    lr / (1.0 - std::pow(beta1, step)),
+                                    1.0 - std::pow(beta1, step),
                                     1.0 / std::sqrt(1.0 - std::pow(beta2, step)),
                                     epsilon};
-  ASSERT_TRUE(succeeds(
-      adamw(nullptr, count, constants, scale, gradient.data(), parameter.data(), m.data(), v.data())));
+  const UpdatedArrays tensor = {gradient.data(), parameter.data(), m.data(), v.data(), count, 2.0};
+  ASSERT_TRUE(succeeds(adamw(nullptr, one(tensor), constants, scale)));
   EXPECT_TRUE(is_near(std::span<const float>(parameter), expected_parameter, rounding));
   EXPECT_TRUE(is_near(std::span<const float>(m), expected_m, rounding));
   EXPECT_TRUE(is_near(std::span<const float>(v), expected_v, rounding));
@@ -72,8 +77,9 @@ TEST(CudaUpdate, SgdAgreesWithTheReference) {
         expected.push_back(element.parameter);
         expected_buffer.push_back(element.buffer);
       }
-      ASSERT_TRUE(succeeds(sgd(nullptr, count, {lr, step > 1 ? momentum : 0.0, decay}, scale, gradient.data(),
-                               parameter.data(), with_buffer ? buffer.data() : nullptr)));
+      const UpdatedArrays tensor = {
+          gradient.data(), parameter.data(), with_buffer ? buffer.data() : nullptr, nullptr, count, 1.0};
+      ASSERT_TRUE(succeeds(sgd(nullptr, one(tensor), {lr, step > 1 ? momentum : 0.0, decay}, scale)));
       EXPECT_TRUE(is_near(std::span<const float>(parameter), expected, rounding));
       if (with_buffer) {
         EXPECT_TRUE(is_near(std::span<const float>(buffer), expected_buffer, rounding));
@@ -94,27 +100,50 @@ TEST(CudaUpdate, AdagradAgreesWithTheReference) {
     expected.push_back(element.parameter);
     expected_sum.push_back(element.sum);
   }
-  ASSERT_TRUE(succeeds(
-      adagrad(nullptr, count, {lr, epsilon, decay}, scale, gradient.data(), parameter.data(), sum.data())));
+  const UpdatedArrays tensor = {gradient.data(), parameter.data(), sum.data(), nullptr, count, 1.0};
+  ASSERT_TRUE(succeeds(adagrad(nullptr, one(tensor), {lr, epsilon, decay}, scale)));
   EXPECT_TRUE(is_near(std::span<const float>(parameter), expected, rounding));
   EXPECT_TRUE(is_near(std::span<const float>(sum), expected_sum, rounding));
+}
+
+TEST(CudaUpdate, ReachesEveryElementOfEveryArray) {
+  std::vector<std::vector<float>> values, zeroed;
+  std::vector<UpdatedArrays> tensors;
+  std::vector<Array<float>> arrays;
+  const auto gradient = random_floats(300'000, 1);
+  for (const std::int64_t size : {1, 0, 700, 300'000}) {  // the last: more than most_blocks blocks
+    values.push_back(random_floats(size, 2));
+    zeroed.push_back(random_floats(size, 3));
+    tensors.push_back({gradient.data(), values.back().data(), nullptr, nullptr, size, 2.0});
+    arrays.push_back({zeroed.back().data(), size});
+  }
+  const auto before = values;
+  ASSERT_TRUE(succeeds(sgd(nullptr, {4, tensors.data(), 300'000}, {0.5, 0.0, 0.0}, 1.0)));
+  ASSERT_TRUE(succeeds(zero(nullptr, {4, arrays.data(), 300'000})));
+  for (std::size_t t = 0; t < values.size(); ++t) {
+    for (std::size_t i = 0; i < values[t].size(); ++i)
+      ASSERT_EQ(values[t][i],
+                static_cast<float>(static_cast<double>(before[t][i]) - static_cast<double>(gradient[i])));
+    EXPECT_EQ(zeroed[t], std::vector<float>(zeroed[t].size()));
+  }
 }
 
 TEST(CudaUpdate, SumOfSquaresIsADoubleSum) {
   for (const std::int64_t size : {0, 1, 100, 8192, 20001}) {
     const auto values = random_floats(size, 1);
-    double expected = 0.0;
+    double expected = 36.0;
     for (const float value : values) expected += static_cast<double>(value) * static_cast<double>(value);
-    std::vector<double> scratch(static_cast<std::size_t>(sum_of_squares_scratch(size)));
+    const std::vector<float> sixes(1, 6.0F);
+    const std::vector<Array<const float>> arrays = {{values.data(), size}, {sixes.data(), 1}};
+    const std::int64_t longest = std::max<std::int64_t>(size, 1);
+    std::vector<double> scratch(static_cast<std::size_t>(sum_of_squares_scratch(2, longest)));
     double total = 0.0;
     test::run_in_every_order([&] {
       total = 5.0;
-      EXPECT_TRUE(succeeds(sum_of_squares(nullptr, size, values.data(), scratch.data(), &total, false)));
+      EXPECT_TRUE(succeeds(sum_of_squares(nullptr, {2, arrays.data(), longest}, scratch.data(), &total)));
       return std::vector<double>{total};
     });
     EXPECT_NEAR(total, expected, 1e-13 * expected);
-    ASSERT_TRUE(succeeds(sum_of_squares(nullptr, size, values.data(), scratch.data(), &total, true)));
-    EXPECT_NEAR(total, 2.0 * expected, 2e-13 * expected);
   }
 }
 

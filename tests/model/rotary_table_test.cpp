@@ -53,7 +53,7 @@ TEST(RotaryFrequencies, OfLlama31) {
 }
 
 TEST(RotaryTables, HoldCosineAndSineOfPositionTimesFrequency) {
-  const RotaryTable table(llama(8, 10000.0));
+  const RotaryTable table(llama(8, 10000.0), host_memory());
   ASSERT_EQ(table.cosines().rows, 50);
   ASSERT_EQ(table.cosines().cols, 4);
   for (const std::int64_t position : {0, 1, 17, 49}) {

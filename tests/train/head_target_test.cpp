@@ -23,8 +23,8 @@ class HeadTarget : public testing::TestWithParam<std::string> {
     (void)test::run(options);
   }
   [[nodiscard]] double loss_of(const ModelSource& source) const {
-    ops::Context context;
-    const LoadedModel loaded = load_model(context, source);
+    const LoadedModel loaded = load_model(source);
+    ops::Context context(*loaded.backend);
     DecoderActivations activations;
     const auto examples = read_dataset(options.dev, nullptr, loaded.model->config().vocab_size, {}).examples;
     return evaluate_loss(context, *loaded.model, activations, examples).loss();

@@ -1,19 +1,14 @@
-#include "backend/attention.h"
+#include "backend/cpu/ops.h"
 
 #include "backend/cpu/attention_work.h"
 #include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/operands.h"
-#include "backend/profile.h"
 
-namespace cola::ops {
+namespace cola::ops::cpu {
 
 void attention_forward(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
                        std::span<const std::int32_t> prefixes, ConstMatrixView q, ConstMatrixView k,
                        ConstMatrixView v, MatrixView out, MatrixView log_sum_exp) {
-  const ProfileScope scope(context, "attention_forward", bytes_of({q, k, v, out, log_sum_exp}));
-  const std::string_view op = "attention_forward";
-  check_batch(shape, offsets, prefixes, q, k, v, out, log_sum_exp, op);
-
   const std::int64_t dim = shape.head_dim;
   const std::int64_t group = shape.heads / shape.kv_heads;
   const SequenceGroups sequences = group_sequences(offsets, prefixes);
@@ -21,7 +16,7 @@ void attention_forward(Context& context, const AttentionShape& shape, std::span<
   if (items == 0) return;
   const double product = sequences.pairs * static_cast<double>(shape.heads * dim);
   context.add_flops(static_cast<std::uint64_t>(4.0 * product));
-  with_element_type(q.dtype, op, [&]<class T>(T) {
+  with_element_type(q.dtype, "attention_forward", [&]<class T>(T) {
     for_each_item(
         context, items, attention_threads(items, 2.0 * product),
         kernels::attention_forward_scratch(sequences.packed_keys, dim),
@@ -40,4 +35,4 @@ void attention_forward(Context& context, const AttentionShape& shape, std::span<
   });
 }
 
-}  // namespace cola::ops
+}  // namespace cola::ops::cpu

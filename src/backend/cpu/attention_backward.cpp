@@ -1,22 +1,14 @@
 #include "backend/cpu/kernels/attention_backward.h"
-#include "backend/attention.h"
 #include "backend/cpu/attention_work.h"
 #include "backend/cpu/operands.h"
-#include "backend/profile.h"
+#include "backend/cpu/ops.h"
 
-namespace cola::ops {
+namespace cola::ops::cpu {
 
 void attention_backward(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
                         std::span<const std::int32_t> prefixes, ConstMatrixView dout, ConstMatrixView q,
                         ConstMatrixView k, ConstMatrixView v, ConstMatrixView out,
                         ConstMatrixView log_sum_exp, MatrixView dq, MatrixView dk, MatrixView dv) {
-  const ProfileScope scope(context, "attention_backward",
-                           bytes_of({dout, q, k, v, out, log_sum_exp, dq, dk, dv}));
-  const std::string_view op = "attention_backward";
-  check_batch(shape, offsets, prefixes, q, k, v, out, log_sum_exp, op);
-  check_alike({q, dout, dq}, op);
-  check_alike({k, dk, dv}, op);
-
   const std::int64_t dim = shape.head_dim;
   const std::int64_t group = shape.heads / shape.kv_heads;
   const SequenceGroups sequences = group_sequences(offsets, prefixes);
@@ -24,7 +16,7 @@ void attention_backward(Context& context, const AttentionShape& shape, std::span
   if (items == 0) return;
   const double product = sequences.pairs * static_cast<double>(shape.heads * dim);
   context.add_flops(static_cast<std::uint64_t>(10.0 * product));
-  with_element_type(q.dtype, op, [&]<class T>(T) {
+  with_element_type(q.dtype, "attention_backward", [&]<class T>(T) {
     for_each_item(context, items, attention_threads(items, 5.0 * product),
                   kernels::attention_backward_scratch(sequences.packed_keys, dim),
                   [&](std::int64_t item, float* scratch) {
@@ -45,4 +37,4 @@ void attention_backward(Context& context, const AttentionShape& shape, std::span
   });
 }
 
-}  // namespace cola::ops
+}  // namespace cola::ops::cpu

@@ -1,31 +1,12 @@
 #include <algorithm>
 
-#include "backend/attention.h"
 #include "backend/cpu/attention_work.h"
 #include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/operands.h"
-#include "backend/profile.h"
+#include "backend/cpu/ops.h"
 
-namespace cola::ops {
+namespace cola::ops::cpu {
 namespace {
-
-constexpr std::string_view op = "attention_cached";
-
-void check_sequences(const AttentionShape& shape, std::span<const std::int32_t> offsets,
-                     std::span<const CachedSequence> sequences, ConstMatrixView q, ConstMatrixView out) {
-  check_heads(shape, op);
-  check_offsets(offsets, q.rows, op);
-  check(sequences.size() + 1 == offsets.size(), op, "one cache a sequence");
-  check_shape(q, q.rows, shape.heads * shape.head_dim, op, "q");
-  check_alike({q, out}, op);
-  for (std::size_t s = 0; s < sequences.size(); ++s) {
-    const auto& [keys, values] = sequences[s];
-    check(keys.rows >= offsets[s + 1] - offsets[s], op, "a cache has less than the new rows");
-    check_shape(keys, keys.rows, shape.kv_heads * shape.head_dim, op, "keys");
-    check_alike({keys, values}, op);
-    check(keys.dtype == q.dtype, op, "q and keys differ in dtype");
-  }
-}
 
 /// Packing the keys pays from some queries on; below that a key is read once and used where it lies.
 bool worth_packing(std::int64_t queries) { return queries >= 8; }
@@ -34,10 +15,6 @@ bool worth_packing(std::int64_t queries) { return queries >= 8; }
 
 void attention_cached(Context& context, const AttentionShape& shape, std::span<const std::int32_t> offsets,
                       std::span<const CachedSequence> sequences, ConstMatrixView q, MatrixView out) {
-  check_sequences(shape, offsets, sequences, q, out);
-  std::uint64_t bytes = bytes_of({q, out});
-  for (const auto& [keys, values] : sequences) bytes += bytes_of({keys, values});
-  const ProfileScope scope(context, op, bytes);
   if (q.rows == 0) return;
   const std::int64_t dim = shape.head_dim;
   const std::int64_t group = shape.heads / shape.kv_heads;
@@ -55,7 +32,7 @@ void attention_cached(Context& context, const AttentionShape& shape, std::span<c
   const double multiply_adds = 2.0 * pairs * static_cast<double>(shape.heads * dim);
   context.add_flops(static_cast<std::uint64_t>(2.0 * multiply_adds));
   const std::int64_t items = std::ssize(sequences) * shape.kv_heads;
-  with_element_type(q.dtype, op, [&]<class T>(T) {
+  with_element_type(q.dtype, "attention_cached", [&]<class T>(T) {
     const auto run = [&](std::int64_t item, float* scratch) {
       const auto s = static_cast<std::size_t>(item / shape.kv_heads);
       const std::int64_t head = item % shape.kv_heads;
@@ -81,4 +58,4 @@ void attention_cached(Context& context, const AttentionShape& shape, std::span<c
   });
 }
 
-}  // namespace cola::ops
+}  // namespace cola::ops::cpu

@@ -6,36 +6,6 @@
 
 namespace cola::ops {
 
-void check_heads(const AttentionShape& shape, std::string_view op) {
-  check(shape.head_dim > 0 && shape.kv_heads > 0 && shape.heads > 0 && shape.heads % shape.kv_heads == 0, op,
-        "the query heads are not a multiple of the key/value heads");
-}
-
-void check_offsets(std::span<const std::int32_t> offsets, std::int64_t rows, std::string_view op) {
-  check(!offsets.empty() && offsets.front() == 0 && offsets.back() == rows && std::ranges::is_sorted(offsets),
-        op, "the offsets do not rise from 0 to the number of rows");
-}
-
-void check_batch(const AttentionShape& shape, std::span<const std::int32_t> offsets,
-                 std::span<const std::int32_t> prefixes, ConstMatrixView q, ConstMatrixView k,
-                 ConstMatrixView v, ConstMatrixView out, ConstMatrixView log_sum_exp, std::string_view op) {
-  check_heads(shape, op);
-  check_offsets(offsets, q.rows, op);
-  check(prefixes.empty() || prefixes.size() + 1 == offsets.size(), op, "one prefix a sequence");
-  for (std::size_t s = 0; s < prefixes.size(); ++s) {
-    const std::int32_t prefix = prefixes[s];
-    check(prefix >= -1 && prefix < static_cast<std::int32_t>(s), op, "a prefix is not an earlier sequence");
-    check(prefix < 0 || prefixes[static_cast<std::size_t>(prefix)] < 0, op, "a prefix has a prefix");
-  }
-  check_shape(q, q.rows, shape.heads * shape.head_dim, op, "q");
-  check_shape(k, q.rows, shape.kv_heads * shape.head_dim, op, "k");
-  check_alike({q, out}, op);
-  check_alike({k, v}, op);
-  check(k.dtype == q.dtype, op, "q and k differ in dtype");
-  check_shape(log_sum_exp, q.rows, shape.heads, op, "log_sum_exp");
-  check(log_sum_exp.dtype == DType::f32, op, "log_sum_exp is not f32");
-}
-
 SequenceGroups group_sequences(std::span<const std::int32_t> offsets,
                                std::span<const std::int32_t> prefixes) {
   SequenceGroups result;

@@ -15,14 +15,6 @@
 // head, which share nothing.
 namespace cola::ops {
 
-void check_heads(const AttentionShape& shape, std::string_view op);
-void check_offsets(std::span<const std::int32_t> offsets, std::int64_t rows, std::string_view op);
-/// Throws std::logic_error unless the heads divide evenly, offsets and prefixes are as backend/attention.h
-/// says and the forward's operands fit them and each other.
-void check_batch(const AttentionShape& shape, std::span<const std::int32_t> offsets,
-                 std::span<const std::int32_t> prefixes, ConstMatrixView q, ConstMatrixView k,
-                 ConstMatrixView v, ConstMatrixView out, ConstMatrixView log_sum_exp, std::string_view op);
-
 /// A sequence without a prefix, and all that continue it.
 struct SequenceGroup {
   kernels::RowRange rows;

@@ -1,34 +1,19 @@
-#include "backend/cross_entropy.h"
-
 #include <algorithm>
 #include <cmath>
 
-#include "backend/cpu/checks.h"
+#include "backend/backend.h"
 #include "backend/cpu/kernels/cross_entropy.h"
+#include "backend/cpu/ops.h"
 #include "backend/cpu_isa.h"
-#include "backend/linear.h"
-#include "backend/lora.h"
-#include "backend/profile.h"
 #include "core/parallel.h"
 
-namespace cola::ops {
+namespace cola::ops::cpu {
 namespace {
 
-void check_operands(ConstMatrixView hidden, const WeightView& head, std::span<const std::int32_t> targets,
-                    std::span<const float> nll) {
-  check_shape(head.plain, head.plain.rows, hidden.cols, "cross_entropy", "head");
-  check(targets.size() == static_cast<std::size_t>(hidden.rows), "cross_entropy", "targets must be [L]");
-  check(nll.size() == targets.size(), "cross_entropy", "nll must be [L]");
-  const bool valid = std::all_of(targets.begin(), targets.end(), [&](std::int32_t target) {
-    return target >= 0 && target < head.plain.rows;
-  });
-  check(valid, "cross_entropy", "a target is outside the vocabulary");
-}
-
-/// Rows of logits made at a time: at most 16 MiB of them, but enough for a product at full speed; even
-/// chunks.
-std::int64_t chunk_rows(std::int64_t rows, std::int64_t vocabulary) {
-  constexpr std::int64_t chunk_bytes = std::int64_t{16} << 20;
+/// Rows of logits made at a time: at most logits_chunk_bytes() of them, but enough for a product at full
+/// speed; even chunks.
+std::int64_t chunk_rows(const Context& context, std::int64_t rows, std::int64_t vocabulary) {
+  const std::int64_t chunk_bytes = context.backend().logits_chunk_bytes();
   const std::int64_t most =
       std::max<std::int64_t>(64, chunk_bytes / (4 * std::max<std::int64_t>(vocabulary, 1)));
   const std::int64_t chunks = (rows + most - 1) / most;
@@ -70,12 +55,10 @@ void write_gradient_row(MatrixView logits, std::int64_t row, const kernels::Logi
 void make_logits(Context& context, ConstMatrixView hidden, WeightView head,
                  std::span<const HeadBranch> branches, std::int64_t first, MatrixView logits) {
   const std::int64_t last = first + logits.rows;
-  linear_forward(context, hidden.row_range(first, last), head, {}, logits);
+  cpu::linear_forward(context, hidden.row_range(first, last), head, {}, logits, Write::replace);
   for (const auto& branch : branches) {
-    check(branch.input.rows == hidden.rows && branch.u.rows == hidden.rows, "cross_entropy",
-          "a branch's input and u must have L rows");
-    lora_forward(context, branch.input.row_range(first, last), branch.a, branch.b, branch.scale,
-                 branch.u.row_range(first, last), logits);
+    cpu::lora_forward(context, branch.input.row_range(first, last), branch.a, branch.b, branch.scale,
+                      branch.u.row_range(first, last), logits);
   }
 }
 
@@ -84,11 +67,7 @@ void make_logits(Context& context, ConstMatrixView hidden, WeightView head,
 void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
                            std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
-  const ProfileScope scope(context, "cross_entropy_forward", bytes_of({hidden, head.plain}));
-  check_operands(hidden, head, targets, nll);
-  check(correct.empty() || correct.size() == targets.size(), "cross_entropy", "correct must be [L] or empty");
-  if (hidden.rows == 0) return;
-  const std::int64_t step = chunk_rows(hidden.rows, head.plain.rows);
+  const std::int64_t step = chunk_rows(context, hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t rows = std::min(step, hidden.rows - first);
     const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, rows, head.plain.rows);
@@ -110,13 +89,7 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, We
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
                                     std::span<float> nll, MatrixView dhidden, MatrixView dhead,
                                     std::span<const HeadBranch> branches) {
-  const ProfileScope scope(context, "cross_entropy_forward_backward",
-                           bytes_of({hidden, head.plain, dhidden, dhead}));
-  check_operands(hidden, head, targets, nll);
-  check(weights.size() == targets.size(), "cross_entropy", "weights must be [L]");
-  check_shape(dhidden, hidden.rows, hidden.cols, "cross_entropy", "dhidden");
-  if (hidden.rows == 0) return;
-  const std::int64_t step = chunk_rows(hidden.rows, head.plain.rows);
+  const std::int64_t step = chunk_rows(context, hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const ConstMatrixView chunk = hidden.row_range(first, last);
@@ -134,14 +107,13 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, We
         write_gradient_row(logits, row, summary, targets[i], nll[i], weights[i], gradient);
       }
     });
-    linear_backward_input(context, gradient, head, dhidden.row_range(first, last), Write::replace);
-    if (!dhead.empty()) linear_backward_weight(context, gradient, chunk, dhead);
+    cpu::linear_backward_input(context, gradient, head, dhidden.row_range(first, last), Write::replace);
+    if (!dhead.empty()) cpu::linear_backward_weight(context, gradient, chunk, dhead);
     for (const auto& branch : branches) {
-      check(branch.du.rows == hidden.rows, "cross_entropy", "a branch's du must have L rows");
-      lora_backward_b(context, gradient, branch.u.row_range(first, last), branch.b, branch.scale,
-                      branch.du.row_range(first, last), branch.db);
+      cpu::lora_backward_b(context, gradient, branch.u.row_range(first, last), branch.b, branch.scale,
+                           branch.du.row_range(first, last), branch.db);
     }
   }
 }
 
-}  // namespace cola::ops
+}  // namespace cola::ops::cpu

@@ -1,18 +1,13 @@
 #include "backend/cpu/kernels/elementwise.h"
 #include "backend/cpu/operands.h"
-#include "backend/elementwise.h"
-#include "backend/profile.h"
+#include "backend/cpu/ops.h"
 #include "core/parallel.h"
 #include "core/random.h"
 
-namespace cola::ops {
+namespace cola::ops::cpu {
 
-void dropout(Context& context, ConstMatrixView x, const DropoutKey& key,
+void dropout(Context& /*context*/, ConstMatrixView x, const DropoutKey& key,
              std::span<const std::uint64_t> token_keys, MatrixView y) {
-  const ProfileScope scope(context, "dropout", bytes_of({x, y}));
-  check_alike({x, y}, "dropout");
-  check(std::ssize(token_keys) == x.rows, "dropout", "not one token key a row");
-  check(key.probability >= 0.0F && key.probability < 1.0F, "dropout", "the probability is not in [0, 1)");
   const auto low = [](std::uint64_t word) { return static_cast<std::uint32_t>(word); };
   const auto high = [](std::uint64_t word) { return static_cast<std::uint32_t>(word >> 32); };
   const auto words = philox4x32({low(key.stream), high(key.stream), 0, 0}, {low(key.seed), high(key.seed)});
@@ -26,4 +21,4 @@ void dropout(Context& context, ConstMatrixView x, const DropoutKey& key,
   });
 }
 
-}  // namespace cola::ops
+}  // namespace cola::ops::cpu

@@ -1,16 +1,20 @@
-#include "backend/elementwise.h"
+#include <cstring>
 
-#include "backend/cpu/checks.h"
 #include "backend/cpu/kernels/elementwise.h"
 #include "backend/cpu/operands.h"
-#include "backend/profile.h"
+#include "backend/cpu/ops.h"
 #include "core/parallel.h"
 
-namespace cola::ops {
+namespace cola::ops::cpu {
 
-void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
-  const ProfileScope scope(context, "add", bytes_of({a, b, y}));
-  check_alike({a, b, y}, "add");
+void fill_zero(Context& /*context*/, MatrixView x) {
+  const std::size_t bytes = static_cast<std::size_t>(x.cols) * size_of(x.dtype);
+  parallel_for(x.rows, row_grain(x.cols), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) std::memset(x.row_range(row, row + 1).data, 0, bytes);
+  });
+}
+
+void add(Context& /*context*/, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
   with_element_type(y.dtype, "add", [&]<class T>(T) {
     parallel_for(y.rows, row_grain(y.cols), [&](std::int64_t begin, std::int64_t end) {
       kernels::elementwise_kernels<T>().add(end - begin, y.cols, rows_of<T>(a.row_range(begin, end)),
@@ -20,10 +24,7 @@ void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
   });
 }
 
-void relu_forward(Context& context, MatrixView x, std::span<std::uint8_t> positive) {
-  const ProfileScope scope(context, "relu_forward", bytes_of({x, x}));
-  check(positive.empty() || std::ssize(positive) == relu_mask_bytes(x.rows, x.cols), "relu_forward",
-        "the mask must have relu_mask_bytes");
+void relu_forward(Context& /*context*/, MatrixView x, std::span<std::uint8_t> positive) {
   const std::int64_t mask_row = positive.empty() ? 0 : relu_mask_bytes(1, x.cols);
   with_element_type(x.dtype, "relu_forward", [&]<class T>(T) {
     parallel_for(x.rows, row_grain(x.cols), [&](std::int64_t begin, std::int64_t end) {
@@ -34,12 +35,8 @@ void relu_forward(Context& context, MatrixView x, std::span<std::uint8_t> positi
   });
 }
 
-void relu_backward(Context& context, ConstMatrixView dy, std::span<const std::uint8_t> positive,
+void relu_backward(Context& /*context*/, ConstMatrixView dy, std::span<const std::uint8_t> positive,
                    MatrixView dx) {
-  const ProfileScope scope(context, "relu_backward", bytes_of({dy, dx}));
-  check_alike({dy, dx}, "relu_backward");
-  check(std::ssize(positive) == relu_mask_bytes(dx.rows, dx.cols), "relu_backward",
-        "the mask must have relu_mask_bytes");
   const std::int64_t mask_row = relu_mask_bytes(1, dx.cols);
   with_element_type(dx.dtype, "relu_backward", [&]<class T>(T) {
     parallel_for(dx.rows, row_grain(dx.cols), [&](std::int64_t begin, std::int64_t end) {
@@ -50,9 +47,7 @@ void relu_backward(Context& context, ConstMatrixView dy, std::span<const std::ui
   });
 }
 
-void silu_gate_forward(Context& context, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
-  const ProfileScope scope(context, "silu_gate_forward", bytes_of({gate, up, h}));
-  check_alike({gate, up, h}, "silu_gate_forward");
+void silu_gate_forward(Context& /*context*/, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
   with_element_type(h.dtype, "silu_gate_forward", [&]<class T>(T) {
     parallel_for(h.rows, row_grain(h.cols), [&](std::int64_t begin, std::int64_t end) {
       kernels::elementwise_kernels<T>().silu_gate_forward(
@@ -62,10 +57,8 @@ void silu_gate_forward(Context& context, ConstMatrixView gate, ConstMatrixView u
   });
 }
 
-void silu_gate_backward(Context& context, ConstMatrixView dh, ConstMatrixView gate, ConstMatrixView up,
+void silu_gate_backward(Context& /*context*/, ConstMatrixView dh, ConstMatrixView gate, ConstMatrixView up,
                         MatrixView dgate, MatrixView dup) {
-  const ProfileScope scope(context, "silu_gate_backward", bytes_of({dh, gate, up, dgate, dup}));
-  check_alike({dh, gate, up, dgate, dup}, "silu_gate_backward");
   with_element_type(dh.dtype, "silu_gate_backward", [&]<class T>(T) {
     parallel_for(dh.rows, row_grain(dh.cols), [&](std::int64_t begin, std::int64_t end) {
       kernels::elementwise_kernels<T>().silu_gate_backward(
@@ -76,4 +69,4 @@ void silu_gate_backward(Context& context, ConstMatrixView dh, ConstMatrixView ga
   });
 }
 
-}  // namespace cola::ops
+}  // namespace cola::ops::cpu

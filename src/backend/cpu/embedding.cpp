@@ -1,23 +1,12 @@
-#include "backend/embedding.h"
+#include "backend/cpu/ops.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "backend/cpu/checks.h"
-#include "backend/elementwise.h"
-#include "backend/profile.h"
 #include "core/parallel.h"
 
-namespace cola::ops {
+namespace cola::ops::cpu {
 namespace {
-
-void check_indices(std::span<const std::int32_t> indices, std::int64_t count, std::int64_t bound,
-                   std::string_view op) {
-  check(indices.size() == static_cast<std::size_t>(count), op, "one index a row");
-  const bool valid =
-      std::all_of(indices.begin(), indices.end(), [&](std::int32_t i) { return i >= 0 && i < bound; });
-  check(valid, op, "an index is out of range");
-}
 
 ConstMatrixView one_row(ConstMatrixView view, std::int64_t row) { return view.row_range(row, row + 1); }
 MatrixView one_row(MatrixView view, std::int64_t row) { return view.row_range(row, row + 1); }
@@ -44,7 +33,7 @@ void add_columns(ConstMatrixView dy, std::span<const std::int32_t> ids, MatrixVi
 }
 
 void look_up(Context& context, const WeightView& table, std::span<const std::int32_t> ids, MatrixView y) {
-  if (table.packed == nullptr) return gather_rows(context, table.plain, ids, y);
+  if (table.packed == nullptr) return cpu::gather_rows(context, table.plain, ids, y);
   parallel_for(y.rows, 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row)
       table.packed->read_row(ids[static_cast<std::size_t>(row)], one_row(y, row));
@@ -55,25 +44,17 @@ void look_up(Context& context, const WeightView& table, std::span<const std::int
 
 void embedding_forward(Context& context, WeightView table, std::span<const std::int32_t> ids, MatrixView y,
                        Write write) {
-  const ProfileScope scope(context, "embedding_forward", bytes_of({y, y}));
-  check_shape(y, y.rows, table.plain.cols, "embedding_forward", "y");
-  check_indices(ids, y.rows, table.plain.rows, "embedding_forward");
   if (write == Write::replace) {
     look_up(context, table, ids, y);
     return;
   }
   const MatrixView rows = context.scratch("embedding_forward rows", y.dtype, y.rows, y.cols);
   look_up(context, table, ids, rows);
-  add(context, rows, y, y);
+  cpu::add(context, rows, y, y);
 }
 
-void embedding_backward(Context& context, ConstMatrixView dy, std::span<const std::int32_t> ids,
+void embedding_backward(Context& /*context*/, ConstMatrixView dy, std::span<const std::int32_t> ids,
                         MatrixView dtable) {
-  const ProfileScope scope(context, "embedding_backward", bytes_of({dy, dy, dy}));
-  check_shape(dtable, dtable.rows, dy.cols, "embedding_backward", "dtable");
-  check_indices(ids, dy.rows, dtable.rows, "embedding_backward");
-  check(dtable.dtype == DType::f32 && is_compute_dtype(dy.dtype), "embedding_backward",
-        "dtable must be f32 and dy f32 or bf16");
   // Threads share the columns: tokens that occur twice are added in the order of t.
   parallel_for(dy.cols, 64, [&](std::int64_t begin, std::int64_t end) {
     if (dy.dtype == DType::bf16) {
@@ -85,12 +66,9 @@ void embedding_backward(Context& context, ConstMatrixView dy, std::span<const st
 }
 
 void gather_rows(Context& context, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {
-  const ProfileScope scope(context, "gather_rows", bytes_of({y, y}));
-  check_shape(y, y.rows, x.cols, "gather_rows", "y");
-  check_indices(rows, y.rows, x.rows, "gather_rows");
   const auto from = [&](std::int64_t i) { return one_row(x, rows[static_cast<std::size_t>(i)]); };
   if (x.dtype != y.dtype) {
-    for (std::int64_t i = 0; i < y.rows; ++i) convert(context, from(i), one_row(y, i));
+    for (std::int64_t i = 0; i < y.rows; ++i) cpu::convert(context, from(i), one_row(y, i));
     return;
   }
   const std::size_t bytes = static_cast<std::size_t>(x.cols) * size_of(x.dtype);
@@ -99,12 +77,7 @@ void gather_rows(Context& context, ConstMatrixView x, std::span<const std::int32
   });
 }
 
-void scatter_rows(Context& context, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {
-  const ProfileScope scope(context, "scatter_rows", bytes_of({x, y}));
-  check_shape(x, x.rows, y.cols, "scatter_rows", "x");
-  check_indices(rows, x.rows, y.rows, "scatter_rows");
-  check(x.dtype == y.dtype && is_compute_dtype(x.dtype), "scatter_rows", "x and y must both be f32 or bf16");
-  check(std::ranges::is_sorted(rows), "scatter_rows", "the rows decrease");
+void scatter_rows(Context& /*context*/, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {
   const std::size_t bytes = static_cast<std::size_t>(y.cols) * size_of(y.dtype);
   parallel_for(y.rows, 64, [&](std::int64_t begin, std::int64_t end) {
     auto at = std::ranges::lower_bound(rows, begin);
@@ -124,4 +97,4 @@ void scatter_rows(Context& context, ConstMatrixView x, std::span<const std::int3
   });
 }
 
-}  // namespace cola::ops
+}  // namespace cola::ops::cpu

@@ -103,6 +103,8 @@ void multiply_by_sgemm(ConstMatrixView a, Transpose transpose_a, ConstMatrixView
 
 }  // namespace
 
+const std::string_view product_library = "oneDNN";
+
 void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
               Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write) {
   const std::int64_t depth = transpose_a == Transpose::yes ? a.rows : a.cols;

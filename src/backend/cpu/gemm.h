@@ -1,17 +1,21 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "backend/context.h"
 #include "core/matrix.h"
 
 namespace cola::ops {
 
+/// What multiply() runs on: oneDNN, or built without it (gemm_plain.cpp) our own kernel.
+extern const std::string_view product_library;
+
 enum class Transpose : std::uint8_t { no, yes };
 
-/// c [M, N] = op(a) [M, K] op(b) [K, N] + bias [N], or c += that: oneDNN, on all threads. a and b are both
-/// f32, or both bf16 where has_bf16_products(); c is f32 or has their dtype; `bias` may be empty. Shapes are
-/// checked by the caller. Counts 2 M N K flops.
+/// c [M, N] = op(a) [M, K] op(b) [K, N] + bias [N], or c += that: by product_library, on all threads. a and b
+/// are both f32, or both bf16 where has_bf16_products(); c is f32 or has their dtype; `bias` may be empty.
+/// Shapes are checked by the caller. Counts 2 M N K flops.
 void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
               Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write);
 

@@ -1,7 +1,7 @@
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/kernels/thin_product.h"
+#include "backend/cpu/ops.h"
 #include "backend/cpu_isa.h"
-#include "backend/elementwise.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
@@ -30,7 +30,7 @@ void multiply_few_rows(Context& context, ConstMatrixView x, ConstMatrixView w, s
   context.add_flops(2 * static_cast<std::uint64_t>(x.rows * x.cols) * static_cast<std::uint64_t>(w.rows));
   if (x.dtype != DType::f32) {
     const MatrixView wide = context.scratch("multiply_few_rows x", DType::f32, x.rows, x.cols);
-    convert(context, x, wide);
+    cpu::convert(context, x, wide);
     x = wide;
   }
   const MatrixView sums = context.scratch("multiply_few_rows y", DType::f32, y.rows, y.cols);
@@ -47,7 +47,7 @@ void multiply_few_rows(Context& context, ConstMatrixView x, ConstMatrixView w, s
     }
   });
   add_to(sums, bias, y, write);
-  convert(context, sums, y);
+  cpu::convert(context, sums, y);
 }
 
 }  // namespace cola::ops

@@ -1,14 +1,11 @@
-#include "backend/lora.h"
-
 #include <cstring>
 
-#include "backend/cpu/checks.h"
 #include "backend/cpu/kernels/thin_product.h"
+#include "backend/cpu/ops.h"
 #include "backend/cpu_isa.h"
-#include "backend/profile.h"
 #include "core/parallel.h"
 
-namespace cola::ops {
+namespace cola::ops::cpu {
 namespace {
 
 // Slices below these are not worth a thread.
@@ -94,43 +91,18 @@ void add_transposed(ConstMatrixView source, MatrixView destination) {
   });
 }
 
-void check_f32(ConstMatrixView view, std::string_view op, std::string_view name) {
-  if (view.dtype != DType::f32) throw std::logic_error(fmt::format("{}: {} must be f32", op, name));
-}
-
 }  // namespace
 
 void lora_forward(Context& context, ConstMatrixView x, ConstMatrixView a, ConstMatrixView b, float scale,
                   MatrixView u, MatrixView y) {
-  const ProfileScope scope(context, "lora_forward", bytes_of({x, a, b, u, y, y}));
-  check_shape(a, a.rows, x.cols, "lora_forward", "A");
-  check_shape(u, x.rows, a.rows, "lora_forward", "u");
-  check_f32(a, "lora_forward", "A");
-  check_f32(u, "lora_forward", "u");
-  check(is_compute_dtype(x.dtype), "lora_forward", "x must be f32 or bf16");
   dot(context, x, a, 1.0F, u);
-  if (y.empty()) return;
-  check_shape(b, y.cols, a.rows, "lora_forward", "B");
-  check_shape(y, x.rows, b.rows, "lora_forward", "y");
-  check_f32(b, "lora_forward", "B");
-  check(is_compute_dtype(y.dtype), "lora_forward", "y must be f32 or bf16");
-  expand(context, u, transposed(context, b), scale, y);
+  if (!y.empty()) expand(context, u, transposed(context, b), scale, y);
 }
 
 void lora_backward_b(Context& context, ConstMatrixView dy, ConstMatrixView u, ConstMatrixView b, float scale,
                      MatrixView du, MatrixView db) {
-  const ProfileScope scope(context, "lora_backward_b", bytes_of({dy, u, b, du, db, dy}));
-  check_shape(b, dy.cols, b.cols, "lora_backward_b", "B");
-  check_shape(du, dy.rows, b.cols, "lora_backward_b", "du");
-  check_f32(b, "lora_backward_b", "B");
-  check_f32(du, "lora_backward_b", "du");
-  check(is_compute_dtype(dy.dtype), "lora_backward_b", "dy must be f32 or bf16");
   dot(context, dy, transposed(context, b), scale, du);
   if (db.empty()) return;
-  check_shape(u, dy.rows, b.cols, "lora_backward_b", "u");
-  check_shape(db, b.rows, b.cols, "lora_backward_b", "dB");
-  check_f32(u, "lora_backward_b", "u");
-  check_f32(db, "lora_backward_b", "dB");
   const MatrixView sums = context.scratch("lora db transposed", DType::f32, b.cols, b.rows);
   std::memset(sums.data, 0, static_cast<std::size_t>(sums.rows * sums.cols) * sizeof(float));
   outer(context, u, dy, scale, sums);
@@ -139,32 +111,12 @@ void lora_backward_b(Context& context, ConstMatrixView dy, ConstMatrixView u, Co
 
 void lora_backward_a(Context& context, ConstMatrixView du, ConstMatrixView x, ConstMatrixView a,
                      MatrixView da, MatrixView dx) {
-  const ProfileScope scope(context, "lora_backward_a", bytes_of({du, x, a, da, dx, dx}));
-  check_f32(du, "lora_backward_a", "du");
-  if (!da.empty()) {
-    check_shape(x, du.rows, da.cols, "lora_backward_a", "x");
-    check_shape(da, du.cols, x.cols, "lora_backward_a", "dA");
-    check_f32(da, "lora_backward_a", "dA");
-    check(is_compute_dtype(x.dtype), "lora_backward_a", "x must be f32 or bf16");
-    outer(context, du, x, 1.0F, da);
-  }
-  if (!dx.empty()) {
-    check_shape(a, du.cols, dx.cols, "lora_backward_a", "A");
-    check_shape(dx, du.rows, a.cols, "lora_backward_a", "dx");
-    check_f32(a, "lora_backward_a", "A");
-    check(is_compute_dtype(dx.dtype), "lora_backward_a", "dx must be f32 or bf16");
-    expand(context, du, a, 1.0F, dx);
-  }
+  if (!da.empty()) outer(context, du, x, 1.0F, da);
+  if (!dx.empty()) expand(context, du, a, 1.0F, dx);
 }
 
 void lora_delta(Context& context, ConstMatrixView a, ConstMatrixView b, float scale, MatrixView delta) {
-  const ProfileScope scope(context, "lora_delta", bytes_of({a, b, delta, delta}));
-  check_shape(b, b.rows, a.rows, "lora_delta", "B");
-  check_shape(delta, b.rows, a.cols, "lora_delta", "delta");
-  check_f32(a, "lora_delta", "A");
-  check_f32(b, "lora_delta", "B");
-  check_f32(delta, "lora_delta", "delta");
   expand(context, b, a, scale, delta);
 }
 
-}  // namespace cola::ops
+}  // namespace cola::ops::cpu

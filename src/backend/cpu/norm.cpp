@@ -1,23 +1,16 @@
-#include "backend/norm.h"
-
 #include <algorithm>
 
 #include "backend/cpu/kernels/norm.h"
 #include "backend/cpu/operands.h"
-#include "backend/profile.h"
+#include "backend/cpu/ops.h"
 #include "core/parallel.h"
 
-namespace cola::ops {
+namespace cola::ops::cpu {
 namespace {
 
 /// Rows whose weight gradients make one partial sum: fixed, so that the result does not depend on the
 /// threads.
 constexpr std::int64_t block_rows = 64;
-
-/// The sizes of spans: 0 where `may_be_empty` allows it, else `size`.
-void check_size(std::span<const float> values, std::int64_t size, bool may_be_empty, std::string_view op) {
-  check(std::ssize(values) == size || (may_be_empty && values.empty()), op, "a vector has the wrong length");
-}
 
 template <class T>
 [[nodiscard]] kernels::NormForward<T> forward_slice(ConstMatrixView x, std::span<const float> weight,
@@ -95,28 +88,12 @@ void run_backward(Context& context, const Backward& op, Kernel kernel) {
   add_partial_sums(partial.row_range(blocks, 2 * blocks), op.dbias);
 }
 
-void check_backward(const Backward& op, bool centered, std::string_view name) {
-  check_alike({op.dy, op.x, op.dx}, name);
-  check_size(op.weight, op.x.cols, false, name);
-  check_size(op.mean, centered ? op.x.rows : 0, false, name);
-  check_size(op.rstd, op.x.rows, false, name);
-  check_size(op.dweight, op.x.cols, true, name);
-  check_size(op.dbias, op.x.cols, true, name);
-}
-
 }  // namespace
 
-void layer_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight,
+void layer_norm_forward(Context& /*context*/, ConstMatrixView x, std::span<const float> weight,
                         std::span<const float> bias, float eps, MatrixView y, std::span<float> mean,
                         std::span<float> rstd) {
-  const ProfileScope scope(context, "layer_norm_forward", bytes_of({x, y}));
-  const std::string_view op = "layer_norm_forward";
-  check_alike({x, y}, op);
-  check_size(weight, x.cols, false, op);
-  check_size(bias, x.cols, false, op);
-  check_size(mean, x.rows, false, op);
-  check_size(rstd, x.rows, false, op);
-  with_element_type(x.dtype, op, [&]<class T>(T) {
+  with_element_type(x.dtype, "layer_norm_forward", [&]<class T>(T) {
     parallel_for(x.rows, row_grain(x.cols), [&](std::int64_t begin, std::int64_t end) {
       kernels::norm_kernels<T>().layer_norm_forward(
           forward_slice<T>(x, weight, bias, eps, y, mean, rstd, begin, end));
@@ -128,22 +105,15 @@ void layer_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x
                          std::span<const float> weight, std::span<const float> mean,
                          std::span<const float> rstd, MatrixView dx, Write write, std::span<float> dweight,
                          std::span<float> dbias) {
-  const ProfileScope scope(context, "layer_norm_backward", bytes_of({dy, x, dx}));
   const Backward op = {dy, x, weight, mean, rstd, dx, write, dweight, dbias};
-  check_backward(op, true, "layer_norm_backward");
   with_element_type(x.dtype, "layer_norm_backward", [&]<class T>(T) {
     run_backward<T>(context, op, kernels::norm_kernels<T>().layer_norm_backward);
   });
 }
 
-void rms_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight, float eps,
+void rms_norm_forward(Context& /*context*/, ConstMatrixView x, std::span<const float> weight, float eps,
                       MatrixView y, std::span<float> rstd) {
-  const ProfileScope scope(context, "rms_norm_forward", bytes_of({x, y}));
-  const std::string_view op = "rms_norm_forward";
-  check_alike({x, y}, op);
-  check_size(weight, x.cols, false, op);
-  check_size(rstd, x.rows, false, op);
-  with_element_type(x.dtype, op, [&]<class T>(T) {
+  with_element_type(x.dtype, "rms_norm_forward", [&]<class T>(T) {
     parallel_for(x.rows, row_grain(x.cols), [&](std::int64_t begin, std::int64_t end) {
       kernels::norm_kernels<T>().rms_norm_forward(
           forward_slice<T>(x, weight, {}, eps, y, {}, rstd, begin, end));
@@ -153,12 +123,10 @@ void rms_norm_forward(Context& context, ConstMatrixView x, std::span<const float
 
 void rms_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x, std::span<const float> weight,
                        std::span<const float> rstd, MatrixView dx, Write write, std::span<float> dweight) {
-  const ProfileScope scope(context, "rms_norm_backward", bytes_of({dy, x, dx}));
   const Backward op = {dy, x, weight, {}, rstd, dx, write, dweight, {}};
-  check_backward(op, false, "rms_norm_backward");
   with_element_type(x.dtype, "rms_norm_backward", [&]<class T>(T) {
     run_backward<T>(context, op, kernels::norm_kernels<T>().rms_norm_backward);
   });
 }
 
-}  // namespace cola::ops
+}  // namespace cola::ops::cpu

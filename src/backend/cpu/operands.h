@@ -1,23 +1,13 @@
 #pragma once
 #include <cstdint>
-#include <initializer_list>
 #include <string_view>
 
-#include "backend/cpu/checks.h"
+#include "backend/checks.h"
 #include "backend/cpu/kernels/rows.h"
 #include "core/matrix.h"
 
-// What the typed layer of the CPU ops shares: checks of operands and the step from views to kernels' rows.
+// What the CPU ops share: the step from views to kernels' rows.
 namespace cola::ops {
-
-/// Requires every view to have the first one's shape and dtype.
-inline void check_alike(std::initializer_list<ConstMatrixView> views, std::string_view op) {
-  const ConstMatrixView& first = *views.begin();
-  for (const ConstMatrixView& view : views) {
-    check_shape(view, first.rows, first.cols, op, "an operand");
-    check(view.dtype == first.dtype, op, "operands differ in dtype");
-  }
-}
 
 template <class T>
 [[nodiscard]] kernels::Rows<const T> rows_of(ConstMatrixView view) {

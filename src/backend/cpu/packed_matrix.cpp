@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backend/cpu/checks.h"
+#include "backend/checks.h"
 #include "backend/cpu/kernels/bf16.h"
 #include "backend/cpu/kernels/tile_layout.h"
 #include "backend/cpu_isa.h"

@@ -1,77 +1,18 @@
-#include "backend/update.h"
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "backend/cpu/checks.h"
 #include "backend/cpu/kernels/update.h"
+#include "backend/cpu/ops.h"
 #include "backend/cpu_isa.h"
-#include "backend/profile.h"
 #include "core/parallel.h"
 
-namespace cola::ops {
+namespace cola::ops::cpu {
 namespace {
 
 constexpr std::int64_t grain = 16384;
 
-void check_lengths(std::size_t parameters, std::initializer_list<std::size_t> others, std::string_view op) {
-  for (const std::size_t length : others) check(length == parameters, op, "the arrays differ in length");
-}
-
-}  // namespace
-
-void adamw_update(Context& context, const AdamW& setting, float gradient_scale,
-                  std::span<const float> gradient, std::span<float> parameter, std::span<float> m,
-                  std::span<float> v) {
-  const ProfileScope scope(context, "adamw_update", 7 * gradient.size_bytes());
-  check_lengths(parameter.size(), {gradient.size(), m.size(), v.size()}, "adamw_update");
-  check(setting.step >= 1, "adamw_update", "steps count from 1");
-  const auto step = static_cast<double>(setting.step);
-  const kernels::AdamWConstants constants = {
-      .decay = 1.0 - setting.learning_rate * setting.weight_decay,
-      .beta1 = setting.beta1,
-      .beta2 = setting.beta2,
-      .step_size = setting.learning_rate / (1.0 - std::pow(setting.beta1, step)),
-      .root_scale = 1.0 / std::sqrt(1.0 - std::pow(setting.beta2, step)),
-      .epsilon = setting.epsilon,
-  };
-  const kernels::UpdateKernels& kernel = kernels::update_kernels(cpu_isa());
-  parallel_for(static_cast<std::int64_t>(parameter.size()), grain, [&](std::int64_t begin, std::int64_t end) {
-    kernel.adamw(end - begin, constants, static_cast<double>(gradient_scale), gradient.data() + begin,
-                 parameter.data() + begin, m.data() + begin, v.data() + begin);
-  });
-}
-
-void sgd_update(Context& context, const Sgd& setting, float gradient_scale, std::span<const float> gradient,
-                std::span<float> parameter, std::span<float> buffer) {
-  const ProfileScope scope(context, "sgd_update", (buffer.empty() ? 3 : 5) * gradient.size_bytes());
-  check_lengths(parameter.size(), {gradient.size()}, "sgd_update");
-  if (setting.momentum != 0.0 || !buffer.empty())
-    check_lengths(parameter.size(), {buffer.size()}, "sgd_update");
-  const double keep = setting.step > 1 ? setting.momentum : 0.0;
-  const kernels::UpdateKernels& kernel = kernels::update_kernels(cpu_isa());
-  parallel_for(static_cast<std::int64_t>(parameter.size()), grain, [&](std::int64_t begin, std::int64_t end) {
-    kernel.sgd(end - begin, setting.learning_rate, keep, setting.weight_decay,
-               static_cast<double>(gradient_scale), gradient.data() + begin, parameter.data() + begin,
-               buffer.empty() ? nullptr : buffer.data() + begin);
-  });
-}
-
-void adagrad_update(Context& context, const Adagrad& setting, float gradient_scale,
-                    std::span<const float> gradient, std::span<float> parameter, std::span<float> sum) {
-  const ProfileScope scope(context, "adagrad_update", 5 * gradient.size_bytes());
-  check_lengths(parameter.size(), {gradient.size(), sum.size()}, "adagrad_update");
-  const kernels::UpdateKernels& kernel = kernels::update_kernels(cpu_isa());
-  parallel_for(static_cast<std::int64_t>(parameter.size()), grain, [&](std::int64_t begin, std::int64_t end) {
-    kernel.adagrad(end - begin, setting.learning_rate, setting.epsilon, setting.weight_decay,
-                   static_cast<double>(gradient_scale), gradient.data() + begin, parameter.data() + begin,
-                   sum.data() + begin);
-  });
-}
-
-double sum_of_squares(Context& context, std::span<const float> values) {
-  const ProfileScope scope(context, "sum_of_squares", values.size_bytes());
+double sum_of_squares(std::span<const float> values) {
   constexpr std::int64_t block = 4096;
   const auto count = static_cast<std::int64_t>(values.size());
   std::vector<double> sums(static_cast<std::size_t>((count + block - 1) / block));
@@ -87,4 +28,67 @@ double sum_of_squares(Context& context, std::span<const float> values) {
   return total;
 }
 
-}  // namespace cola::ops
+/// body(tensor, begin, end) over slices of every tensor.
+template <class Body>
+void for_each_slice(std::span<const UpdatedTensor> tensors, const Body& body) {
+  for (const UpdatedTensor& tensor : tensors) {
+    parallel_for(std::ssize(tensor.parameter), grain,
+                 [&](std::int64_t begin, std::int64_t end) { body(tensor, begin, end); });
+  }
+}
+
+}  // namespace
+
+void adamw_update(Context& /*context*/, const AdamW& setting, float gradient_scale,
+                  std::span<const UpdatedTensor> tensors) {
+  const auto step = static_cast<double>(setting.step);
+  const double first_correction = 1.0 - std::pow(setting.beta1, step);
+  const double root_scale = 1.0 / std::sqrt(1.0 - std::pow(setting.beta2, step));
+  const kernels::UpdateKernels& kernel = kernels::update_kernels(cpu_isa());
+  for_each_slice(tensors, [&](const UpdatedTensor& tensor, std::int64_t begin, std::int64_t end) {
+    const double rate = setting.learning_rate * tensor.learning_rate_factor;
+    const kernels::AdamWConstants constants = {
+        .decay = 1.0 - rate * setting.weight_decay,
+        .beta1 = setting.beta1,
+        .beta2 = setting.beta2,
+        .step_size = rate / first_correction,
+        .root_scale = root_scale,
+        .epsilon = setting.epsilon,
+    };
+    kernel.adamw(end - begin, constants, static_cast<double>(gradient_scale), tensor.gradient.data() + begin,
+                 tensor.parameter.data() + begin, tensor.first.data() + begin, tensor.second.data() + begin);
+  });
+}
+
+void sgd_update(Context& /*context*/, const Sgd& setting, float gradient_scale,
+                std::span<const UpdatedTensor> tensors) {
+  const double keep = setting.step > 1 ? setting.momentum : 0.0;
+  const kernels::UpdateKernels& kernel = kernels::update_kernels(cpu_isa());
+  for_each_slice(tensors, [&](const UpdatedTensor& tensor, std::int64_t begin, std::int64_t end) {
+    kernel.sgd(end - begin, setting.learning_rate * tensor.learning_rate_factor, keep, setting.weight_decay,
+               static_cast<double>(gradient_scale), tensor.gradient.data() + begin,
+               tensor.parameter.data() + begin, tensor.first.empty() ? nullptr : tensor.first.data() + begin);
+  });
+}
+
+void adagrad_update(Context& /*context*/, const Adagrad& setting, float gradient_scale,
+                    std::span<const UpdatedTensor> tensors) {
+  const kernels::UpdateKernels& kernel = kernels::update_kernels(cpu_isa());
+  for_each_slice(tensors, [&](const UpdatedTensor& tensor, std::int64_t begin, std::int64_t end) {
+    kernel.adagrad(end - begin, setting.learning_rate * tensor.learning_rate_factor, setting.epsilon,
+                   setting.weight_decay, static_cast<double>(gradient_scale), tensor.gradient.data() + begin,
+                   tensor.parameter.data() + begin, tensor.first.data() + begin);
+  });
+}
+
+void zero_arrays(Context& /*context*/, std::span<const std::span<float>> arrays) {
+  for (const auto& array : arrays) std::ranges::fill(array, 0.0F);
+}
+
+double squared_norm(Context& /*context*/, std::span<const std::span<const float>> arrays) {
+  double total = 0.0;
+  for (const auto& array : arrays) total += sum_of_squares(array);
+  return total;
+}
+
+}  // namespace cola::ops::cpu

@@ -29,33 +29,33 @@ bool fits_tensor_cores(const AttentionSizes& sizes, Rows<T>... rows) {
 }
 
 template <class T>
-cudaError_t run_forward(cudaStream_t stream, const ForwardWork<Element<T>>& work, bool aligned) {
+cudaError_t run_forward(Queue queue, const ForwardWork<Element<T>>& work, bool aligned) {
   if constexpr (std::is_same_v<T, BFloat16>) {
     if (aligned && fits_tensor_cores(work.sizes, work.q, work.k, work.v, work.out)) {
-      return forward_on_tensor_cores(stream, work);
+      return forward_on_tensor_cores(queue, work);
     }
   }
-  return forward_in_f32(stream, work);
+  return forward_in_f32(queue, work);
 }
 
 }  // namespace
 
 template <class T>
-cudaError_t attention_forward(cudaStream_t stream, const AttentionForward<T>& work) {
+cudaError_t attention_forward(Queue queue, const AttentionForward<T>& work) {
   if (!is_valid(work.sizes)) return cudaErrorInvalidValue;
   const ForwardWork<Element<T>> on = {
       work.sizes,        work.queries,        on_device(work.q), on_device(work.k),
       on_device(work.v), on_device(work.out), work.log_sum_exp,  nullptr};
-  return run_forward<T>(stream, on, true);
+  return run_forward<T>(queue, on, true);
 }
 
 template <class T>
-cudaError_t attention_backward(cudaStream_t stream, const AttentionBackward<T>& work) {
+cudaError_t attention_backward(Queue queue, const AttentionBackward<T>& work) {
   if (!is_valid(work.sizes)) return cudaErrorInvalidValue;
   constexpr unsigned threads = 256;
   const cudaError_t error = launch(delta_kernel<Element<T>>, dim3(static_cast<unsigned>(work.sizes.rows)),
                                    dim3(threads_for(std::int64_t{work.sizes.heads} * warp_size, threads)), 0,
-                                   stream, work.sizes, on_device(work.dout), on_device(work.out), work.delta);
+                                   queue, work.sizes, on_device(work.dout), on_device(work.out), work.delta);
   if (error != cudaSuccess) return error;
   const BackwardWork<Element<T>> on = {
       work.sizes,           work.queries,       work.keys,
@@ -64,29 +64,28 @@ cudaError_t attention_backward(cudaStream_t stream, const AttentionBackward<T>& 
       on_device(work.dq),   on_device(work.dk), on_device(work.dv)};
   if constexpr (std::is_same_v<T, BFloat16>) {
     if (fits_tensor_cores(work.sizes, on.dout, on.q, on.k, on.v, on.dq, on.dk, on.dv)) {
-      return backward_on_tensor_cores(stream, on);
+      return backward_on_tensor_cores(queue, on);
     }
   }
-  return backward_in_f32(stream, on);
+  return backward_in_f32(queue, on);
 }
 
 template <class T>
-cudaError_t attention_cached_tiles(cudaStream_t stream, const AttentionCached<T>& work,
-                                   const DeviceTiles& queries, bool aligned) {
+cudaError_t attention_cached_tiles(Queue queue, const AttentionCached<T>& work, const DeviceTiles& queries,
+                                   bool aligned) {
   if (!is_valid(work.sizes)) return cudaErrorInvalidValue;
   const auto* caches = reinterpret_cast<const CachedRows<Element<T>>*>(work.caches);
   const ForwardWork<Element<T>> on = {work.sizes, queries, on_device(work.q), {}, {}, on_device(work.out),
                                       {},         caches};
-  return run_forward<T>(stream, on, aligned);
+  return run_forward<T>(queue, on, aligned);
 }
 
-template cudaError_t attention_forward(cudaStream_t, const AttentionForward<float>&);
-template cudaError_t attention_forward(cudaStream_t, const AttentionForward<BFloat16>&);
-template cudaError_t attention_backward(cudaStream_t, const AttentionBackward<float>&);
-template cudaError_t attention_backward(cudaStream_t, const AttentionBackward<BFloat16>&);
-template cudaError_t attention_cached_tiles(cudaStream_t, const AttentionCached<float>&, const DeviceTiles&,
+template cudaError_t attention_forward(Queue, const AttentionForward<float>&);
+template cudaError_t attention_forward(Queue, const AttentionForward<BFloat16>&);
+template cudaError_t attention_backward(Queue, const AttentionBackward<float>&);
+template cudaError_t attention_backward(Queue, const AttentionBackward<BFloat16>&);
+template cudaError_t attention_cached_tiles(Queue, const AttentionCached<float>&, const DeviceTiles&, bool);
+template cudaError_t attention_cached_tiles(Queue, const AttentionCached<BFloat16>&, const DeviceTiles&,
                                             bool);
-template cudaError_t attention_cached_tiles(cudaStream_t, const AttentionCached<BFloat16>&,
-                                            const DeviceTiles&, bool);
 
 }  // namespace cola::cuda

@@ -1,9 +1,8 @@
 #pragma once
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 
 #include "backend/cuda/kernels/attention_plan.h"
+#include "backend/cuda/kernels/queue.h"
 #include "backend/cuda/kernels/rows.h"
 
 // Launchers of backend/attention.h. Pointers, tiles and ranges are device memory; T is float or BFloat16.
@@ -37,7 +36,7 @@ struct AttentionForward {
   Rows<float> log_sum_exp;  ///< [T, heads]
 };
 template <class T>
-[[nodiscard]] cudaError_t attention_forward(cudaStream_t stream, const AttentionForward<T>& work);
+[[nodiscard]] cudaError_t attention_forward(Queue queue, const AttentionForward<T>& work);
 
 template <class T>
 struct AttentionBackward {
@@ -51,7 +50,7 @@ struct AttentionBackward {
 };
 /// dq, dk, dv are written: of all rows that a tile names.
 template <class T>
-[[nodiscard]] cudaError_t attention_backward(cudaStream_t stream, const AttentionBackward<T>& work);
+[[nodiscard]] cudaError_t attention_backward(Queue queue, const AttentionBackward<T>& work);
 
 /// The keys and values of one sequence so far: [length, kv_heads * head_dim] each, `stride` elements a row.
 template <class T>
@@ -74,7 +73,7 @@ struct AttentionCached {
 /// For many new rows of a sequence (a prompt): cached_query_tiles. aligned: every cache's pointers and
 /// strides are multiples of 16 bytes.
 template <class T>
-[[nodiscard]] cudaError_t attention_cached_tiles(cudaStream_t stream, const AttentionCached<T>& work,
+[[nodiscard]] cudaError_t attention_cached_tiles(Queue queue, const AttentionCached<T>& work,
                                                  const DeviceTiles& queries, bool aligned);
 
 /// For few (decoding): each row's keys are divided among blocks. sequence_of and last_key [rows] (device):
@@ -82,7 +81,7 @@ template <class T>
 /// scratch: attention_cached_scratch floats.
 [[nodiscard]] std::int64_t attention_cached_scratch(const AttentionSizes& sizes, std::int64_t most_keys);
 template <class T>
-[[nodiscard]] cudaError_t attention_cached_rows(cudaStream_t stream, const AttentionCached<T>& work,
+[[nodiscard]] cudaError_t attention_cached_rows(Queue queue, const AttentionCached<T>& work,
                                                 const std::int32_t* sequence_of, const std::int32_t* last_key,
                                                 std::int64_t most_keys, bool aligned, float* scratch);
 

@@ -158,14 +158,14 @@ __global__ void __launch_bounds__(mma_threads) dk_dv_kernel(BackwardWork<Bf16> w
 
 }  // namespace
 
-cudaError_t backward_on_tensor_cores(cudaStream_t stream, const BackwardWork<Bf16>& work) {
+cudaError_t backward_on_tensor_cores(Queue queue, const BackwardWork<Bf16>& work) {
   return with_tile_width(work.sizes.head_dim, [&](auto dim) {
     const dim3 query_grid(static_cast<unsigned>(work.queries.count), static_cast<unsigned>(work.sizes.heads));
     const cudaError_t error =
-        launch(dq_kernel<dim>, query_grid, dim3(mma_threads), sizeof(QueryShared<dim>), stream, work);
+        launch(dq_kernel<dim>, query_grid, dim3(mma_threads), sizeof(QueryShared<dim>), queue, work);
     if (error != cudaSuccess) return error;
     const dim3 key_grid(static_cast<unsigned>(work.keys.count), static_cast<unsigned>(work.sizes.kv_heads));
-    return launch(dk_dv_kernel<dim>, key_grid, dim3(mma_threads), sizeof(KeyShared<dim>), stream, work);
+    return launch(dk_dv_kernel<dim>, key_grid, dim3(mma_threads), sizeof(KeyShared<dim>), queue, work);
   });
 }
 

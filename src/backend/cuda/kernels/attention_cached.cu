@@ -203,7 +203,7 @@ std::int64_t attention_cached_scratch(const AttentionSizes& sizes, std::int64_t 
 }
 
 template <class T>
-cudaError_t attention_cached_rows(cudaStream_t stream, const AttentionCached<T>& cached,
+cudaError_t attention_cached_rows(Queue queue, const AttentionCached<T>& cached,
                                   const std::int32_t* sequence_of, const std::int32_t* last_key,
                                   std::int64_t most_keys, bool aligned, float* scratch) {
   const AttentionSizes& sizes = cached.sizes;
@@ -219,17 +219,16 @@ cudaError_t attention_cached_rows(cudaStream_t stream, const AttentionCached<T>&
   const cudaError_t error = with_width(aligned && sizes.head_dim % wide == 0, [&](auto width) {
     const dim3 grid(static_cast<unsigned>(sizes.rows), static_cast<unsigned>(sizes.kv_heads),
                     static_cast<unsigned>(work.splits));
-    return launch(cached_kernel<Element<T>, width>, grid, dim3(threads), sizeof(Shared<width>), stream, work);
+    return launch(cached_kernel<Element<T>, width>, grid, dim3(threads), sizeof(Shared<width>), queue, work);
   });
   if (error != cudaSuccess || work.splits <= 1) return error;
-  return launch_each(stream, sizes.rows, std::int64_t{sizes.heads} * sizes.head_dim,
+  return launch_each(queue, sizes.rows, std::int64_t{sizes.heads} * sizes.head_dim,
                      Combine<Element<T>>{work});
 }
 
-template cudaError_t attention_cached_rows(cudaStream_t, const AttentionCached<float>&, const std::int32_t*,
+template cudaError_t attention_cached_rows(Queue, const AttentionCached<float>&, const std::int32_t*,
                                            const std::int32_t*, std::int64_t, bool, float*);
-template cudaError_t attention_cached_rows(cudaStream_t, const AttentionCached<BFloat16>&,
-                                           const std::int32_t*, const std::int32_t*, std::int64_t, bool,
-                                           float*);
+template cudaError_t attention_cached_rows(Queue, const AttentionCached<BFloat16>&, const std::int32_t*,
+                                           const std::int32_t*, std::int64_t, bool, float*);
 
 }  // namespace cola::cuda

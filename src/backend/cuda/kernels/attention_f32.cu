@@ -79,14 +79,14 @@ constexpr int forward_rows(int chunks) { return chunks > 4 ? 2 : 8; }
 }  // namespace
 
 template <class T>
-cudaError_t forward_in_f32(cudaStream_t stream, const ForwardWork<T>& work) {
+cudaError_t forward_in_f32(Queue queue, const ForwardWork<T>& work) {
   return with_chunks(work.sizes.head_dim, [&](auto chunks) {
     constexpr int rows = forward_rows(chunks);
     return launch(forward_kernel<T, rows, chunks>, grid_of(work.queries, work.sizes.heads, rows),
-                  dim3(row_threads), sizeof(ForwardShared<rows, chunks>), stream, work);
+                  dim3(row_threads), sizeof(ForwardShared<rows, chunks>), queue, work);
   });
 }
 
-template cudaError_t forward_in_f32(cudaStream_t, const ForwardWork<float>&);
-template cudaError_t forward_in_f32(cudaStream_t, const ForwardWork<__nv_bfloat16>&);
+template cudaError_t forward_in_f32(Queue, const ForwardWork<float>&);
+template cudaError_t forward_in_f32(Queue, const ForwardWork<__nv_bfloat16>&);
 }  // namespace cola::cuda

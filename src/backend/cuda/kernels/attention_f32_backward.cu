@@ -127,20 +127,20 @@ constexpr int backward_rows(int chunks) { return chunks > 4 ? 1 : 4; }
 }  // namespace
 
 template <class T>
-cudaError_t backward_in_f32(cudaStream_t stream, const BackwardWork<T>& work) {
+cudaError_t backward_in_f32(Queue queue, const BackwardWork<T>& work) {
   return with_chunks(work.sizes.head_dim, [&](auto chunks) {
     constexpr int rows = backward_rows(chunks);
     constexpr std::size_t shared_bytes = sizeof(BackwardShared<rows, chunks>);
     const cudaError_t error =
         launch(dq_kernel<T, rows, chunks>, grid_of(work.queries, work.sizes.heads, rows), dim3(row_threads),
-               shared_bytes, stream, work);
+               shared_bytes, queue, work);
     if (error != cudaSuccess) return error;
     return launch(dk_dv_kernel<T, rows, chunks>, grid_of(work.keys, work.sizes.kv_heads, rows),
-                  dim3(row_threads), shared_bytes, stream, work);
+                  dim3(row_threads), shared_bytes, queue, work);
   });
 }
 
-template cudaError_t backward_in_f32(cudaStream_t, const BackwardWork<float>&);
-template cudaError_t backward_in_f32(cudaStream_t, const BackwardWork<__nv_bfloat16>&);
+template cudaError_t backward_in_f32(Queue, const BackwardWork<float>&);
+template cudaError_t backward_in_f32(Queue, const BackwardWork<__nv_bfloat16>&);
 
 }  // namespace cola::cuda

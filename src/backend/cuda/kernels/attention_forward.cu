@@ -126,10 +126,10 @@ __global__ void __launch_bounds__(mma_threads) forward_kernel(ForwardWork<Bf16> 
 
 }  // namespace
 
-cudaError_t forward_on_tensor_cores(cudaStream_t stream, const ForwardWork<Bf16>& work) {
+cudaError_t forward_on_tensor_cores(Queue queue, const ForwardWork<Bf16>& work) {
   return with_tile_width(work.sizes.head_dim, [&](auto dim) {
     const dim3 grid(static_cast<unsigned>(work.queries.count), static_cast<unsigned>(work.sizes.heads));
-    return launch(forward_kernel<dim>, grid, dim3(mma_threads), sizeof(Shared<dim>), stream, work);
+    return launch(forward_kernel<dim>, grid, dim3(mma_threads), sizeof(Shared<dim>), queue, work);
   });
 }
 

@@ -76,15 +76,13 @@ struct BackwardWork {
 };
 
 /// Tensor cores: head_dim a multiple of 8, at most 128, rows of whole 16-byte words.
-[[nodiscard]] cudaError_t forward_on_tensor_cores(cudaStream_t stream,
-                                                  const ForwardWork<__nv_bfloat16>& work);
-[[nodiscard]] cudaError_t backward_on_tensor_cores(cudaStream_t stream,
-                                                   const BackwardWork<__nv_bfloat16>& work);
+[[nodiscard]] cudaError_t forward_on_tensor_cores(Queue queue, const ForwardWork<__nv_bfloat16>& work);
+[[nodiscard]] cudaError_t backward_on_tensor_cores(Queue queue, const BackwardWork<__nv_bfloat16>& work);
 
 /// Any head_dim up to most_head_dim, in f32.
 template <class T>
-[[nodiscard]] cudaError_t forward_in_f32(cudaStream_t stream, const ForwardWork<T>& work);
+[[nodiscard]] cudaError_t forward_in_f32(Queue queue, const ForwardWork<T>& work);
 template <class T>
-[[nodiscard]] cudaError_t backward_in_f32(cudaStream_t stream, const BackwardWork<T>& work);
+[[nodiscard]] cudaError_t backward_in_f32(Queue queue, const BackwardWork<T>& work);
 
 }  // namespace cola::cuda

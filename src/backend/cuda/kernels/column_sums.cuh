@@ -35,16 +35,16 @@ static __global__ void add_partial_sums_kernel(std::int64_t blocks, std::int64_t
 
 /// sums [cols] += the sum of term over the rows; partial [partial_sums(rows) * cols], 16-byte aligned.
 template <int width, class Term>
-[[nodiscard]] cudaError_t add_column_sums(cudaStream_t stream, std::int64_t rows, std::int64_t cols,
-                                          const Term& term, float* partial, float* sums) {
+[[nodiscard]] cudaError_t add_column_sums(Queue queue, std::int64_t rows, std::int64_t cols, const Term& term,
+                                          float* partial, float* sums) {
   if (rows == 0 || cols == 0) return cudaSuccess;
   const std::int64_t blocks = partial_sums(rows);
   const PartialSums<width, Term> first = {rows, term, {partial, cols}};
-  const cudaError_t error = launch_each(stream, blocks, cols / width, first);
+  const cudaError_t error = launch_each(queue, blocks, cols / width, first);
   if (error != cudaSuccess) return error;
   constexpr unsigned threads = 128;
   return launch(add_partial_sums_kernel, dim3(static_cast<unsigned>(blocks_of(cols, threads))), dim3(threads),
-                0, stream, blocks, cols, static_cast<const float*>(partial), sums);
+                0, queue, blocks, cols, static_cast<const float*>(partial), sums);
 }
 
 }  // namespace cola::cuda

@@ -91,31 +91,28 @@ __global__ void cross_entropy_kernel(LogitRows work, Outputs outputs, Rows<G> gr
 }
 
 template <class G, int width>
-cudaError_t run(cudaStream_t stream, const LogitRows& work, const Outputs& outputs, Rows<G> gradient) {
+cudaError_t run(Queue queue, const LogitRows& work, const Outputs& outputs, Rows<G> gradient) {
   return launch(cross_entropy_kernel<G, width>, dim3(static_cast<unsigned>(work.rows)),
                 dim3(threads_for(blocks_of(work.vocabulary, width), most_threads)),
-                sizeof(Summary[most_warps]), stream, work, outputs, gradient);
+                sizeof(Summary[most_warps]), queue, work, outputs, gradient);
 }
 
 }  // namespace
 
-cudaError_t cross_entropy_forward(cudaStream_t stream, const LogitRows& work, float* nll,
-                                  std::uint8_t* correct) {
+cudaError_t cross_entropy_forward(Queue queue, const LogitRows& work, float* nll, std::uint8_t* correct) {
   return with_width(are_aligned(work.vocabulary, work.logits),
-                    [&](auto width) { return run<void, width>(stream, work, {nll, correct, nullptr}, {}); });
+                    [&](auto width) { return run<void, width>(queue, work, {nll, correct, nullptr}, {}); });
 }
 
 template <class T>
-cudaError_t cross_entropy_gradient(cudaStream_t stream, const LogitRows& work, const float* weights,
-                                   float* nll, Rows<T> gradient) {
+cudaError_t cross_entropy_gradient(Queue queue, const LogitRows& work, const float* weights, float* nll,
+                                   Rows<T> gradient) {
   return with_width(are_aligned(work.vocabulary, work.logits, gradient), [&](auto width) {
-    return run<Element<T>, width>(stream, work, {nll, nullptr, weights}, on_device(gradient));
+    return run<Element<T>, width>(queue, work, {nll, nullptr, weights}, on_device(gradient));
   });
 }
 
-template cudaError_t cross_entropy_gradient(cudaStream_t, const LogitRows&, const float*, float*,
-                                            Rows<float>);
-template cudaError_t cross_entropy_gradient(cudaStream_t, const LogitRows&, const float*, float*,
-                                            Rows<BFloat16>);
+template cudaError_t cross_entropy_gradient(Queue, const LogitRows&, const float*, float*, Rows<float>);
+template cudaError_t cross_entropy_gradient(Queue, const LogitRows&, const float*, float*, Rows<BFloat16>);
 
 }  // namespace cola::cuda

@@ -1,8 +1,7 @@
 #pragma once
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 
+#include "backend/cuda/kernels/queue.h"
 #include "backend/cuda/kernels/rows.h"
 
 // What backend/cross_entropy.h does with a chunk of logits [rows, vocabulary] (f32). Pointers are device
@@ -16,12 +15,12 @@ struct LogitRows {
 };
 
 /// nll [rows] (written); correct [rows], 1 where the first largest logit is the target's; may be null.
-[[nodiscard]] cudaError_t cross_entropy_forward(cudaStream_t stream, const LogitRows& work, float* nll,
+[[nodiscard]] cudaError_t cross_entropy_forward(Queue queue, const LogitRows& work, float* nll,
                                                 std::uint8_t* correct);
 
 /// nll, and gradient = weights[i] (softmax - onehot): T float, which may be the logits, or BFloat16.
 template <class T>
-[[nodiscard]] cudaError_t cross_entropy_gradient(cudaStream_t stream, const LogitRows& work,
-                                                 const float* weights, float* nll, Rows<T> gradient);
+[[nodiscard]] cudaError_t cross_entropy_gradient(Queue queue, const LogitRows& work, const float* weights,
+                                                 float* nll, Rows<T> gradient);
 
 }  // namespace cola::cuda

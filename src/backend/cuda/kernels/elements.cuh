@@ -136,13 +136,13 @@ __global__ void each_kernel(std::int64_t rows, std::int64_t items, Operation ope
 
 /// operation(row, item) by a thread each: 0 <= row < rows, 0 <= item < items.
 template <class Operation>
-[[nodiscard]] cudaError_t launch_each(cudaStream_t stream, std::int64_t rows, std::int64_t items,
+[[nodiscard]] cudaError_t launch_each(Queue queue, std::int64_t rows, std::int64_t items,
                                       const Operation& operation) {
   if (rows == 0 || items == 0) return cudaSuccess;
   const unsigned threads = threads_for(items, 256);
   const dim3 grid(static_cast<unsigned>(blocks_of(items, threads)),
                   static_cast<unsigned>(rows < most_grid_rows ? rows : most_grid_rows));
-  return launch(each_kernel<Operation>, grid, dim3(threads), 0, stream, rows, items, operation);
+  return launch(each_kernel<Operation>, grid, dim3(threads), 0, queue, rows, items, operation);
 }
 
 }  // namespace cola::cuda

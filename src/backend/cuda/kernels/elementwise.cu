@@ -139,87 +139,86 @@ struct SumColumn {
 }  // namespace
 
 template <class T>
-cudaError_t add(cudaStream_t stream, std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b,
+cudaError_t add(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b,
                 Rows<T> y) {
   return with_width(are_aligned(cols, a, b, y), [&](auto width) {
     const Add<Element<T>, width> operation = {on_device(a), on_device(b), on_device(y)};
-    return launch_each(stream, rows, cols / width, operation);
+    return launch_each(queue, rows, cols / width, operation);
   });
 }
 
 template <class T>
-cudaError_t silu_gate_forward(cudaStream_t stream, std::int64_t rows, std::int64_t cols, Rows<const T> gate,
+cudaError_t silu_gate_forward(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> gate,
                               Rows<const T> up, Rows<T> h) {
   return with_width(are_aligned(cols, gate, up, h), [&](auto width) {
     const SiluGateForward<Element<T>, width> operation = {on_device(gate), on_device(up), on_device(h)};
-    return launch_each(stream, rows, cols / width, operation);
+    return launch_each(queue, rows, cols / width, operation);
   });
 }
 
 template <class T>
-cudaError_t silu_gate_backward(cudaStream_t stream, std::int64_t rows, std::int64_t cols, Rows<const T> dh,
+cudaError_t silu_gate_backward(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> dh,
                                Rows<const T> gate, Rows<const T> up, Rows<T> dgate, Rows<T> dup) {
   return with_width(are_aligned(cols, dh, gate, up, dgate, dup), [&](auto width) {
     const SiluGateBackward<Element<T>, width> operation = {on_device(dh), on_device(gate), on_device(up),
                                                            on_device(dgate), on_device(dup)};
-    return launch_each(stream, rows, cols / width, operation);
+    return launch_each(queue, rows, cols / width, operation);
   });
 }
 
 template <class T>
-cudaError_t dropout(cudaStream_t stream, std::int64_t rows, std::int64_t cols, Rows<const T> x,
+cudaError_t dropout(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> x,
                     const DropoutMask& mask, const std::uint64_t* token_keys, Rows<T> y) {
   return with_width(are_aligned(cols, x, y), [&](auto width) {
     const Dropout<Element<T>, width> operation = {on_device(x), mask, token_keys, on_device(y)};
-    return launch_each(stream, rows, cols / width, operation);
+    return launch_each(queue, rows, cols / width, operation);
   });
 }
 
 template <class From, class To>
-cudaError_t convert(cudaStream_t stream, std::int64_t rows, std::int64_t cols, Rows<const From> source,
+cudaError_t convert(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const From> source,
                     Rows<To> destination) {
   return with_width(are_aligned(cols, source, destination), [&](auto width) {
     const Convert<Element<From>, Element<To>, width> operation = {on_device(source), on_device(destination)};
-    return launch_each(stream, rows, cols / width, operation);
+    return launch_each(queue, rows, cols / width, operation);
   });
 }
 
 std::int64_t column_sums_scratch(std::int64_t rows, std::int64_t cols) { return partial_sums(rows) * cols; }
 
 template <class T>
-cudaError_t column_sums(cudaStream_t stream, std::int64_t rows, std::int64_t cols, Rows<const T> x,
-                        float* scratch, float* sums) {
+cudaError_t column_sums(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> x, float* scratch,
+                        float* sums) {
   return with_width(are_aligned(cols, x), [&](auto width) {
-    return add_column_sums<width>(stream, rows, cols, SumColumn<Element<T>, width>{on_device(x)}, scratch,
+    return add_column_sums<width>(queue, rows, cols, SumColumn<Element<T>, width>{on_device(x)}, scratch,
                                   sums);
   });
 }
 
-template cudaError_t add(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>, Rows<const float>,
+template cudaError_t add(Queue, std::int64_t, std::int64_t, Rows<const float>, Rows<const float>,
                          Rows<float>);
-template cudaError_t add(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>, Rows<const BFloat16>,
+template cudaError_t add(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, Rows<const BFloat16>,
                          Rows<BFloat16>);
-template cudaError_t silu_gate_forward(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>,
+template cudaError_t silu_gate_forward(Queue, std::int64_t, std::int64_t, Rows<const float>,
                                        Rows<const float>, Rows<float>);
-template cudaError_t silu_gate_forward(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>,
+template cudaError_t silu_gate_forward(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>,
                                        Rows<const BFloat16>, Rows<BFloat16>);
-template cudaError_t silu_gate_backward(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>,
+template cudaError_t silu_gate_backward(Queue, std::int64_t, std::int64_t, Rows<const float>,
                                         Rows<const float>, Rows<const float>, Rows<float>, Rows<float>);
-template cudaError_t silu_gate_backward(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>,
+template cudaError_t silu_gate_backward(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>,
                                         Rows<const BFloat16>, Rows<const BFloat16>, Rows<BFloat16>,
                                         Rows<BFloat16>);
-template cudaError_t dropout(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>, const DropoutMask&,
+template cudaError_t dropout(Queue, std::int64_t, std::int64_t, Rows<const float>, const DropoutMask&,
                              const std::uint64_t*, Rows<float>);
-template cudaError_t dropout(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>,
-                             const DropoutMask&, const std::uint64_t*, Rows<BFloat16>);
-template cudaError_t convert(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>, Rows<float>);
-template cudaError_t convert(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>, Rows<BFloat16>);
-template cudaError_t convert(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>, Rows<float>);
-template cudaError_t convert(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>, Rows<BFloat16>);
-template cudaError_t convert(cudaStream_t, std::int64_t, std::int64_t, Rows<const Float16>, Rows<float>);
-template cudaError_t convert(cudaStream_t, std::int64_t, std::int64_t, Rows<const Float16>, Rows<BFloat16>);
-template cudaError_t column_sums(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>, float*, float*);
-template cudaError_t column_sums(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>, float*,
-                                 float*);
+template cudaError_t dropout(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, const DropoutMask&,
+                             const std::uint64_t*, Rows<BFloat16>);
+template cudaError_t convert(Queue, std::int64_t, std::int64_t, Rows<const float>, Rows<float>);
+template cudaError_t convert(Queue, std::int64_t, std::int64_t, Rows<const float>, Rows<BFloat16>);
+template cudaError_t convert(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, Rows<float>);
+template cudaError_t convert(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, Rows<BFloat16>);
+template cudaError_t convert(Queue, std::int64_t, std::int64_t, Rows<const Float16>, Rows<float>);
+template cudaError_t convert(Queue, std::int64_t, std::int64_t, Rows<const Float16>, Rows<BFloat16>);
+template cudaError_t column_sums(Queue, std::int64_t, std::int64_t, Rows<const float>, float*, float*);
+template cudaError_t column_sums(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, float*, float*);
 
 }  // namespace cola::cuda

@@ -82,66 +82,66 @@ struct AddGroups {
 }  // namespace
 
 template <class From, class To>
-cudaError_t gather_rows(cudaStream_t stream, std::int64_t rows, std::int64_t cols, Rows<const From> x,
+cudaError_t gather_rows(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const From> x,
                         const std::int32_t* indices, Rows<To> y) {
   return with_width(are_aligned(cols, x, y), [&](auto width) {
     const Gather<Element<From>, Element<To>, width, false> operation = {on_device(x), indices, on_device(y)};
-    return launch_each(stream, rows, cols / width, operation);
+    return launch_each(queue, rows, cols / width, operation);
   });
 }
 
 template <class T>
-cudaError_t add_gathered_rows(cudaStream_t stream, std::int64_t rows, std::int64_t cols, Rows<const T> x,
+cudaError_t add_gathered_rows(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> x,
                               const std::int32_t* indices, Rows<T> y) {
   return with_width(are_aligned(cols, x, y), [&](auto width) {
     const Gather<Element<T>, Element<T>, width, true> operation = {on_device(x), indices, on_device(y)};
-    return launch_each(stream, rows, cols / width, operation);
+    return launch_each(queue, rows, cols / width, operation);
   });
 }
 
 template <class T>
-cudaError_t scatter_rows(cudaStream_t stream, std::int64_t count, std::int64_t rows, std::int64_t cols,
+cudaError_t scatter_rows(Queue queue, std::int64_t count, std::int64_t rows, std::int64_t cols,
                          Rows<const T> x, const std::int32_t* indices, Rows<T> y) {
   return with_width(are_aligned(cols, x, y), [&](auto width) {
     const Scatter<Element<T>, width> operation = {count, on_device(x), indices, on_device(y)};
-    return launch_each(stream, rows, cols / width, operation);
+    return launch_each(queue, rows, cols / width, operation);
   });
 }
 
 template <class T>
-cudaError_t embedding_backward(cudaStream_t stream, std::int64_t groups, std::int64_t cols, Rows<const T> dy,
+cudaError_t embedding_backward(Queue queue, std::int64_t groups, std::int64_t cols, Rows<const T> dy,
                                const std::int32_t* order, const std::int32_t* begins, const std::int32_t* ids,
                                Rows<float> dtable) {
   return with_width(are_aligned(cols, dy, dtable), [&](auto width) {
     const AddGroups<Element<T>, width> operation = {on_device(dy), order, begins, ids, dtable};
-    return launch_each(stream, groups, cols / width, operation);
+    return launch_each(queue, groups, cols / width, operation);
   });
 }
 
-template cudaError_t gather_rows(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>,
-                                 const std::int32_t*, Rows<float>);
-template cudaError_t gather_rows(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>,
-                                 const std::int32_t*, Rows<BFloat16>);
-template cudaError_t gather_rows(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>,
-                                 const std::int32_t*, Rows<float>);
-template cudaError_t gather_rows(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>,
-                                 const std::int32_t*, Rows<BFloat16>);
-template cudaError_t gather_rows(cudaStream_t, std::int64_t, std::int64_t, Rows<const Float16>,
-                                 const std::int32_t*, Rows<float>);
-template cudaError_t gather_rows(cudaStream_t, std::int64_t, std::int64_t, Rows<const Float16>,
-                                 const std::int32_t*, Rows<BFloat16>);
-template cudaError_t add_gathered_rows(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>,
+template cudaError_t gather_rows(Queue, std::int64_t, std::int64_t, Rows<const float>, const std::int32_t*,
+                                 Rows<float>);
+template cudaError_t gather_rows(Queue, std::int64_t, std::int64_t, Rows<const float>, const std::int32_t*,
+                                 Rows<BFloat16>);
+template cudaError_t gather_rows(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, const std::int32_t*,
+                                 Rows<float>);
+template cudaError_t gather_rows(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, const std::int32_t*,
+                                 Rows<BFloat16>);
+template cudaError_t gather_rows(Queue, std::int64_t, std::int64_t, Rows<const Float16>, const std::int32_t*,
+                                 Rows<float>);
+template cudaError_t gather_rows(Queue, std::int64_t, std::int64_t, Rows<const Float16>, const std::int32_t*,
+                                 Rows<BFloat16>);
+template cudaError_t add_gathered_rows(Queue, std::int64_t, std::int64_t, Rows<const float>,
                                        const std::int32_t*, Rows<float>);
-template cudaError_t add_gathered_rows(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>,
+template cudaError_t add_gathered_rows(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>,
                                        const std::int32_t*, Rows<BFloat16>);
-template cudaError_t scatter_rows(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, Rows<const float>,
+template cudaError_t scatter_rows(Queue, std::int64_t, std::int64_t, std::int64_t, Rows<const float>,
                                   const std::int32_t*, Rows<float>);
-template cudaError_t scatter_rows(cudaStream_t, std::int64_t, std::int64_t, std::int64_t,
-                                  Rows<const BFloat16>, const std::int32_t*, Rows<BFloat16>);
-template cudaError_t embedding_backward(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>,
+template cudaError_t scatter_rows(Queue, std::int64_t, std::int64_t, std::int64_t, Rows<const BFloat16>,
+                                  const std::int32_t*, Rows<BFloat16>);
+template cudaError_t embedding_backward(Queue, std::int64_t, std::int64_t, Rows<const float>,
                                         const std::int32_t*, const std::int32_t*, const std::int32_t*,
                                         Rows<float>);
-template cudaError_t embedding_backward(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>,
+template cudaError_t embedding_backward(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>,
                                         const std::int32_t*, const std::int32_t*, const std::int32_t*,
                                         Rows<float>);
 

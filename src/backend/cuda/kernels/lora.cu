@@ -220,28 +220,28 @@ struct Transpose {
 
 }  // namespace
 
-cudaError_t transpose(cudaStream_t stream, std::int64_t rows, std::int64_t cols, Rows<const float> from,
+cudaError_t transpose(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const float> from,
                       Rows<float> to) {
-  return launch_each(stream, cols, rows, Transpose{from, to});
+  return launch_each(queue, cols, rows, Transpose{from, to});
 }
 
 template <class T>
-cudaError_t thin_dot(cudaStream_t stream, std::int64_t rows, std::int64_t cols, std::int64_t rank,
-                     float scale, Rows<const T> wide, Rows<const float> thin, Rows<float> out) {
+cudaError_t thin_dot(Queue queue, std::int64_t rows, std::int64_t cols, std::int64_t rank, float scale,
+                     Rows<const T> wide, Rows<const float> thin, Rows<float> out) {
   return with_width(are_aligned(cols, wide, thin), [&](auto width) {
     return launch(dot_kernel<Element<T>, width>, dim3(grid_of(rows, tile_rows), grid_of(rank, tile_ranks)),
-                  dim3(threads), sizeof(float[warps][tile_rows * tile_ranks]), stream, rows, cols, rank,
-                  scale, on_device(wide), thin, out);
+                  dim3(threads), sizeof(float[warps][tile_rows * tile_ranks]), queue, rows, cols, rank, scale,
+                  on_device(wide), thin, out);
   });
 }
 
 template <class T>
-cudaError_t thin_expand(cudaStream_t stream, std::int64_t rows, std::int64_t cols, std::int64_t rank,
-                        float scale, Rows<const float> u, Thin<const float> thin, Rows<T> wide) {
+cudaError_t thin_expand(Queue queue, std::int64_t rows, std::int64_t cols, std::int64_t rank, float scale,
+                        Rows<const float> u, Thin<const float> thin, Rows<T> wide) {
   return with_width(are_aligned(cols, wide), [&](auto width) {
     return launch(expand_kernel<Element<T>, width>,
                   dim3(grid_of(rows, warps * expand_rows), grid_of(cols, block_cols)), dim3(threads),
-                  sizeof(ExpandShared), stream, rows, cols, rank, scale, u, thin, on_device(wide));
+                  sizeof(ExpandShared), queue, rows, cols, rank, scale, u, thin, on_device(wide));
   });
 }
 
@@ -250,33 +250,32 @@ std::int64_t thin_outer_scratch(std::int64_t rows, std::int64_t cols, std::int64
 }
 
 template <class T>
-cudaError_t thin_outer(cudaStream_t stream, std::int64_t rows, std::int64_t cols, std::int64_t rank,
-                       float scale, Rows<const float> u, Rows<const T> wide, float* scratch,
-                       Thin<float> thin) {
+cudaError_t thin_outer(Queue queue, std::int64_t rows, std::int64_t cols, std::int64_t rank, float scale,
+                       Rows<const float> u, Rows<const T> wide, float* scratch, Thin<float> thin) {
   if (rows == 0) return cudaSuccess;
   const std::int64_t slices = blocks_of(rows, slice_rows);
   const cudaError_t error = with_width(are_aligned(cols, wide), [&](auto width) {
     const dim3 grid(grid_of(cols, warp_size * width), grid_of(rank, tile_ranks),
                     static_cast<unsigned>(slices));
     return launch(outer_kernel<Element<T>, width>, grid, dim3(threads),
-                  sizeof(float[warps][tile_ranks][warp_size * width]), stream, rows, cols, rank, u,
+                  sizeof(float[warps][tile_ranks][warp_size * width]), queue, rows, cols, rank, u,
                   on_device(wide), scratch);
   });
   if (error != cudaSuccess) return error;
-  return launch_each(stream, rank, cols, AddSlices{slices, cols, rank, scale, scratch, thin});
+  return launch_each(queue, rank, cols, AddSlices{slices, cols, rank, scale, scratch, thin});
 }
 
-template cudaError_t thin_dot(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, float,
-                              Rows<const float>, Rows<const float>, Rows<float>);
-template cudaError_t thin_dot(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, float,
-                              Rows<const BFloat16>, Rows<const float>, Rows<float>);
-template cudaError_t thin_expand(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, float,
-                                 Rows<const float>, Thin<const float>, Rows<float>);
-template cudaError_t thin_expand(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, float,
-                                 Rows<const float>, Thin<const float>, Rows<BFloat16>);
-template cudaError_t thin_outer(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, float,
-                                Rows<const float>, Rows<const float>, float*, Thin<float>);
-template cudaError_t thin_outer(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, float,
-                                Rows<const float>, Rows<const BFloat16>, float*, Thin<float>);
+template cudaError_t thin_dot(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const float>,
+                              Rows<const float>, Rows<float>);
+template cudaError_t thin_dot(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const BFloat16>,
+                              Rows<const float>, Rows<float>);
+template cudaError_t thin_expand(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const float>,
+                                 Thin<const float>, Rows<float>);
+template cudaError_t thin_expand(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const float>,
+                                 Thin<const float>, Rows<BFloat16>);
+template cudaError_t thin_outer(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const float>,
+                                Rows<const float>, float*, Thin<float>);
+template cudaError_t thin_outer(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const float>,
+                                Rows<const BFloat16>, float*, Thin<float>);
 
 }  // namespace cola::cuda

@@ -1,8 +1,7 @@
 #pragma once
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 
+#include "backend/cuda/kernels/queue.h"
 #include "backend/cuda/kernels/rows.h"
 
 // The thin products of backend/lora.h, memory-bound for small ranks. Pointers are device memory; T, of the
@@ -29,27 +28,25 @@ template <class T>
 }
 
 /// to [cols, rows] = from [rows, cols], transposed: B^T [r, N] for thin_dot.
-[[nodiscard]] cudaError_t transpose(cudaStream_t stream, std::int64_t rows, std::int64_t cols,
-                                    Rows<const float> from, Rows<float> to);
+[[nodiscard]] cudaError_t transpose(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const float> from,
+                                    Rows<float> to);
 
 /// out [rows, rank] = scale wide thin^T, thin [rank, cols]: u = x A^T, du = scale dy B.
 template <class T>
-[[nodiscard]] cudaError_t thin_dot(cudaStream_t stream, std::int64_t rows, std::int64_t cols,
-                                   std::int64_t rank, float scale, Rows<const T> wide, Rows<const float> thin,
-                                   Rows<float> out);
+[[nodiscard]] cudaError_t thin_dot(Queue queue, std::int64_t rows, std::int64_t cols, std::int64_t rank,
+                                   float scale, Rows<const T> wide, Rows<const float> thin, Rows<float> out);
 
 /// wide += scale u thin, u [rows, rank]: y += scale u B^T, dx += du A; delta += scale B A with u = B.
 template <class T>
-[[nodiscard]] cudaError_t thin_expand(cudaStream_t stream, std::int64_t rows, std::int64_t cols,
-                                      std::int64_t rank, float scale, Rows<const float> u,
-                                      Thin<const float> thin, Rows<T> wide);
+[[nodiscard]] cudaError_t thin_expand(Queue queue, std::int64_t rows, std::int64_t cols, std::int64_t rank,
+                                      float scale, Rows<const float> u, Thin<const float> thin, Rows<T> wide);
 
 /// Floats of scratch memory for thin_outer.
 [[nodiscard]] std::int64_t thin_outer_scratch(std::int64_t rows, std::int64_t cols, std::int64_t rank);
 /// thin += scale u^T wide: dA += du^T x, dB^T += scale u^T dy.
 template <class T>
-[[nodiscard]] cudaError_t thin_outer(cudaStream_t stream, std::int64_t rows, std::int64_t cols,
-                                     std::int64_t rank, float scale, Rows<const float> u, Rows<const T> wide,
-                                     float* scratch, Thin<float> thin);
+[[nodiscard]] cudaError_t thin_outer(Queue queue, std::int64_t rows, std::int64_t cols, std::int64_t rank,
+                                     float scale, Rows<const float> u, Rows<const T> wide, float* scratch,
+                                     Thin<float> thin);
 
 }  // namespace cola::cuda

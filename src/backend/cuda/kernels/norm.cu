@@ -163,46 +163,46 @@ Rows<const float> vector(const float* data) { return {data, 0}; }
 constexpr std::size_t shared_bytes = sizeof(float[2][most_warps]);
 
 template <bool centered, class T>
-cudaError_t forward(cudaStream_t stream, const NormForward<T>& work) {
+cudaError_t forward(Queue queue, const NormForward<T>& work) {
   if (work.rows == 0 || work.cols == 0) return cudaSuccess;
   const bool aligned = are_aligned(work.cols, work.x, work.y, vector(work.weight), vector(work.bias));
   return with_width(aligned, [&](auto width) {
     const Forward<Element<T>> on = {work.cols, on_device(work.x), work.weight, work.bias,
                                     work.eps,  on_device(work.y), work.mean,   work.rstd};
     return launch(forward_kernel<Element<T>, width, centered>, dim3(static_cast<unsigned>(work.rows)),
-                  dim3(threads_for(work.cols / width, 256)), shared_bytes, stream, on);
+                  dim3(threads_for(work.cols / width, 256)), shared_bytes, queue, on);
   });
 }
 
 template <class T, int width>
-cudaError_t weight_gradients(cudaStream_t stream, const NormBackward<T>& work) {
+cudaError_t weight_gradients(Queue queue, const NormBackward<T>& work) {
   const Rows<const Element<T>> dy = on_device(work.dy);
   const Rows<const Element<T>> x = on_device(work.x);
   if (work.dweight != nullptr) {
     const WeightTerm<Element<T>, width, false> term = {dy, x, work.mean, work.rstd};
     const cudaError_t error =
-        add_column_sums<width>(stream, work.rows, work.cols, term, work.scratch, work.dweight);
+        add_column_sums<width>(queue, work.rows, work.cols, term, work.scratch, work.dweight);
     if (error != cudaSuccess) return error;
   }
   if (work.dbias == nullptr) return cudaSuccess;
   const WeightTerm<Element<T>, width, true> term = {dy, x, work.mean, work.rstd};
-  return add_column_sums<width>(stream, work.rows, work.cols, term, work.scratch, work.dbias);
+  return add_column_sums<width>(queue, work.rows, work.cols, term, work.scratch, work.dbias);
 }
 
 template <bool centered, class T>
-cudaError_t backward(cudaStream_t stream, const NormBackward<T>& work) {
+cudaError_t backward(Queue queue, const NormBackward<T>& work) {
   if (work.rows == 0 || work.cols == 0) return cudaSuccess;
   const bool aligned = are_aligned(work.cols, work.dy, work.x, work.dx, vector(work.weight));
   return with_width(aligned, [&](auto width) {
     // First, while dy and x are what they are: dx may be one of them.
-    const cudaError_t error = weight_gradients<T, width>(stream, work);
+    const cudaError_t error = weight_gradients<T, width>(queue, work);
     if (error != cudaSuccess) return error;
     const Backward<Element<T>> on = {work.cols, on_device(work.dy), on_device(work.x), work.weight,
                                      work.mean, work.rstd,          on_device(work.dx)};
     const auto kernel = work.add ? backward_kernel<Element<T>, width, centered, true>
                                  : backward_kernel<Element<T>, width, centered, false>;
     return launch(kernel, dim3(static_cast<unsigned>(work.rows)), dim3(threads_for(work.cols / width, 256)),
-                  shared_bytes, stream, on);
+                  shared_bytes, queue, on);
   });
 }
 
@@ -211,29 +211,29 @@ cudaError_t backward(cudaStream_t stream, const NormBackward<T>& work) {
 std::int64_t norm_backward_scratch(std::int64_t rows, std::int64_t cols) { return partial_sums(rows) * cols; }
 
 template <class T>
-cudaError_t layer_norm_forward(cudaStream_t stream, const NormForward<T>& work) {
-  return forward<true>(stream, work);
+cudaError_t layer_norm_forward(Queue queue, const NormForward<T>& work) {
+  return forward<true>(queue, work);
 }
 template <class T>
-cudaError_t rms_norm_forward(cudaStream_t stream, const NormForward<T>& work) {
-  return forward<false>(stream, work);
+cudaError_t rms_norm_forward(Queue queue, const NormForward<T>& work) {
+  return forward<false>(queue, work);
 }
 template <class T>
-cudaError_t layer_norm_backward(cudaStream_t stream, const NormBackward<T>& work) {
-  return backward<true>(stream, work);
+cudaError_t layer_norm_backward(Queue queue, const NormBackward<T>& work) {
+  return backward<true>(queue, work);
 }
 template <class T>
-cudaError_t rms_norm_backward(cudaStream_t stream, const NormBackward<T>& work) {
-  return backward<false>(stream, work);
+cudaError_t rms_norm_backward(Queue queue, const NormBackward<T>& work) {
+  return backward<false>(queue, work);
 }
 
-template cudaError_t layer_norm_forward(cudaStream_t, const NormForward<float>&);
-template cudaError_t layer_norm_forward(cudaStream_t, const NormForward<BFloat16>&);
-template cudaError_t rms_norm_forward(cudaStream_t, const NormForward<float>&);
-template cudaError_t rms_norm_forward(cudaStream_t, const NormForward<BFloat16>&);
-template cudaError_t layer_norm_backward(cudaStream_t, const NormBackward<float>&);
-template cudaError_t layer_norm_backward(cudaStream_t, const NormBackward<BFloat16>&);
-template cudaError_t rms_norm_backward(cudaStream_t, const NormBackward<float>&);
-template cudaError_t rms_norm_backward(cudaStream_t, const NormBackward<BFloat16>&);
+template cudaError_t layer_norm_forward(Queue, const NormForward<float>&);
+template cudaError_t layer_norm_forward(Queue, const NormForward<BFloat16>&);
+template cudaError_t rms_norm_forward(Queue, const NormForward<float>&);
+template cudaError_t rms_norm_forward(Queue, const NormForward<BFloat16>&);
+template cudaError_t layer_norm_backward(Queue, const NormBackward<float>&);
+template cudaError_t layer_norm_backward(Queue, const NormBackward<BFloat16>&);
+template cudaError_t rms_norm_backward(Queue, const NormBackward<float>&);
+template cudaError_t rms_norm_backward(Queue, const NormBackward<BFloat16>&);
 
 }  // namespace cola::cuda

@@ -1,8 +1,7 @@
 #pragma once
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 
+#include "backend/cuda/kernels/queue.h"
 #include "backend/cuda/kernels/rows.h"
 
 // Launchers of backend/norm.h. Pointers are device memory, T is float or BFloat16; weights, statistics and
@@ -21,9 +20,9 @@ struct NormForward {
   float* rstd;  ///< [rows], written
 };
 template <class T>
-[[nodiscard]] cudaError_t layer_norm_forward(cudaStream_t stream, const NormForward<T>& work);
+[[nodiscard]] cudaError_t layer_norm_forward(Queue queue, const NormForward<T>& work);
 template <class T>
-[[nodiscard]] cudaError_t rms_norm_forward(cudaStream_t stream, const NormForward<T>& work);
+[[nodiscard]] cudaError_t rms_norm_forward(Queue queue, const NormForward<T>& work);
 
 template <class T>
 struct NormBackward {
@@ -40,8 +39,8 @@ struct NormBackward {
 };
 [[nodiscard]] std::int64_t norm_backward_scratch(std::int64_t rows, std::int64_t cols);
 template <class T>
-[[nodiscard]] cudaError_t layer_norm_backward(cudaStream_t stream, const NormBackward<T>& work);
+[[nodiscard]] cudaError_t layer_norm_backward(Queue queue, const NormBackward<T>& work);
 template <class T>
-[[nodiscard]] cudaError_t rms_norm_backward(cudaStream_t stream, const NormBackward<T>& work);
+[[nodiscard]] cudaError_t rms_norm_backward(Queue queue, const NormBackward<T>& work);
 
 }  // namespace cola::cuda

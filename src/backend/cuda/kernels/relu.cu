@@ -79,31 +79,31 @@ bool are_words(std::int64_t cols, const std::uint8_t* positive, Rows<T>... rows)
 }  // namespace
 
 template <class T>
-cudaError_t relu_forward(cudaStream_t stream, std::int64_t rows, std::int64_t cols, Rows<T> x,
+cudaError_t relu_forward(Queue queue, std::int64_t rows, std::int64_t cols, Rows<T> x,
                          std::uint8_t* positive) {
   const std::int64_t mask_cols = blocks_of(cols, 8);
   return with_width(are_words(cols, positive, x), [&](auto width) {
     const ReluForward<Element<T>, width> operation = {cols, mask_cols, on_device(x), positive};
-    return launch_each(stream, rows, mask_cols / width, operation);
+    return launch_each(queue, rows, mask_cols / width, operation);
   });
 }
 
 template <class T>
-cudaError_t relu_backward(cudaStream_t stream, std::int64_t rows, std::int64_t cols, Rows<const T> dy,
+cudaError_t relu_backward(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> dy,
                           const std::uint8_t* positive, Rows<T> dx) {
   const std::int64_t mask_cols = blocks_of(cols, 8);
   return with_width(are_words(cols, positive, dy, dx), [&](auto width) {
     const ReluBackward<Element<T>, width> operation = {cols, mask_cols, on_device(dy), positive,
                                                        on_device(dx)};
-    return launch_each(stream, rows, mask_cols / width, operation);
+    return launch_each(queue, rows, mask_cols / width, operation);
   });
 }
 
-template cudaError_t relu_forward(cudaStream_t, std::int64_t, std::int64_t, Rows<float>, std::uint8_t*);
-template cudaError_t relu_forward(cudaStream_t, std::int64_t, std::int64_t, Rows<BFloat16>, std::uint8_t*);
-template cudaError_t relu_backward(cudaStream_t, std::int64_t, std::int64_t, Rows<const float>,
-                                   const std::uint8_t*, Rows<float>);
-template cudaError_t relu_backward(cudaStream_t, std::int64_t, std::int64_t, Rows<const BFloat16>,
+template cudaError_t relu_forward(Queue, std::int64_t, std::int64_t, Rows<float>, std::uint8_t*);
+template cudaError_t relu_forward(Queue, std::int64_t, std::int64_t, Rows<BFloat16>, std::uint8_t*);
+template cudaError_t relu_backward(Queue, std::int64_t, std::int64_t, Rows<const float>, const std::uint8_t*,
+                                   Rows<float>);
+template cudaError_t relu_backward(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>,
                                    const std::uint8_t*, Rows<BFloat16>);
 
 }  // namespace cola::cuda

@@ -42,19 +42,19 @@ struct Rotary {
 }  // namespace
 
 template <class T>
-cudaError_t rotary(cudaStream_t stream, std::int64_t rows, std::int64_t heads, std::int64_t head_dim,
-                   Rows<T> x, const std::int32_t* positions, Rows<const float> cos, Rows<const float> sin,
+cudaError_t rotary(Queue queue, std::int64_t rows, std::int64_t heads, std::int64_t head_dim, Rows<T> x,
+                   const std::int32_t* positions, Rows<const float> cos, Rows<const float> sin,
                    bool inverse) {
   return with_width(are_aligned(head_dim / 2, x, cos, sin), [&](auto width) {
     const Rotary<Element<T>, width> operation = {head_dim, on_device(x), positions,
                                                  cos,      sin,          inverse ? -1.0F : 1.0F};
-    return launch_each(stream, rows, heads * (head_dim / 2) / width, operation);
+    return launch_each(queue, rows, heads * (head_dim / 2) / width, operation);
   });
 }
 
-template cudaError_t rotary(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, Rows<float>,
-                            const std::int32_t*, Rows<const float>, Rows<const float>, bool);
-template cudaError_t rotary(cudaStream_t, std::int64_t, std::int64_t, std::int64_t, Rows<BFloat16>,
+template cudaError_t rotary(Queue, std::int64_t, std::int64_t, std::int64_t, Rows<float>, const std::int32_t*,
+                            Rows<const float>, Rows<const float>, bool);
+template cudaError_t rotary(Queue, std::int64_t, std::int64_t, std::int64_t, Rows<BFloat16>,
                             const std::int32_t*, Rows<const float>, Rows<const float>, bool);
 
 }  // namespace cola::cuda

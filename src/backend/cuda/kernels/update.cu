@@ -9,110 +9,149 @@ namespace {
 struct AdamWUpdate {
   AdamWConstants c;
   double gradient_scale;
-  const float* gradient;
-  float* parameter;
-  float* m;
-  float* v;
 
-  __device__ void operator()(std::int64_t /*row*/, std::int64_t i) const {
-    const double g = gradient_scale * static_cast<double>(gradient[i]);
-    const double first = c.beta1 * static_cast<double>(m[i]) + (1.0 - c.beta1) * g;
-    const double second = c.beta2 * static_cast<double>(v[i]) + (1.0 - c.beta2) * g * g;
+  __device__ void operator()(const UpdatedArrays& tensor, std::int64_t i) const {
+    const double rate = c.learning_rate * tensor.learning_rate_factor;
+    const double g = gradient_scale * static_cast<double>(tensor.gradient[i]);
+    const double first = c.beta1 * static_cast<double>(tensor.first[i]) + (1.0 - c.beta1) * g;
+    const double second = c.beta2 * static_cast<double>(tensor.second[i]) + (1.0 - c.beta2) * g * g;
     const double denominator = sqrt(second) * c.root_scale + c.epsilon;
-    m[i] = static_cast<float>(first);
-    v[i] = static_cast<float>(second);
-    parameter[i] =
-        static_cast<float>(c.decay * static_cast<double>(parameter[i]) - c.step_size * first / denominator);
+    tensor.first[i] = static_cast<float>(first);
+    tensor.second[i] = static_cast<float>(second);
+    tensor.parameter[i] =
+        static_cast<float>((1.0 - rate * c.weight_decay) * static_cast<double>(tensor.parameter[i]) -
+                           rate / c.first_correction * first / denominator);
   }
 };
 
 struct SgdUpdate {
   SgdConstants c;
   double gradient_scale;
-  const float* gradient;
-  float* parameter;
-  float* buffer;
 
-  __device__ void operator()(std::int64_t /*row*/, std::int64_t i) const {
-    const auto p = static_cast<double>(parameter[i]);
-    double g = gradient_scale * static_cast<double>(gradient[i]) + c.weight_decay * p;
-    if (buffer != nullptr) {
+  __device__ void operator()(const UpdatedArrays& tensor, std::int64_t i) const {
+    const auto p = static_cast<double>(tensor.parameter[i]);
+    double g = gradient_scale * static_cast<double>(tensor.gradient[i]) + c.weight_decay * p;
+    if (tensor.first != nullptr) {
       // Not keep * buffer at the first step: what the buffer held then, NaN included, must not matter.
-      if (c.keep != 0.0) g += c.keep * static_cast<double>(buffer[i]);
-      buffer[i] = static_cast<float>(g);
+      if (c.keep != 0.0) g += c.keep * static_cast<double>(tensor.first[i]);
+      tensor.first[i] = static_cast<float>(g);
     }
-    parameter[i] = static_cast<float>(p - c.learning_rate * g);
+    tensor.parameter[i] = static_cast<float>(p - c.learning_rate * tensor.learning_rate_factor * g);
   }
 };
 
 struct AdagradUpdate {
   AdagradConstants c;
   double gradient_scale;
-  const float* gradient;
-  float* parameter;
-  float* sum;
 
-  __device__ void operator()(std::int64_t /*row*/, std::int64_t i) const {
-    const auto p = static_cast<double>(parameter[i]);
-    const double g = gradient_scale * static_cast<double>(gradient[i]) + c.weight_decay * p;
-    const double s = static_cast<double>(sum[i]) + g * g;
-    sum[i] = static_cast<float>(s);
-    parameter[i] = static_cast<float>(p - c.learning_rate * g / (sqrt(s) + c.epsilon));
+  __device__ void operator()(const UpdatedArrays& tensor, std::int64_t i) const {
+    const auto p = static_cast<double>(tensor.parameter[i]);
+    const double g = gradient_scale * static_cast<double>(tensor.gradient[i]) + c.weight_decay * p;
+    const double s = static_cast<double>(tensor.first[i]) + g * g;
+    tensor.first[i] = static_cast<float>(s);
+    tensor.parameter[i] =
+        static_cast<float>(p - c.learning_rate * tensor.learning_rate_factor * g / (sqrt(s) + c.epsilon));
   }
 };
 
-constexpr unsigned sum_threads = 256;
-constexpr std::int64_t sum_block = 32 * sum_threads;
+constexpr unsigned threads = 256;
+constexpr std::int64_t most_blocks = 1024;  ///< of an array; they share a longer one in turns
 
-__global__ void partial_squares_kernel(std::int64_t count, const float* values, double* partial) {
-  using Partial = double[most_warps];
-  const std::int64_t begin = blockIdx.x * sum_block;
-  const std::int64_t end = begin + sum_block < count ? begin + sum_block : count;
-  double sum = 0.0;
-  for (std::int64_t i = begin + threadIdx.x; i < end; i += sum_threads) {
-    const auto value = static_cast<double>(values[i]);
-    sum += value * value;
-  }
-  sum = block_sum(sum, *shared_memory<Partial>());
-  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+/// Blocks x of a grid whose y are the arrays.
+unsigned blocks_for(std::int64_t longest, std::int64_t elements_of_block) {
+  const std::int64_t blocks = blocks_of(longest, elements_of_block);
+  return static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks);
 }
 
-__global__ void add_squares_kernel(std::int64_t blocks, const double* partial, double* total, bool add) {
+/// operation(array, i) for every element of every array.
+template <class Arrays, class Operation>
+__global__ void every_element_kernel(std::int64_t size, const Arrays* list, Operation operation) {
+  const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * threads;
+  for (std::int64_t number = blockIdx.y; number < size; number += gridDim.y) {
+    const Arrays array = list[number];
+    for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x; i < array.count;
+         i += stride)
+      operation(array, i);
+  }
+}
+
+template <class Arrays, class Operation>
+cudaError_t launch_every_element(Queue queue, std::int64_t size, const Arrays* list, std::int64_t longest,
+                                 const Operation& operation) {
+  if (size == 0 || longest == 0) return cudaSuccess;
+  const dim3 grid(blocks_for(longest, threads),
+                  static_cast<unsigned>(size < most_grid_rows ? size : most_grid_rows));
+  return launch(every_element_kernel<Arrays, Operation>, grid, dim3(threads), 0, queue, size, list,
+                operation);
+}
+
+struct Zero {
+  __device__ void operator()(const Array<float>& array, std::int64_t i) const { array.values[i] = 0.0F; }
+};
+
+constexpr std::int64_t sum_block = 32 * threads;
+
+__global__ void partial_squares_kernel(std::int64_t size, const Array<const float>* list, double* partial) {
+  using Partial = double[most_warps];
+  const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * threads;
+  for (std::int64_t number = blockIdx.y; number < size; number += gridDim.y) {
+    const Array<const float> array = list[number];
+    double sum = 0.0;
+    for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x; i < array.count;
+         i += stride) {
+      const auto value = static_cast<double>(array.values[i]);
+      sum += value * value;
+    }
+    sum = block_sum(sum, *shared_memory<Partial>());
+    if (threadIdx.x == 0) partial[number * gridDim.x + blockIdx.x] = sum;
+    __syncthreads();  // the shared memory is used again
+  }
+}
+
+__global__ void add_squares_kernel(std::int64_t count, const double* partial, double* total) {
   using Partial = double[most_warps];
   double sum = 0.0;
-  for (std::int64_t i = threadIdx.x; i < blocks; i += sum_threads) sum += partial[i];
+  for (std::int64_t i = threadIdx.x; i < count; i += threads) sum += partial[i];
   sum = block_sum(sum, *shared_memory<Partial>());
-  if (threadIdx.x == 0) *total = add ? *total + sum : sum;
+  if (threadIdx.x == 0) *total = sum;
 }
 
 }  // namespace
 
-cudaError_t adamw(cudaStream_t stream, std::int64_t count, const AdamWConstants& constants,
-                  double gradient_scale, const float* gradient, float* parameter, float* m, float* v) {
-  return launch_each(stream, 1, count, AdamWUpdate{constants, gradient_scale, gradient, parameter, m, v});
+cudaError_t adamw(Queue queue, const UpdateList& list, const AdamWConstants& constants,
+                  double gradient_scale) {
+  return launch_every_element(queue, list.size, list.tensors, list.longest,
+                              AdamWUpdate{constants, gradient_scale});
 }
 
-cudaError_t sgd(cudaStream_t stream, std::int64_t count, const SgdConstants& constants, double gradient_scale,
-                const float* gradient, float* parameter, float* buffer) {
-  return launch_each(stream, 1, count, SgdUpdate{constants, gradient_scale, gradient, parameter, buffer});
+cudaError_t sgd(Queue queue, const UpdateList& list, const SgdConstants& constants, double gradient_scale) {
+  return launch_every_element(queue, list.size, list.tensors, list.longest,
+                              SgdUpdate{constants, gradient_scale});
 }
 
-cudaError_t adagrad(cudaStream_t stream, std::int64_t count, const AdagradConstants& constants,
-                    double gradient_scale, const float* gradient, float* parameter, float* sum) {
-  return launch_each(stream, 1, count, AdagradUpdate{constants, gradient_scale, gradient, parameter, sum});
+cudaError_t adagrad(Queue queue, const UpdateList& list, const AdagradConstants& constants,
+                    double gradient_scale) {
+  return launch_every_element(queue, list.size, list.tensors, list.longest,
+                              AdagradUpdate{constants, gradient_scale});
 }
 
-std::int64_t sum_of_squares_scratch(std::int64_t count) { return blocks_of(count, sum_block); }
+cudaError_t zero(Queue queue, const ArrayList<float>& list) {
+  return launch_every_element(queue, list.size, list.arrays, list.longest, Zero{});
+}
 
-cudaError_t sum_of_squares(cudaStream_t stream, std::int64_t count, const float* values, double* scratch,
-                           double* total, bool add) {
+std::int64_t sum_of_squares_scratch(std::int64_t arrays, std::int64_t longest) {
+  return arrays * blocks_for(longest, sum_block);
+}
+
+cudaError_t sum_of_squares(Queue queue, const ArrayList<const float>& list, double* scratch, double* total) {
   constexpr std::size_t shared_bytes = sizeof(double[most_warps]);
-  const std::int64_t blocks = sum_of_squares_scratch(count);
-  const cudaError_t error = launch(partial_squares_kernel, dim3(static_cast<unsigned>(blocks)),
-                                   dim3(sum_threads), shared_bytes, stream, count, values, scratch);
+  const dim3 grid(blocks_for(list.longest, sum_block),
+                  static_cast<unsigned>(list.size < most_grid_rows ? list.size : most_grid_rows));
+  const cudaError_t error = launch(partial_squares_kernel, grid, dim3(threads), shared_bytes, queue,
+                                   list.size, list.arrays, scratch);
   if (error != cudaSuccess) return error;
-  return launch(add_squares_kernel, dim3(1), dim3(sum_threads), shared_bytes, stream, blocks,
-                static_cast<const double*>(scratch), total, add);
+  return launch(add_squares_kernel, dim3(1), dim3(threads), shared_bytes, queue,
+                sum_of_squares_scratch(list.size, list.longest), static_cast<const double*>(scratch), total);
 }
 
 }  // namespace cola::cuda

@@ -1,6 +1,7 @@
 #pragma once
 #include <fmt/format.h>
 
+#include <initializer_list>
 #include <stdexcept>
 #include <string_view>
 
@@ -18,6 +19,15 @@ inline void check_shape(ConstMatrixView view, std::int64_t rows, std::int64_t co
   if (view.rows != rows || view.cols != cols || view.stride < cols) {
     throw std::logic_error(fmt::format("{}: {} is [{}, {}] with stride {}, expected [{}, {}]", op, name,
                                        view.rows, view.cols, view.stride, rows, cols));
+  }
+}
+
+/// Requires every view to have the first one's shape and dtype.
+inline void check_alike(std::initializer_list<ConstMatrixView> views, std::string_view op) {
+  const ConstMatrixView& first = *views.begin();
+  for (const ConstMatrixView& view : views) {
+    check_shape(view, first.rows, first.cols, op, "an operand");
+    check(view.dtype == first.dtype, op, "operands differ in dtype");
   }
 }
 

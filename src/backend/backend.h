@@ -1,0 +1,77 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "backend/op_table.h"
+#include "core/dtype.h"
+#include "core/memory.h"
+
+namespace cola::ops {
+
+/// How fast a device multiplies and adds: what any matrix product can at most reach.
+struct PeakRate {
+  double flops_per_second = 0.0;
+  std::string_view instruction;
+};
+
+[[nodiscard]] inline PeakRate faster(PeakRate a, PeakRate b) {
+  return a.flops_per_second < b.flops_per_second ? b : a;
+}
+
+/// A device that computes: its memory, and an implementation of every op. Outlives its contexts and whatever
+/// lies in its memory.
+class Backend {
+ public:
+  Backend() = default;
+  virtual ~Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  [[nodiscard]] virtual std::string name() const = 0;         ///< "cpu", "cuda:0"
+  [[nodiscard]] virtual std::string description() const = 0;  ///< of the hardware, for people
+  [[nodiscard]] virtual const OpTable& ops() const = 0;
+  [[nodiscard]] virtual Memory& memory() = 0;
+  /// Whether bf16 is multiplied in hardware: what --dtype auto asks.
+  [[nodiscard]] virtual bool has_bf16_products() const = 0;
+  /// What products with a weight run on, for people to read.
+  [[nodiscard]] virtual std::string_view product_kernel(DType dtype, bool frozen) const = 0;
+  /// Most bytes of logits that the cross-entropy ops make at a time.
+  [[nodiscard]] virtual std::int64_t logits_chunk_bytes() const = 0;
+  /// Waits until all ops called so far are done. Throws Error if one has failed.
+  virtual void synchronize() = 0;
+
+  /// How many rows a batch is best padded to, so that work comes again: with `repeatable`.
+  [[nodiscard]] virtual std::int64_t bucket_of(std::int64_t rows) const { return rows; }
+  /// Does body(), which calls ops on a batch of `rows` with this context, and which the backend may call
+  /// twice, or do itself if it knows the work: body() must compute the same again, and move nothing by upload
+  /// or download. `name` tells bodies of one step apart.
+  virtual void repeatable(Context& /*context*/, std::string_view /*name*/, std::int64_t /*rows*/,
+                          const std::function<void()>& body) {
+    body();
+  }
+
+  /// The fastest of a few measurements for products of `dtype` (f32 or bf16) into f32 sums.
+  [[nodiscard]] virtual PeakRate measure_peak(DType dtype) = 0;
+  /// Bytes a second read from its memory: the fastest of a few passes. Throws Error without room for a
+  /// buffer.
+  [[nodiscard]] virtual double measure_read_rate() = 0;
+};
+
+[[nodiscard]] Backend& cpu_backend();
+
+/// The backend of `--device`: cpu, cuda, cuda:N, or auto, which is cuda where it can be used. Throws
+/// UsageError for another name, Error saying what is missing where CUDA is asked for and cannot be used.
+[[nodiscard]] std::shared_ptr<Backend> open_backend(const std::string& device);
+
+/// Throws UsageError for a name that open_backend does not know.
+void check_device_name(const std::string& device);
+
+/// Whether open_cuda_backend(0) finds a module, a driver and a device that it can use.
+[[nodiscard]] bool cuda_is_usable();
+/// The CUDA backend of a device, loaded at run time. Throws Error saying why there is none.
+[[nodiscard]] std::shared_ptr<Backend> open_cuda_backend(int device);
+
+}  // namespace cola::ops

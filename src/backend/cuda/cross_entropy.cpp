@@ -1,0 +1,80 @@
+#include "backend/cuda/kernels/cross_entropy.h"
+
+#include <algorithm>
+
+#include "backend/cuda/check.h"
+#include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/elements.h"
+#include "backend/cuda/ops.h"
+
+namespace cola::ops::cuda {
+namespace {
+
+/// Rows of logits made at a time: as many as logits_chunk_bytes() hold, in even chunks.
+std::int64_t chunk_rows(const Backend& backend, std::int64_t rows, std::int64_t vocabulary) {
+  const std::int64_t row_bytes =
+      static_cast<std::int64_t>(sizeof(float)) * std::max<std::int64_t>(vocabulary, 1);
+  const std::int64_t most = std::max<std::int64_t>(64, backend.logits_chunk_bytes() / row_bytes);
+  const std::int64_t chunks = (rows + most - 1) / most;
+  return (rows + chunks - 1) / chunks;
+}
+
+/// Logits [rows, V] of rows [first, last), the head's and its branches', with their targets.
+launch::LogitRows make_logits(Context& context, ConstMatrixView hidden, WeightView head,
+                              std::span<const HeadBranch> branches, std::int64_t first, std::int64_t last,
+                              const std::int32_t* targets) {
+  const MatrixView logits = context.scratch("cuda logits", DType::f32, last - first, head.plain.rows);
+  cuda::linear_forward(context, hidden.row_range(first, last), head, {}, logits, Write::replace);
+  for (const HeadBranch& branch : branches) {
+    cuda::lora_forward(context, branch.input.row_range(first, last), branch.a, branch.b, branch.scale,
+                       branch.u.row_range(first, last), logits);
+  }
+  return {logits.rows, logits.cols, rows_of<float>(ConstMatrixView(logits)), targets + first};
+}
+
+}  // namespace
+
+void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView head,
+                           std::span<const std::int32_t> targets, std::span<float> nll,
+                           std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
+  CudaBackend& backend = backend_of(context);
+  const std::int32_t* on_device = backend.host_arrays().on_device(targets);
+  const std::int64_t step = chunk_rows(backend, hidden.rows, head.plain.rows);
+  for (std::int64_t first = 0; first < hidden.rows; first += step) {
+    const std::int64_t last = std::min(first + step, hidden.rows);
+    const auto work = make_logits(context, hidden, head, branches, first, last, on_device);
+    require(launch::cross_entropy_forward(backend.queue(), work, nll.data() + first,
+                                          correct.empty() ? nullptr : correct.data() + first),
+            "cross_entropy_forward");
+  }
+}
+
+void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, WeightView head,
+                                    std::span<const std::int32_t> targets, std::span<const float> weights,
+                                    std::span<float> nll, MatrixView dhidden, MatrixView dhead,
+                                    std::span<const HeadBranch> branches) {
+  CudaBackend& backend = backend_of(context);
+  const std::int32_t* targets_on_device = backend.host_arrays().on_device(targets);
+  const float* weights_on_device = backend.host_arrays().on_device(weights);
+  const std::int64_t step = chunk_rows(backend, hidden.rows, head.plain.rows);
+  for (std::int64_t first = 0; first < hidden.rows; first += step) {
+    const std::int64_t last = std::min(first + step, hidden.rows);
+    const auto work = make_logits(context, hidden, head, branches, first, last, targets_on_device);
+    // f32: in the logits' own memory; bf16: beside it.
+    const MatrixView gradient = context.scratch(hidden.dtype == DType::f32 ? "cuda logits" : "cuda dlogits",
+                                                hidden.dtype, last - first, head.plain.rows);
+    with_element_type(hidden.dtype, "cross_entropy_forward_backward", [&]<class T>(T) {
+      require(launch::cross_entropy_gradient<T>(backend.queue(), work, weights_on_device + first,
+                                                nll.data() + first, rows_of<T>(gradient)),
+              "cross_entropy_forward_backward");
+    });
+    cuda::linear_backward_input(context, gradient, head, dhidden.row_range(first, last), Write::replace);
+    if (!dhead.empty()) cuda::linear_backward_weight(context, gradient, hidden.row_range(first, last), dhead);
+    for (const HeadBranch& branch : branches) {
+      cuda::lora_backward_b(context, gradient, branch.u.row_range(first, last), branch.b, branch.scale,
+                            branch.du.row_range(first, last), branch.db);
+    }
+  }
+}
+
+}  // namespace cola::ops::cuda

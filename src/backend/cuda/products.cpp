@@ -1,0 +1,161 @@
+#include "backend/cuda/products.h"
+
+#include <utility>
+
+#include "backend/cuda/check.h"
+#include "backend/cuda/elements.h"
+#include "backend/cuda/kernels/elementwise.h"
+#include "core/error.h"
+
+namespace cola::ops::cuda {
+namespace {
+
+cudaDataType_t cuda_type(DType dtype) { return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
+
+/// The largest power of two, up to what cuBLASLt can make use of, that divides an address.
+std::uint32_t alignment_of(const void* address) {
+  constexpr std::uintptr_t most = 256;
+  const auto bits = reinterpret_cast<std::uintptr_t>(address) | most;
+  return static_cast<std::uint32_t>(bits & (~bits + 1));
+}
+
+template <class Value>
+void set(cublasLtMatmulDescOpaque_t& operation, cublasLtMatmulDescAttributes_t attribute,
+         const Value& value) {
+  require(cublasLtMatmulDescSetAttribute(&operation, attribute, &value, sizeof(value)),
+          "describing a product");
+}
+
+/// Of a row-major matrix [rows, cols]: cuBLASLt's matrices are column-major, so its transpose [cols, rows].
+void describe(cublasLtMatrixLayoutOpaque_t& layout, DType dtype, std::int64_t rows, std::int64_t cols,
+              std::int64_t stride) {
+  require(cublasLtMatrixLayoutInit(&layout, cuda_type(dtype), static_cast<std::uint64_t>(cols),
+                                   static_cast<std::uint64_t>(rows), stride),
+          "describing a matrix");
+}
+
+/// What limits the heuristic's choice.
+class Preference {
+ public:
+  Preference() { require(cublasLtMatmulPreferenceCreate(&preference_), "a preference"); }
+  ~Preference() { (void)cublasLtMatmulPreferenceDestroy(preference_); }
+  Preference(const Preference&) = delete;
+  Preference& operator=(const Preference&) = delete;
+
+  template <class Value>
+  void set(cublasLtMatmulPreferenceAttributes_t attribute, const Value& value) {
+    require(cublasLtMatmulPreferenceSetAttribute(preference_, attribute, &value, sizeof(value)),
+            "a preference");
+  }
+  [[nodiscard]] cublasLtMatmulPreference_t get() const { return preference_; }
+
+ private:
+  cublasLtMatmulPreference_t preference_ = nullptr;
+};
+
+}  // namespace
+
+struct Products::Plan {
+  bool possible = false;
+  cublasLtMatmulDescOpaque_t operation = {};
+  cublasLtMatrixLayoutOpaque_t a = {}, b = {}, c = {};  ///< in cuBLASLt's order: a is our b
+  cublasLtMatmulAlgo_t algorithm = {};
+};
+
+Products::Products(Memory& memory) : workspace_(memory), plans_(std::make_unique<Plans>()) {
+  require(cublasLtCreate(&handle_), "starting");
+  workspace_.resize(workspace_bytes);
+}
+
+Products::~Products() { (void)cublasLtDestroy(handle_); }
+
+// C = op(A) op(B) in row-major order is C^T = op(B)^T op(A)^T in column-major order, where a row-major matrix
+// reads as its transpose already: the operands change places and keep their transposition.
+Products::Plan* Products::plan_of(const Shape& shape) {
+  if (plans_->size() >= most_plans) plans_->clear();
+  const auto [place, made] = plans_->try_emplace(shape);
+  Plan& plan = place->second;
+  if (!made) return plan.possible ? &plan : nullptr;
+
+  const auto operation = [](bool transpose) { return transpose ? CUBLAS_OP_T : CUBLAS_OP_N; };
+  require(cublasLtMatmulDescInit(&plan.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
+  set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, operation(shape.transpose_b));
+  set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, operation(shape.transpose_a));
+  if (shape.has_bias) {
+    set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cuda_type(shape.bias));
+  }
+  const auto dims = [](bool transpose, std::int64_t rows, std::int64_t cols) {
+    return transpose ? std::pair(cols, rows) : std::pair(rows, cols);
+  };
+  const auto [b_rows, b_cols] = dims(shape.transpose_b, shape.k, shape.n);
+  const auto [a_rows, a_cols] = dims(shape.transpose_a, shape.m, shape.k);
+  describe(plan.a, shape.input, b_rows, b_cols, shape.ldb);
+  describe(plan.b, shape.input, a_rows, a_cols, shape.lda);
+  describe(plan.c, shape.output, shape.m, shape.n, shape.ldc);
+
+  Preference preference;
+  preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
+  // Sums of partial products in a fixed order only: not in place, where blocks add as they come.
+  preference.set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                 static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+  preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, shape.alignments[1]);
+  preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, shape.alignments[0]);
+  preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, shape.alignments[2]);
+  preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, shape.alignments[2]);
+  cublasLtMatmulHeuristicResult_t result = {};
+  int found = 0;
+  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+      handle_, &plan.operation, &plan.a, &plan.b, &plan.c, &plan.c, preference.get(), 1, &result, &found);
+  plan.possible = status == CUBLAS_STATUS_SUCCESS && found > 0 && result.state == CUBLAS_STATUS_SUCCESS;
+  plan.algorithm = result.algo;
+  return plan.possible ? &plan : nullptr;
+}
+
+void Products::multiply(Context& context, launch::Queue queue, ConstMatrixView a, Transpose transpose_a,
+                        ConstMatrixView b, Transpose transpose_b, std::span<const float> bias, MatrixView c,
+                        Write write) {
+  Shape shape = {};
+  shape.m = c.rows;
+  shape.n = c.cols;
+  shape.k = transpose_a == Transpose::yes ? a.rows : a.cols;
+  if (shape.m == 0 || shape.n == 0 || shape.k == 0) return;
+  context.add_flops(2 * static_cast<std::uint64_t>(shape.m * shape.n) * static_cast<std::uint64_t>(shape.k));
+  shape.lda = a.stride;
+  shape.ldb = b.stride;
+  shape.ldc = c.stride;
+  shape.input = a.dtype;
+  shape.output = c.dtype;
+  shape.bias = DType::f32;
+  shape.transpose_a = transpose_a == Transpose::yes;
+  shape.transpose_b = transpose_b == Transpose::yes;
+  shape.has_bias = !bias.empty();
+  const void* bias_values = bias.data();
+  shape.alignments = {alignment_of(a.data), alignment_of(b.data), alignment_of(c.data),
+                      alignment_of(bias_values)};
+  Plan* plan = plan_of(shape);
+  if (plan == nullptr && shape.has_bias && shape.output == DType::bf16) {
+    // A bias of another dtype than the result's is not in every version of cuBLASLt.
+    const MatrixView rounded = context.scratch("cuda product bias", DType::bf16, 1, shape.n);
+    require(launch::convert<float, BFloat16>(queue, 1, shape.n, {bias.data(), shape.n},
+                                             rows_of<BFloat16>(rounded)),
+            "rounding a bias");
+    bias_values = rounded.data;
+    shape.bias = DType::bf16;
+    shape.alignments[3] = alignment_of(bias_values);
+    plan = plan_of(shape);
+  }
+  if (plan == nullptr)
+    throw Error("cuBLASLt has no algorithm for a product that is needed: use --device cpu");
+  if (queue.only_describes(shape, a.data, b.data, c.data, bias_values, write)) return;
+  cublasLtMatmulDescOpaque_t operation = plan->operation;
+  if (shape.has_bias) set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias_values);
+  const float one = 1.0F;
+  const float beta = write == Write::add ? 1.0F : 0.0F;
+  require(
+      cublasLtMatmul(handle_, &operation, &one, b.data, &plan->a, a.data, &plan->b, &beta, c.data, &plan->c,
+                     c.data, &plan->c, &plan->algorithm, workspace_.data(), workspace_bytes, queue.stream),
+      "a product");
+}
+
+}  // namespace cola::ops::cuda

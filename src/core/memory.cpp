@@ -1,0 +1,95 @@
+#include "core/memory.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "core/error.h"
+#include "core/system_memory.h"
+
+namespace cola {
+namespace {
+
+class HostMemory final : public Memory {
+ public:
+  std::byte* allocate(std::size_t bytes) override {
+    constexpr std::size_t alignment = 64;
+    const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    // NOLINTNEXTLINE(cppcoreguidelines-owning-memory,cppcoreguidelines-no-malloc): owned by a Buffer
+    auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+    if (memory == nullptr) {
+      throw Error(fmt::format("out of memory: could not allocate {:.1f} MiB",
+                              static_cast<double>(bytes) / (1 << 20)));
+    }
+    return memory;
+  }
+  void release(std::byte* memory, std::size_t /*bytes*/) noexcept override {
+    std::free(
+        memory);  // NOLINT(cppcoreguidelines-owning-memory,cppcoreguidelines-no-malloc): of aligned_alloc
+  }
+  void fill_zero(std::byte* memory, std::size_t bytes) override { std::memset(memory, 0, bytes); }
+  void upload(const std::byte* host, std::byte* destination, std::size_t bytes) override {
+    if (bytes > 0) std::memcpy(destination, host, bytes);
+  }
+  void download(const std::byte* source, std::byte* host, std::size_t bytes) override {
+    if (bytes > 0) std::memcpy(host, source, bytes);
+  }
+  [[nodiscard]] bool is_host() const override { return true; }
+  [[nodiscard]] std::int64_t available_bytes() const override { return available_memory_bytes(); }
+  [[nodiscard]] std::int64_t peak_bytes() const override { return peak_resident_bytes(); }
+};
+
+}  // namespace
+
+Memory& host_memory() {
+  static HostMemory memory;
+  return memory;
+}
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  Buffer taken(std::move(other));
+  swap(taken);
+  return *this;
+}
+
+void Buffer::swap(Buffer& other) noexcept {
+  std::swap(memory_, other.memory_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(capacity_, other.capacity_);
+}
+
+void Buffer::resize(std::size_t bytes) {
+  if (bytes > capacity_) {
+    release();
+    data_ = memory_->allocate(bytes);
+    capacity_ = bytes;
+  }
+  size_ = bytes;
+}
+
+void Buffer::resize(Memory& memory, std::size_t bytes) {
+  if (memory_ != &memory) {
+    release();
+    memory_ = &memory;
+  }
+  resize(bytes);
+}
+
+void Buffer::release() noexcept {
+  if (data_ != nullptr) memory_->release(data_, capacity_);
+  data_ = nullptr;
+  size_ = capacity_ = 0;
+}
+
+FloatsOnHost::FloatsOnHost(Memory& memory, std::span<const float> values) : values_(values) {
+  if (memory.is_host()) return;
+  copy_.resize(values.size());
+  memory.download(std::as_bytes(values).data(), std::as_writable_bytes(std::span(copy_)).data(),
+                  values.size_bytes());
+  values_ = copy_;
+}
+
+}  // namespace cola
