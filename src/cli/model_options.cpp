@@ -1,5 +1,6 @@
 #include "cli/model_options.h"
 
+#include "backend/backend.h"
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "train/options_toml.h"
@@ -54,6 +55,7 @@ void take_data_options(const CLI::App& verb, const std::string& run, EvaluateOpt
 ModelSource model_source(const ModelOptions& options) {
   if (options.model.empty() && options.run.empty())
     throw UsageError("no model: give --model DIR or --run RUN");
+  ops::check_device_name(options.device);
   ModelSource source;
   source.model = options.model;
   source.adapters.assign(options.adapters.begin(), options.adapters.end());

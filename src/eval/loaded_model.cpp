@@ -148,7 +148,6 @@ ResolvedSource resolve(const ModelSource& source) {
 }
 
 LoadedModel load_model(const ModelSource& source) {
-  ops::check_device_name(source.device);
   LoadedModel loaded;
   loaded.resolved = resolve(source);
   set_thread_count(source.threads);
