@@ -70,9 +70,9 @@ class MemoryPlanOf : public testing::TestWithParam<std::string> {
 
   Json trained(const std::string& arguments) {
     const std::string run = (folder_ / ("run" + std::to_string(++runs_))).string();
-    const auto result =
-        run_program("train --json --max-steps 2 --threads 1 --model '" + (folder_ / "model").string() +
-                    "' --train '" + (folder_ / "data.jsonl").string() + "' --out '" + run + "' " + arguments);
+    const auto result = run_program("train --json --max-steps 2 --threads 1 --device cpu --model '" +
+                                    (folder_ / "model").string() + "' --train '" +
+                                    (folder_ / "data.jsonl").string() + "' --out '" + run + "' " + arguments);
     EXPECT_EQ(result.status, 0) << result.error;
     return parse_json(result.output, "train");
   }

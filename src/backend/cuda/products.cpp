@@ -22,8 +22,9 @@ std::uint32_t alignment_of(const void* address) {
 template <class Value>
 void set(cublasLtMatmulDescOpaque_t& operation, cublasLtMatmulDescAttributes_t attribute,
          const Value& value) {
-  require(cublasLtMatmulDescSetAttribute(&operation, attribute, &value, sizeof(value)),
-          "describing a product");
+  require(
+      cublasLtMatmulDescSetAttribute(&operation, attribute, static_cast<const void*>(&value), sizeof(value)),
+      "describing a product");
 }
 
 /// Of a row-major matrix [rows, cols]: cuBLASLt's matrices are column-major, so its transpose [cols, rows].

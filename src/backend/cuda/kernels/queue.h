@@ -14,7 +14,9 @@ class WorkDigest {
   template <class T>
   void add(T value) {
     static_assert(std::is_trivially_copyable_v<T>);
+#ifndef __clang__  // which has no such builtin: the same work may then look different, and is done as it is
     __builtin_clear_padding(&value);
+#endif
     std::uint64_t words[(sizeof(T) + sizeof(std::uint64_t) - 1) / sizeof(std::uint64_t)] = {};
     std::memcpy(words, &value, sizeof(T));
     for (const std::uint64_t word : words) {  // FNV-1a by words, with the high bits folded into the low ones
