@@ -166,8 +166,9 @@ void time_thin(const DistinctLinear& linear, const GemmBenchmarkOptions& options
     rates.push_back(timed(
         ProductRate{.layers = linear.names, .m = count, .n = linear.out, .k = linear.in}, flops,
         [&] {
-          ops::lora_forward(context, own.x.view(), own.a.view(), own.b.view(), thin_scale, own.u.view(),
-                            own.y.view());
+          const ops::LoraForward branch = {own.a.view(), own.b.view(), thin_scale, own.u.view(),
+                                           own.y.view()};
+          ops::lora_forward(context, own.x.view(), {&branch, 1});
         },
         [&] { thin_forward_by_onednn(context, f32); }, options.least_seconds));
     done();
@@ -175,10 +176,11 @@ void time_thin(const DistinctLinear& linear, const GemmBenchmarkOptions& options
         ProductRate{.layers = linear.names, .backward = true, .m = count, .n = linear.in, .k = linear.out},
         2.0 * flops,
         [&] {
-          ops::lora_backward_b(context, own.y.view(), own.u.view(), own.b.view(), thin_scale, own.du.view(),
-                               own.db.view());
-          ops::lora_backward_a(context, own.du.view(), own.x.view(), own.a.view(), own.da.view(),
-                               own.x.view());
+          const ops::LoraBackwardB of_b = {own.y.view(), own.u.view(),  own.b.view(),
+                                           thin_scale,   own.du.view(), own.db.view()};
+          ops::lora_backward_b(context, {&of_b, 1});
+          const ops::LoraBackwardA of_a = {own.du.view(), own.a.view(), own.da.view()};
+          ops::lora_backward_a(context, own.x.view(), {&of_a, 1}, own.x.view());
         },
         [&] { thin_backward_by_onednn(context, f32); }, options.least_seconds));
     done();

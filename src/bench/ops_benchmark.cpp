@@ -242,13 +242,16 @@ void OpsTimer::lora() {
   const auto of_x = by_rank * static_cast<double>(x.size());
   const auto of_y = by_rank * static_cast<double>(y.size());
   const double thin = bytes_of(a) + bytes_of(b);
+  const ops::LoraForward forward = {a.view(), b.view(), scale, u.view(), y.view()};
   time("LoRA", x, bytes_of(x) + 2.0 * bytes_of(y) + bytes_of(u) + thin, of_x + of_y,
-       [&] { ops::lora_forward(context_, x.view(), a.view(), b.view(), scale, u.view(), y.view()); });
+       [&] { ops::lora_forward(context_, x.view(), {&forward, 1}); });
+  const ops::LoraBackwardB of_b = {y.view(), u.view(), b.view(), scale, du.view(), db.view()};
   time("LoRA backward, B", y, bytes_of(y) + bytes_of(u) + bytes_of(du) + 3.0 * bytes_of(b), 2.0 * of_y,
-       [&] { ops::lora_backward_b(context_, y.view(), u.view(), b.view(), scale, du.view(), db.view()); });
+       [&] { ops::lora_backward_b(context_, {&of_b, 1}); });
+  const ops::LoraBackwardA of_a = {du.view(), a.view(), da.view()};
   Matrix dx = tokens_by(config_.hidden_size);
   time("LoRA backward, A", x, 3.0 * bytes_of(x) + bytes_of(du) + 3.0 * bytes_of(a), 2.0 * of_x,
-       [&] { ops::lora_backward_a(context_, du.view(), x.view(), a.view(), da.view(), dx.view()); });
+       [&] { ops::lora_backward_a(context_, x.view(), {&of_a, 1}, dx.view()); });
 }
 
 }  // namespace

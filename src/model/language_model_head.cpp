@@ -32,8 +32,10 @@ void LanguageModelHead::loss_and_backward(const StepState& step, ConstMatrixView
   ops::cross_entropy_forward_backward(step.context, x, linear_.effective_weight(), targets, weights, nll, dx,
                                       weight.trained() ? linear_.weight().gradient.view() : MatrixView{},
                                       low_rank);
+  std::vector<BranchGradient> gradients;
   for (std::size_t i = 0; i < low_rank.size(); ++i)
-    linear_.backward_a(step, linear_.branches[i], low_rank[i].du, x, dx);
+    gradients.push_back({&linear_, &linear_.branches[i], low_rank[i].du});
+  backward_a_together(step, x, gradients, dx);
 }
 
 void LanguageModelHead::logits(const StepState& step, ConstMatrixView x, MatrixView logits) const {

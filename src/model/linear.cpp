@@ -1,6 +1,8 @@
 #include "model/linear.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "backend/linear.h"
 #include "backend/lora.h"
@@ -26,11 +28,16 @@ bool Linear::trained() const {
   return weight_->trained() || live_branch() != nullptr || (bias_ != nullptr && bias_->trained());
 }
 
-ConstMatrixView Linear::dropped_input(const StepState& step, ConstMatrixView x) const {
-  if (step.lora_dropout == 0.0F || x.empty()) return x;
-  const MatrixView dropped = step.context.scratch("linear.dropped_input", x.dtype, x.rows, x.cols);
+void Linear::drop_branch(const StepState& step, ConstMatrixView x, MatrixView y) const {
   ops::dropout(step.context, x, dropout_key(step, RandomPurpose::lora_dropout, index_, step.lora_dropout),
-               step.batch.token_keys, dropped);
+               step.batch.token_keys, y);
+}
+
+ConstMatrixView Linear::branch_input(const StepState& step, const LowRankBranch& branch,
+                                     ConstMatrixView x) const {
+  if (!branch.live || step.lora_dropout == 0.0F || x.empty()) return x;
+  const MatrixView dropped = step.context.scratch("linear.dropped_input", x.dtype, x.rows, x.cols);
+  drop_branch(step, x, dropped);
   return dropped;
 }
 
@@ -49,51 +56,95 @@ void Linear::use_original() {
 }
 
 void Linear::forward(const StepState& step, ConstMatrixView x, MatrixView y, LinearActivations& kept) const {
-  const auto bias = bias_ != nullptr ? bias_->vector() : std::span<const float>();
-  if (!y.empty()) ops::linear_forward(step.context, x, effective_weight(), bias, y);
-  for (const auto& branch : branches) {
-    if (y.empty() && !branch.live) continue;
-    kept.low_rank.resize(step.context.memory(), DType::f32, x.rows,
-                         branch.a->rows());  // the live branch is the last
-    ops::lora_forward(step.context, branch_input(step, branch, x), branch.a->view(), branch.b->view(),
-                      branch.scale, kept.low_rank.view(), y);
-  }
-}
-
-void Linear::backward_a(const StepState& step, const LowRankBranch& branch, ConstMatrixView du,
-                        ConstMatrixView x, MatrixView dx) const {
-  auto& context = step.context;
-  if (!branch.live) {
-    ops::lora_backward_a(context, du, {}, branch.a->view(), {}, dx);
-    return;
-  }
-  const MatrixView da = branch.a_gradient != nullptr ? branch.a_gradient->view() : MatrixView{};
-  if (step.lora_dropout == 0.0F || dx.empty()) {
-    ops::lora_backward_a(context, du, da.empty() ? x : dropped_input(step, x), branch.a->view(), da, dx);
-    return;
-  }
-  // The branch's share of dx passes the same mask as its input did.
-  const MatrixView share = context.scratch("linear.dropped_gradient", dx.dtype, dx.rows, dx.cols);
-  ops::fill_zero(context, share);
-  ops::lora_backward_a(context, du, da.empty() ? x : dropped_input(step, x), branch.a->view(), da, share);
-  ops::dropout(context, share, dropout_key(step, RandomPurpose::lora_dropout, index_, step.lora_dropout),
-               step.batch.token_keys, share);
-  ops::add(context, dx, share, dx);
+  const LinearForward part = {this, y, &kept};
+  forward_together(step, x, {&part, 1});
 }
 
 void Linear::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,
                       MatrixView dx, ops::Write write) const {
+  const LinearBackward part = {this, dy, &kept};
+  backward_together(step, x, {&part, 1}, dx, write);
+}
+
+void forward_together(const StepState& step, ConstMatrixView x, std::span<const LinearForward> parts) {
   auto& context = step.context;
-  if (!dx.empty()) ops::linear_backward_input(context, dy, effective_weight(), dx, write);
-  if (weight_->trained()) ops::linear_backward_weight(context, dy, x, weight_->gradient.view());
-  if (bias_ != nullptr && bias_->trained()) ops::linear_backward_bias(context, dy, bias_->gradient.floats());
-  for (const auto& branch : branches) {
-    if (!branch.live && dx.empty()) continue;
-    const MatrixView du = context.scratch("linear.du", DType::f32, dy.rows, branch.a->rows());
-    ops::lora_backward_b(context, dy, branch.live ? kept.low_rank.view() : MatrixView{}, branch.b->view(),
-                         branch.scale, du, branch.live ? branch.b_gradient->view() : MatrixView{});
-    backward_a(step, branch, du, x, dx);
+  std::vector<ops::LoraForward> branches;  // whose input is x itself
+  for (const auto& [layer, y, kept] : parts) {
+    const auto bias = layer->bias() != nullptr ? layer->bias()->vector() : std::span<const float>();
+    if (!y.empty()) ops::linear_forward(context, x, layer->effective_weight(), bias, y);
+    for (const LowRankBranch& branch : layer->branches) {
+      const std::int64_t rank = branch.a->rows();
+      MatrixView u;
+      if (branch.live) {
+        kept->low_rank.resize(context.memory(), DType::f32, x.rows, rank);
+        u = kept->low_rank.view();
+      } else if (y.empty()) {
+        continue;
+      } else {
+        u = context.scratch("linear.u " + std::to_string(branches.size()), DType::f32, x.rows, rank);
+      }
+      const ops::LoraForward part = {branch.a->view(), branch.b->view(), branch.scale, u, y};
+      const ConstMatrixView input = layer->branch_input(step, branch, x);
+      if (input.data == x.data) {
+        branches.push_back(part);
+      } else {
+        ops::lora_forward(context, input, {&part, 1});
+      }
+    }
   }
+  if (!branches.empty()) ops::lora_forward(context, x, branches);
+}
+
+void backward_a_together(const StepState& step, ConstMatrixView x, std::span<const BranchGradient> parts,
+                         MatrixView dx) {
+  auto& context = step.context;
+  std::vector<ops::LoraBackwardA> branches;  // whose input is x itself
+  for (const auto& [layer, branch, du] : parts) {
+    const bool da = branch->live && branch->a_gradient != nullptr;
+    const ops::LoraBackwardA part = {du, branch->a->view(), da ? branch->a_gradient->view() : MatrixView{}};
+    if (!branch->live || step.lora_dropout == 0.0F) {
+      branches.push_back(part);
+      continue;
+    }
+    const ConstMatrixView input = da ? layer->branch_input(step, *branch, x) : ConstMatrixView{};
+    if (dx.empty()) {
+      ops::lora_backward_a(context, input, {&part, 1}, {});
+      continue;
+    }
+    // The branch's share of dx passes the same mask as its input did.
+    const MatrixView share = context.scratch("linear.dropped_gradient", dx.dtype, dx.rows, dx.cols);
+    ops::fill_zero(context, share);
+    ops::lora_backward_a(context, input, {&part, 1}, share);
+    layer->drop_branch(step, share, share);
+    ops::add(context, dx, share, dx);
+  }
+  if (!branches.empty()) ops::lora_backward_a(context, x, branches, dx);
+}
+
+void backward_together(const StepState& step, ConstMatrixView x, std::span<const LinearBackward> parts,
+                       MatrixView dx, ops::Write write) {
+  auto& context = step.context;
+  std::vector<ops::LoraBackwardB> of_b;
+  std::vector<BranchGradient> of_a;
+  for (const auto& [layer, dy, kept] : parts) {
+    Parameter& weight = layer->weight();
+    if (!dx.empty()) ops::linear_backward_input(context, dy, layer->effective_weight(), dx, write);
+    write = ops::Write::add;
+    if (weight.trained()) ops::linear_backward_weight(context, dy, x, weight.gradient.view());
+    if (layer->bias() != nullptr && layer->bias()->trained())
+      ops::linear_backward_bias(context, dy, layer->bias()->gradient.floats());
+    for (const LowRankBranch& branch : layer->branches) {
+      if (!branch.live && dx.empty()) continue;
+      const MatrixView du =
+          context.scratch("linear.du " + std::to_string(of_a.size()), DType::f32, dy.rows, branch.a->rows());
+      of_b.push_back({dy, branch.live ? kept->low_rank.view() : MatrixView{}, branch.b->view(), branch.scale,
+                      du, branch.live ? branch.b_gradient->view() : MatrixView{}});
+      of_a.push_back({layer, &branch, du});
+    }
+  }
+  if (of_b.empty()) return;
+  ops::lora_backward_b(context, of_b);
+  backward_a_together(step, x, of_a, dx);
 }
 
 }  // namespace cola

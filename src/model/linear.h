@@ -60,17 +60,6 @@ class Linear {
   void backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,
                 MatrixView dx, ops::Write write) const;
 
-  /// Of a branch, from du [T, r], the gradient with respect to x A^T: adds to A's gradient if it is trained,
-  /// and to dx unless empty. The live branch's input and gradient pass LoRA dropout.
-  void backward_a(const StepState& step, const LowRankBranch& branch, ConstMatrixView du, ConstMatrixView x,
-                  MatrixView dx) const;
-
-  /// What a branch sees of x: with LoRA dropout for the live one. Valid until the next call with this
-  /// context.
-  [[nodiscard]] ConstMatrixView branch_input(const StepState& step, const LowRankBranch& branch,
-                                             ConstMatrixView x) const {
-    return branch.live ? dropped_input(step, x) : x;
-  }
   [[nodiscard]] ops::WeightView effective_weight() const {
     if (!merged_packed.empty()) return merged_packed;
     return merged.empty() ? weight_->weight() : merged.view();
@@ -78,6 +67,13 @@ class Linear {
   /// Uses a merged weight (f32, rounded to the compute dtype) in the layout that the weight itself has.
   void use_merged(ops::Context& context, ConstMatrixView sum);
   void use_original();
+
+  /// What a branch sees of x: with LoRA dropout for the live one. Valid until the next call with this
+  /// context.
+  [[nodiscard]] ConstMatrixView branch_input(const StepState& step, const LowRankBranch& branch,
+                                             ConstMatrixView x) const;
+  /// y = branch_input's dropout of x, for LoRA's input and for the gradient of it.
+  void drop_branch(const StepState& step, ConstMatrixView x, MatrixView y) const;
 
   [[nodiscard]] bool needs_input() const;  ///< whether the backward reads x
   [[nodiscard]] bool trained() const;      ///< whether anything here gets a gradient
@@ -95,13 +91,41 @@ class Linear {
 
  private:
   [[nodiscard]] const LowRankBranch* live_branch() const;
-  [[nodiscard]] ConstMatrixView dropped_input(const StepState& step, ConstMatrixView x) const;
 
   std::string name_;
   std::uint64_t index_ = 0;  ///< number of this layer in the model: part of its dropout masks' key
   Parameter* weight_ = nullptr;
   Parameter* bias_ = nullptr;
 };
+
+/// A layer's part in a forward of all layers that read the same x.
+struct LinearForward {
+  const Linear* layer = nullptr;
+  MatrixView y;  ///< [T, out], written; empty: only `kept` is computed
+  LinearActivations* kept = nullptr;
+};
+/// Linear::forward of each, with one pass over x for all branches.
+void forward_together(const StepState& step, ConstMatrixView x, std::span<const LinearForward> parts);
+
+/// From du [T, r] of some branches, the gradients with respect to x A^T: adds to A's gradients where they are
+/// trained, and to dx unless empty. A live branch's input and gradient pass LoRA dropout.
+struct BranchGradient {
+  const Linear* layer = nullptr;
+  const LowRankBranch* branch = nullptr;
+  MatrixView du;
+};
+void backward_a_together(const StepState& step, ConstMatrixView x, std::span<const BranchGradient> parts,
+                         MatrixView dx);
+
+/// A layer's part in the backward of forward_together.
+struct LinearBackward {
+  const Linear* layer = nullptr;
+  ConstMatrixView dy;  ///< [T, out]
+  LinearActivations* kept = nullptr;
+};
+/// Linear::backward of each, dx being the sum of theirs.
+void backward_together(const StepState& step, ConstMatrixView x, std::span<const LinearBackward> parts,
+                       MatrixView dx, ops::Write write);
 
 /// Mask key of a dropout site: `site` numbers the sites of one purpose.
 [[nodiscard]] ops::DropoutKey dropout_key(const StepState& step, RandomPurpose purpose, std::uint64_t site,

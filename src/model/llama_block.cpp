@@ -1,5 +1,7 @@
 // Llama's block (Touvron et al., 2023), as transformers computes it:
 //   x += attention(norm1(x)); x += down(silu(gate(norm2(x))) * up(norm2(x)))
+#include <array>
+
 #include "backend/elementwise.h"
 #include "model/block.h"
 
@@ -96,8 +98,9 @@ class LlamaBlock final : public Block {
   void forward_mlp(const StepState& step, ConstMatrixView in, BlockActivations& kept, MatrixView out) const {
     for (Matrix* matrix : {&kept.gate, &kept.up})
       matrix->resize(step.context.memory(), in.dtype, in.rows, gate_.out_features());
-    gate_.forward(step, in, kept.gate.view(), kept.mlp[0]);
-    up_.forward(step, in, kept.up.view(), kept.mlp[1]);
+    const std::array projections = {LinearForward{&gate_, kept.gate.view(), &kept.mlp[0]},
+                                    LinearForward{&up_, kept.up.view(), &kept.mlp[1]}};
+    forward_together(step, in, projections);
     if (!out.empty() || down_.trained()) down_.forward(step, gated(step, kept), out, kept.mlp[2]);
   }
 
@@ -111,8 +114,9 @@ class LlamaBlock final : public Block {
     const MatrixView dgate = kept.gate.view();  // in place: gate and up are not needed after
     const MatrixView dup = kept.up.view();
     ops::silu_gate_backward(step.context, dhidden, kept.gate.view(), kept.up.view(), dgate, dup);
-    gate_.backward(step, dgate, kept.mlp_in.view(), kept.mlp[0], din, ops::Write::replace);
-    up_.backward(step, dup, kept.mlp_in.view(), kept.mlp[1], din, ops::Write::add);
+    const std::array projections = {LinearBackward{&gate_, dgate, &kept.mlp[0]},
+                                    LinearBackward{&up_, dup, &kept.mlp[1]}};
+    backward_together(step, kept.mlp_in.view(), projections, din, ops::Write::replace);
   }
 
   std::uint64_t site_;

@@ -1,5 +1,6 @@
 #include "model/self_attention.h"
 
+#include <array>
 #include <cmath>
 
 #include "backend/rotary.h"
@@ -54,9 +55,10 @@ void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView
   kept.k.resize(context.memory(), x.dtype, x.rows, k_.out_features());
   kept.v.resize(context.memory(), x.dtype, x.rows, v_.out_features());
   kept.out.resize(context.memory(), x.dtype, x.rows, q_.out_features());
-  q_.forward(step, x, kept.q.view(), kept.q_linear);
-  k_.forward(step, x, kept.k.view(), kept.k_linear);
-  v_.forward(step, x, kept.v.view(), kept.v_linear);
+  const std::array projections = {LinearForward{&q_, kept.q.view(), &kept.q_linear},
+                                  LinearForward{&k_, kept.k.view(), &kept.k_linear},
+                                  LinearForward{&v_, kept.v.view(), &kept.v_linear}};
+  forward_together(step, x, projections);
   if (rotary_ != nullptr) {
     for (Matrix* heads : {&kept.q, &kept.k}) {
       ops::rotary(context, heads->view(), shape_.head_dim, step.batch.positions, rotary_->cosines(),
@@ -93,9 +95,10 @@ void SelfAttention::backward(const StepState& step, ConstMatrixView dy, ConstMat
                   rotary_->sines(), true);
     }
   }
-  q_.backward(step, dq, x, kept.q_linear, dx, ops::Write::replace);
-  k_.backward(step, dk, x, kept.k_linear, dx, ops::Write::add);
-  v_.backward(step, dv, x, kept.v_linear, dx, ops::Write::add);
+  const std::array projections = {LinearBackward{&q_, dq, &kept.q_linear},
+                                  LinearBackward{&k_, dk, &kept.k_linear},
+                                  LinearBackward{&v_, dv, &kept.v_linear}};
+  backward_together(step, x, projections, dx, ops::Write::replace);
 }
 
 }  // namespace cola

@@ -63,7 +63,8 @@ TEST_P(Lora, ForwardAgreesWithTheReference) {
   const auto expected =
       ref::lora_forward(sizes(c), numbers(x.view()), numbers(a.view()), numbers(b.view()), scale);
   const auto expected_y = sum_of(numbers(y.view()), expected.added_y);
-  lora_forward(context_, x.view(), a.view(), b.view(), static_cast<float>(scale), u.view(), y.view());
+  const LoraForward branch = {a.view(), b.view(), static_cast<float>(scale), u.view(), y.view()};
+  lora_forward(context_, x.view(), {&branch, 1});
   const double size = 0.1 * std::sqrt(static_cast<double>(c.in)) + 1.0;
   EXPECT_TRUE(is_near(u.view(), expected.u, tolerance(DType::f32, c.in))) << c;
   EXPECT_TRUE(is_near(y.view(), expected_y, tolerance(dtype, c.rank, size))) << c;
@@ -87,8 +88,10 @@ TEST_P(Lora, BackwardAgreesWithTheReference) {
   const auto expected_da = sum_of(numbers(da.view()), expected.da);
   const auto expected_db = sum_of(numbers(db.view()), expected.db);
   const auto expected_dx = sum_of(numbers(dx.view()), expected.added_dx);
-  lora_backward_b(context_, dy.view(), u.view(), b.view(), static_cast<float>(scale), du.view(), db.view());
-  lora_backward_a(context_, du.view(), x.view(), a.view(), da.view(), dx.view());
+  const LoraBackwardB of_b = {dy.view(), u.view(), b.view(), static_cast<float>(scale), du.view(), db.view()};
+  lora_backward_b(context_, {&of_b, 1});
+  const LoraBackwardA of_a = {du.view(), a.view(), da.view()};
+  lora_backward_a(context_, x.view(), {&of_a, 1}, dx.view());
   const double size = 0.05 * std::sqrt(static_cast<double>(c.out)) + 1.0;
   EXPECT_TRUE(is_near(du.view(), expected.du, tolerance(DType::f32, c.out))) << c;
   EXPECT_TRUE(is_near(db.view(), expected_db, tolerance(DType::f32, c.rows))) << c;
@@ -103,10 +106,12 @@ TEST_P(Lora, EmptyGradientsAreNotComputed) {
   const TestMatrix a = random_matrix(DType::f32, c.rank, c.in, 2);
   const TestMatrix b = random_matrix(DType::f32, c.out, c.rank, 3);
   TestMatrix du(DType::f32, c.rows, c.rank);
-  lora_backward_b(context_, dy.view(), {}, b.view(), 1.0F, du.view(), {});
+  const LoraBackwardB of_b = {dy.view(), {}, b.view(), 1.0F, du.view(), {}};
+  lora_backward_b(context_, {&of_b, 1});
   const std::uint64_t product = static_cast<std::uint64_t>(2 * c.rows * c.rank * c.out);
   EXPECT_EQ(context_.flops(), product);
-  lora_backward_a(context_, du.view(), {}, a.view(), {}, {});
+  const LoraBackwardA of_a = {du.view(), a.view(), {}};
+  lora_backward_a(context_, {}, {&of_a, 1}, {});
   EXPECT_EQ(context_.flops(), product);
 }
 
@@ -119,7 +124,8 @@ TEST_P(Lora, GradientsDoNotDependOnTheThreadCount) {
   for (const int count : {1, 3}) {
     set_thread_count(count);
     TestMatrix da(DType::f32, c.rank, c.in);
-    lora_backward_a(context_, du.view(), x.view(), {}, da.view(), {});
+    const LoraBackwardA of_a = {du.view(), {}, da.view()};
+    lora_backward_a(context_, x.view(), {&of_a, 1}, {});
     results.push_back(numbers(da.view()));
   }
   set_thread_count(threads);
@@ -138,6 +144,53 @@ TEST_P(Lora, DeltaAgreesWithTheReference) {
   EXPECT_TRUE(delta.padding_intact());
 }
 
+// Branches of one call, of different widths and ranks, two of them adding to the same y: the bits of a call
+// each.
+TEST_P(Lora, BranchesTogetherAreBranchesOneByOne) {
+  const auto [dtype, c] = GetParam();
+  struct Branch {
+    std::int64_t out, rank;
+    bool same_y;  ///< as the branch before
+  };
+  const std::vector<Branch> branches = {
+      {c.out, c.rank, false}, {c.out + 3, c.rank + 2, false}, {c.out + 3, 1, true}};
+  const TestMatrix x = random_matrix(dtype, c.rows, c.in, 1);
+  const auto run = [&](bool together) {
+    std::vector<TestMatrix> kept;
+    kept.reserve(64);
+    const auto make = [&](DType of, std::int64_t rows, std::int64_t cols) {
+      kept.push_back(random_matrix(of, rows, cols, kept.size() + 2));
+      return kept.back().view();
+    };
+    std::vector<LoraForward> forward;
+    std::vector<LoraBackwardB> of_b;
+    std::vector<LoraBackwardA> of_a;
+    MatrixView y;
+    for (const Branch& branch : branches) {
+      if (!branch.same_y) y = make(dtype, c.rows, branch.out);
+      const MatrixView a = make(DType::f32, branch.rank, c.in);
+      const MatrixView b = make(DType::f32, branch.out, branch.rank);
+      const MatrixView u = make(DType::f32, c.rows, branch.rank);
+      const MatrixView du = make(DType::f32, c.rows, branch.rank);
+      forward.push_back({a, b, 0.5F, u, y});
+      of_b.push_back({y, u, b, 0.5F, du, make(DType::f32, branch.out, branch.rank)});
+      of_a.push_back({du, a, make(DType::f32, branch.rank, c.in)});
+    }
+    const MatrixView dx = make(dtype, c.rows, c.in);
+    const std::size_t at_a_time = together ? branches.size() : 1;
+    for (std::size_t i = 0; i < branches.size(); i += at_a_time)
+      lora_forward(context_, x.view(), std::span(forward).subspan(i, at_a_time));
+    for (std::size_t i = 0; i < branches.size(); i += at_a_time)
+      lora_backward_b(context_, std::span(of_b).subspan(i, at_a_time));
+    for (std::size_t i = 0; i < branches.size(); i += at_a_time)
+      lora_backward_a(context_, x.view(), std::span(of_a).subspan(i, at_a_time), dx);
+    std::vector<std::vector<double>> results;
+    for (const TestMatrix& matrix : kept) results.push_back(numbers(matrix.view()));
+    return results;
+  };
+  EXPECT_EQ(run(true), run(false));
+}
+
 INSTANTIATE_TEST_SUITE_P(Sizes, Lora,
                          testing::Combine(testing::Values(DType::f32, DType::bf16),
                                           testing::ValuesIn(cases)));
@@ -151,10 +204,10 @@ TEST(LoraErrors, WrongShapesAndDTypesAreRefused) {
   TestMatrix wrong_u(DType::f32, 4, 3);
   TestMatrix y(DType::f32, 4, 3);
   TestMatrix a_bf16(DType::bf16, 2, 8);
-  EXPECT_THROW(lora_forward(context, x.view(), a.view(), b.view(), 1.0F, wrong_u.view(), y.view()),
-               std::logic_error);
-  EXPECT_THROW(lora_forward(context, x.view(), a_bf16.view(), b.view(), 1.0F, u.view(), y.view()),
-               std::logic_error);
+  const LoraForward wrong_shape = {a.view(), b.view(), 1.0F, wrong_u.view(), y.view()};
+  EXPECT_THROW(lora_forward(context, x.view(), {&wrong_shape, 1}), std::logic_error);
+  const LoraForward wrong_dtype = {a_bf16.view(), b.view(), 1.0F, u.view(), y.view()};
+  EXPECT_THROW(lora_forward(context, x.view(), {&wrong_dtype, 1}), std::logic_error);
 }
 
 // Every instruction set's table, on a size that exercises whole tiles and every kind of remainder.

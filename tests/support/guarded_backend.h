@@ -145,6 +145,24 @@ inline void require(GuardedMemory& memory, std::span<const ops::HeadBranch> bran
     for (const MatrixView view : {branch.u, branch.du, branch.db}) require(memory, view);
   }
 }
+inline void require(GuardedMemory& memory, std::span<const ops::LoraForward> branches) {
+  for (const auto& branch : branches) {
+    for (const ConstMatrixView view : {branch.a, branch.b}) require(memory, view);
+    for (const MatrixView view : {branch.u, branch.y}) require(memory, view);
+  }
+}
+inline void require(GuardedMemory& memory, std::span<const ops::LoraBackwardB> branches) {
+  for (const auto& branch : branches) {
+    for (const ConstMatrixView view : {branch.dy, branch.u, branch.b}) require(memory, view);
+    for (const MatrixView view : {branch.du, branch.db}) require(memory, view);
+  }
+}
+inline void require(GuardedMemory& memory, std::span<const ops::LoraBackwardA> branches) {
+  for (const auto& branch : branches) {
+    for (const ConstMatrixView view : {branch.du, branch.a}) require(memory, view);
+    require(memory, branch.da);
+  }
+}
 inline void require(GuardedMemory& memory, std::span<const std::span<const float>> arrays) {
   for (const auto& array : arrays) memory.require(array.data(), array.size_bytes());
 }

@@ -57,8 +57,8 @@ void make_logits(Context& context, ConstMatrixView hidden, WeightView head,
   const std::int64_t last = first + logits.rows;
   cpu::linear_forward(context, hidden.row_range(first, last), head, {}, logits, Write::replace);
   for (const auto& branch : branches) {
-    cpu::lora_forward(context, branch.input.row_range(first, last), branch.a, branch.b, branch.scale,
-                      branch.u.row_range(first, last), logits);
+    const LoraForward lora = {branch.a, branch.b, branch.scale, branch.u.row_range(first, last), logits};
+    cpu::lora_forward(context, branch.input.row_range(first, last), {&lora, 1});
   }
 }
 
@@ -110,8 +110,9 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, We
     cpu::linear_backward_input(context, gradient, head, dhidden.row_range(first, last), Write::replace);
     if (!dhead.empty()) cpu::linear_backward_weight(context, gradient, chunk, dhead);
     for (const auto& branch : branches) {
-      cpu::lora_backward_b(context, gradient, branch.u.row_range(first, last), branch.b, branch.scale,
-                           branch.du.row_range(first, last), branch.db);
+      const LoraBackwardB lora = {gradient,     branch.u.row_range(first, last),  branch.b,
+                                  branch.scale, branch.du.row_range(first, last), branch.db};
+      cpu::lora_backward_b(context, {&lora, 1});
     }
   }
 }

@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "backend/cpu/kernels/thin_product.h"
 #include "backend/cpu/ops.h"
@@ -17,40 +20,42 @@ void count(Context& context, std::int64_t m, std::int64_t n, std::int64_t k) {
                     static_cast<std::uint64_t>(k));
 }
 
-/// out [T, r] = scale wide [T, C] thin^T, thin [r, C].
-void dot(Context& context, ConstMatrixView wide, ConstMatrixView thin, float scale, MatrixView out) {
-  count(context, wide.rows, wide.cols, thin.rows);
-  const kernels::ThinProductKernels& kernel = kernels::thin_product_kernels(cpu_isa());
-  parallel_for(wide.rows, row_grain, [&](std::int64_t begin, std::int64_t end) {
-    const ConstMatrixView part = wide.row_range(begin, end);
-    const auto run = [&](auto function, const auto* data) {
-      function(part.rows, thin.rows, part.cols, data, part.stride, thin.as<float>(), thin.stride, scale,
-               out.as<float>() + begin * out.stride, out.stride, 1);
-    };
-    if (wide.dtype == DType::bf16) {
-      run(kernel.dot_bf16, static_cast<const std::uint16_t*>(part.data));
-    } else {
-      run(kernel.dot_f32, part.as<float>());
-    }
+/// Calls body(begin, end) on blocks of rows: few enough that what one product has read is still in a cache
+/// when the next reads it.
+template <class Body>
+void for_row_blocks(std::int64_t rows, const Body& body) {
+  constexpr std::int64_t block = 64;
+  parallel_for(rows, row_grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; row += block) body(row, std::min(row + block, end));
   });
 }
 
-/// wide [T, C] += scale u [T, r] thin, thin [r, C].
-void expand(Context& context, ConstMatrixView u, ConstMatrixView thin, float scale, MatrixView wide) {
-  count(context, wide.rows, wide.cols, thin.rows);
+/// out [T, r] = scale wide [T, C] thin^T, thin [r, C].
+void dot(ConstMatrixView wide, ConstMatrixView thin, float scale, MatrixView out) {
   const kernels::ThinProductKernels& kernel = kernels::thin_product_kernels(cpu_isa());
-  parallel_for(wide.rows, row_grain, [&](std::int64_t begin, std::int64_t end) {
-    const MatrixView part = wide.row_range(begin, end);
-    const auto run = [&](auto function, auto* data) {
-      function(part.rows, thin.rows, part.cols, u.as<float>() + begin * u.stride, u.stride, thin.as<float>(),
-               thin.stride, scale, data, part.stride);
-    };
-    if (wide.dtype == DType::bf16) {
-      run(kernel.expand_bf16, static_cast<std::uint16_t*>(part.data));
-    } else {
-      run(kernel.expand_f32, part.as<float>());
-    }
-  });
+  const auto run = [&](auto function, const auto* data) {
+    function(wide.rows, thin.rows, wide.cols, data, wide.stride, thin.as<float>(), thin.stride, scale,
+             out.as<float>(), out.stride, 1);
+  };
+  if (wide.dtype == DType::bf16) {
+    run(kernel.dot_bf16, static_cast<const std::uint16_t*>(wide.data));
+  } else {
+    run(kernel.dot_f32, wide.as<float>());
+  }
+}
+
+/// wide [T, C] += scale u [T, r] thin, thin [r, C].
+void expand(ConstMatrixView u, ConstMatrixView thin, float scale, MatrixView wide) {
+  const kernels::ThinProductKernels& kernel = kernels::thin_product_kernels(cpu_isa());
+  const auto run = [&](auto function, auto* data) {
+    function(wide.rows, thin.rows, wide.cols, u.as<float>(), u.stride, thin.as<float>(), thin.stride, scale,
+             data, wide.stride);
+  };
+  if (wide.dtype == DType::bf16) {
+    run(kernel.expand_bf16, static_cast<std::uint16_t*>(wide.data));
+  } else {
+    run(kernel.expand_f32, wide.as<float>());
+  }
 }
 
 /// out [r, C] += scale u^T wide: threads share the columns, so that the order of each sum is the rows'.
@@ -70,9 +75,10 @@ void outer(Context& context, ConstMatrixView u, ConstMatrixView wide, float scal
   });
 }
 
-/// B^T [r, N]: the kernels run along the long dimension.
-ConstMatrixView transposed(Context& context, ConstMatrixView b) {
-  const MatrixView result = context.scratch("lora b transposed", DType::f32, b.cols, b.rows);
+/// B^T [r, N] of branch `index` of a call: the kernels run along the long dimension.
+ConstMatrixView transposed(Context& context, ConstMatrixView b, std::size_t index) {
+  const MatrixView result =
+      context.scratch("lora b transposed " + std::to_string(index), DType::f32, b.cols, b.rows);
   parallel_for(b.rows, 256, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t j = 0; j < b.cols; ++j) {
       float* row = result.as<float>() + j * result.stride;
@@ -93,30 +99,55 @@ void add_transposed(ConstMatrixView source, MatrixView destination) {
 
 }  // namespace
 
-void lora_forward(Context& context, ConstMatrixView x, ConstMatrixView a, ConstMatrixView b, float scale,
-                  MatrixView u, MatrixView y) {
-  dot(context, x, a, 1.0F, u);
-  if (!y.empty()) expand(context, u, transposed(context, b), scale, y);
+void lora_forward(Context& context, ConstMatrixView x, std::span<const LoraForward> branches) {
+  std::vector<ConstMatrixView> b;
+  for (const LoraForward& branch : branches) {
+    count(context, x.rows, branch.a.rows, x.cols + branch.y.cols);
+    b.push_back(branch.y.empty() ? ConstMatrixView() : transposed(context, branch.b, b.size()));
+  }
+  for_row_blocks(x.rows, [&](std::int64_t begin, std::int64_t end) {
+    for (std::size_t i = 0; i < branches.size(); ++i) {
+      const auto& [a, plain_b, scale, u, y] = branches[i];
+      const MatrixView u_rows = u.row_range(begin, end);
+      dot(x.row_range(begin, end), a, 1.0F, u_rows);
+      if (!y.empty()) expand(u_rows, b[i], scale, y.row_range(begin, end));
+    }
+  });
 }
 
-void lora_backward_b(Context& context, ConstMatrixView dy, ConstMatrixView u, ConstMatrixView b, float scale,
-                     MatrixView du, MatrixView db) {
-  dot(context, dy, transposed(context, b), scale, du);
-  if (db.empty()) return;
-  const MatrixView sums = context.scratch("lora db transposed", DType::f32, b.cols, b.rows);
-  std::memset(sums.data, 0, static_cast<std::size_t>(sums.rows * sums.cols) * sizeof(float));
-  outer(context, u, dy, scale, sums);
-  add_transposed(sums, db);
+void lora_backward_b(Context& context, std::span<const LoraBackwardB> branches) {
+  for (const auto& [dy, u, b, scale, du, db] : branches) {
+    count(context, dy.rows, dy.cols, b.cols);
+    const ConstMatrixView bt = transposed(context, b, 0);
+    for_row_blocks(dy.rows, [&](std::int64_t begin, std::int64_t end) {
+      dot(dy.row_range(begin, end), bt, scale, du.row_range(begin, end));
+    });
+    if (db.empty()) continue;
+    const MatrixView sums = context.scratch("lora db transposed", DType::f32, b.cols, b.rows);
+    std::memset(sums.data, 0, static_cast<std::size_t>(sums.rows * sums.cols) * sizeof(float));
+    outer(context, u, dy, scale, sums);
+    add_transposed(sums, db);
+  }
 }
 
-void lora_backward_a(Context& context, ConstMatrixView du, ConstMatrixView x, ConstMatrixView a,
-                     MatrixView da, MatrixView dx) {
-  if (!da.empty()) outer(context, du, x, 1.0F, da);
-  if (!dx.empty()) expand(context, du, a, 1.0F, dx);
+void lora_backward_a(Context& context, ConstMatrixView x, std::span<const LoraBackwardA> branches,
+                     MatrixView dx) {
+  for (const LoraBackwardA& branch : branches) {
+    if (!branch.da.empty()) outer(context, branch.du, x, 1.0F, branch.da);
+    count(context, dx.rows, dx.cols, branch.du.cols);
+  }
+  if (dx.empty()) return;
+  for_row_blocks(dx.rows, [&](std::int64_t begin, std::int64_t end) {
+    for (const LoraBackwardA& branch : branches)
+      expand(branch.du.row_range(begin, end), branch.a, 1.0F, dx.row_range(begin, end));
+  });
 }
 
 void lora_delta(Context& context, ConstMatrixView a, ConstMatrixView b, float scale, MatrixView delta) {
-  expand(context, b, a, scale, delta);
+  count(context, delta.rows, delta.cols, a.rows);
+  for_row_blocks(delta.rows, [&](std::int64_t begin, std::int64_t end) {
+    expand(b.row_range(begin, end), a, scale, delta.row_range(begin, end));
+  });
 }
 
 }  // namespace cola::ops::cpu

@@ -26,8 +26,8 @@ launch::LogitRows make_logits(Context& context, ConstMatrixView hidden, WeightVi
   const MatrixView logits = context.scratch("cuda logits", DType::f32, last - first, head.plain.rows);
   cuda::linear_forward(context, hidden.row_range(first, last), head, {}, logits, Write::replace);
   for (const HeadBranch& branch : branches) {
-    cuda::lora_forward(context, branch.input.row_range(first, last), branch.a, branch.b, branch.scale,
-                       branch.u.row_range(first, last), logits);
+    const LoraForward lora = {branch.a, branch.b, branch.scale, branch.u.row_range(first, last), logits};
+    cuda::lora_forward(context, branch.input.row_range(first, last), {&lora, 1});
   }
   return {logits.rows, logits.cols, rows_of<float>(ConstMatrixView(logits)), targets + first};
 }
@@ -71,8 +71,9 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, We
     cuda::linear_backward_input(context, gradient, head, dhidden.row_range(first, last), Write::replace);
     if (!dhead.empty()) cuda::linear_backward_weight(context, gradient, hidden.row_range(first, last), dhead);
     for (const HeadBranch& branch : branches) {
-      cuda::lora_backward_b(context, gradient, branch.u.row_range(first, last), branch.b, branch.scale,
-                            branch.du.row_range(first, last), branch.db);
+      const LoraBackwardB lora = {gradient,     branch.u.row_range(first, last),  branch.b,
+                                  branch.scale, branch.du.row_range(first, last), branch.db};
+      cuda::lora_backward_b(context, {&lora, 1});
     }
   }
 }

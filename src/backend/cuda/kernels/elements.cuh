@@ -34,7 +34,7 @@ using Element =
     std::conditional_t<std::is_const_v<T>, const typename DeviceElement<std::remove_const_t<T>>::Type,
                        typename DeviceElement<std::remove_const_t<T>>::Type>;
 template <class T>
-[[nodiscard]] Rows<Element<T>> on_device(Rows<T> rows) {
+[[nodiscard]] __host__ __device__ Rows<Element<T>> on_device(Rows<T> rows) {
   return {reinterpret_cast<Element<T>*>(rows.data), rows.stride};
 }
 

@@ -1,11 +1,14 @@
 #include "backend/cuda/kernels/lora.h"
 
+#include <type_traits>
+
 #include "backend/cuda/kernels/elements.cuh"
+#include "backend/cuda/kernels/lora_mma.h"
 #include "backend/cuda/kernels/warp.cuh"
 
 // Three products of a wide matrix with a thin one. Each keeps a tile of results in registers, so that what it
 // reads is used several times: 4 rows x 8 ranks of a dot product, 8 rows x 8 columns of an expansion, 8 ranks
-// x 8 columns of an outer product.
+// x 8 columns of an outer product. bf16 where rows are aligned: lora_mma.cu.
 namespace cola::cuda {
 namespace {
 
@@ -19,11 +22,20 @@ struct Columns {
   float at[width];
 };
 
+template <int width>
+__device__ __forceinline__ void load_thin(const Thin<const float>& thin, std::int64_t rank, std::int64_t col,
+                                          float (&to)[width]) {
+  const float* from = thin.data + rank * thin.rank_stride + col * thin.col_stride;
+  if (thin.col_stride == 1) return load(from, to);
+#pragma unroll
+  for (int k = 0; k < width; ++k) to[k] = from[k * thin.col_stride];
+}
+
 /// out [rows, rank] = scale wide thin^T: a block has tile_rows rows and tile_ranks ranks, its warps share the
 /// columns.
 template <class T, int width>
 __global__ void dot_kernel(std::int64_t rows, std::int64_t cols, std::int64_t rank, float scale,
-                           Rows<const T> wide, Rows<const float> thin, Rows<float> out) {
+                           Rows<const T> wide, Thin<const float> thin, Rows<float> out) {
   using Partial = float[warps][tile_rows * tile_ranks];
   Partial& partial = *shared_memory<Partial>();
   const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.x) * tile_rows;
@@ -39,7 +51,7 @@ __global__ void dot_kernel(std::int64_t rows, std::int64_t cols, std::int64_t ra
     for (int j = 0; j < tile_ranks; ++j) {
       if (first_rank + j >= rank) break;
       float factors[width];
-      load(thin[first_rank + j] + col, factors);
+      load_thin(thin, first_rank + j, col, factors);
 #pragma unroll
       for (int i = 0; i < tile_rows; ++i) {
 #pragma unroll
@@ -207,75 +219,119 @@ struct AddSlices {
   }
 };
 
-struct Transpose {
-  Rows<const float> from;
-  Rows<float> to;
-
-  __device__ void operator()(std::int64_t row, std::int64_t col) const { to[row][col] = from[col][row]; }
-};
-
 [[nodiscard]] unsigned grid_of(std::int64_t count, std::int64_t size) {
   return static_cast<unsigned>(blocks_of(count, size));
 }
 
-}  // namespace
-
-cudaError_t transpose(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const float> from,
-                      Rows<float> to) {
-  return launch_each(queue, cols, rows, Transpose{from, to});
-}
-
 template <class T>
-cudaError_t thin_dot(Queue queue, std::int64_t rows, std::int64_t cols, std::int64_t rank, float scale,
-                     Rows<const T> wide, Rows<const float> thin, Rows<float> out) {
-  return with_width(are_aligned(cols, wide, thin), [&](auto width) {
-    return launch(dot_kernel<Element<T>, width>, dim3(grid_of(rows, tile_rows), grid_of(rank, tile_ranks)),
-                  dim3(threads), sizeof(float[warps][tile_rows * tile_ranks]), queue, rows, cols, rank, scale,
-                  on_device(wide), thin, out);
+cudaError_t run(Queue queue, std::int64_t rows, const ThinDot<T>& product) {
+  const Rows<const float> thin = {product.thin.data, product.thin.rank_stride};
+  const bool aligned = are_aligned(product.cols, product.wide) &&
+                       (product.thin.col_stride != 1 || are_aligned(product.cols, thin));
+  return with_width(aligned, [&](auto width) {
+    const dim3 grid(grid_of(rows, tile_rows), grid_of(product.rank, tile_ranks));
+    return launch(dot_kernel<Element<T>, width>, grid, dim3(threads),
+                  sizeof(float[warps][tile_rows * tile_ranks]), queue, rows, product.cols, product.rank,
+                  product.scale, on_device(product.wide), product.thin, product.out);
   });
 }
 
 template <class T>
-cudaError_t thin_expand(Queue queue, std::int64_t rows, std::int64_t cols, std::int64_t rank, float scale,
-                        Rows<const float> u, Thin<const float> thin, Rows<T> wide) {
-  return with_width(are_aligned(cols, wide), [&](auto width) {
-    return launch(expand_kernel<Element<T>, width>,
-                  dim3(grid_of(rows, warps * expand_rows), grid_of(cols, block_cols)), dim3(threads),
-                  sizeof(ExpandShared), queue, rows, cols, rank, scale, u, thin, on_device(wide));
+cudaError_t run(Queue queue, std::int64_t rows, const ThinExpand<T>& product) {
+  return with_width(are_aligned(product.cols, product.wide), [&](auto width) {
+    const dim3 grid(grid_of(rows, warps * expand_rows), grid_of(product.cols, block_cols));
+    return launch(expand_kernel<Element<T>, width>, grid, dim3(threads), sizeof(ExpandShared), queue, rows,
+                  product.cols, product.rank, product.scale, product.u, product.thin,
+                  on_device(product.wide));
   });
 }
 
-std::int64_t thin_outer_scratch(std::int64_t rows, std::int64_t cols, std::int64_t rank) {
-  return blocks_of(rows, slice_rows) * rank * cols;
+template <class T>
+std::int64_t scratch_of(std::int64_t rows, const ThinOuter<T>& product) {
+  return blocks_of(rows, slice_rows) * product.rank * product.cols;
 }
 
 template <class T>
-cudaError_t thin_outer(Queue queue, std::int64_t rows, std::int64_t cols, std::int64_t rank, float scale,
-                       Rows<const float> u, Rows<const T> wide, float* scratch, Thin<float> thin) {
+cudaError_t run(Queue queue, std::int64_t rows, const ThinOuter<T>& product, float* scratch) {
   if (rows == 0) return cudaSuccess;
   const std::int64_t slices = blocks_of(rows, slice_rows);
-  const cudaError_t error = with_width(are_aligned(cols, wide), [&](auto width) {
-    const dim3 grid(grid_of(cols, warp_size * width), grid_of(rank, tile_ranks),
+  const cudaError_t error = with_width(are_aligned(product.cols, product.wide), [&](auto width) {
+    const dim3 grid(grid_of(product.cols, warp_size * width), grid_of(product.rank, tile_ranks),
                     static_cast<unsigned>(slices));
     return launch(outer_kernel<Element<T>, width>, grid, dim3(threads),
-                  sizeof(float[warps][tile_ranks][warp_size * width]), queue, rows, cols, rank, u,
-                  on_device(wide), scratch);
+                  sizeof(float[warps][tile_ranks][warp_size * width]), queue, rows, product.cols,
+                  product.rank, product.u, on_device(product.wide), scratch);
   });
   if (error != cudaSuccess) return error;
-  return launch_each(queue, rank, cols, AddSlices{slices, cols, rank, scale, scratch, thin});
+  return launch_each(queue, product.rank, product.cols,
+                     AddSlices{slices, product.cols, product.rank, product.scale, scratch, product.thin});
 }
 
-template cudaError_t thin_dot(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const float>,
-                              Rows<const float>, Rows<float>);
-template cudaError_t thin_dot(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const BFloat16>,
-                              Rows<const float>, Rows<float>);
-template cudaError_t thin_expand(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const float>,
-                                 Thin<const float>, Rows<float>);
-template cudaError_t thin_expand(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const float>,
-                                 Thin<const float>, Rows<BFloat16>);
-template cudaError_t thin_outer(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const float>,
-                                Rows<const float>, float*, Thin<float>);
-template cudaError_t thin_outer(Queue, std::int64_t, std::int64_t, std::int64_t, float, Rows<const float>,
-                                Rows<const BFloat16>, float*, Thin<float>);
+/// Calls together(products) with as many at a time as have_tensor_layout, alone(product) with the others.
+template <class Product, class Together, class Alone>
+cudaError_t for_products(std::span<const Product> products, const Together& together, const Alone& alone) {
+  for (std::size_t begin = 0; begin < products.size();) {
+    std::size_t end = begin;
+    if constexpr (std::is_invocable_v<Together, std::span<const Product>>) {
+      while (end < products.size() && end - begin < most_products && has_tensor_layout(products[end])) ++end;
+      if (end > begin) {
+        const cudaError_t error = together(products.subspan(begin, end - begin));
+        if (error != cudaSuccess) return error;
+        begin = end;
+        continue;
+      }
+    }
+    const cudaError_t error = alone(products[begin++]);
+    if (error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
+}
+
+}  // namespace
+
+template <class T>
+cudaError_t thin_dots(Queue queue, std::int64_t rows, std::span<const ThinDot<T>> products) {
+  return for_products(
+      products, [&](std::span<const ThinDot<BFloat16>> some) { return mma_dots(queue, rows, some); },
+      [&](const ThinDot<T>& product) { return run(queue, rows, product); });
+}
+
+template <class T>
+cudaError_t thin_expands(Queue queue, std::int64_t rows, std::span<const ThinExpand<T>> products) {
+  return for_products(
+      products, [&](std::span<const ThinExpand<BFloat16>> some) { return mma_expands(queue, rows, some); },
+      [&](const ThinExpand<T>& product) { return run(queue, rows, product); });
+}
+
+template <class T>
+std::int64_t thin_outers_scratch(std::int64_t rows, std::span<const ThinOuter<T>> products) {
+  std::int64_t floats = 0;
+  for (const ThinOuter<T>& product : products) {
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      floats += has_tensor_layout(product) ? mma_outer_scratch(rows, product) : scratch_of(rows, product);
+    } else {
+      floats += scratch_of(rows, product);
+    }
+  }
+  return floats;
+}
+
+template <class T>
+cudaError_t thin_outers(Queue queue, std::int64_t rows, std::span<const ThinOuter<T>> products,
+                        float* scratch) {
+  return for_products(
+      products,
+      [&](std::span<const ThinOuter<BFloat16>> some) { return mma_outers(queue, rows, some, scratch); },
+      [&](const ThinOuter<T>& product) { return run(queue, rows, product, scratch); });
+}
+
+template cudaError_t thin_dots(Queue, std::int64_t, std::span<const ThinDot<float>>);
+template cudaError_t thin_dots(Queue, std::int64_t, std::span<const ThinDot<BFloat16>>);
+template cudaError_t thin_expands(Queue, std::int64_t, std::span<const ThinExpand<float>>);
+template cudaError_t thin_expands(Queue, std::int64_t, std::span<const ThinExpand<BFloat16>>);
+template std::int64_t thin_outers_scratch(std::int64_t, std::span<const ThinOuter<float>>);
+template std::int64_t thin_outers_scratch(std::int64_t, std::span<const ThinOuter<BFloat16>>);
+template cudaError_t thin_outers(Queue, std::int64_t, std::span<const ThinOuter<float>>, float*);
+template cudaError_t thin_outers(Queue, std::int64_t, std::span<const ThinOuter<BFloat16>>, float*);
 
 }  // namespace cola::cuda
