@@ -16,16 +16,17 @@ void check_dtypes(ConstMatrixView a, ConstMatrixView b, ConstMatrixView result, 
 }  // namespace
 
 void linear_forward(Context& context, ConstMatrixView x, WeightView weight, std::span<const float> bias,
-                    MatrixView y, Write write) {
+                    ConstMatrixView addend, MatrixView y) {
   const ConstMatrixView w = weight.plain;
-  const ProfileScope scope(context, "linear_forward", bytes_of({x, w, y}));
+  const ProfileScope scope(context, "linear_forward", bytes_of({x, w, addend, y}));
   check_shape(w, w.rows, x.cols, "linear_forward", "w");
   check_shape(y, x.rows, w.rows, "linear_forward", "y");
   check(bias.empty() || bias.size() == static_cast<std::size_t>(w.rows), "linear_forward",
         "bias must be [N] or empty");
   check_dtypes(x, w, y, "linear_forward");
+  if (!addend.empty()) check_alike({y, addend}, "linear_forward");
   if (y.empty()) return;
-  context.backend().ops().linear_forward(context, x, weight, bias, y, write);
+  context.backend().ops().linear_forward(context, x, weight, bias, addend, y);
 }
 
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weight, MatrixView dx,

@@ -12,10 +12,10 @@ namespace cola::ops {
 /// bf16); sums are accumulated in f32. bf16 products use the processor's bf16 multiplier where it has one;
 /// elsewhere w is widened block by block and multiplied in f32. A packed w is bf16, and multiplied by tiles.
 
-/// y [T, N] = x [T, K] w^T + bias [N]; `bias` may be empty. With Write::add the product (and bias) is added
-/// to y.
+/// y [T, N] = addend [T, N] + x [T, K] w^T + bias [N]. `bias` and `addend` may be empty; an addend has y's
+/// dtype, and may be y itself.
 void linear_forward(Context& context, ConstMatrixView x, WeightView w, std::span<const float> bias,
-                    MatrixView y, Write write = Write::replace);
+                    ConstMatrixView addend, MatrixView y);
 
 /// dx [T, K] = dy [T, N] w, or dx += dy w. dx may be f32 or the compute dtype.
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView w, MatrixView dx, Write write);

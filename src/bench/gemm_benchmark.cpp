@@ -106,7 +106,7 @@ void time_linear(const DistinctLinear& linear, const GemmBenchmarkOptions& optio
     const ProductRate of_forward{.layers = linear.names, .m = count, .n = linear.out, .k = linear.in};
     rates.push_back(timed(
         of_forward, product_flops(of_forward),
-        [&] { ops::linear_forward(context, x.view(), weight, bias, y.view()); }, forward,
+        [&] { ops::linear_forward(context, x.view(), weight, bias, {}, y.view()); }, forward,
         options.least_seconds));
     done();
     const ProductRate of_backward{

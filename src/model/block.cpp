@@ -8,27 +8,22 @@ std::unique_ptr<Block> make_block(const ModelConfig& config, Weights& weights, s
                                                   : make_llama_block(config, weights, index, rotary);
 }
 
-MatrixView room_for_input(const StepState& step, bool needed, Matrix& kept, const char* scratch,
-                          ConstMatrixView like, std::int64_t cols) {
-  if (!step.keep || !needed) return step.context.scratch(scratch, like.dtype, like.rows, cols);
-  kept.resize(step.context.memory(), like.dtype, like.rows, cols);
-  return kept.view();
+MatrixView room_for_middle(const StepState& step, ConstMatrixView input, MatrixView out,
+                           BlockActivations& kept) {
+  if (!step.keep) return out;
+  kept.middle.resize(step.context.memory(), input.dtype, input.rows, input.cols);
+  return kept.middle.view();
 }
 
-void add_residual(const StepState& step, MatrixView x, MatrixView branch, std::uint64_t site) {
-  if (step.hidden_dropout > 0.0F) {
-    ops::dropout(step.context, branch,
-                 dropout_key(step, RandomPurpose::hidden_dropout, site, step.hidden_dropout),
-                 step.batch.token_keys, branch);
-  }
-  ops::add(step.context, x, branch, x);
+void drop_branch(const StepState& step, ConstMatrixView x, std::uint64_t site, MatrixView y) {
+  ops::dropout(step.context, x, dropout_key(step, RandomPurpose::hidden_dropout, site, step.hidden_dropout),
+               step.batch.token_keys, y);
 }
 
 ConstMatrixView branch_gradient(const StepState& step, ConstMatrixView d, std::uint64_t site) {
   if (step.hidden_dropout == 0.0F) return d;
   const MatrixView masked = step.context.scratch("block.branch_gradient", d.dtype, d.rows, d.cols);
-  ops::dropout(step.context, d, dropout_key(step, RandomPurpose::hidden_dropout, site, step.hidden_dropout),
-               step.batch.token_keys, masked);
+  drop_branch(step, d, site, masked);
   return masked;
 }
 

@@ -129,22 +129,18 @@ std::size_t Decoder::first_trained_block() const {
   return static_cast<std::size_t>(first - blocks_.begin());
 }
 
-void Decoder::embed(const StepState& step, DecoderActivations& activations) const {
+void Decoder::embed(const StepState& step, DecoderActivations& activations, MatrixView x) const {
   auto& context = step.context;
   const RaggedBatch& batch = step.batch;
-  const DType dtype = weights_.compute_dtype();
-  activations.x.resize(step.context.memory(), dtype, batch.tokens(), config_.hidden_size);
   if (project_in_) {
-    activations.embedded.resize(step.context.memory(), dtype, batch.tokens(), config_.word_embed_proj_dim);
+    activations.embedded.resize(context.memory(), x.dtype, x.rows, config_.word_embed_proj_dim);
     ops::embedding_forward(context, tokens_->weight(), batch.ids, activations.embedded.view());
-    project_in_->forward(step, activations.embedded.view(), activations.x.view(), activations.project_in);
+    project_in_->forward(step, activations.embedded.view(), {}, x, activations.project_in);
   } else {
-    ops::embedding_forward(context, tokens_->weight(), batch.ids, activations.x.view());
+    ops::embedding_forward(context, tokens_->weight(), batch.ids, x);
   }
-  if (positions_ != nullptr) {
-    ops::embedding_forward(context, positions_->value, shifted_positions(batch), activations.x.view(),
-                           ops::Write::add);
-  }
+  if (positions_ != nullptr)
+    ops::embedding_forward(context, positions_->value, shifted_positions(batch), x, ops::Write::add);
 }
 
 void Decoder::embed_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const {
@@ -179,24 +175,24 @@ void Decoder::forward(const StepState& step, DecoderActivations& activations,
 
 void Decoder::run_blocks(const StepState& step, DecoderActivations& activations,
                          std::span<SequenceCache* const> caches) const {
-  embed(step, activations);
   const std::size_t first = step.keep ? first_trained_block() : blocks_.size();
   activations.blocks.resize(blocks_.size());
   activations.inputs.resize(blocks_.size());
+  // The stream into block `index`, or out of the last: in a place of its own where a backward reads it.
+  const auto stream = [&](std::size_t index) {
+    Matrix& place = index >= first && index < blocks_.size() ? activations.inputs[index] : activations.x;
+    place.resize(step.context.memory(), weights_.compute_dtype(), step.batch.tokens(), config_.hidden_size);
+    return place.view();
+  };
   StepState passing = step;
   passing.keep = false;
   std::vector<KeyValueCache*> block_caches(caches.size());
-  const MatrixView x = activations.x.view();
+  embed(step, activations, stream(0));
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
-    const bool input_alone = index >= first && keeps_input_alone(step, index);
-    if (input_alone) {
-      activations.inputs[index].resize(step.context.memory(), x.dtype, x.rows, x.cols);
-      ops::convert(step.context, x, activations.inputs[index].view());
-    }
     std::ranges::transform(caches, block_caches.begin(),
                            [=](SequenceCache* cache) { return &(*cache)[index]; });
-    const bool keep = index >= first && !input_alone;
-    blocks_[index]->forward(keep ? step : passing, x,
+    const bool keep = index >= first && !keeps_input_alone(step, index);
+    blocks_[index]->forward(keep ? step : passing, stream(index), stream(index + 1),
                             keep && !step.recompute ? activations.blocks[index] : activations.shared,
                             block_caches);
   }
@@ -205,10 +201,13 @@ void Decoder::run_blocks(const StepState& step, DecoderActivations& activations,
 BlockActivations& Decoder::kept_of(const StepState& step, DecoderActivations& activations,
                                    std::size_t index) const {
   if (!step.recompute) return activations.blocks[index];
-  if (keeps_input_alone(step, index)) {
-    blocks_[index]->recompute(step, activations.inputs[index].view(), activations.shared);
-  }
+  if (keeps_input_alone(step, index))
+    blocks_[index]->forward(step, activations.inputs[index].view(), {}, activations.shared, {});
   return activations.shared;
+}
+
+ConstMatrixView Decoder::last_attention_input(const StepState& step, DecoderActivations& activations) const {
+  return blocks_.back()->attention_input(step, activations.inputs.back().view(), activations.blocks.back());
 }
 
 void Decoder::head_input(const StepState& step, DecoderActivations& activations,
@@ -227,7 +226,7 @@ void Decoder::head_input(const StepState& step, DecoderActivations& activations,
   activations.head_in.resize(step.context.memory(), dtype, count, config_.word_embed_proj_dim);
   if (project_out_) {
     const RaggedBatch batch = head_batch(step.batch, rows);
-    project_out_->forward(step.of(batch), activations.head_normed.view(), activations.head_in.view(),
+    project_out_->forward(step.of(batch), activations.head_normed.view(), {}, activations.head_in.view(),
                           activations.project_out);
   } else {
     ops::convert(step.context, activations.head_normed.view(), activations.head_in.view());
@@ -269,7 +268,7 @@ void Decoder::loss(const StepState& step, DecoderActivations& activations, std::
 void Decoder::blocks_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const {
   const std::size_t first = first_trained_block();
   for (std::size_t index = blocks_.size(); index-- > first;) {
-    blocks_[index]->backward(step, d, kept_of(step, activations, index),
+    blocks_[index]->backward(step, d, activations.inputs[index].view(), kept_of(step, activations, index),
                              index > first || embedding_trained());
   }
   if (embedding_trained()) embed_backward(step, activations, d);

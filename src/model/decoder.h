@@ -14,11 +14,11 @@ namespace cola {
 
 /// What a pass keeps, and buffers used again from step to step.
 struct DecoderActivations {
-  std::vector<BlockActivations> blocks;    ///< of the blocks that a backward passes
-  std::vector<Matrix> inputs;              ///< with step.recompute, in their place: the blocks' inputs [T, D]
-  BlockActivations shared;                 ///< of all others, one after the other
-  Matrix embedded;                         ///< [T, E] project_in's input
-  Matrix x;                                ///< [T, D] residual stream; after forward, the last block's output
+  std::vector<BlockActivations> blocks;  ///< of the blocks that a backward passes
+  std::vector<Matrix> inputs;            ///< [T, D] of these blocks
+  BlockActivations shared;  ///< of all others, and of all with step.recompute, one after the other
+  Matrix embedded;          ///< [T, E] project_in's input
+  Matrix x;                 ///< [T, D] residual stream elsewhere; after forward, the last output
   Matrix head_rows, head_normed, head_in;  ///< [L, D], [L, D], [L, E]: the rows that reach the head
   NormActivations head_norm;               ///< of the final norm on head_rows
   LinearActivations project_in, project_out;
@@ -55,6 +55,11 @@ class Decoder {
   void logits(const StepState& step, DecoderActivations& activations, std::span<const std::int32_t> rows,
               MatrixView logits) const;
 
+  /// What q_proj, k_proj and v_proj of the last block had as input [T, D], in scratch, after a forward with
+  /// step.keep in which that block is trained.
+  [[nodiscard]] ConstMatrixView last_attention_input(const StepState& step,
+                                                     DecoderActivations& activations) const;
+
   /// Every linear layer that may be a target, the head ("lm_head") among them, in the order of the forward
   /// pass.
   [[nodiscard]] std::vector<Linear*> linears();
@@ -67,7 +72,7 @@ class Decoder {
   [[nodiscard]] const Weights& weights() const { return weights_; }
 
  private:
-  void embed(const StepState& step, DecoderActivations& activations) const;
+  void embed(const StepState& step, DecoderActivations& activations, MatrixView x) const;
   void run_blocks(const StepState& step, DecoderActivations& activations,
                   std::span<SequenceCache* const> caches) const;
   void blocks_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const;

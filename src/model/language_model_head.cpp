@@ -40,7 +40,7 @@ void LanguageModelHead::loss_and_backward(const StepState& step, ConstMatrixView
 
 void LanguageModelHead::logits(const StepState& step, ConstMatrixView x, MatrixView logits) const {
   LinearActivations kept;
-  linear_.forward(step, x, logits, kept);
+  linear_.forward(step, x, {}, logits, kept);
 }
 
 }  // namespace cola

@@ -55,8 +55,9 @@ void Linear::use_original() {
   merged_packed = {};
 }
 
-void Linear::forward(const StepState& step, ConstMatrixView x, MatrixView y, LinearActivations& kept) const {
-  const LinearForward part = {this, y, &kept};
+void Linear::forward(const StepState& step, ConstMatrixView x, ConstMatrixView addend, MatrixView y,
+                     LinearActivations& kept) const {
+  const LinearForward part = {this, y, &kept, addend};
   forward_together(step, x, {&part, 1});
 }
 
@@ -69,9 +70,9 @@ void Linear::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView
 void forward_together(const StepState& step, ConstMatrixView x, std::span<const LinearForward> parts) {
   auto& context = step.context;
   std::vector<ops::LoraForward> branches;  // whose input is x itself
-  for (const auto& [layer, y, kept] : parts) {
+  for (const auto& [layer, y, kept, addend] : parts) {
     const auto bias = layer->bias() != nullptr ? layer->bias()->vector() : std::span<const float>();
-    if (!y.empty()) ops::linear_forward(context, x, layer->effective_weight(), bias, y);
+    if (!y.empty()) ops::linear_forward(context, x, layer->effective_weight(), bias, addend, y);
     for (const LowRankBranch& branch : layer->branches) {
       const std::int64_t rank = branch.a->rows();
       MatrixView u;

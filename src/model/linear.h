@@ -52,8 +52,10 @@ class Linear {
   Linear(std::string name, std::uint64_t index, Parameter& weight, Parameter* bias)
       : name_(std::move(name)), index_(index), weight_(&weight), bias_(bias) {}
 
-  /// y [T, out] = x [T, in] W^T + bias + sum over branches. Of an empty y only `kept` is computed.
-  void forward(const StepState& step, ConstMatrixView x, MatrixView y, LinearActivations& kept) const;
+  /// y [T, out] = addend + x [T, in] W^T + bias + sum over branches; an empty addend is none, y may be it. Of
+  /// an empty y only `kept` is computed.
+  void forward(const StepState& step, ConstMatrixView x, ConstMatrixView addend, MatrixView y,
+               LinearActivations& kept) const;
 
   /// Adds to the gradients of what is trained here, and writes or adds dx = dy W_effective unless dx is
   /// empty. x is the forward's input; it may be empty where needs_input() is false.
@@ -103,6 +105,7 @@ struct LinearForward {
   const Linear* layer = nullptr;
   MatrixView y;  ///< [T, out], written; empty: only `kept` is computed
   LinearActivations* kept = nullptr;
+  ConstMatrixView addend = {};
 };
 /// Linear::forward of each, with one pass over x for all branches.
 void forward_together(const StepState& step, ConstMatrixView x, std::span<const LinearForward> parts);

@@ -22,16 +22,17 @@ class LlamaBlock final : public Block {
         up_(mlp_linear(config, weights, index, ".mlp.up_proj", 5)),
         down_(mlp_linear(config, weights, index, ".mlp.down_proj", 6)) {}
 
-  void forward(const StepState& step, MatrixView x, BlockActivations& kept,
+  void forward(const StepState& step, ConstMatrixView input, MatrixView out, BlockActivations& kept,
                std::span<KeyValueCache* const> caches) const override {
-    run(step, x, kept, caches, true);
+    const MatrixView middle = room_for_middle(step, input, out, kept);
+    const ConstMatrixView attention_in = attention_input(step, input, kept);
+    add_branch(step, input, middle, site_, [&](ConstMatrixView addend, MatrixView y) {
+      attention_.forward(step, attention_in, addend, y, kept.attention, caches);
+    });
+    forward_mlp(step, middle, out, kept);
   }
 
-  void recompute(const StepState& step, MatrixView x, BlockActivations& kept) const override {
-    run(step, x, kept, {}, false);
-  }
-
-  void backward(const StepState& step, MatrixView d, BlockActivations& kept,
+  void backward(const StepState& step, MatrixView d, ConstMatrixView input, BlockActivations& kept,
                 bool input_gradient) const override {
     auto& context = step.context;
     const MatrixView din = context.scratch("block.din", d.dtype, d.rows, d.cols);
@@ -39,9 +40,16 @@ class LlamaBlock final : public Block {
     norm2_.backward(context, din, kept.middle.view(), kept.norms[1], d, ops::Write::add);
     if (!input_gradient && !attention_.trained() && !norm1_.trained()) return;
     const bool through_norm = input_gradient || norm1_.trained();
-    attention_.backward(step, branch_gradient(step, d, site_), kept.attention_in.view(), kept.attention,
+    const ConstMatrixView attention_in =
+        attention_.needs_input() ? attention_input(step, input, kept) : ConstMatrixView{};
+    attention_.backward(step, branch_gradient(step, d, site_), attention_in, kept.attention,
                         through_norm ? din : MatrixView{});
-    if (through_norm) norm1_.backward(context, din, kept.input.view(), kept.norms[0], d, ops::Write::add);
+    if (through_norm) norm1_.backward(context, din, input, kept.norms[0], d, ops::Write::add);
+  }
+
+  [[nodiscard]] ConstMatrixView attention_input(const StepState& step, ConstMatrixView input,
+                                                BlockActivations& kept) const override {
+    return norm1_.normed(step.context, input, kept.norms[0], "block.normed");
   }
 
   std::vector<Linear*> linears() override {
@@ -63,25 +71,6 @@ class LlamaBlock final : public Block {
             config.mlp_bias ? &weights.at(name + ".bias") : nullptr};
   }
 
-  /// The forward; without `output`, x is left unspecified.
-  void run(const StepState& step, MatrixView x, BlockActivations& kept,
-           std::span<KeyValueCache* const> caches, bool output) const {
-    auto& context = step.context;
-    const MatrixView branch = context.scratch("block.branch", x.dtype, x.rows, x.cols);
-    if (step.keep) keep_copy(context, x, kept.input);
-    const MatrixView attention_in =
-        room_for_input(step, attention_.needs_input(), kept.attention_in, "block.normed", x, x.cols);
-    norm1_.forward(context, x, attention_in, kept.norms[0]);
-    attention_.forward(step, attention_in, branch, kept.attention, caches);
-    add_residual(step, x, branch, site_);
-    if (step.keep) keep_copy(context, x, kept.middle);
-    const bool needed = gate_.needs_input() || up_.needs_input();
-    const MatrixView mlp_in = room_for_input(step, needed, kept.mlp_in, "block.normed", x, x.cols);
-    norm2_.forward(context, x, mlp_in, kept.norms[1]);
-    forward_mlp(step, mlp_in, kept, output ? branch : MatrixView{});
-    if (output) add_residual(step, x, branch, site_ + 1);
-  }
-
   /// silu(gate) up [T, F], in scratch.
   [[nodiscard]] static MatrixView gated(const StepState& step, const BlockActivations& kept) {
     const ConstMatrixView gate = kept.gate.view();
@@ -90,18 +79,21 @@ class LlamaBlock final : public Block {
     return hidden;
   }
 
-  static void keep_copy(ops::Context& context, ConstMatrixView x, Matrix& buffer) {
-    buffer.resize(context.memory(), x.dtype, x.rows, x.cols);
-    ops::convert(context, x, buffer.view());
-  }
-
-  void forward_mlp(const StepState& step, ConstMatrixView in, BlockActivations& kept, MatrixView out) const {
+  /// out [T, D] = middle + the MLP's branch.
+  void forward_mlp(const StepState& step, ConstMatrixView middle, MatrixView out,
+                   BlockActivations& kept) const {
+    const ConstMatrixView in = norm2_.normed(step.context, middle, kept.norms[1], "block.normed");
     for (Matrix* matrix : {&kept.gate, &kept.up})
       matrix->resize(step.context.memory(), in.dtype, in.rows, gate_.out_features());
     const std::array projections = {LinearForward{&gate_, kept.gate.view(), &kept.mlp[0]},
                                     LinearForward{&up_, kept.up.view(), &kept.mlp[1]}};
     forward_together(step, in, projections);
-    if (!out.empty() || down_.trained()) down_.forward(step, gated(step, kept), out, kept.mlp[2]);
+    if (out.empty() && !down_.trained()) return;
+    const ConstMatrixView hidden = gated(step, kept);
+    if (out.empty()) return down_.forward(step, hidden, {}, {}, kept.mlp[2]);
+    add_branch(step, middle, out, site_ + 1, [&](ConstMatrixView addend, MatrixView y) {
+      down_.forward(step, hidden, addend, y, kept.mlp[2]);
+    });
   }
 
   void backward_mlp(const StepState& step, ConstMatrixView dout, BlockActivations& kept,
@@ -114,9 +106,13 @@ class LlamaBlock final : public Block {
     const MatrixView dgate = kept.gate.view();  // in place: gate and up are not needed after
     const MatrixView dup = kept.up.view();
     ops::silu_gate_backward(step.context, dhidden, kept.gate.view(), kept.up.view(), dgate, dup);
+    const bool reads_input = gate_.needs_input() || up_.needs_input();
+    const ConstMatrixView in =
+        reads_input ? norm2_.normed(step.context, kept.middle.view(), kept.norms[1], "block.normed")
+                    : ConstMatrixView{};
     const std::array projections = {LinearBackward{&gate_, dgate, &kept.mlp[0]},
                                     LinearBackward{&up_, dup, &kept.mlp[1]}};
-    backward_together(step, kept.mlp_in.view(), projections, din, ops::Write::replace);
+    backward_together(step, in, projections, din, ops::Write::replace);
   }
 
   std::uint64_t site_;

@@ -20,6 +20,13 @@ void NormLayer::forward(ops::Context& context, ConstMatrixView x, MatrixView y, 
                           kept.rstd.floats());
 }
 
+ConstMatrixView NormLayer::normed(ops::Context& context, ConstMatrixView x, NormActivations& kept,
+                                  const char* scratch) const {
+  const MatrixView y = context.scratch(scratch, x.dtype, x.rows, x.cols);
+  forward(context, x, y, kept);
+  return y;
+}
+
 void NormLayer::backward(ops::Context& context, ConstMatrixView dy, ConstMatrixView x,
                          const NormActivations& kept, MatrixView dx, ops::Write write) const {
   const auto dweight = weight_->trained() ? weight_->gradient.floats() : std::span<float>();

@@ -19,6 +19,9 @@ class NormLayer {
 
   /// y = norm(x), [T, D]; `kept` is written.
   void forward(ops::Context& context, ConstMatrixView x, MatrixView y, NormActivations& kept) const;
+  /// The same y in scratch of this name, and the same statistics.
+  [[nodiscard]] ConstMatrixView normed(ops::Context& context, ConstMatrixView x, NormActivations& kept,
+                                       const char* scratch) const;
   /// dx = or += the gradient of x; adds to the parameters' gradients where they are trained.
   void backward(ops::Context& context, ConstMatrixView dy, ConstMatrixView x, const NormActivations& kept,
                 MatrixView dx, ops::Write write) const;

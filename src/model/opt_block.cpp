@@ -21,30 +21,27 @@ class OptBlock final : public Block {
         fc1_(mlp_linear(config, weights, index, ".fc1", 4)),
         fc2_(mlp_linear(config, weights, index, ".fc2", 5)) {}
 
-  void forward(const StepState& step, MatrixView x, BlockActivations& kept,
+  void forward(const StepState& step, ConstMatrixView input, MatrixView out, BlockActivations& kept,
                std::span<KeyValueCache* const> caches) const override {
     if (pre_norm_) {
-      forward_pre_norm(step, x, kept, caches, true);
+      forward_pre_norm(step, input, out, kept, caches);
     } else {
-      forward_post_norm(step, x, kept, caches);
+      forward_post_norm(step, input, out, kept, caches);
     }
   }
 
-  void recompute(const StepState& step, MatrixView x, BlockActivations& kept) const override {
-    if (pre_norm_) {
-      forward_pre_norm(step, x, kept, {}, false);
-    } else {
-      forward_post_norm(step, x, kept, {});
-    }
-  }
-
-  void backward(const StepState& step, MatrixView d, BlockActivations& kept,
+  void backward(const StepState& step, MatrixView d, ConstMatrixView input, BlockActivations& kept,
                 bool input_gradient) const override {
     if (pre_norm_) {
-      backward_pre_norm(step, d, kept, input_gradient);
+      backward_pre_norm(step, d, input, kept, input_gradient);
     } else {
-      backward_post_norm(step, d, kept, input_gradient);
+      backward_post_norm(step, d, input, kept, input_gradient);
     }
+  }
+
+  [[nodiscard]] ConstMatrixView attention_input(const StepState& step, ConstMatrixView input,
+                                                BlockActivations& kept) const override {
+    return pre_norm_ ? norm1_.normed(step.context, input, kept.norms[0], "block.normed") : input;
   }
 
   std::vector<Linear*> linears() override {
@@ -68,102 +65,98 @@ class OptBlock final : public Block {
 
   [[nodiscard]] bool attention_part_trained() const { return attention_.trained() || norm1_.trained(); }
 
-  void forward_mlp(const StepState& step, ConstMatrixView in, MatrixView out, BlockActivations& kept) const {
-    const std::int64_t width = fc1_.out_features();
-    const MatrixView hidden =
-        room_for_input(step, fc2_.needs_input(), kept.hidden, "block.hidden", in, width);
-    fc1_.forward(step, in, hidden, kept.mlp[0]);
-    kept.positive.resize(
-        step.context.memory(),
-        step.keep ? static_cast<std::size_t>(ops::relu_mask_bytes(in.rows, width)) : std::size_t{0});
+  /// sum = stream + the MLP's branch for `in`; of an empty sum only `kept` is computed.
+  void forward_mlp(const StepState& step, ConstMatrixView in, ConstMatrixView stream, MatrixView sum,
+                   BlockActivations& kept) const {
+    const bool keep_hidden = step.keep && fc2_.needs_input();
+    if (keep_hidden) kept.hidden.resize(step.context.memory(), in.dtype, in.rows, fc1_.out_features());
+    const MatrixView hidden = keep_hidden ? kept.hidden.view() : hidden_scratch(step, in);
+    fc1_.forward(step, in, {}, hidden, kept.mlp[0]);
+    kept.positive.resize(step.context.memory(),
+                         step.keep ? static_cast<std::size_t>(ops::relu_mask_bytes(hidden.rows, hidden.cols))
+                                   : std::size_t{0});
     ops::relu_forward(step.context, hidden, kept.positive.as<std::uint8_t>());
-    fc2_.forward(step, hidden, out, kept.mlp[1]);
+    if (sum.empty()) return fc2_.forward(step, hidden, {}, {}, kept.mlp[1]);
+    add_branch(step, stream, sum, site_ + 1, [&](ConstMatrixView addend, MatrixView y) {
+      fc2_.forward(step, hidden, addend, y, kept.mlp[1]);
+    });
   }
 
   void backward_mlp(const StepState& step, ConstMatrixView dout, ConstMatrixView in, BlockActivations& kept,
                     MatrixView din, ops::Write write) const {
-    const MatrixView dhidden =
-        step.context.scratch("block.hidden", dout.dtype, dout.rows, fc1_.out_features());
+    const MatrixView dhidden = hidden_scratch(step, dout);
     fc2_.backward(step, dout, kept.hidden.view(), kept.mlp[1], dhidden, ops::Write::replace);
     ops::relu_backward(step.context, dhidden, kept.positive.as<std::uint8_t>(), dhidden);
     fc1_.backward(step, dhidden, in, kept.mlp[0], din, write);
   }
 
-  [[nodiscard]] MatrixView branch_scratch(const StepState& step, ConstMatrixView like) const {
-    return step.context.scratch("block.branch", like.dtype, like.rows, like.cols);
+  [[nodiscard]] MatrixView hidden_scratch(const StepState& step, ConstMatrixView like) const {
+    return step.context.scratch("block.hidden", like.dtype, like.rows, fc1_.out_features());
   }
 
-  /// Without `output`, x is left unspecified.
-  void forward_pre_norm(const StepState& step, MatrixView x, BlockActivations& kept,
-                        std::span<KeyValueCache* const> caches, bool output) const {
-    auto& context = step.context;
-    if (step.keep) kept.input = copy(context, x, std::move(kept.input));
-    const MatrixView branch = branch_scratch(step, x);
-    const MatrixView attention_in =
-        room_for_input(step, attention_.needs_input(), kept.attention_in, "block.normed", x, x.cols);
-    norm1_.forward(context, x, attention_in, kept.norms[0]);
-    attention_.forward(step, attention_in, branch, kept.attention, caches);
-    add_residual(step, x, branch, site_);
-    if (step.keep) kept.middle = copy(context, x, std::move(kept.middle));
-    const MatrixView mlp_in =
-        room_for_input(step, fc1_.needs_input(), kept.mlp_in, "block.normed", x, x.cols);
-    norm2_.forward(context, x, mlp_in, kept.norms[1]);
-    forward_mlp(step, mlp_in, output ? branch : MatrixView{}, kept);
-    if (output) add_residual(step, x, branch, site_ + 1);
+  void forward_attention(const StepState& step, ConstMatrixView in, ConstMatrixView stream, MatrixView sum,
+                         BlockActivations& kept, std::span<KeyValueCache* const> caches) const {
+    add_branch(step, stream, sum, site_, [&](ConstMatrixView addend, MatrixView y) {
+      attention_.forward(step, in, addend, y, kept.attention, caches);
+    });
   }
 
-  void backward_pre_norm(const StepState& step, MatrixView d, BlockActivations& kept,
+  void forward_pre_norm(const StepState& step, ConstMatrixView input, MatrixView out, BlockActivations& kept,
+                        std::span<KeyValueCache* const> caches) const {
+    const MatrixView middle = room_for_middle(step, input, out, kept);
+    forward_attention(step, attention_input(step, input, kept), input, middle, kept, caches);
+    forward_mlp(step, norm2_.normed(step.context, middle, kept.norms[1], "block.normed"), middle, out, kept);
+  }
+
+  void backward_pre_norm(const StepState& step, MatrixView d, ConstMatrixView input, BlockActivations& kept,
                          bool input_gradient) const {
     auto& context = step.context;
     const MatrixView din = context.scratch("block.din", d.dtype, d.rows, d.cols);
-    backward_mlp(step, branch_gradient(step, d, site_ + 1), kept.mlp_in.view(), kept, din,
-                 ops::Write::replace);
+    const ConstMatrixView mlp_in =
+        fc1_.needs_input() ? norm2_.normed(context, kept.middle.view(), kept.norms[1], "block.normed")
+                           : ConstMatrixView{};
+    backward_mlp(step, branch_gradient(step, d, site_ + 1), mlp_in, kept, din, ops::Write::replace);
     norm2_.backward(context, din, kept.middle.view(), kept.norms[1], d, ops::Write::add);
     if (!input_gradient && !attention_part_trained()) return;
     const bool through_norm = input_gradient || norm1_.trained();
-    attention_.backward(step, branch_gradient(step, d, site_), kept.attention_in.view(), kept.attention,
+    const ConstMatrixView attention_in =
+        attention_.needs_input() ? attention_input(step, input, kept) : ConstMatrixView{};
+    attention_.backward(step, branch_gradient(step, d, site_), attention_in, kept.attention,
                         through_norm ? din : MatrixView{});
-    if (through_norm) norm1_.backward(context, din, kept.input.view(), kept.norms[0], d, ops::Write::add);
+    if (through_norm) norm1_.backward(context, din, input, kept.norms[0], d, ops::Write::add);
   }
 
-  void forward_post_norm(const StepState& step, MatrixView x, BlockActivations& kept,
+  void forward_post_norm(const StepState& step, ConstMatrixView input, MatrixView out, BlockActivations& kept,
                          std::span<KeyValueCache* const> caches) const {
     auto& context = step.context;
-    const MatrixView branch = branch_scratch(step, x);
-    if (step.keep && attention_.needs_input())
-      kept.attention_in = copy(context, x, std::move(kept.attention_in));
-    attention_.forward(step, x, branch, kept.attention, caches);
-    add_residual(step, x, branch, site_);
-    kept.middle = copy(context, x, std::move(kept.middle));
-    norm1_.forward(context, kept.middle.view(), x, kept.norms[0]);
-    if (step.keep && fc1_.needs_input()) kept.mlp_in = copy(context, x, std::move(kept.mlp_in));
-    forward_mlp(step, x, branch, kept);
-    add_residual(step, x, branch, site_ + 1);
-    kept.last = copy(context, x, std::move(kept.last));
-    norm2_.forward(context, kept.last.view(), x, kept.norms[1]);
+    for (Matrix* matrix : {&kept.middle, &kept.last})
+      matrix->resize(context.memory(), input.dtype, input.rows, input.cols);
+    forward_attention(step, input, input, kept.middle.view(), kept, caches);
+    const ConstMatrixView mlp_in = norm1_.normed(context, kept.middle.view(), kept.norms[0], "block.normed");
+    forward_mlp(step, mlp_in, mlp_in, kept.last.view(), kept);
+    if (out.empty()) {
+      (void)norm2_.normed(context, kept.last.view(), kept.norms[1], "block.normed");
+    } else {
+      norm2_.forward(context, kept.last.view(), out, kept.norms[1]);
+    }
   }
 
-  void backward_post_norm(const StepState& step, MatrixView d, BlockActivations& kept,
+  void backward_post_norm(const StepState& step, MatrixView d, ConstMatrixView input, BlockActivations& kept,
                           bool input_gradient) const {
     auto& context = step.context;
     const MatrixView dsum = context.scratch("block.dsum", d.dtype, d.rows, d.cols);
     norm2_.backward(context, d, kept.last.view(), kept.norms[1], dsum, ops::Write::replace);
     ops::convert(context, dsum, d);
-    backward_mlp(step, branch_gradient(step, dsum, site_ + 1), kept.mlp_in.view(), kept, d, ops::Write::add);
+    const ConstMatrixView mlp_in =
+        fc1_.needs_input() ? norm1_.normed(context, kept.middle.view(), kept.norms[0], "block.normed")
+                           : ConstMatrixView{};
+    backward_mlp(step, branch_gradient(step, dsum, site_ + 1), mlp_in, kept, d, ops::Write::add);
     if (!input_gradient && !attention_part_trained()) return;
     norm1_.backward(context, d, kept.middle.view(), kept.norms[0], dsum, ops::Write::replace);
     const MatrixView din =
         input_gradient ? context.scratch("block.din", d.dtype, d.rows, d.cols) : MatrixView{};
-    attention_.backward(step, branch_gradient(step, dsum, site_), kept.attention_in.view(), kept.attention,
-                        din);
+    attention_.backward(step, branch_gradient(step, dsum, site_), input, kept.attention, din);
     if (input_gradient) ops::add(context, dsum, din, d);
-  }
-
-  /// Copies x into a kept buffer, using its memory again.
-  static Matrix copy(ops::Context& context, ConstMatrixView x, Matrix buffer) {
-    buffer.resize(context.memory(), x.dtype, x.rows, x.cols);
-    ops::convert(context, x, buffer.view());
-    return buffer;
   }
 
   bool pre_norm_;

@@ -48,7 +48,7 @@ bool SelfAttention::trained() const { return inner_trained() || out_.trained(); 
 
 bool SelfAttention::needs_input() const { return q_.needs_input() || k_.needs_input() || v_.needs_input(); }
 
-void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView y,
+void SelfAttention::forward(const StepState& step, ConstMatrixView x, ConstMatrixView addend, MatrixView y,
                             AttentionActivations& kept, std::span<KeyValueCache* const> caches) const {
   auto& context = step.context;
   kept.q.resize(context.memory(), x.dtype, x.rows, q_.out_features());
@@ -73,7 +73,7 @@ void SelfAttention::forward(const StepState& step, ConstMatrixView x, MatrixView
     ops::attention_forward(context, shape_, step.batch.offsets, step.batch.prefixes, kept.q.view(),
                            kept.k.view(), kept.v.view(), kept.out.view(), kept.log_sum_exp.view());
   }
-  out_.forward(step, kept.out.view(), y, kept.out_linear);
+  out_.forward(step, kept.out.view(), addend, y, kept.out_linear);
 }
 
 void SelfAttention::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x,

@@ -30,10 +30,10 @@ class SelfAttention {
   SelfAttention(const ModelConfig& config, Weights& weights, const std::string& prefix,
                 std::uint64_t first_index, const RotaryTable* rotary);
 
-  /// y [T, D] = attention of x [T, D]. With caches, one a sequence of the batch, sequence s goes on from what
-  /// caches[s] holds, and its keys and values are appended there.
-  void forward(const StepState& step, ConstMatrixView x, MatrixView y, AttentionActivations& kept,
-               std::span<KeyValueCache* const> caches) const;
+  /// y [T, D] = addend + attention of x [T, D]; addend as of Linear::forward. With caches, one a sequence of
+  /// the batch, sequence s goes on from what caches[s] holds, and its keys and values are appended there.
+  void forward(const StepState& step, ConstMatrixView x, ConstMatrixView addend, MatrixView y,
+               AttentionActivations& kept, std::span<KeyValueCache* const> caches) const;
 
   /// Gradients of what is trained; dx = (written) unless empty. Consumes q, k, v of `kept`.
   void backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, AttentionActivations& kept,

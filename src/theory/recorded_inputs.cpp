@@ -54,8 +54,9 @@ LabelledInputs record_query_inputs(ops::Context& context, Decoder& model, std::s
       block_prefix(model.config(), model.config().num_hidden_layers - 1) + ".self_attn.q_proj.weight";
   model.weights().make_trained(model.weights().at(query));
   DecoderActivations activations;
-  model.forward(StepState{.context = context, .batch = batch, .keep = true}, activations);
-  const ConstMatrixView kept = activations.blocks.back().attention_in.view();
+  const StepState step{.context = context, .batch = batch, .keep = true};
+  model.forward(step, activations);
+  const ConstMatrixView kept = model.last_attention_input(step, activations);
   if (kept.dtype != DType::f32) throw Error("the layer's inputs are recorded from a model in f32 only");
 
   LabelledInputs recorded{Matrix(rows, kept.cols), {}, classes};

@@ -11,8 +11,8 @@ namespace cola::theory {
 /// What the query projection of the last block gets as input at the first `rows` loss tokens of the examples,
 /// and the class of the token that follows: the classes - 1 most frequent of these tokens (of equally
 /// frequent ones, the smaller id first) have one each, all others share the last. Marks that projection's
-/// weight as trained, which makes the forward pass keep its input. Throws Error if the examples have fewer
-/// loss tokens or different next tokens than asked for.
+/// weight as trained, so that the forward pass keeps the block's input. Throws Error if the examples have
+/// fewer loss tokens or different next tokens than asked for.
 [[nodiscard]] LabelledInputs record_query_inputs(ops::Context& context, Decoder& model,
                                                  std::span<const Example> examples, std::int64_t rows,
                                                  std::int64_t classes);

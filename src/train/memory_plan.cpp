@@ -46,13 +46,13 @@ struct Widths {
 struct BlockTargets {
   std::int64_t branches = 0;
   bool any = false;
-  bool attention_input = false, mlp_input = false, last_input = false;  ///< whether a backward reads it
+  bool last_input = false;  ///< whether a backward reads what the last layer reads
 };
 
 std::vector<BlockTargets> block_targets(const ModelConfig& config, const MemoryPlanInput& input) {
   std::vector<BlockTargets> blocks(static_cast<std::size_t>(config.num_hidden_layers));
   if (input.run.method == Method::full) {
-    std::ranges::fill(blocks, BlockTargets{0, true, true, true, true});
+    std::ranges::fill(blocks, BlockTargets{0, true, true});
     return blocks;
   }
   const std::size_t per_block = block_linear_names(config).size();
@@ -64,8 +64,6 @@ std::vector<BlockTargets> block_targets(const ModelConfig& config, const MemoryP
     const std::size_t place = (index - first) % per_block;  // q, k, v, out, MLP
     block.any = true;
     ++block.branches;
-    block.attention_input |= place < 3;
-    block.mlp_input |= place > 3 && place + 1 < per_block;
     block.last_input |= place + 1 == per_block;
   }
   return blocks;
@@ -80,9 +78,7 @@ std::int64_t block_bytes(const ModelConfig& config, const BlockTargets& block, s
   if (!width.opt) elements += 2 * width.mlp;                // gate, up
   std::int64_t bytes = float_bytes * (config.num_attention_heads + 4 + block.branches * rank);
   if (keep) {
-    if (!width.post_norm) elements += 2 * width.hidden;
-    if (block.attention_input) elements += width.hidden;
-    if (block.mlp_input) elements += width.hidden;
+    if (!width.post_norm) elements += width.hidden;  // the stream between the branches
     if (block.last_input && width.opt) elements += width.mlp;
     if (width.opt) bytes += ops::relu_mask_bytes(1, width.mlp);
   }
@@ -90,8 +86,11 @@ std::int64_t block_bytes(const ModelConfig& config, const BlockTargets& block, s
 }
 
 /// Scratch elements for one token, once for the whole model: the residual stream and what passes in a block.
-std::int64_t forward_elements(const Widths& width) {
-  return 3 * width.hidden + width.mlp + (width.opt ? width.hidden : 0);  // x, branch, normed; positions' rows
+std::int64_t forward_elements(const Widths& width, const MemoryPlanInput& input) {
+  std::int64_t elements = 2 * width.hidden + width.mlp;  // x, normed, hidden
+  if (width.opt) elements += width.hidden;               // positions' rows
+  if (input.hidden_dropout) elements += width.hidden;
+  return elements;
 }
 std::int64_t backward_elements(const Widths& width, const MemoryPlanInput& input, bool last_input) {
   std::int64_t elements = (width.post_norm ? 2 : 1) * width.hidden + 2 * width.query + 2 * width.key;
@@ -115,8 +114,7 @@ std::int64_t plan_blocks(const ModelConfig& config, const MemoryPlanInput& input
     if (block < first) continue;
     const std::int64_t bytes = block_bytes(config, *block, element, rank, true);
     largest = std::max(largest, bytes);
-    const bool last = block + 1 == targets.end();
-    kept += !input.activation_checkpointing ? bytes : last ? 0 : width.hidden * element;
+    kept += (input.activation_checkpointing ? 0 : bytes) + width.hidden * element;
     last_input |= block->last_input;
   }
   const bool knots = input.run.links.size() > 1;
@@ -126,7 +124,7 @@ std::int64_t plan_blocks(const ModelConfig& config, const MemoryPlanInput& input
       std::max(input.activation_checkpointing ? input.batch_tokens * largest : 0, passing_tokens * passing);
   const std::int64_t forward_tokens = std::max(input.batch_tokens, input.evaluation_tokens);
   return input.batch_tokens * (kept + element * backward_elements(width, input, last_input)) + shared +
-         forward_tokens * element * forward_elements(width);
+         forward_tokens * element * forward_elements(width, input);
 }
 
 /// Rows of logits that are made at a time.

@@ -56,21 +56,27 @@ class Linear : public testing::TestWithParam<std::tuple<DType, Case>> {
   Context context_;
 };
 
+enum class Addend { none, result, other };
+
 TEST_P(Linear, ForwardAgreesWithTheReference) {
   const auto [dtype, c] = GetParam();
   const TestMatrix x = random_matrix(dtype, c.rows, c.k, 1, 1.0, c.padding);
   const TestMatrix w = random_matrix(dtype, c.n, c.k, 2, 1.0, 2 * c.padding);
   const std::vector<float> bias = random_floats(c.n, 3);
   for (const bool with_bias : {false, true}) {
-    for (const Write write : {Write::replace, Write::add}) {
+    for (const Addend addend : {Addend::none, Addend::result, Addend::other}) {
       for (const DType result : {dtype, DType::f32}) {
         TestMatrix y = random_matrix(result, c.rows, c.n, 4, 1.0, c.padding);
+        const TestMatrix other = random_matrix(result, c.rows, c.n, 5, 1.0, 3 * c.padding);
         std::vector<double> expected = ref::linear_forward<double>(
             numbers(x.view()), numbers(w.view()),
             with_bias ? numbers(std::span(bias)) : std::vector<double>{}, u(c.rows), u(c.n), u(c.k));
-        if (write == Write::add) add_to(expected, numbers(y.view()));
+        const ConstMatrixView added = addend == Addend::none     ? ConstMatrixView{}
+                                      : addend == Addend::result ? ConstMatrixView(y.view())
+                                                                 : other.view();
+        if (!added.empty()) add_to(expected, numbers(added));
         linear_forward(context_, x.view(), w.view(), with_bias ? std::span(bias) : std::span<const float>{},
-                       y.view(), write);
+                       added, y.view());
         EXPECT_TRUE(is_near(y.view(), expected, tolerance(result, c.k))) << c << " bias " << with_bias;
         EXPECT_TRUE(y.padding_intact());
       }
@@ -119,7 +125,7 @@ TEST_P(Linear, CountsTwoFlopsAMultiplyAdd) {
   const TestMatrix x = random_matrix(dtype, c.rows, c.k, 1);
   const TestMatrix w = random_matrix(dtype, c.n, c.k, 2);
   TestMatrix y(dtype, c.rows, c.n);
-  linear_forward(context_, x.view(), w.view(), {}, y.view());
+  linear_forward(context_, x.view(), w.view(), {}, {}, y.view());
   EXPECT_EQ(context_.flops(), 2U * u(c.rows) * u(c.n) * u(c.k));
 }
 
@@ -177,13 +183,13 @@ TEST_P(LinearRows, DoNotDependOnOtherRows) {
     TestMatrix x = random_matrix(GetParam(), rows, 640, 2);
     TestMatrix y(GetParam(), rows, 129);
     TestMatrix again(GetParam(), rows, 129);
-    linear_forward(context, x.view(), w.view(), {}, y.view());
+    linear_forward(context, x.view(), w.view(), {}, {}, y.view());
     for (std::int64_t col = 0; col < 640; ++col) {
       for (std::int64_t row = 0; row < rows; ++row) {
         if (row != 3) test::set_element(x.view(), row, col, 1e4);
       }
     }
-    linear_forward(context, x.view(), w.view(), {}, again.view());
+    linear_forward(context, x.view(), w.view(), {}, {}, again.view());
     EXPECT_EQ(numbers(y.view().row_range(3, 4)), numbers(again.view().row_range(3, 4))) << rows;
   }
 }
@@ -209,12 +215,12 @@ TEST(LinearErrors, WrongShapesNameTheOp) {
   TestMatrix x(DType::f32, 4, 8);
   TestMatrix w(DType::f32, 3, 7);
   TestMatrix y(DType::f32, 4, 3);
-  EXPECT_THROW(linear_forward(context, x.view(), w.view(), {}, y.view()), std::logic_error);
+  EXPECT_THROW(linear_forward(context, x.view(), w.view(), {}, {}, y.view()), std::logic_error);
   TestMatrix w_bf16(DType::bf16, 3, 8);
-  EXPECT_THROW(linear_forward(context, x.view(), w_bf16.view(), {}, y.view()), std::logic_error);
+  EXPECT_THROW(linear_forward(context, x.view(), w_bf16.view(), {}, {}, y.view()), std::logic_error);
   const std::vector<float> bias(2);
   TestMatrix w_right(DType::f32, 3, 8);
-  EXPECT_THROW(linear_forward(context, x.view(), w_right.view(), bias, y.view()), std::logic_error);
+  EXPECT_THROW(linear_forward(context, x.view(), w_right.view(), bias, {}, y.view()), std::logic_error);
 }
 
 TEST(LinearEmpty, NoRowsIsNoWork) {
@@ -224,7 +230,7 @@ TEST(LinearEmpty, NoRowsIsNoWork) {
   TestMatrix y(DType::f32, 0, 3);
   TestMatrix dw = random_matrix(DType::f32, 3, 8, 1);
   const std::vector<double> before = numbers(dw.view());
-  linear_forward(context, x.view(), w.view(), {}, y.view());
+  linear_forward(context, x.view(), w.view(), {}, {}, y.view());
   linear_backward_input(context, y.view(), w.view(), x.view(), Write::replace);
   linear_backward_weight(context, y.view(), x.view(), dw.view());
   EXPECT_EQ(numbers(dw.view()), before);

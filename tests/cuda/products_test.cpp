@@ -42,14 +42,17 @@ TEST_F(CudaProducts, LinearForwardAndBackward) {
         const auto dy = side.random(dtype, t, n);
         const auto bias = side.random_vector(n);
         const auto y = side.random(dtype, t, n);
-        ops::linear_forward(context, x, w, {}, y);
+        ops::linear_forward(context, x, w, {}, {}, y);
         side.result("y", y, product_tolerance(dtype, k));
-        ops::linear_forward(context, x, w, bias, y);
+        ops::linear_forward(context, x, w, bias, {}, y);
         side.result("y with bias", y, with_biases(product_tolerance(dtype, k), dtype, 1));
-        ops::linear_forward(context, x, w, bias, y, ops::Write::add);
+        ops::linear_forward(context, x, w, bias, y, y);
         side.result("y added to", y, with_biases(product_tolerance(dtype, 2 * k), dtype, 2));
+        const auto addend = side.random(dtype, t, n);
+        ops::linear_forward(context, x, w, bias, addend, y);
+        side.result("sum", y, added_in_bf16(with_biases(product_tolerance(dtype, k), dtype, 1), dtype, k));
         const auto wide = side.random(DType::f32, t, n);
-        ops::linear_forward(context, x, w, bias, wide, ops::Write::add);
+        ops::linear_forward(context, x, w, bias, wide, wide);
         side.result("f32 y", wide, product_tolerance(DType::f32, k));
         const auto dx = side.random(dtype, t, k);
         ops::linear_backward_input(context, dy, w, dx, ops::Write::add);
@@ -74,7 +77,7 @@ TEST_F(CudaProducts, RowsThatAreNotAligned) {
       const auto x = side.random(dtype, 9, 65);
       const auto w = side.random(dtype, 31, 65);
       const auto y = side.random(dtype, 9, 31);
-      ops::linear_forward(side.context, x.row_range(1, 8), w, {}, y.row_range(1, 8));
+      ops::linear_forward(side.context, x.row_range(1, 8), w, {}, {}, y.row_range(1, 8));
       side.result("y", y, product_tolerance(dtype, 65));
     });
   }

@@ -20,7 +20,7 @@ class Work {
     side.context.backend().repeatable(side.context, "work", 3, [&] {
       ops::embedding_forward(side.context, table_, ids, rows_);
       ops::embedding_forward(side.context, table_, added, rows_, ops::Write::add);
-      ops::linear_forward(side.context, rows_, weight_, {}, product_);
+      ops::linear_forward(side.context, rows_, weight_, {}, {}, product_);
     });
     side.result("product", product_, {1e-5, 1e-5});
   }

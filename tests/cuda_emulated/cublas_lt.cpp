@@ -122,7 +122,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t /*handle*/, cubla
                                               cublasLtMatmulPreference_t preference, int wanted,
                                               cublasLtMatmulHeuristicResult_t* results, int* found) {
   *found = 0;
-  if (wanted < 1 || !fits(*description, *a, *b, *d) || std::memcmp(c, d, sizeof(*c)) != 0)
+  if (wanted < 1 || !fits(*description, *a, *b, *d) || c->type != d->type || c->rows != d->rows ||
+      c->cols != d->cols)
     return CUBLAS_STATUS_INVALID_VALUE;
   if (description->epilogue == CUBLASLT_EPILOGUE_BIAS && description->bias_type != d->type)
     return CUBLAS_STATUS_NOT_SUPPORTED;

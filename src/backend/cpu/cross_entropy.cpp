@@ -55,7 +55,7 @@ void write_gradient_row(MatrixView logits, std::int64_t row, const kernels::Logi
 void make_logits(Context& context, ConstMatrixView hidden, WeightView head,
                  std::span<const HeadBranch> branches, std::int64_t first, MatrixView logits) {
   const std::int64_t last = first + logits.rows;
-  cpu::linear_forward(context, hidden.row_range(first, last), head, {}, logits, Write::replace);
+  cpu::linear_forward(context, hidden.row_range(first, last), head, {}, {}, logits);
   for (const auto& branch : branches) {
     const LoraForward lora = {branch.a, branch.b, branch.scale, branch.u.row_range(first, last), logits};
     cpu::lora_forward(context, branch.input.row_range(first, last), {&lora, 1});

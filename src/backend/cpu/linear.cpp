@@ -24,8 +24,10 @@ std::int64_t few_rows(DType dtype) { return dtype == DType::bf16 && has_bf16_pro
 }  // namespace
 
 void linear_forward(Context& context, ConstMatrixView x, WeightView weight, std::span<const float> bias,
-                    MatrixView y, Write write) {
+                    ConstMatrixView addend, MatrixView y) {
   const ConstMatrixView w = weight.plain;
+  const Write write = addend.empty() ? Write::replace : Write::add;
+  if (!addend.empty() && addend.data != y.data) cpu::convert(context, addend, y);
   if (weight.packed != nullptr) {
     multiply_packed_forward(context, x, *weight.packed, bias, y, write);
   } else if (x.rows <= few_rows(x.dtype)) {

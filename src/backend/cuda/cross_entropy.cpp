@@ -24,7 +24,7 @@ launch::LogitRows make_logits(Context& context, ConstMatrixView hidden, WeightVi
                               std::span<const HeadBranch> branches, std::int64_t first, std::int64_t last,
                               const std::int32_t* targets) {
   const MatrixView logits = context.scratch("cuda logits", DType::f32, last - first, head.plain.rows);
-  cuda::linear_forward(context, hidden.row_range(first, last), head, {}, logits, Write::replace);
+  cuda::linear_forward(context, hidden.row_range(first, last), head, {}, {}, logits);
   for (const HeadBranch& branch : branches) {
     const LoraForward lora = {branch.a, branch.b, branch.scale, branch.u.row_range(first, last), logits};
     cuda::lora_forward(context, branch.input.row_range(first, last), {&lora, 1});

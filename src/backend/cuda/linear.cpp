@@ -8,24 +8,25 @@ namespace cola::ops::cuda {
 namespace {
 
 void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
-              Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write) {
+              Transpose transpose_b, std::span<const float> bias, ConstMatrixView addend, MatrixView c) {
   CudaBackend& backend = backend_of(context);
-  backend.products().multiply(context, backend.queue(), a, transpose_a, b, transpose_b, bias, c, write);
+  backend.products().multiply(context, backend.queue(), a, transpose_a, b, transpose_b, bias, addend, c);
 }
 
 }  // namespace
 
 void linear_forward(Context& context, ConstMatrixView x, WeightView w, std::span<const float> bias,
-                    MatrixView y, Write write) {
-  multiply(context, x, Transpose::no, w.plain, Transpose::yes, bias, y, write);
+                    ConstMatrixView addend, MatrixView y) {
+  multiply(context, x, Transpose::no, w.plain, Transpose::yes, bias, addend, y);
 }
 
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView w, MatrixView dx, Write write) {
-  multiply(context, dy, Transpose::no, w.plain, Transpose::no, {}, dx, write);
+  multiply(context, dy, Transpose::no, w.plain, Transpose::no, {},
+           write == Write::add ? ConstMatrixView(dx) : ConstMatrixView(), dx);
 }
 
 void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixView x, MatrixView dw) {
-  multiply(context, dy, Transpose::yes, x, Transpose::no, {}, dw, Write::add);
+  multiply(context, dy, Transpose::yes, x, Transpose::no, {}, dw, dw);
 }
 
 void linear_backward_bias(Context& context, ConstMatrixView dy, std::span<float> dbias) {

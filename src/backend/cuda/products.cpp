@@ -59,7 +59,7 @@ class Preference {
 struct Products::Plan {
   bool possible = false;
   cublasLtMatmulDescOpaque_t operation = {};
-  cublasLtMatrixLayoutOpaque_t a = {}, b = {}, c = {};  ///< in cuBLASLt's order: a is our b
+  cublasLtMatrixLayoutOpaque_t a = {}, b = {}, c = {}, addend = {};  ///< in cuBLASLt's order: a is our b
   cublasLtMatmulAlgo_t algorithm = {};
 };
 
@@ -94,6 +94,7 @@ Products::Plan* Products::plan_of(const Shape& shape) {
   describe(plan.a, shape.input, b_rows, b_cols, shape.ldb);
   describe(plan.b, shape.input, a_rows, a_cols, shape.lda);
   describe(plan.c, shape.output, shape.m, shape.n, shape.ldc);
+  describe(plan.addend, shape.output, shape.m, shape.n, shape.ld_addend);
 
   Preference preference;
   preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes);
@@ -102,20 +103,23 @@ Products::Plan* Products::plan_of(const Shape& shape) {
                  static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, shape.alignments[1]);
   preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, shape.alignments[0]);
-  preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, shape.alignments[2]);
+  preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, shape.alignments[4]);
   preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, shape.alignments[2]);
   cublasLtMatmulHeuristicResult_t result = {};
   int found = 0;
-  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
-      handle_, &plan.operation, &plan.a, &plan.b, &plan.c, &plan.c, preference.get(), 1, &result, &found);
+  const cublasStatus_t status =
+      cublasLtMatmulAlgoGetHeuristic(handle_, &plan.operation, &plan.a, &plan.b, &plan.addend, &plan.c,
+                                     preference.get(), 1, &result, &found);
   plan.possible = status == CUBLAS_STATUS_SUCCESS && found > 0 && result.state == CUBLAS_STATUS_SUCCESS;
   plan.algorithm = result.algo;
   return plan.possible ? &plan : nullptr;
 }
 
 void Products::multiply(Context& context, launch::Queue queue, ConstMatrixView a, Transpose transpose_a,
-                        ConstMatrixView b, Transpose transpose_b, std::span<const float> bias, MatrixView c,
-                        Write write) {
+                        ConstMatrixView b, Transpose transpose_b, std::span<const float> bias,
+                        ConstMatrixView addend, MatrixView c) {
+  const float beta = addend.empty() ? 0.0F : 1.0F;
+  if (addend.empty()) addend = c;
   Shape shape = {};
   shape.m = c.rows;
   shape.n = c.cols;
@@ -125,6 +129,7 @@ void Products::multiply(Context& context, launch::Queue queue, ConstMatrixView a
   shape.lda = a.stride;
   shape.ldb = b.stride;
   shape.ldc = c.stride;
+  shape.ld_addend = addend.stride;
   shape.input = a.dtype;
   shape.output = c.dtype;
   shape.bias = DType::f32;
@@ -133,7 +138,7 @@ void Products::multiply(Context& context, launch::Queue queue, ConstMatrixView a
   shape.has_bias = !bias.empty();
   const void* bias_values = bias.data();
   shape.alignments = {alignment_of(a.data), alignment_of(b.data), alignment_of(c.data),
-                      alignment_of(bias_values)};
+                      alignment_of(bias_values), alignment_of(addend.data)};
   Plan* plan = plan_of(shape);
   if (plan == nullptr && shape.has_bias && shape.output == DType::bf16) {
     // A bias of another dtype than the result's is not in every version of cuBLASLt.
@@ -148,15 +153,14 @@ void Products::multiply(Context& context, launch::Queue queue, ConstMatrixView a
   }
   if (plan == nullptr)
     throw Error("cuBLASLt has no algorithm for a product that is needed: use --device cpu");
-  if (queue.only_describes(shape, a.data, b.data, c.data, bias_values, write)) return;
+  if (queue.only_describes(shape, a.data, b.data, c.data, bias_values, addend.data, beta)) return;
   cublasLtMatmulDescOpaque_t operation = plan->operation;
   if (shape.has_bias) set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias_values);
   const float one = 1.0F;
-  const float beta = write == Write::add ? 1.0F : 0.0F;
-  require(
-      cublasLtMatmul(handle_, &operation, &one, b.data, &plan->a, a.data, &plan->b, &beta, c.data, &plan->c,
-                     c.data, &plan->c, &plan->algorithm, workspace_.data(), workspace_bytes, queue.stream),
-      "a product");
+  require(cublasLtMatmul(handle_, &operation, &one, b.data, &plan->a, a.data, &plan->b, &beta, addend.data,
+                         &plan->addend, c.data, &plan->c, &plan->algorithm, workspace_.data(),
+                         workspace_bytes, queue.stream),
+          "a product");
 }
 
 }  // namespace cola::ops::cuda

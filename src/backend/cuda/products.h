@@ -27,19 +27,20 @@ class Products {
   Products(const Products&) = delete;
   Products& operator=(const Products&) = delete;
 
-  /// c [M, N] = op(a) [M, K] op(b) [K, N] + bias [N], or c += that. a and b both f32 or both bf16; c f32 or
-  /// their dtype; `bias` f32, may be empty. Shapes are checked by the caller. Counts 2 M N K flops.
+  /// c [M, N] = addend [M, N] + op(a) [M, K] op(b) [K, N] + bias [N]. a and b both f32 or both bf16; c f32 or
+  /// their dtype; `bias` f32; `addend` of c's dtype, or c itself; both may be empty. Shapes are checked by
+  /// the caller. Counts 2 M N K flops.
   void multiply(Context& context, launch::Queue queue, ConstMatrixView a, Transpose transpose_a,
-                ConstMatrixView b, Transpose transpose_b, std::span<const float> bias, MatrixView c,
-                Write write);
+                ConstMatrixView b, Transpose transpose_b, std::span<const float> bias, ConstMatrixView addend,
+                MatrixView c);
 
  private:
   /// What the choice of an algorithm depends on.
   struct Shape {
-    std::int64_t m, n, k, lda, ldb, ldc;
+    std::int64_t m, n, k, lda, ldb, ldc, ld_addend;
     DType input, output, bias;
     bool transpose_a, transpose_b, has_bias;
-    std::array<std::uint32_t, 4> alignments;  ///< in bytes, of a, b, c, bias
+    std::array<std::uint32_t, 5> alignments;  ///< in bytes, of a, b, c, bias, addend
 
     auto operator<=>(const Shape&) const = default;
   };
