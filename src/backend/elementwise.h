@@ -15,12 +15,12 @@ void fill_zero(Context& context, MatrixView x);
 /// y = a + b; y may be a or b.
 void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y);
 
-/// Bytes of relu's bit mask of a matrix: ceil(cols / 8) a row.
+/// Bytes of relu's bit mask of a matrix: whole 16 bytes a row.
 [[nodiscard]] constexpr std::int64_t relu_mask_bytes(std::int64_t rows, std::int64_t cols) {
-  return rows * ((cols + 7) / 8);
+  return rows * ((cols + 127) / 128 * 16);
 }
-/// x = max(x, 0) in place. `positive` [relu_mask_bytes], written unless empty, says where x > 0: bit k of
-/// byte j of a row is column k ceil(cols / 8) + j.
+/// x = max(x, 0) in place. `positive` [relu_mask_bytes], written unless empty, says where x > 0, in an order
+/// of bits that is the backend's.
 void relu_forward(Context& context, MatrixView x, std::span<std::uint8_t> positive = {});
 /// dx = dy where relu_forward's x > 0, else 0. dx may be dy.
 void relu_backward(Context& context, ConstMatrixView dy, std::span<const std::uint8_t> positive,

@@ -2,6 +2,7 @@
 
 #include "backend/backend.h"
 #include "backend/checks.h"
+#include "backend/elementwise.h"
 #include "backend/profile.h"
 
 namespace cola::ops {
@@ -13,29 +14,58 @@ void check_dtypes(ConstMatrixView a, ConstMatrixView b, ConstMatrixView result, 
         "the result must be f32 or have the operands' dtype");
 }
 
+void check_forward(ConstMatrixView x, ConstMatrixView w, const BiasView& bias, ConstMatrixView y,
+                   std::string_view op) {
+  check_shape(w, w.rows, x.cols, op, "w");
+  check_shape(y, x.rows, w.rows, op, "y");
+  check(bias.empty() || bias.values.size() == static_cast<std::size_t>(w.rows), op,
+        "bias must be [N] or empty");
+  check_dtypes(x, w, y, op);
+}
+
+void check_backward(ConstMatrixView dy, ConstMatrixView w, ConstMatrixView dx, std::string_view op) {
+  check_shape(dy, dy.rows, w.rows, op, "dy");
+  check_shape(dx, dy.rows, w.cols, op, "dx");
+  check_dtypes(dy, w, dx, op);
+}
+
 }  // namespace
 
-void linear_forward(Context& context, ConstMatrixView x, WeightView weight, std::span<const float> bias,
+void linear_forward(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias,
                     ConstMatrixView addend, MatrixView y) {
-  const ConstMatrixView w = weight.plain;
-  const ProfileScope scope(context, "linear_forward", bytes_of({x, w, addend, y}));
-  check_shape(w, w.rows, x.cols, "linear_forward", "w");
-  check_shape(y, x.rows, w.rows, "linear_forward", "y");
-  check(bias.empty() || bias.size() == static_cast<std::size_t>(w.rows), "linear_forward",
-        "bias must be [N] or empty");
-  check_dtypes(x, w, y, "linear_forward");
+  const ProfileScope scope(context, "linear_forward", bytes_of({x, weight.plain, addend, y}));
+  check_forward(x, weight.plain, bias, y, "linear_forward");
   if (!addend.empty()) check_alike({y, addend}, "linear_forward");
   if (y.empty()) return;
   context.backend().ops().linear_forward(context, x, weight, bias, addend, y);
 }
 
+void linear_relu_forward(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias,
+                         MatrixView y, std::span<std::uint8_t> positive) {
+  const ProfileScope scope(context, "linear_relu_forward", bytes_of({x, weight.plain, y}));
+  check_forward(x, weight.plain, bias, y, "linear_relu_forward");
+  check(y.dtype == x.dtype, "linear_relu_forward", "y must have the operands' dtype");
+  check(positive.empty() || std::ssize(positive) == relu_mask_bytes(y.rows, y.cols), "linear_relu_forward",
+        "the mask must have relu_mask_bytes");
+  if (y.empty()) return;
+  context.backend().ops().linear_relu_forward(context, x, weight, bias, y, positive);
+}
+
+void linear_relu_backward(Context& context, ConstMatrixView dy, WeightView weight,
+                          std::span<const std::uint8_t> positive, MatrixView dx) {
+  const ProfileScope scope(context, "linear_relu_backward", bytes_of({dy, weight.plain, dx}));
+  check_backward(dy, weight.plain, dx, "linear_relu_backward");
+  check(dx.dtype == dy.dtype, "linear_relu_backward", "dx must have the operands' dtype");
+  check(std::ssize(positive) == relu_mask_bytes(dx.rows, dx.cols), "linear_relu_backward",
+        "the mask must have relu_mask_bytes");
+  if (dx.empty()) return;
+  context.backend().ops().linear_relu_backward(context, dy, weight, positive, dx);
+}
+
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weight, MatrixView dx,
                            Write write) {
-  const ConstMatrixView w = weight.plain;
-  const ProfileScope scope(context, "linear_backward_input", bytes_of({dy, w, dx}));
-  check_shape(dy, dy.rows, w.rows, "linear_backward_input", "dy");
-  check_shape(dx, dy.rows, w.cols, "linear_backward_input", "dx");
-  check_dtypes(dy, w, dx, "linear_backward_input");
+  const ProfileScope scope(context, "linear_backward_input", bytes_of({dy, weight.plain, dx}));
+  check_backward(dy, weight.plain, dx, "linear_backward_input");
   if (dx.empty()) return;
   context.backend().ops().linear_backward_input(context, dy, weight, dx, write);
 }

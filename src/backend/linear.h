@@ -1,6 +1,8 @@
 #pragma once
+#include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "backend/context.h"
 #include "backend/packed_matrix.h"
@@ -12,10 +14,32 @@ namespace cola::ops {
 /// bf16); sums are accumulated in f32. bf16 products use the processor's bf16 multiplier where it has one;
 /// elsewhere w is widened block by block and multiplied in f32. A packed w is bf16, and multiplied by tiles.
 
+/// A bias [N]. `rounded`, if known, are the values in bf16, which a device may add to a bf16 result.
+struct BiasView {
+  BiasView() = default;
+  // NOLINTBEGIN(google-explicit-constructor): values are what an op asks for
+  BiasView(std::span<const float> of, const BFloat16* rounded_values = nullptr)
+      : values(of), rounded(rounded_values) {}
+  BiasView(std::span<float> of) : values(of) {}
+  BiasView(const std::vector<float>& of) : values(of) {}
+  // NOLINTEND(google-explicit-constructor)
+  [[nodiscard]] bool empty() const { return values.empty(); }
+
+  std::span<const float> values;  ///< not owned
+  const BFloat16* rounded = nullptr;
+};
+
 /// y [T, N] = addend [T, N] + x [T, K] w^T + bias [N]. `bias` and `addend` may be empty; an addend has y's
 /// dtype, and may be y itself.
-void linear_forward(Context& context, ConstMatrixView x, WeightView w, std::span<const float> bias,
+void linear_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,
                     ConstMatrixView addend, MatrixView y);
+
+/// y [T, N] = relu(x w^T + bias) with relu_forward's mask (backend/elementwise.h), and dx [T, K] = dy w where
+/// a mask of dx's shape says so: relu_backward of linear_backward_input. `bias` may be empty.
+void linear_relu_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,
+                         MatrixView y, std::span<std::uint8_t> positive);
+void linear_relu_backward(Context& context, ConstMatrixView dy, WeightView w,
+                          std::span<const std::uint8_t> positive, MatrixView dx);
 
 /// dx [T, K] = dy [T, N] w, or dx += dy w. dx may be f32 or the compute dtype.
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView w, MatrixView dx, Write write);

@@ -85,6 +85,9 @@ Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), 
   }
   if (config_.final_layer_norm)
     final_norm_.emplace(config_, weights_, root + (opt ? ".final_layer_norm" : ".norm"));
+  for (Linear* linear : linears()) {
+    if (linear->bias() != nullptr) weights_.round(*linear->bias());
+  }
 }
 
 std::vector<Linear*> Decoder::linears() {

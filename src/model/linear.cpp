@@ -61,6 +61,25 @@ void Linear::forward(const StepState& step, ConstMatrixView x, ConstMatrixView a
   forward_together(step, x, {&part, 1});
 }
 
+void Linear::forward_relu(const StepState& step, ConstMatrixView x, MatrixView y,
+                          std::span<std::uint8_t> positive, LinearActivations& kept) const {
+  if (branches.empty())
+    return ops::linear_relu_forward(step.context, x, effective_weight(), bias_view(), y, positive);
+  forward(step, x, {}, y, kept);
+  ops::relu_forward(step.context, y, positive);
+}
+
+void Linear::backward_relu(const StepState& step, ConstMatrixView dy, ConstMatrixView x,
+                           LinearActivations& kept, std::span<const std::uint8_t> positive,
+                           MatrixView dx) const {
+  if (branches.empty()) {
+    ops::linear_relu_backward(step.context, dy, effective_weight(), positive, dx);
+    return backward(step, dy, x, kept, {}, ops::Write::replace);
+  }
+  backward(step, dy, x, kept, dx, ops::Write::replace);
+  ops::relu_backward(step.context, dx, positive, dx);
+}
+
 void Linear::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,
                       MatrixView dx, ops::Write write) const {
   const LinearBackward part = {this, dy, &kept};
@@ -71,8 +90,7 @@ void forward_together(const StepState& step, ConstMatrixView x, std::span<const 
   auto& context = step.context;
   std::vector<ops::LoraForward> branches;  // whose input is x itself
   for (const auto& [layer, y, kept, addend] : parts) {
-    const auto bias = layer->bias() != nullptr ? layer->bias()->vector() : std::span<const float>();
-    if (!y.empty()) ops::linear_forward(context, x, layer->effective_weight(), bias, addend, y);
+    if (!y.empty()) ops::linear_forward(context, x, layer->effective_weight(), layer->bias_view(), addend, y);
     for (const LowRankBranch& branch : layer->branches) {
       const std::int64_t rank = branch.a->rows();
       MatrixView u;

@@ -57,6 +57,13 @@ class Linear {
   void forward(const StepState& step, ConstMatrixView x, ConstMatrixView addend, MatrixView y,
                LinearActivations& kept) const;
 
+  /// y [T, out] = relu(x W^T + bias + sum over branches) with its mask, which may be empty.
+  void forward_relu(const StepState& step, ConstMatrixView x, MatrixView y, std::span<std::uint8_t> positive,
+                    LinearActivations& kept) const;
+  /// The same as backward, with dx, which is written, then under a mask of its shape.
+  void backward_relu(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,
+                     std::span<const std::uint8_t> positive, MatrixView dx) const;
+
   /// Adds to the gradients of what is trained here, and writes or adds dx = dy W_effective unless dx is
   /// empty. x is the forward's input; it may be empty where needs_input() is false.
   void backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,
@@ -76,6 +83,8 @@ class Linear {
                                              ConstMatrixView x) const;
   /// y = branch_input's dropout of x, for LoRA's input and for the gradient of it.
   void drop_branch(const StepState& step, ConstMatrixView x, MatrixView y) const;
+
+  [[nodiscard]] ops::BiasView bias_view() const { return bias_ != nullptr ? bias_->bias() : ops::BiasView(); }
 
   [[nodiscard]] bool needs_input() const;  ///< whether the backward reads x
   [[nodiscard]] bool trained() const;      ///< whether anything here gets a gradient

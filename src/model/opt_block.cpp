@@ -71,11 +71,10 @@ class OptBlock final : public Block {
     const bool keep_hidden = step.keep && fc2_.needs_input();
     if (keep_hidden) kept.hidden.resize(step.context.memory(), in.dtype, in.rows, fc1_.out_features());
     const MatrixView hidden = keep_hidden ? kept.hidden.view() : hidden_scratch(step, in);
-    fc1_.forward(step, in, {}, hidden, kept.mlp[0]);
     kept.positive.resize(step.context.memory(),
                          step.keep ? static_cast<std::size_t>(ops::relu_mask_bytes(hidden.rows, hidden.cols))
                                    : std::size_t{0});
-    ops::relu_forward(step.context, hidden, kept.positive.as<std::uint8_t>());
+    fc1_.forward_relu(step, in, hidden, kept.positive.as<std::uint8_t>(), kept.mlp[0]);
     if (sum.empty()) return fc2_.forward(step, hidden, {}, {}, kept.mlp[1]);
     add_branch(step, stream, sum, site_ + 1, [&](ConstMatrixView addend, MatrixView y) {
       fc2_.forward(step, hidden, addend, y, kept.mlp[1]);
@@ -85,8 +84,8 @@ class OptBlock final : public Block {
   void backward_mlp(const StepState& step, ConstMatrixView dout, ConstMatrixView in, BlockActivations& kept,
                     MatrixView din, ops::Write write) const {
     const MatrixView dhidden = hidden_scratch(step, dout);
-    fc2_.backward(step, dout, kept.hidden.view(), kept.mlp[1], dhidden, ops::Write::replace);
-    ops::relu_backward(step.context, dhidden, kept.positive.as<std::uint8_t>(), dhidden);
+    fc2_.backward_relu(step, dout, kept.hidden.view(), kept.mlp[1], kept.positive.as<std::uint8_t>(),
+                       dhidden);
     fc1_.backward(step, dhidden, in, kept.mlp[0], din, write);
   }
 

@@ -159,6 +159,16 @@ void Weights::pack(Parameter& parameter) {
     release_pages(*tensor->second);
 }
 
+void Weights::round(Parameter& parameter) {
+  if (memory_->is_host() || compute_dtype_ != DType::bf16 || parameter.spec.is_matrix()) return;
+  const Matrix values = Matrix::copy_of(parameter.value, *memory_);
+  Matrix rounded(DType::bf16, 1, values.cols());
+  ops::Context context;
+  ops::convert(context, values.view(), rounded.view());
+  parameter.rounded = Matrix::moved_to(*memory_, std::move(rounded));
+  parameter.rounded_of = parameter.value.data;
+}
+
 void Weights::make_trained(Parameter& parameter) {
   if (parameter.trained()) return;
   parameter.master.resize(*memory_, DType::f32, parameter.value.rows, parameter.value.cols);

@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "backend/context.h"
+#include "backend/linear.h"
 #include "backend/packed_matrix.h"
 #include "core/matrix.h"
 #include "io/safetensors_writer.h"
@@ -26,10 +27,18 @@ struct Parameter {
   Matrix master;             ///< f32 values, while trained
   Matrix gradient;           ///< f32, added to by backward passes, while trained
 
+  Matrix rounded;                    ///< a vector's values in bf16, after Weights::round ...
+  const void* rounded_of = nullptr;  ///< ... as long as these are the values
+
   Memory* memory = &host_memory();  ///< where all of these lie
 
   [[nodiscard]] std::span<const float> vector() const {
     return {value.as<float>(), static_cast<std::size_t>(value.cols)};
+  }
+  /// A vector as the bias of a product.
+  [[nodiscard]] ops::BiasView bias() const {
+    const bool is_rounded = !trained() && !rounded.empty() && value.data == rounded_of;
+    return {vector(), is_rounded ? static_cast<const BFloat16*>(rounded.view().data) : nullptr};
   }
   /// A matrix for products.
   [[nodiscard]] ops::WeightView weight() const {
@@ -68,6 +77,9 @@ class Weights {
   /// Puts a frozen bf16 matrix into the layout of tile products; the row-major one is given back. Others
   /// stay.
   void pack(Parameter& parameter);
+
+  /// Keeps a bias rounded to bf16 beside its values, where a device's products of bf16 add it so.
+  void round(Parameter& parameter);
 
   /// Gives a parameter f32 master values (the file's) and a zero gradient.
   void make_trained(Parameter& parameter);

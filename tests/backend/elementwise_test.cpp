@@ -195,7 +195,7 @@ TEST(Elementwise, WrongOperandsAreLogicErrors) {
   EXPECT_THROW(ops::add(context, a.view(), b.view(), a.view()), std::logic_error);
   EXPECT_THROW(ops::add(context, a.view(), c.view(), a.view()), std::logic_error);
   EXPECT_THROW(ops::relu_forward(context, d.view()), std::logic_error);
-  std::vector<std::uint8_t> mask(3);  // of 2 rows of 3 columns: 2 bytes
+  std::vector<std::uint8_t> mask(3);  // of 2 rows of 3 columns: 32 bytes
   EXPECT_THROW(ops::relu_forward(context, c.view(), mask), std::logic_error);
   EXPECT_THROW(ops::relu_backward(context, c.view(), mask, c.view()), std::logic_error);
 }

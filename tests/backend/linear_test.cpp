@@ -1,5 +1,7 @@
 #include "backend/linear.h"
 
+#include "backend/elementwise.h"
+
 #include <gtest/gtest.h>
 
 #include <complex>
@@ -99,6 +101,29 @@ TEST_P(Linear, BackwardInputAgreesWithTheReference) {
       EXPECT_TRUE(dx.padding_intact());
     }
   }
+}
+
+TEST_P(Linear, ReluIsThatOfTheProduct) {
+  const auto [dtype, c] = GetParam();
+  const TestMatrix x = random_matrix(dtype, c.rows, c.k, 1, 1.0, c.padding);
+  const TestMatrix w = random_matrix(dtype, c.n, c.k, 2, 1.0, 2 * c.padding);
+  const std::vector<float> bias = random_floats(c.n, 3);
+  TestMatrix expected(dtype, c.rows, c.n, c.padding);
+  TestMatrix y(dtype, c.rows, c.n, c.padding);
+  std::vector<std::uint8_t> expected_mask(static_cast<std::size_t>(relu_mask_bytes(c.rows, c.n)));
+  std::vector<std::uint8_t> mask(expected_mask.size());
+  linear_forward(context_, x.view(), w.view(), bias, {}, expected.view());
+  relu_forward(context_, expected.view(), expected_mask);
+  linear_relu_forward(context_, x.view(), w.view(), bias, y.view(), mask);
+  EXPECT_EQ(numbers(y.view()), numbers(expected.view()));
+  EXPECT_EQ(mask, expected_mask);
+
+  const TestMatrix dy = random_matrix(dtype, c.rows, c.k, 4);
+  const TestMatrix up = random_matrix(dtype, c.k, c.n, 5);
+  linear_backward_input(context_, dy.view(), up.view(), expected.view(), Write::replace);
+  relu_backward(context_, expected.view(), mask, expected.view());
+  linear_relu_backward(context_, dy.view(), up.view(), mask, y.view());
+  EXPECT_EQ(numbers(y.view()), numbers(expected.view()));
 }
 
 TEST_P(Linear, BackwardWeightAndBiasAddToTheGradients) {

@@ -71,6 +71,38 @@ TEST_F(CudaProducts, LinearForwardAndBackward) {
   }
 }
 
+// Masks of one side's op go into another's: cuBLASLt's epilogues and our kernels must agree on their bits.
+TEST_F(CudaProducts, LinearAndRelu) {
+  for (const DType dtype : both_dtypes) {
+    for (const auto& [t, n, k] : shapes) {
+      compare([&, t = t, n = n, k = k](Side& side) {
+        auto& context = side.context;
+        const auto x = side.random(dtype, t, k);
+        const auto w = side.random(dtype, n, k);
+        const auto bias = side.random_vector(n);
+        const auto y = side.random(dtype, t, n);
+        const auto mask = side.bytes(ops::relu_mask_bytes(t, n));
+        const Tolerance tolerance = with_biases(product_tolerance(dtype, k), dtype, 1);
+        ops::linear_relu_forward(context, x, w, bias, y, {});
+        side.result("y without a mask", y, tolerance);
+        ops::linear_relu_forward(context, x, w, bias, y, mask);
+        side.result("y", y, tolerance);
+        const auto ones = side.random(dtype, t, n);
+        ops::relu_backward(context, y, mask, ones);  // y is zero elsewhere: nothing is lost
+        side.result("y again", ones, tolerance);
+        const auto dy = side.random(dtype, t, k);
+        const auto up = side.random(dtype, k, n);
+        const auto dx = side.random(dtype, t, n);
+        // The mask of numbers that both sides have exactly, where roundings decide no sign.
+        const auto signs = side.random(dtype, t, n);
+        ops::relu_forward(context, signs, mask);
+        ops::linear_relu_backward(context, dy, up, mask, dx);
+        side.result("dx", dx, product_tolerance(dtype, k));
+      });
+    }
+  }
+}
+
 TEST_F(CudaProducts, RowsThatAreNotAligned) {
   for (const DType dtype : both_dtypes) {
     compare([&](Side& side) {

@@ -44,6 +44,29 @@ bool fits(const cublasLtMatmulDescOpaque_t& description, const cublasLtMatrixLay
          is_wide(d);
 }
 
+bool adds_bias(cublasLtEpilogue_t epilogue) {
+  return epilogue == CUBLASLT_EPILOGUE_BIAS || epilogue == CUBLASLT_EPILOGUE_RELU_BIAS ||
+         epilogue == CUBLASLT_EPILOGUE_RELU_AUX_BIAS;
+}
+bool has_mask(cublasLtEpilogue_t epilogue) { return (epilogue & 128) != 0; }
+bool mask_fits(const cublasLtMatmulDescOpaque_t& description, const cublasLtMatrixLayoutOpaque_t& d) {
+  return !has_mask(description.epilogue) || (description.aux != nullptr && description.aux_ld % 128 == 0 &&
+                                             description.aux_ld >= static_cast<std::int64_t>(d.rows) &&
+                                             reinterpret_cast<std::uintptr_t>(description.aux) % 16 == 0);
+}
+
+double through_relu(const cublasLtMatmulDescOpaque_t& description, std::int64_t row, std::int64_t col,
+                    double value) {
+  const auto epilogue = description.epilogue;
+  if (epilogue == CUBLASLT_EPILOGUE_DEFAULT || epilogue == CUBLASLT_EPILOGUE_BIAS) return value;
+  const std::int64_t bit = col * description.aux_ld + row;
+  auto* byte = static_cast<std::uint8_t*>(description.aux) + bit / 8;
+  const auto mask = static_cast<std::uint8_t>(1U << (bit % 8));
+  if (epilogue == CUBLASLT_EPILOGUE_DRELU) return (*byte & mask) != 0 ? value : 0.0;
+  if (has_mask(epilogue)) *byte = static_cast<std::uint8_t>(value > 0.0 ? *byte | mask : *byte & ~mask);
+  return value > 0.0 ? value : 0.0;
+}
+
 bool is_aligned(const void* data, std::uint32_t bytes) {
   return reinterpret_cast<std::uintptr_t>(data) % bytes == 0;
 }
@@ -62,7 +85,7 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t /*handle*/) { return CUBLAS_STAT
 
 cublasStatus_t cublasLtMatmulDescInit(cublasLtMatmulDesc_t description, cublasComputeType_t /*compute*/,
                                       cudaDataType_t /*scale*/) {
-  *description = {CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, CUDA_R_32F, nullptr};
+  *description = {CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, CUDA_R_32F, nullptr, nullptr, 0};
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -85,6 +108,10 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t description,
       return copy_to(description->bias);
     case CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE:
       return copy_to(description->bias_type);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER:
+      return copy_to(description->aux);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD:
+      return copy_to(description->aux_ld);
   }
   return CUBLAS_STATUS_INVALID_VALUE;
 }
@@ -125,7 +152,10 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t /*handle*/, cubla
   if (wanted < 1 || !fits(*description, *a, *b, *d) || c->type != d->type || c->rows != d->rows ||
       c->cols != d->cols)
     return CUBLAS_STATUS_INVALID_VALUE;
-  if (description->epilogue == CUBLASLT_EPILOGUE_BIAS && description->bias_type != d->type)
+  if (adds_bias(description->epilogue) && description->bias_type != d->type)
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  // So that the way without them is taken too.
+  if (has_mask(description->epilogue) && (d->rows % 8 != 0 || d->type != CUDA_R_16BF))
     return CUBLAS_STATUS_NOT_SUPPORTED;
   std::memcpy(results->algo.alignments, preference->alignments, sizeof(preference->alignments));
   results->state = CUBLAS_STATUS_SUCCESS;
@@ -142,7 +172,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t /*handle*/, const cublasLtMatmulD
                               std::size_t /*bytes*/, cudaStream_t /*stream*/) {
   const std::uint32_t* promised = algorithm->alignments;
   if (!fits(*description, *a_layout, *b_layout, *d_layout) || !is_aligned(a, promised[0]) ||
-      !is_aligned(b, promised[1]) || !is_aligned(c, promised[2]) || !is_aligned(d, promised[3]))
+      !is_aligned(b, promised[1]) || !is_aligned(c, promised[2]) || !is_aligned(d, promised[3]) ||
+      !mask_fits(*description, *d_layout))
     return CUBLAS_STATUS_INVALID_VALUE;
   const double scale = static_cast<double>(*static_cast<const float*>(alpha));
   const double keep = static_cast<double>(*static_cast<const float*>(beta));
@@ -158,8 +189,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t /*handle*/, const cublasLtMatmulD
         }
         double value = scale * sum;
         if (keep != 0.0) value += keep * read(c, c_layout.type, col * c_layout.ld + row);
-        if (description.epilogue == CUBLASLT_EPILOGUE_BIAS)
-          value += read(description.bias, description.bias_type, row);
+        if (adds_bias(description.epilogue)) value += read(description.bias, description.bias_type, row);
+        value = through_relu(description, row, col, value);
         write(d, d_layout.type, col * d_layout.ld + row, value);
       }
     }

@@ -66,13 +66,13 @@ TEST(CudaElementwise, ReluAndItsMaskAgreeWithTheReference) {
       std::vector<std::uint8_t> mask(static_cast<std::size_t>(ops::relu_mask_bytes(rows, cols)), 0xAA);
       ASSERT_TRUE(succeeds(relu_forward<T>(nullptr, rows, cols, to<T>(x), mask.data())));
       ASSERT_TRUE(succeeds(relu_backward<T>(nullptr, rows, cols, in<T>(dy), mask.data(), to<T>(dx))));
-      const std::int64_t width = (cols + 7) / 8;
+      const std::int64_t mask_row = ops::relu_mask_bytes(1, cols);
       for (std::int64_t row = 0; row < rows; ++row) {
         for (std::int64_t col = 0; col < cols; ++col) {
           const double value = before[static_cast<std::size_t>(row * cols + col)];
           EXPECT_EQ(test::element(x.view(), row, col), ref::relu(value));
-          const auto bits = mask[static_cast<std::size_t>(row * width + col % width)];
-          EXPECT_EQ((bits >> (col / width) & 1) != 0, value > 0.0);
+          const auto bits = mask[static_cast<std::size_t>(row * mask_row + col / 8)];
+          EXPECT_EQ((bits >> (col % 8) & 1) != 0, value > 0.0);
           EXPECT_EQ(test::element(dx.view(), row, col),
                     ref::relu_backward(test::element(dy.view(), row, col), value));
         }

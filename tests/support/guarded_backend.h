@@ -124,6 +124,10 @@ inline void require(GuardedMemory& memory, MatrixView view) { require(memory, Co
 inline void require(GuardedMemory& memory, const ops::WeightView& weight) {
   if (weight.packed == nullptr) require(memory, weight.plain);
 }
+inline void require(GuardedMemory& memory, const ops::BiasView& bias) {
+  memory.require(bias.values.data(), bias.values.size_bytes());
+  if (bias.rounded != nullptr) memory.require(bias.rounded, bias.values.size() * sizeof(BFloat16));
+}
 /// Spans of floats that are changed, and bytes, are tensors of the device; so are those of every op but the
 /// loss weights, which are read only: they and integers describe the batch.
 inline void require(GuardedMemory& memory, std::span<float> values) {
@@ -224,6 +228,8 @@ inline const ops::OpTable& GuardedBackend::ops() const {
       .gather_rows = guarded::op<&Table::gather_rows>,
       .scatter_rows = guarded::op<&Table::scatter_rows>,
       .linear_forward = guarded::op<&Table::linear_forward>,
+      .linear_relu_forward = guarded::op<&Table::linear_relu_forward>,
+      .linear_relu_backward = guarded::op<&Table::linear_relu_backward>,
       .linear_backward_input = guarded::op<&Table::linear_backward_input>,
       .linear_backward_weight = guarded::op<&Table::linear_backward_weight>,
       .linear_backward_bias = guarded::op<&Table::linear_backward_bias>,

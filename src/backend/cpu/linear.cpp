@@ -23,18 +23,30 @@ std::int64_t few_rows(DType dtype) { return dtype == DType::bf16 && has_bf16_pro
 
 }  // namespace
 
-void linear_forward(Context& context, ConstMatrixView x, WeightView weight, std::span<const float> bias,
+void linear_forward(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias,
                     ConstMatrixView addend, MatrixView y) {
   const ConstMatrixView w = weight.plain;
   const Write write = addend.empty() ? Write::replace : Write::add;
   if (!addend.empty() && addend.data != y.data) cpu::convert(context, addend, y);
   if (weight.packed != nullptr) {
-    multiply_packed_forward(context, x, *weight.packed, bias, y, write);
+    multiply_packed_forward(context, x, *weight.packed, bias.values, y, write);
   } else if (x.rows <= few_rows(x.dtype)) {
-    multiply_few_rows(context, x, w, bias, y, write);
+    multiply_few_rows(context, x, w, bias.values, y, write);
   } else {
-    product(context, x, Transpose::no, w, Transpose::yes, bias, y, write);
+    product(context, x, Transpose::no, w, Transpose::yes, bias.values, y, write);
   }
+}
+
+void linear_relu_forward(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias,
+                         MatrixView y, std::span<std::uint8_t> positive) {
+  cpu::linear_forward(context, x, weight, bias, {}, y);
+  cpu::relu_forward(context, y, positive);
+}
+
+void linear_relu_backward(Context& context, ConstMatrixView dy, WeightView weight,
+                          std::span<const std::uint8_t> positive, MatrixView dx) {
+  cpu::linear_backward_input(context, dy, weight, dx, Write::replace);
+  cpu::relu_backward(context, dx, positive, dx);
 }
 
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weight, MatrixView dx,

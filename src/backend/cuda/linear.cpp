@@ -7,26 +7,46 @@
 namespace cola::ops::cuda {
 namespace {
 
-void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
-              Transpose transpose_b, std::span<const float> bias, ConstMatrixView addend, MatrixView c) {
+void multiply(Context& context, const Product& product) {
   CudaBackend& backend = backend_of(context);
-  backend.products().multiply(context, backend.queue(), a, transpose_a, b, transpose_b, bias, addend, c);
+  backend.products().multiply(context, backend.queue(), product);
 }
 
 }  // namespace
 
-void linear_forward(Context& context, ConstMatrixView x, WeightView w, std::span<const float> bias,
+void linear_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,
                     ConstMatrixView addend, MatrixView y) {
-  multiply(context, x, Transpose::no, w.plain, Transpose::yes, bias, addend, y);
+  multiply(context,
+           {.a = x, .b = w.plain, .transpose_b = Transpose::yes, .bias = bias, .addend = addend, .c = y});
+}
+
+void linear_relu_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,
+                         MatrixView y, std::span<std::uint8_t> positive) {
+  multiply(context, {.a = x,
+                     .b = w.plain,
+                     .transpose_b = Transpose::yes,
+                     .bias = bias,
+                     .c = y,
+                     .relu = Product::Relu::forward,
+                     .positive = positive.empty() ? nullptr : positive.data()});
+}
+
+void linear_relu_backward(Context& context, ConstMatrixView dy, WeightView w,
+                          std::span<const std::uint8_t> positive, MatrixView dx) {
+  // cuBLASLt's epilogue reads the mask through a pointer that it has no const for.
+  multiply(context, {.a = dy,
+                     .b = w.plain,
+                     .c = dx,
+                     .relu = Product::Relu::backward,
+                     .positive = const_cast<std::uint8_t*>(positive.data())});
 }
 
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView w, MatrixView dx, Write write) {
-  multiply(context, dy, Transpose::no, w.plain, Transpose::no, {},
-           write == Write::add ? ConstMatrixView(dx) : ConstMatrixView(), dx);
+  multiply(context, {.a = dy, .b = w.plain, .addend = write == Write::add ? dx : MatrixView(), .c = dx});
 }
 
 void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixView x, MatrixView dw) {
-  multiply(context, dy, Transpose::yes, x, Transpose::no, {}, dw, dw);
+  multiply(context, {.a = dy, .transpose_a = Transpose::yes, .b = x, .addend = dw, .c = dw});
 }
 
 void linear_backward_bias(Context& context, ConstMatrixView dy, std::span<float> dbias) {

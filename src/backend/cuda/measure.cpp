@@ -78,7 +78,8 @@ PeakRate CudaBackend::measure_peak(DType dtype) {
   const Matrix b = random_square(dtype, size, memory_);
   Matrix c(dtype, size, size, memory_);
   const double seconds = DeviceTimer(stream_.get()).least_seconds([&] {
-    products_.multiply(context, queue(), a.view(), Transpose::no, b.view(), Transpose::yes, {}, {}, c.view());
+    products_.multiply(context, queue(),
+                       {.a = a.view(), .b = b.view(), .transpose_b = Transpose::yes, .c = c.view()});
   });
   const auto edge = static_cast<double>(size);
   return {2.0 * edge * edge * edge / seconds, dtype == DType::bf16 ? "cuBLASLt, 8192^3" : "cuBLASLt, 4096^3"};

@@ -5,6 +5,7 @@
 #include "backend/cuda/check.h"
 #include "backend/cuda/elements.h"
 #include "backend/cuda/kernels/elementwise.h"
+#include "backend/elementwise.h"
 #include "core/error.h"
 
 namespace cola::ops::cuda {
@@ -54,6 +55,25 @@ class Preference {
   cublasLtMatmulPreference_t preference_ = nullptr;
 };
 
+cublasLtEpilogue_t epilogue_of(Product::Relu relu, bool bias, bool mask) {
+  if (relu == Product::Relu::backward) return CUBLASLT_EPILOGUE_DRELU;
+  if (relu == Product::Relu::none) return bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+  if (bias) return mask ? CUBLASLT_EPILOGUE_RELU_AUX_BIAS : CUBLASLT_EPILOGUE_RELU_BIAS;
+  return mask ? CUBLASLT_EPILOGUE_RELU_AUX : CUBLASLT_EPILOGUE_RELU;
+}
+
+/// A product's ReLU by itself, on its result.
+void relu_alone(launch::Queue queue, const Product& product) {
+  const auto& c = product.c;
+  with_element_type(c.dtype, "a product's relu", [&]<class T>(T) {
+    require(product.relu == Product::Relu::forward
+                ? launch::relu_forward<T>(queue, c.rows, c.cols, rows_of<T>(c), product.positive)
+                : launch::relu_backward<T>(queue, c.rows, c.cols, rows_of<T>(ConstMatrixView(c)),
+                                           product.positive, rows_of<T>(c)),
+            "a product's relu");
+  });
+}
+
 }  // namespace
 
 struct Products::Plan {
@@ -82,9 +102,11 @@ Products::Plan* Products::plan_of(const Shape& shape) {
   require(cublasLtMatmulDescInit(&plan.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
   set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, operation(shape.transpose_b));
   set(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, operation(shape.transpose_a));
-  if (shape.has_bias) {
-    set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-    set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cuda_type(shape.bias));
+  set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(shape.relu, shape.has_bias, shape.has_mask));
+  if (shape.has_bias) set(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, cuda_type(shape.bias));
+  if (shape.has_mask) {
+    const std::int64_t bits = ops::relu_mask_bytes(1, shape.n) * 8;
+    set(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, bits);
   }
   const auto dims = [](bool transpose, std::int64_t rows, std::int64_t cols) {
     return transpose ? std::pair(cols, rows) : std::pair(rows, cols);
@@ -103,7 +125,7 @@ Products::Plan* Products::plan_of(const Shape& shape) {
                  static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, shape.alignments[1]);
   preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, shape.alignments[0]);
-  preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, shape.alignments[4]);
+  preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, shape.alignments[3]);
   preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, shape.alignments[2]);
   cublasLtMatmulHeuristicResult_t result = {};
   int found = 0;
@@ -115,52 +137,75 @@ Products::Plan* Products::plan_of(const Shape& shape) {
   return plan.possible ? &plan : nullptr;
 }
 
-void Products::multiply(Context& context, launch::Queue queue, ConstMatrixView a, Transpose transpose_a,
-                        ConstMatrixView b, Transpose transpose_b, std::span<const float> bias,
-                        ConstMatrixView addend, MatrixView c) {
-  const float beta = addend.empty() ? 0.0F : 1.0F;
-  if (addend.empty()) addend = c;
+Products::Shape Products::shape_of(const Product& product) {
+  const auto& [a, transpose_a, b, transpose_b, bias, addend, c, relu, positive] = product;
   Shape shape = {};
   shape.m = c.rows;
   shape.n = c.cols;
   shape.k = transpose_a == Transpose::yes ? a.rows : a.cols;
-  if (shape.m == 0 || shape.n == 0 || shape.k == 0) return;
-  context.add_flops(2 * static_cast<std::uint64_t>(shape.m * shape.n) * static_cast<std::uint64_t>(shape.k));
   shape.lda = a.stride;
   shape.ldb = b.stride;
   shape.ldc = c.stride;
-  shape.ld_addend = addend.stride;
+  shape.ld_addend = addend.empty() ? c.stride : addend.stride;
   shape.input = a.dtype;
   shape.output = c.dtype;
-  shape.bias = DType::f32;
   shape.transpose_a = transpose_a == Transpose::yes;
   shape.transpose_b = transpose_b == Transpose::yes;
   shape.has_bias = !bias.empty();
-  const void* bias_values = bias.data();
+  shape.has_mask = positive != nullptr;
+  shape.relu = relu;
   shape.alignments = {alignment_of(a.data), alignment_of(b.data), alignment_of(c.data),
-                      alignment_of(bias_values), alignment_of(addend.data)};
+                      alignment_of(addend.empty() ? c.data : addend.data)};
+  return shape;
+}
+
+void Products::run(launch::Queue queue, const Product& product, const Shape& shape, const void* bias) {
+  const auto& [a, transpose_a, b, transpose_b, of_bias, addend, c, relu, positive] = product;
   Plan* plan = plan_of(shape);
-  if (plan == nullptr && shape.has_bias && shape.output == DType::bf16) {
-    // A bias of another dtype than the result's is not in every version of cuBLASLt.
-    const MatrixView rounded = context.scratch("cuda product bias", DType::bf16, 1, shape.n);
-    require(launch::convert<float, BFloat16>(queue, 1, shape.n, {bias.data(), shape.n},
-                                             rows_of<BFloat16>(rounded)),
-            "rounding a bias");
-    bias_values = rounded.data;
-    shape.bias = DType::bf16;
-    shape.alignments[3] = alignment_of(bias_values);
-    plan = plan_of(shape);
+  if (plan == nullptr && relu != Product::Relu::none) {
+    Shape plain = shape;
+    plain.relu = Product::Relu::none;
+    plain.has_mask = false;
+    Product without = product;
+    without.relu = Product::Relu::none;
+    run(queue, without, plain, bias);
+    return relu_alone(queue, product);
   }
   if (plan == nullptr)
     throw Error("cuBLASLt has no algorithm for a product that is needed: use --device cpu");
-  if (queue.only_describes(shape, a.data, b.data, c.data, bias_values, addend.data, beta)) return;
-  cublasLtMatmulDescOpaque_t operation = plan->operation;
-  if (shape.has_bias) set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias_values);
   const float one = 1.0F;
-  require(cublasLtMatmul(handle_, &operation, &one, b.data, &plan->a, a.data, &plan->b, &beta, addend.data,
+  const float beta = addend.empty() ? 0.0F : 1.0F;
+  const void* added = addend.empty() ? c.data : addend.data;
+  if (queue.only_describes(shape, a.data, b.data, c.data, bias, added, beta, positive)) return;
+  cublasLtMatmulDescOpaque_t operation = plan->operation;
+  if (shape.has_bias) set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+  if (shape.has_mask) {
+    const void* mask = positive;
+    set(operation, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, mask);
+  }
+  require(cublasLtMatmul(handle_, &operation, &one, b.data, &plan->a, a.data, &plan->b, &beta, added,
                          &plan->addend, c.data, &plan->c, &plan->algorithm, workspace_.data(),
                          workspace_bytes, queue.stream),
           "a product");
+}
+
+void Products::multiply(Context& context, launch::Queue queue, const Product& product) {
+  Shape shape = shape_of(product);
+  if (shape.m == 0 || shape.n == 0 || shape.k == 0) return;
+  context.add_flops(2 * static_cast<std::uint64_t>(shape.m * shape.n) * static_cast<std::uint64_t>(shape.k));
+  shape.bias = shape.has_bias ? shape.output : DType::f32;  // of another dtype there is no algorithm
+  const void* bias = product.bias.values.data();
+  if (shape.has_bias && shape.bias == DType::bf16) {
+    bias = product.bias.rounded;
+    if (bias == nullptr) {
+      const MatrixView rounded = context.scratch("cuda product bias", DType::bf16, 1, shape.n);
+      require(launch::convert<float, BFloat16>(queue, 1, shape.n, {product.bias.values.data(), shape.n},
+                                               rows_of<BFloat16>(rounded)),
+              "rounding a bias");
+      bias = rounded.data;
+    }
+  }
+  run(queue, product, shape, bias);
 }
 
 }  // namespace cola::ops::cuda

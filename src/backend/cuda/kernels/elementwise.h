@@ -14,8 +14,8 @@ template <class T>
 [[nodiscard]] cudaError_t add(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> a,
                               Rows<const T> b, Rows<T> y);
 
-/// x = max(x, 0) in place, NaN kept; `positive` [rows * ceil(cols / 8)], written unless null: bit k of byte j
-/// of a row is x > 0 at column k ceil(cols / 8) + j.
+/// x = max(x, 0) in place, NaN kept; `positive` [relu_mask_bytes], written unless null: bit c % 8 of byte c /
+/// 8 of a row is x > 0 at column c, as cuBLASLt's epilogues have it.
 template <class T>
 [[nodiscard]] cudaError_t relu_forward(Queue queue, std::int64_t rows, std::int64_t cols, Rows<T> x,
                                        std::uint8_t* positive);

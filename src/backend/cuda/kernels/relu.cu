@@ -4,98 +4,82 @@
 namespace cola::cuda {
 namespace {
 
-/// `width` bytes of a mask, and their eight columns each: neighbouring threads read neighbouring columns.
+constexpr int mask_bits = 8;  ///< of a thread: a byte of the mask, and its columns
+
+/// Calls body(col, values) on a thread's columns, `width` at a time.
+template <int width, class Body>
+__device__ __forceinline__ void for_columns(std::int64_t item, std::int64_t cols, const Body& body) {
+#pragma unroll
+  for (int k = 0; k < mask_bits; k += width) {
+    if (item * mask_bits + k < cols) body(k, item * mask_bits + k);
+  }
+}
+
 template <class T, int width>
 struct ReluForward {
-  std::int64_t cols, mask_cols;
+  std::int64_t cols, mask_stride;
   Rows<T> x;
   std::uint8_t* positive;
 
   __device__ void operator()(std::int64_t row, std::int64_t item) const {
-    const std::int64_t byte = item * width;
-    std::uint64_t bits = 0;  // byte i of it is byte i of the mask
-#pragma unroll
-    for (int k = 0; k < 8; ++k) {
-      const std::int64_t col = k * mask_cols + byte;
-      if (col >= cols) break;
+    unsigned bits = 0;
+    for_columns<width>(item, cols, [&](int k, std::int64_t col) {
       float values[width];
       load(x[row] + col, values);
 #pragma unroll
       for (int i = 0; i < width; ++i) {
-        if (values[i] > 0.0F) bits |= std::uint64_t{1} << (8 * i + k);
+        if (values[i] > 0.0F) bits |= 1U << (k + i);
         if (values[i] <= 0.0F) values[i] = 0.0F;  // keeps a NaN
       }
       store(values, x[row] + col);
-    }
-    if (positive == nullptr) return;
-    std::uint8_t* mask = positive + row * mask_cols + byte;
-    if constexpr (width == 8) {
-      *reinterpret_cast<std::uint64_t*>(mask) = bits;
-    } else {
-      *mask = static_cast<std::uint8_t>(bits);
-    }
+    });
+    if (positive != nullptr) positive[row * mask_stride + item] = static_cast<std::uint8_t>(bits);
   }
 };
 
 template <class T, int width>
 struct ReluBackward {
-  std::int64_t cols, mask_cols;
+  std::int64_t cols, mask_stride;
   Rows<const T> dy;
   const std::uint8_t* positive;
   Rows<T> dx;
 
   __device__ void operator()(std::int64_t row, std::int64_t item) const {
-    const std::int64_t byte = item * width;
-    const std::uint8_t* mask = positive + row * mask_cols + byte;
-    std::uint64_t bits;
-    if constexpr (width == 8) {
-      bits = *reinterpret_cast<const std::uint64_t*>(mask);
-    } else {
-      bits = *mask;
-    }
-#pragma unroll
-    for (int k = 0; k < 8; ++k) {
-      const std::int64_t col = k * mask_cols + byte;
-      if (col >= cols) break;
+    const unsigned bits = positive[row * mask_stride + item];
+    for_columns<width>(item, cols, [&](int k, std::int64_t col) {
       float values[width];
       load(dy[row] + col, values);
 #pragma unroll
       for (int i = 0; i < width; ++i) {
-        if ((bits >> (8 * i + k) & 1U) == 0) values[i] = 0.0F;
+        if ((bits >> (k + i) & 1U) == 0) values[i] = 0.0F;
       }
       store(values, dx[row] + col);
-    }
+    });
   }
 };
 
-static_assert(wide == 8, "a thread's mask bytes are one word");
+static_assert(wide == mask_bits, "a thread's columns are one word");
 
-/// Whether eight mask bytes at a time, and the elements of each bit, are whole aligned words.
-template <class... T>
-bool are_words(std::int64_t cols, const std::uint8_t* positive, Rows<T>... rows) {
-  return cols % 64 == 0 && reinterpret_cast<std::uintptr_t>(positive) % 8 == 0 && are_aligned(cols, rows...);
-}
+[[nodiscard]] std::int64_t mask_stride_of(std::int64_t cols) { return blocks_of(cols, 128) * 16; }
 
 }  // namespace
 
 template <class T>
 cudaError_t relu_forward(Queue queue, std::int64_t rows, std::int64_t cols, Rows<T> x,
                          std::uint8_t* positive) {
-  const std::int64_t mask_cols = blocks_of(cols, 8);
-  return with_width(are_words(cols, positive, x), [&](auto width) {
-    const ReluForward<Element<T>, width> operation = {cols, mask_cols, on_device(x), positive};
-    return launch_each(queue, rows, mask_cols / width, operation);
+  return with_width(are_aligned(cols, x), [&](auto width) {
+    const ReluForward<Element<T>, width> operation = {cols, mask_stride_of(cols), on_device(x), positive};
+    return launch_each(queue, rows, blocks_of(cols, mask_bits), operation);
   });
 }
 
 template <class T>
 cudaError_t relu_backward(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> dy,
                           const std::uint8_t* positive, Rows<T> dx) {
-  const std::int64_t mask_cols = blocks_of(cols, 8);
-  return with_width(are_words(cols, positive, dy, dx), [&](auto width) {
-    const ReluBackward<Element<T>, width> operation = {cols, mask_cols, on_device(dy), positive,
+  return with_width(are_aligned(cols, dy, dx), [&](auto width) {
+    const ReluBackward<Element<T>, width> operation = {cols, mask_stride_of(cols), on_device(dy), positive,
                                                        on_device(dx)};
-    return launch_each(queue, rows, mask_cols / width, operation);
+    return launch_each(queue, rows, blocks_of(cols, mask_bits), operation);
   });
 }
 
