@@ -22,7 +22,11 @@ ModelTraining::ModelTraining(ops::Backend& backend, const ModelConfig& config, D
     for (const auto& parameter : model_.weights().all()) model_.weights().make_trained(*parameter);
   } else {
     if (ops::prefers_packed(dtype)) model_.pack_weights();
-    chain_.emplace(model_, TieMode::merge);
+    chain_.emplace(model_, part.tie);
+    for (std::int64_t i = 0; i < part.tied_links; ++i) {
+      chain_->begin_live(fresh_link(part), true);
+      chain_->tie_live(context_);
+    }
     chain_->begin_live(fresh_link(part), true);
   }
   optimizer_.emplace(OptimizerOptions{}, trainables(), context_.memory());

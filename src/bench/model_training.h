@@ -13,7 +13,9 @@ namespace cola {
 
 /// What is trained of a model of random weights.
 struct TrainedPart {
-  bool full = false;  ///< all weights, else one link of LoRA
+  bool full = false;            ///< all weights, else one link of LoRA ...
+  std::int64_t tied_links = 0;  ///< ... on so many that are tied already, of the same rank
+  TieMode tie = TieMode::merge;
   std::int64_t lora_r = 8;
   double lora_alpha = 16.0;
   std::vector<std::string> target_modules{"q_proj", "v_proj"};

@@ -24,6 +24,7 @@ void check(const StepBenchmarkOptions& options) {
   require_range("steps", options.steps, 1, 100000);
   require_range("rounds", options.rounds, 1, 1000);
   require_range("lora-r", options.part.lora_r, 1, config.hidden_size);
+  require_range("links", options.part.tied_links + 1, 1, 1000);
   if (options.pad_batches && (options.data.task.empty() || !options.data.no_share_prefix))
     throw UsageError("--pad-batches pads whole candidates of a task: it needs --task and --no-share-prefix");
   if (!options.batches_file.empty() && (options.data.task.empty() || !options.data.no_share_prefix))

@@ -108,7 +108,7 @@ void Chain::merge_tied(ops::Context& context, const Link& changed) {
     Linear& linear = *linears_.at(module.name);
     // Always from the untouched weight and all tied links, so that ties do not accumulate rounding.
     sum.resize(context.memory(), DType::f32, linear.out_features(), linear.in_features());
-    model_.weights().read_original(linear.weight(), sum.view());
+    model_.weights().read_original(context, linear.weight(), sum.view());
     for (const auto& link : tied_) {
       for (const auto& part : link.modules) {
         if (part.name != module.name) continue;

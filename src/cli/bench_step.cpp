@@ -20,6 +20,8 @@ struct BenchStepVerb {
   BenchOptions common;
   StepBenchmarkOptions step;
   std::string method = "lora";
+  std::int64_t links = 2;
+  std::string tie = "merge";
 
   [[nodiscard]] bool of_task() const { return !step.data.task.empty(); }
 };
@@ -41,6 +43,7 @@ Json json_of(const BenchStepVerb& verb, const StepBenchmark& result) {
                {"fraction_of_peak", result.fraction_of_peak},
                {"peak_rss_bytes", result.peak_rss_bytes},
                {"peak_device_bytes", result.peak_device_bytes}});
+  if (verb.method == "cola") json.update({{"links", verb.links}, {"tie", verb.tie}});
   if (verb.step.profile) json["profile"] = profile_json(result.profile);
   if (!verb.of_task()) {
     json["seq_length"] = verb.step.seq_length;
@@ -62,7 +65,8 @@ Json json_of(const BenchStepVerb& verb, const StepBenchmark& result) {
 std::string work_text(const BenchStepVerb& verb) {
   const StepBenchmarkOptions& step = verb.step;
   const std::string of =
-      fmt::format("{}, {} x ", verb.method, step.data.batch_size) +
+      verb.method + (verb.method == "cola" ? fmt::format(", link {}, {}", verb.links, verb.tie) : "") +
+      fmt::format(", {} x ", step.data.batch_size) +
       (verb.of_task() ? fmt::format("question of {}{}, {} batches {} times", step.data.task,
                                     step.pad_batches            ? " (candidates whole and padded)"
                                     : step.data.no_share_prefix ? " (candidates whole)"
@@ -103,10 +107,13 @@ std::string text_of(const BenchStepVerb& verb, const StepBenchmark& result) {
 }
 
 void run_bench_step(BenchStepVerb& verb) {
-  if (verb.method != "lora" && verb.method != "full") {
-    throw UsageError(fmt::format("--method {}: a step is timed with lora or full", verb.method));
-  }
+  if (verb.method != "lora" && verb.method != "cola" && verb.method != "full")
+    throw UsageError(fmt::format("--method {}: a step is timed with lora, cola or full", verb.method));
+  if (verb.tie != "merge" && verb.tie != "stack")
+    throw UsageError(fmt::format("--tie {}: use merge or stack", verb.tie));
   verb.step.part.full = verb.method == "full";
+  verb.step.part.tied_links = verb.method == "cola" ? verb.links - 1 : 0;
+  verb.step.part.tie = verb.tie == "merge" ? TieMode::merge : TieMode::stack;
   verb.step.backend = open_bench_device(verb.common);
   verb.step.dtype = bench_dtype(verb.common);
   verb.step.config = config_of_shape(verb.common.shape);
@@ -157,7 +164,10 @@ void add_bench_step(CLI::App& bench) {
   StepBenchmarkOptions& step = state->step;
   add_bench_options(*verb, state->common);
   add_bench_device(*verb, state->common);
-  verb->add_option("--method", state->method, "lora or full")->capture_default_str();
+  verb->add_option("--method", state->method, "lora, cola or full")->capture_default_str();
+  verb->add_option("--links", state->links, "with cola: the link that is trained, the others being tied")
+      ->capture_default_str();
+  verb->add_option("--tie", state->tie, "with cola: merge or stack")->capture_default_str();
   verb->add_option("--batch-size", step.data.batch_size, "sequences, or questions")->capture_default_str();
   auto* seq_length =
       verb->add_option("--seq-length", step.seq_length, "tokens of each")->capture_default_str();

@@ -129,10 +129,20 @@ void Weights::read_original(const Parameter& parameter, std::span<float> destina
   ops::convert(context, value, target);
 }
 
-void Weights::read_original(const Parameter& parameter, MatrixView destination) const {
-  const auto size = static_cast<std::size_t>(destination.rows * destination.cols);
-  write_from_host(*memory_, {destination.as<float>(), size},
-                  [&](std::span<float> floats) { read_original(parameter, floats); });
+void Weights::read_original(ops::Context& context, const Parameter& parameter, MatrixView destination) const {
+  if (memory_->is_host()) {
+    const auto size = static_cast<std::size_t>(destination.rows * destination.cols);
+    return read_original(parameter, {destination.as<float>(), size});
+  }
+  const auto tensor = tensors_.find(parameter.spec.name);
+  if (tensor == tensors_.end() || (tensor->second->dtype == parameter.value.dtype && !parameter.trained()))
+    return ops::convert(context, parameter.value, destination);
+  const SourceTensor& source = *tensor->second;
+  const MatrixView raw =
+      context.scratch("weights.original", source.dtype, destination.rows, destination.cols);
+  memory_->upload(source.data, static_cast<std::byte*>(raw.data), source.bytes);
+  release_pages(source);
+  ops::convert(context, raw, destination);
 }
 
 DType Weights::file_dtype(const Parameter& parameter) const {
@@ -172,7 +182,8 @@ void Weights::round(Parameter& parameter) {
 void Weights::make_trained(Parameter& parameter) {
   if (parameter.trained()) return;
   parameter.master.resize(*memory_, DType::f32, parameter.value.rows, parameter.value.cols);
-  read_original(parameter, parameter.master.view());
+  write_from_host(*memory_, parameter.master.floats(),
+                  [&](std::span<float> floats) { read_original(parameter, floats); });
   parameter.gradient = Matrix(DType::f32, parameter.value.rows, parameter.value.cols, *memory_);
   if (parameter.value.dtype == DType::f32) {
     parameter.value = parameter.master.view();

@@ -65,8 +65,9 @@ class Weights {
 
   /// The untouched file's values of a parameter, in f32, for the host.
   void read_original(const Parameter& parameter, std::span<float> destination) const;
-  /// The same into a dense f32 matrix in the weights' memory.
-  void read_original(const Parameter& parameter, MatrixView destination) const;
+  /// The same into a dense f32 matrix in the weights' memory, which is the context's. A device converts what
+  /// it holds, or the file's bytes.
+  void read_original(ops::Context& context, const Parameter& parameter, MatrixView destination) const;
   /// dtype of the parameter in the file (the compute dtype for random weights).
   [[nodiscard]] DType file_dtype(const Parameter& parameter) const;
 

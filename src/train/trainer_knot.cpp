@@ -64,14 +64,17 @@ void Trainer::tie_knot() {
     largest = std::max(largest, std::abs(was));
   }
   write_links_and_manifest();
-  state_.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  context_.backend().synchronize();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  state_.seconds += seconds;
   log_->write({{"event", "knot"},
                {"step", state_.steps_done},
                {"link", tied_link},
                {"tie", name_of(session_.plan.tie)},
                {"delta_norm", norm},
                {"max_logit_change", change},
-               {"max_logit", largest}});
+               {"max_logit", largest},
+               {"seconds", seconds}});
   progress_.note(fmt::format(
       "knot after step {}: link {} tied ({}), |delta W| {:.4g}, largest change of a logit {:.2g} of {:.3g}",
       state_.steps_done, tied_link, name_of(session_.plan.tie), norm, change, largest));

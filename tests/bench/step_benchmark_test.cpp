@@ -48,6 +48,18 @@ TEST(StepBenchmark, FullTrainingTrainsEveryParameter) {
   EXPECT_GT(full.flops_per_step, 1.2 * lora.flops_per_step);
 }
 
+// A tied link is part of the weight, or passed through as the live one is, but not trained.
+TEST(StepBenchmark, TiedLinksCostAsTheyAreTied) {
+  StepBenchmarkOptions options = tiny_options();
+  const StepBenchmark lora = benchmark_step(options);
+  options.part.tied_links = 2;
+  EXPECT_EQ(benchmark_step(options).flops_per_step, lora.flops_per_step);
+  options.part.tie = TieMode::stack;
+  const StepBenchmark stacked = benchmark_step(options);
+  EXPECT_GT(stacked.flops_per_step, lora.flops_per_step);
+  EXPECT_EQ(stacked.trained_parameters, lora.trained_parameters);
+}
+
 // Of five blocks four are recomputed, one after the other in the same buffers.
 TEST(StepBenchmark, CheckpointingTakesTheSameSteps) {
   for (const bool full : {false, true}) {
