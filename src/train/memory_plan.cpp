@@ -290,8 +290,9 @@ void require_memory(const ModelConfig& config, const MemoryPlanInput& input, con
                     std::int64_t available) {
   const std::int64_t needed = needed_bytes(input, plan);
   if (needed <= available) return;
-  const std::string who =
-      input.processes == 1 ? "this run needs" : fmt::format("the {} processes here need", input.processes);
+  const std::string who = input.in_device_memory || input.processes == 1
+                              ? "this run needs"
+                              : fmt::format("the {} processes here need", input.processes);
   throw Error(fmt::format("{} about {} of {}, {} are available\n{}", who, format_bytes(needed),
                           input.in_device_memory ? "the device's memory" : "memory", format_bytes(available),
                           advice(config, input, available)));
