@@ -3,14 +3,14 @@
 #   tools/gpu_check.sh                        build here, then run all stages
 #   tools/gpu_check.sh --bundle DIR           build, and put what a machine with a GPU needs into DIR (no GPU needed)
 #   DIR/gpu_check.sh --prebuilt DIR           run a bundle: needs the NVIDIA driver and CUDA's libraries, nothing else
-#   ... --stages ops,runs                     some stages: ops runs suite sanitizer bench-small bench-large
+#   ... --stages ops,runs                     some stages: ops runs ranks suite sanitizer bench-small bench-large
 #   ... --results FOLDER                      where logs and the table go (default gpu-check-results)
 # COLA_TASK_DATA (a folder with CB and SQuAD) and COLA_TOKENIZER (OPT's) in the environment: benchmarks on them too.
 # Each stage ends within 8 minutes. Exit status 1 if one failed.
 set -uo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 architectures="${COLA_CUDA_ARCHITECTURES:-90}"
-stages=(ops runs suite sanitizer bench-small bench-large)
+stages=(ops runs ranks suite sanitizer bench-small bench-large)
 results=gpu-check-results
 prebuilt=""
 bundle=""
@@ -28,17 +28,18 @@ build() {
   local root="$here/.."
   cmake -S "$root" -B "$root/build/gpu-check" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCOLA_ONEDNN=OFF \
     -DCOLA_CUDA=ON "-DCOLA_CUDA_ARCHITECTURES=$architectures" &&
-    cmake --build "$root/build/gpu-check" --parallel "$(nproc)" --target cola_cli cola_cuda test_cuda test_train
+    cmake --build "$root/build/gpu-check" --parallel "$(nproc)" --target cola_cli cola_cuda cuda_tests test_train
 }
 
 # Programs, the module, the libraries that are neither the C library's nor CUDA's, and the tests' files.
 make_bundle() {
   local root="$here/.." built="$here/../build/gpu-check" to="$1"
   mkdir -p "$to/bin/lib/cola" "$to/lib" "$to/files"
-  cp "$built/cola" "$built/tests/test_cuda" "$built/tests/test_train" "$to/bin/"
+  cp "$built/cola" "$built"/tests/test_{cuda,train} "$to/bin/"
+  [[ ! -x "$built/tests/test_cuda_ranks" ]] || cp "$built/tests/test_cuda_ranks" "$to/bin/"  # where MPI is on
   cp "$built/lib/cola/libcola_cuda.so" "$to/bin/lib/cola/"
-  strip "$to"/bin/{cola,test_cuda,test_train} "$to/bin/lib/cola/libcola_cuda.so"
-  ldd "$to"/bin/{cola,test_cuda,test_train} | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
+  strip "$to"/bin/{cola,test_*} "$to/bin/lib/cola/libcola_cuda.so"
+  ldd "$to"/bin/{cola,test_*} | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
     grep -Ev '/(libc|libm|libdl|libpthread|librt|libresolv|libcublas.*|libcudart.*|libcuda)\.so' |
     xargs -I{} cp -L {} "$to/lib/"
   cp -r "$root/tests/files/." "$to/files/"
@@ -79,7 +80,7 @@ run() {
   start=$(date +%s)
   timeout --kill-after=10 470 "$@" >"$results/$name.log" 2>&1
   status=$?
-  if grep -q 'no CUDA device' "$results/$name.log"; then status="no device"; fi
+  if grep -qE 'no CUDA device|: no NCCL' "$results/$name.log"; then status="no device or NCCL"; fi
   [[ "$status" == 0 ]] || failed=1
   printf '%-28s %-10s %5s s\n' "$name" "$([[ "$status" == 0 ]] && echo passed || echo "FAILED ($status)")" \
     "$(($(date +%s) - start))" | tee -a "$table"
@@ -96,8 +97,17 @@ bench() {
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null | tee -a "$table"
 for stage in "${stages[@]}"; do
   case "$stage" in
-    ops) run ops "$tests/test_cuda" --gtest_filter='-CudaRun.*:*CudaTrajectory.*' ;;
+    ops) run ops "$tests/test_cuda" --gtest_filter='-CudaNccl.*:CudaRun.*:*CudaTrajectory.*' ;;
     runs) run runs "$tests/test_cuda" --gtest_filter='CudaRun.*:*CudaTrajectory.*' ;;
+    # NCCL on one device, and a process on each of all there are.
+    ranks)
+      run nccl "$tests/test_cuda" --gtest_filter='CudaNccl.*'
+      devices=$(nvidia-smi --list-gpus | wc -l)
+      if ((devices > 1)) && [[ -x "$tests/test_cuda_ranks" ]] && command -v mpirun >/dev/null; then
+        run "ranks-$devices" mpirun --allow-run-as-root --bind-to none -n "$devices" "$tests/test_cuda_ranks"
+      else
+        echo "ranks-$devices: not run: needs two GPUs, mpirun and a cola built with MPI" | tee -a "$table"
+      fi ;;
     # The CPU's own tests of training: with --device auto they run on the GPU, with the same tolerances.
     suite) run suite "$tests/test_train" --gtest_filter='Parity/Trajectory.*:*Resume*:*Checkpoint*:*TrainOption*' ;;
     sanitizer)

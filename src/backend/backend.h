@@ -4,7 +4,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "backend/device_group.h"
 #include "backend/op_table.h"
 #include "core/dtype.h"
 #include "core/memory.h"
@@ -53,6 +55,15 @@ class Backend {
     body();
   }
 
+  /// Every process's text, by the process's number, in each of them: collective.
+  using Gather = std::function<std::vector<std::string>(const std::string& own)>;
+  /// Joins this device, the process's with that number, with those of all processes that `gather` reaches:
+  /// collective. Null where the memory is the host's, which the processes sum themselves.
+  [[nodiscard]] virtual std::unique_ptr<DeviceGroup> join_devices(int /*number*/, int /*processes*/,
+                                                                  const Gather& /*gather*/) {
+    return nullptr;
+  }
+
   /// The fastest of a few measurements for products of `dtype` (f32 or bf16) into f32 sums.
   [[nodiscard]] virtual PeakRate measure_peak(DType dtype) = 0;
   /// Bytes a second read from its memory: the fastest of a few passes. Throws Error without room for a
@@ -71,6 +82,9 @@ void check_device_name(const std::string& device);
 
 /// Whether open_cuda_backend(0) finds a module, a driver and a device that it can use.
 [[nodiscard]] bool cuda_is_usable();
+/// The devices that open_cuda_backend may open, each by its place on the machine's bus, which is the same in
+/// every process whatever devices a launcher lets it see. Empty where CUDA is not usable.
+[[nodiscard]] std::vector<std::string> cuda_devices();
 /// The CUDA backend of a device, loaded at run time. Throws Error saying why there is none.
 [[nodiscard]] std::shared_ptr<Backend> open_cuda_backend(int device);
 

@@ -72,6 +72,10 @@ const Loaded& loaded() {
 
 bool cuda_is_usable() { return loaded().module != nullptr && loaded().module->why_unusable(0).empty(); }
 
+std::vector<std::string> cuda_devices() {
+  return cuda_is_usable() ? loaded().module->devices() : std::vector<std::string>();
+}
+
 std::shared_ptr<Backend> open_cuda_backend(int device) {
   const auto refuse = [&](const std::string& why) {
     return Error(fmt::format("--device cuda:{}: {}", device, why));

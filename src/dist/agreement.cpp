@@ -33,10 +33,11 @@ std::string processors() {
 Neighbours find_neighbours(Ranks& ranks) {
   const std::string machine = machine_name() + "\n";
   const std::string place = machine + processors();
-  Neighbours neighbours{0, 0};
-  for (const std::string& other : ranks.gather(place)) {
-    if (other.starts_with(machine)) ++neighbours.on_machine;
-    if (other == place) ++neighbours.on_processors;
+  Neighbours neighbours{{}, 0};
+  const auto places = ranks.gather(place);
+  for (std::size_t rank = 0; rank < places.size(); ++rank) {
+    if (places[rank].starts_with(machine)) neighbours.on_machine.push_back(rank);
+    if (places[rank] == place) ++neighbours.on_processors;
   }
   return neighbours;
 }

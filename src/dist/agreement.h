@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,10 +8,10 @@
 
 namespace cola {
 
-/// How many of the ranks have to share what this one runs on, itself included.
+/// The ranks that share what this one runs on, itself included.
 struct Neighbours {
-  int on_machine = 1;
-  int on_processors = 1;  ///< of them, those that the launcher bound to the same processors
+  std::vector<std::size_t> on_machine;  ///< in their order
+  int on_processors = 1;                ///< of them, those that the launcher bound to the same processors
 };
 /// Collective.
 [[nodiscard]] Neighbours find_neighbours(Ranks& ranks);

@@ -22,9 +22,9 @@ class Ranks {
 
   /// Replaces each element by its sum over the ranks, in the order of their numbers: the same bits on every
   /// rank and in every run. Of all ranks, `figures` have one length and the tensors, end to end, another.
-  /// Tensors are of the implementation's device: host memory here.
+  /// Tensors lie in the memory that the ranks train in: the host's, or a device's (device_ranks.h).
   virtual void sum(std::span<double> figures, std::span<const std::span<float>> tensors) = 0;
-  /// Bytes that `sum` of so many elements allocates.
+  /// Bytes that `sum` of so many elements allocates in that memory.
   [[nodiscard]] virtual std::int64_t sum_bytes(std::int64_t elements) const = 0;
 
   /// Every rank's text, by rank.

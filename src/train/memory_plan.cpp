@@ -162,9 +162,10 @@ std::int64_t sum_bytes(const MemoryPlanInput& input, std::int64_t trained) {
   return input.ranks == nullptr ? 0 : input.ranks->sum_bytes(trained);
 }
 
-/// Bytes that all processes on this machine have yet to take.
+/// Bytes that all processes on this machine have yet to take; each has a device of its own.
 std::int64_t needed_bytes(const MemoryPlanInput& input, const MemoryPlan& plan) {
-  const std::int64_t one = plan.total() - (input.in_device_memory ? 0 : input.resident_bytes);
+  if (input.in_device_memory) return plan.total();
+  const std::int64_t one = plan.total() - input.resident_bytes;
   const std::int64_t shared =
       input.file_dtype == input.compute_dtype && !input.packed_weights ? plan.weights : 0;
   return one + (input.processes - 1) * (one - shared);
@@ -287,8 +288,9 @@ void require_memory(const ModelConfig& config, const MemoryPlanInput& input, con
                     std::int64_t available) {
   const std::int64_t needed = needed_bytes(input, plan);
   if (needed <= available) return;
-  const std::string who =
-      input.processes == 1 ? "this run needs" : fmt::format("the {} processes here need", input.processes);
+  const std::string who = input.in_device_memory || input.processes == 1
+                              ? "this run needs"
+                              : fmt::format("the {} processes here need", input.processes);
   throw Error(fmt::format("{} about {} of {}, {} are available\n{}", who, format_bytes(needed),
                           input.in_device_memory ? "the device's memory" : "memory", format_bytes(available),
                           advice(config, input, available)));

@@ -44,8 +44,8 @@ struct MemoryPlanInput {
 };
 [[nodiscard]] MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input);
 
-/// Throws Error, saying what would fit, if the plan, times the processes on this machine, exceeds the memory
-/// that is available, in bytes. They share weights that are used in place.
+/// Throws Error, saying what would fit, if the plan exceeds the memory that is available, in bytes: times the
+/// processes on this machine in the host's memory, where they share weights that are used in place.
 void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
                     std::int64_t available);
 

@@ -97,7 +97,7 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   input.targets = chosen;
   input.tied_links = std::ssize(session.tied_links);
   input.ranks = &ranks;
-  input.processes = neighbours.on_machine;
+  input.processes = std::ssize(neighbours.on_machine);
   const auto [begin, end] = share_of(ranks, options.batch_size);
   std::tie(input.batch_tokens, input.batch_loss_tokens) =
       session.data.train.largest_batch(std::min(end - begin, options.micro_batch_size.value_or(end - begin)));

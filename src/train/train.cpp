@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "dist/device_ranks.h"
 #include "train/options_toml.h"
 #include "train/resolved_options.h"
 #include "train/trainer.h"
@@ -64,7 +65,9 @@ TrainResult train(const TrainOptions& options, const TrainMode& mode, Ranks& ran
     throw UsageError(
         fmt::format("{} already exists: go on with --resume, or choose another --out", folder.root.string()));
   }
-  return Trainer(open_session(absolute, ops::open_backend(absolute.device), ranks), mode, ranks).run();
+  const auto backend = ops::open_backend(device_of_rank(absolute.device, ranks));
+  DeviceRanks device_ranks(ranks, *backend);
+  return Trainer(open_session(absolute, backend, device_ranks), mode, device_ranks).run();
 }
 
 }  // namespace cola

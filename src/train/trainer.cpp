@@ -61,22 +61,10 @@ void Trainer::sum_over_ranks(std::span<double> figures, bool gradients) {
   std::vector<double> all(figures.begin(), figures.end());
   all.push_back(InterruptGuard::pending() != 0 ? 1.0 : 0.0);
   std::vector<std::span<float>> tensors;
-  std::vector<std::vector<float>> copies;  // of a device's gradients, where there is something to add
-  Memory& memory = context_.memory();
-  if (gradients && (memory.is_host() || ranks_.size() > 1)) {
-    for (const auto& parameter : optimizer_->parameters()) {
-      tensors.push_back(parameter.gradient);
-      if (memory.is_host()) continue;
-      const FloatsOnHost gradient(memory, parameter.gradient);
-      copies.emplace_back(gradient.values().begin(), gradient.values().end());
-      tensors.back() = copies.back();
-    }
+  if (gradients) {
+    for (const auto& parameter : optimizer_->parameters()) tensors.push_back(parameter.gradient);
   }
   ranks_.sum(all, tensors);
-  for (std::size_t i = 0; i < copies.size(); ++i) {
-    write_from_host(memory, optimizer_->parameters()[i].gradient,
-                    [&](std::span<float> values) { std::ranges::copy(copies[i], values.begin()); });
-  }
   std::ranges::copy(std::span(all).first(figures.size()), figures.begin());
   interrupted_ = interrupted_ || all.back() > 0.0;
 }

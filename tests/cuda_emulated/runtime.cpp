@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "emulator.h"
@@ -19,6 +20,15 @@ void* allocate(std::size_t bytes) {
 }
 
 cola::emulation::Graph* captured = nullptr;
+cudaError_t last_error = cudaSuccess;
+
+/// The digits of the visible devices.
+std::string visible_devices() {
+  const char* chosen = std::getenv("CUDA_VISIBLE_DEVICES");
+  std::string digits = chosen != nullptr ? chosen : "012";
+  std::erase(digits, ',');
+  return digits;
+}
 
 }  // namespace
 
@@ -62,7 +72,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 
 const char* cudaGetErrorString(cudaError_t error) { return error == cudaSuccess ? "no error" : "an error"; }
 const char* cudaGetErrorName(cudaError_t error) { return error == cudaSuccess ? "cudaSuccess" : "cudaError"; }
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 cudaError_t cudaDriverGetVersion(int* version) {
   *version = 13000;
   return cudaSuccess;
@@ -72,10 +82,19 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = static_cast<int>(visible_devices().size());
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+cudaError_t cudaSetDevice(int device) {
+  return device < static_cast<int>(visible_devices().size()) ? cudaSuccess : cudaErrorInvalidDevice;
+}
+cudaError_t cudaDeviceGetPCIBusId(char* place, int size, int device) {
+  const std::string name =
+      std::string("0000:0") + visible_devices().at(static_cast<std::size_t>(device)) + ":00.0";
+  if (static_cast<int>(name.size()) >= size) return cudaErrorInvalidValue;
+  std::memcpy(place, name.c_str(), name.size() + 1);
+  return cudaSuccess;
+}
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   *value = attribute == cudaDevAttrComputeCapabilityMajor ? 9 : 0;
   return cudaSuccess;
@@ -91,6 +110,15 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
 cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
   return captured == nullptr ? cudaSuccess : cudaErrorInvalidValue;
+}
+/// Not ready every other time. That counts as an error, which the next launch would take for its own: who
+/// asks again without having asked for it fails.
+cudaError_t cudaStreamQuery(cudaStream_t) {
+  static bool ready = true;
+  if (captured != nullptr || last_error != cudaSuccess) return cudaErrorInvalidValue;
+  ready = !ready;
+  if (!ready) last_error = cudaErrorNotReady;
+  return last_error;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
   *event = nullptr;

@@ -45,7 +45,7 @@ TEST(Ranks, OneProcessIsAllThereIs) {
   EXPECT_EQ(figures[0], 1.5);
   EXPECT_EQ(tensor[0], 2.0F);
   EXPECT_EQ(alone.gather("text"), std::vector<std::string>{"text"});
-  EXPECT_EQ(find_neighbours(alone).on_machine, 1);
+  EXPECT_EQ(find_neighbours(alone).on_machine, std::vector<std::size_t>{0});
   EXPECT_EQ(find_neighbours(alone).on_processors, 1);
   EXPECT_NO_THROW(require_alike(alone, {{"name", "value"}}));
 }

@@ -247,6 +247,16 @@ TEST_F(MemoryRefusal, SaysWhatWouldFit) {
   EXPECT_EQ(message(), "");
 }
 
+TEST_F(MemoryRefusal, ProcessesShareTheHostsMemoryAndHaveADeviceEach) {
+  input.processes = 4;
+  for (const bool on_device : {false, true}) {
+    input.in_device_memory = on_device;
+    const std::int64_t one = plan_memory(config, input).total();
+    EXPECT_EQ(message(one - 1).find(on_device ? "this run needs" : "the 4 processes here need"), 0U);
+    EXPECT_EQ(message(one) == "", on_device);
+  }
+}
+
 // The chain that is advised keeps adapters and merged weights: less memory than that is refused.
 TEST_F(MemoryRefusal, CountsAllThatTheAdvisedChainKeeps) {
   MemoryPlanInput chain = input;

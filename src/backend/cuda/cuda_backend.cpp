@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <utility>
 
 #include "backend/cuda/check.h"
+#include "backend/cuda/nccl_group.h"
 #include "backend/cuda/ops.h"
 #include "core/system_memory.h"
 
@@ -60,6 +62,18 @@ std::string why_unusable(int device) {
                      least_compute_capability % 10);
 }
 
+std::vector<std::string> device_places() {
+  int count = 0;
+  require(cudaGetDeviceCount(&count), "asking for the devices");
+  std::vector<std::string> places;
+  for (int device = 0; device < count; ++device) {
+    std::array<char, 32> place{};
+    require(cudaDeviceGetPCIBusId(place.data(), place.size(), device), "asking for a device's properties");
+    places.emplace_back(place.data());
+  }
+  return places;
+}
+
 Stream::Stream(int device) {
   require(cudaSetDevice(device), "choosing a device");
   require(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
@@ -100,6 +114,10 @@ void CudaBackend::repeatable(Context& context, std::string_view name, std::int64
   // A profile waits for every op, which a graph cannot.
   if (rows > most_replayed_rows || context.profile() != nullptr) return body();
   replays_.run(context, name, host_arrays_, body);
+}
+
+std::unique_ptr<DeviceGroup> CudaBackend::join_devices(int number, int processes, const Gather& gather) {
+  return std::make_unique<NcclGroup>(*this, number, processes, gather);
 }
 
 }  // namespace cola::ops::cuda

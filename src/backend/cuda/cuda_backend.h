@@ -2,6 +2,7 @@
 #include <cuda_runtime_api.h>
 
 #include <string>
+#include <vector>
 
 #include "backend/backend.h"
 #include "backend/cuda/device_memory.h"
@@ -14,6 +15,9 @@ namespace cola::ops::cuda {
 
 /// Why a device cannot be used: no driver, too old a one, no such device or too old a one; "" if it can.
 [[nodiscard]] std::string why_unusable(int device);
+
+/// The place on the bus of every device that this process sees, "0000:65:00.0".
+[[nodiscard]] std::vector<std::string> device_places();
 
 /// One stream of one device; owns it for as long as the backend lives.
 class Stream {
@@ -47,6 +51,8 @@ class CudaBackend final : public Backend {
   [[nodiscard]] std::int64_t bucket_of(std::int64_t rows) const override;
   void repeatable(Context& context, std::string_view name, std::int64_t rows,
                   const std::function<void()>& body) override;
+  [[nodiscard]] std::unique_ptr<DeviceGroup> join_devices(int number, int processes,
+                                                          const Gather& gather) override;
   [[nodiscard]] PeakRate measure_peak(DType dtype) override;
   [[nodiscard]] double measure_read_rate() override;
 

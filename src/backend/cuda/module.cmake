@@ -6,7 +6,8 @@ target_include_directories(cola_cuda PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_compile_definitions(cola_cuda PRIVATE COLA_VERSION="${PROJECT_VERSION}")
 target_compile_options(cola_cuda PRIVATE
   $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra $<$<BOOL:${COLA_WERROR}>:-Werror=all-warnings>>)
-target_link_libraries(cola_cuda PRIVATE cola_core cola_options fmt::fmt CUDA::cublasLt CUDA::cudart_static)
+target_link_libraries(cola_cuda PRIVATE cola_core cola_options fmt::fmt CUDA::cublasLt CUDA::cudart_static
+                                        ${CMAKE_DL_LIBS})
 # It shows one function; whatever else it shares with the program it has of its own.
 set_target_properties(cola_cuda PROPERTIES
   CXX_VISIBILITY_PRESET hidden CUDA_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON

@@ -10,6 +10,7 @@ extern "C" [[gnu::visibility("default")]] const cola::ops::CudaModule* cola_cuda
       build.c_str(),
       [](int device) { return cuda::why_unusable(device); },
       [](int device) -> std::shared_ptr<Backend> { return std::make_shared<cuda::CudaBackend>(device); },
+      [] { return cuda::device_places(); },
   };
   return &module;
 }

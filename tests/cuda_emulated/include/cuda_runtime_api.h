@@ -5,10 +5,13 @@
 #include "../../cuda_emulation/include/cuda_runtime_api.h"
 
 // The part of CUDA's runtime API that the backend itself uses, on the emulation: "device" memory is the
-// host's, a stream does its work at once, so that waiting is nothing. In runtime.cpp.
+// host's, a stream does its work at once, so that waiting is nothing. There are three devices, of which
+// CUDA_VISIBLE_DEVICES can name fewer. In runtime.cpp.
 
 // NOLINTBEGIN: CUDA's names and shapes
 constexpr cudaError_t cudaErrorMemoryAllocation = static_cast<cudaError_t>(2);
+constexpr cudaError_t cudaErrorInvalidDevice = static_cast<cudaError_t>(101);
+constexpr cudaError_t cudaErrorNotReady = static_cast<cudaError_t>(600);
 
 struct CUevent_st;
 using cudaEvent_t = CUevent_st*;
@@ -55,11 +58,13 @@ cudaError_t cudaDriverGetVersion(int* version);
 cudaError_t cudaRuntimeGetVersion(int* version);
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaSetDevice(int device);
+cudaError_t cudaDeviceGetPCIBusId(char* place, int size, int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamQuery(cudaStream_t stream);
 cudaError_t cudaEventCreate(cudaEvent_t* event);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);

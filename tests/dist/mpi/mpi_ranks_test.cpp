@@ -88,7 +88,7 @@ TEST(MpiRanks, AllNoticeThatFactsDiffer) {
 
 TEST(MpiRanks, AllAreNeighboursOnOneMachine) {
   const Neighbours neighbours = find_neighbours(*joined);
-  EXPECT_EQ(neighbours.on_machine, joined->size());
+  EXPECT_EQ(std::ssize(neighbours.on_machine), joined->size());
   EXPECT_GE(neighbours.on_processors, 1);
   EXPECT_LE(neighbours.on_processors, joined->size());
 }

@@ -1,6 +1,6 @@
 #include "backend/cuda/kernels/update.h"
 
-#include "backend/cuda/kernels/elements.cuh"
+#include "backend/cuda/kernels/arrays.cuh"
 #include "backend/cuda/kernels/warp.cuh"
 
 namespace cola::cuda {
@@ -54,36 +54,7 @@ struct AdagradUpdate {
   }
 };
 
-constexpr unsigned threads = 256;
-constexpr std::int64_t most_blocks = 1024;  ///< of an array; they share a longer one in turns
-
-/// Blocks x of a grid whose y are the arrays.
-unsigned blocks_for(std::int64_t longest, std::int64_t elements_of_block) {
-  const std::int64_t blocks = blocks_of(longest, elements_of_block);
-  return static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks);
-}
-
-/// operation(array, i) for every element of every array.
-template <class Arrays, class Operation>
-__global__ void every_element_kernel(std::int64_t size, const Arrays* list, Operation operation) {
-  const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * threads;
-  for (std::int64_t number = blockIdx.y; number < size; number += gridDim.y) {
-    const Arrays array = list[number];
-    for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x; i < array.count;
-         i += stride)
-      operation(array, i);
-  }
-}
-
-template <class Arrays, class Operation>
-cudaError_t launch_every_element(Queue queue, std::int64_t size, const Arrays* list, std::int64_t longest,
-                                 const Operation& operation) {
-  if (size == 0 || longest == 0) return cudaSuccess;
-  const dim3 grid(blocks_for(longest, threads),
-                  static_cast<unsigned>(size < most_grid_rows ? size : most_grid_rows));
-  return launch(every_element_kernel<Arrays, Operation>, grid, dim3(threads), 0, queue, size, list,
-                operation);
-}
+constexpr unsigned threads = array_threads;
 
 struct Zero {
   __device__ void operator()(const Array<float>& array, std::int64_t i) const { array.values[i] = 0.0F; }
@@ -140,12 +111,12 @@ cudaError_t zero(Queue queue, const ArrayList<float>& list) {
 }
 
 std::int64_t sum_of_squares_scratch(std::int64_t arrays, std::int64_t longest) {
-  return arrays * blocks_for(longest, sum_block);
+  return arrays * array_blocks(longest, sum_block);
 }
 
 cudaError_t sum_of_squares(Queue queue, const ArrayList<const float>& list, double* scratch, double* total) {
   constexpr std::size_t shared_bytes = sizeof(double[most_warps]);
-  const dim3 grid(blocks_for(list.longest, sum_block),
+  const dim3 grid(array_blocks(list.longest, sum_block),
                   static_cast<unsigned>(list.size < most_grid_rows ? list.size : most_grid_rows));
   const cudaError_t error = launch(partial_squares_kernel, grid, dim3(threads), shared_bytes, queue,
                                    list.size, list.arrays, scratch);
