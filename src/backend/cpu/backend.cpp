@@ -65,9 +65,7 @@ class CpuBackend final : public Backend {
     return ops::product_kernel(dtype, frozen);
   }
   /// With AMX more: a product of a hundred rows takes as long as the head's weights take to arrive.
-  [[nodiscard]] std::int64_t logits_chunk_bytes() const override {
-    return std::int64_t{prefers_packed(DType::bf16) ? 64 : 16} << 20;
-  }
+  [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return std::int64_t{64} << 20; }
   void synchronize() override {}
   [[nodiscard]] PeakRate measure_peak(DType dtype) override { return ops::measure_peak(dtype); }
   [[nodiscard]] double measure_read_rate() override { return ops::measure_read_rate(); }

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# How fast cola is on this processor, by one command: medians of alternating runs, each beside the peak of its own run.
+#   tools/cpu_check.sh                        with build/release/cola
+#   ... --cola PROGRAM --threads N            another build; how many threads (default: all)
+#   ... --stages steps,chain                  some stages: gemm steps memory large task generate chain
+#   ... --rounds 5                            alternating runs of each figure
+#   ... --results FOLDER                      where logs and the table go (default cpu-check-results)
+# COLA_TASK_DATA (a folder with CB) and COLA_TOKENIZER (OPT's) in the environment: the stage `task`.
+# Nothing else should run meanwhile. Exit status 1 if a run failed.
+set -uo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+cola="$here/../build/release/cola"
+threads=0
+rounds=5
+results=cpu-check-results
+stages=(gemm steps memory large task generate chain)
+while (($#)); do
+  case "$1" in
+    --cola) cola="$2"; shift 2 ;;
+    --threads) threads="$2"; shift 2 ;;
+    --stages) IFS=, read -ra stages <<<"$2"; shift 2 ;;
+    --rounds) rounds="$2"; shift 2 ;;
+    --results) results="$2"; shift 2 ;;
+    *) echo "cpu_check.sh: unknown argument $1" >&2; exit 2 ;;
+  esac
+done
+mkdir -p "$results"
+results="$(cd "$results" && pwd)"
+table="$results/table.txt"
+: >"$table"
+failed=0
+
+# number FILE KEY: a figure of a benchmark's JSON.
+number() { grep -o "\"$2\": *[-0-9.e+]*" "$1" | head -1 | sed 's/.*: *//'; }
+# median NUMBER...
+median() { printf '%s\n' "$@" | sort -g | awk '{ all[NR] = $1 } END { print NR % 2 ? all[(NR + 1) / 2] : (all[NR / 2] + all[NR / 2 + 1]) / 2 }'; }
+
+# alternate NAME=ARGUMENTS...: `cola bench ARGUMENTS` of each in turn, `rounds` times; a line of the table each.
+alternate() {
+  local round entry name
+  for ((round = 1; round <= rounds; ++round)); do
+    for entry in "$@"; do
+      name="${entry%%=*}"
+      # shellcheck disable=SC2086  # the arguments are words
+      "$cola" bench ${entry#*=} --json --threads "$threads" >"$results/$name.$round.json" 2>"$results/$name.$round.log" ||
+        { echo "$name FAILED: $(tail -1 "$results/$name.$round.log")" | tee -a "$table"; failed=1; }
+    done
+  done
+  for entry in "$@"; do
+    name="${entry%%=*}"
+    local line="$name" key values
+    for key in seconds_per_step questions_per_second fraction_of_peak peak_flops_per_second flops_per_step \
+      tokens_per_second fraction_of_bandwidth peak_rss_bytes; do
+      values=()
+      for ((round = 1; round <= rounds; ++round)); do values+=("$(number "$results/$name.$round.json" "$key")"); done
+      [[ -z "${values[0]}" ]] || line+="  $key $(median "${values[@]}")"
+    done
+    echo "$line" | tee -a "$table"
+  done
+}
+
+step="step --batch-size 8 --seq-length 128"
+for stage in "${stages[@]}"; do
+  echo "== $stage" | tee -a "$table"
+  case "$stage" in
+    gemm)
+      for shape in opt-1.3b llama-2-7b; do
+        "$cola" bench gemm --shape "$shape" --rows 512,1024,2048 --dtype bf16 --threads "$threads" 2>&1 |
+          tee "$results/gemm-$shape.txt" | tee -a "$table" || failed=1
+      done ;;
+    steps)
+      alternate "opt-125m-bf16=$step --shape opt-125m --dtype bf16 --steps 3" \
+        "opt-125m-f32=$step --shape opt-125m --dtype f32 --steps 3" \
+        "opt-1.3b-bf16=$step --shape opt-1.3b --dtype bf16 --steps 1" \
+        "tinyllama-1.1b-bf16=$step --shape tinyllama-1.1b --dtype bf16 --steps 1" ;;
+    memory)
+      alternate "opt-1.3b=$step --shape opt-1.3b --dtype bf16 --steps 1" \
+        "opt-1.3b-recomputed=$step --shape opt-1.3b --dtype bf16 --steps 1 --activation-checkpointing" ;;
+    large)
+      rounds=1 alternate "llama-2-7b=step --shape llama-2-7b --dtype bf16 --batch-size 4 --seq-length 256 --steps 1" ;;
+    task)
+      if [[ -z "${COLA_TASK_DATA:-}" || -z "${COLA_TOKENIZER:-}" ]]; then
+        echo "skipped: COLA_TASK_DATA and COLA_TOKENIZER are not set" | tee -a "$table"
+        continue
+      fi
+      cb="step --shape opt-1.3b --dtype bf16 --batch-size 8 --steps 2 --rounds 1 --task cb --bos-token-id 0"
+      cb+=" --task-data $COLA_TASK_DATA/CB --tokenizer $COLA_TOKENIZER"
+      alternate "cb-shared=$cb" "cb-padded=$cb --no-share-prefix --pad-batches" ;;
+    generate) alternate "generate=generate --shape opt-1.3b --dtype bf16 --batch-size 1 --rounds 1" ;;
+    chain)
+      alternate "lora=$step --shape opt-125m --steps 3" \
+        "cola-merge=$step --shape opt-125m --steps 3 --method cola --links 3 --tie merge" \
+        "cola-stack=$step --shape opt-125m --steps 3 --method cola --links 3 --tie stack" ;;
+    *) echo "cpu_check.sh: no stage $stage" >&2; exit 2 ;;
+  esac
+done
+exit "$failed"
