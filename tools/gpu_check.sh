@@ -3,14 +3,14 @@
 #   tools/gpu_check.sh                        build here, then run all stages
 #   tools/gpu_check.sh --bundle DIR           build, and put what a machine with a GPU needs into DIR (no GPU needed)
 #   DIR/gpu_check.sh --prebuilt DIR           run a bundle: needs the NVIDIA driver and CUDA's libraries, nothing else
-#   ... --stages ops,runs                     some stages: ops runs ranks suite sanitizer bench-small bench-large
+#   ... --stages ops,runs                     some stages: ops runs ranks suite sanitizer bench-small bench-large offload
 #   ... --results FOLDER                      where logs and the table go (default gpu-check-results)
 # COLA_TASK_DATA (a folder with CB and SQuAD) and COLA_TOKENIZER (OPT's) in the environment: benchmarks on them too.
 # Each stage ends within 8 minutes. Exit status 1 if one failed.
 set -uo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 architectures="${COLA_CUDA_ARCHITECTURES:-90}"
-stages=(ops runs ranks suite sanitizer bench-small bench-large)
+stages=(ops runs ranks suite sanitizer bench-small bench-large offload)
 results=gpu-check-results
 prebuilt=""
 bundle=""
@@ -91,7 +91,7 @@ bench() {
   local name="$1"
   shift
   run "$name" "$bin/cola" bench "$@" --device cuda
-  grep -E '^(seconds|questions|tokens|fraction|peak|weights|read)' "$results/$name.log" | sed 's/^/    /' | tee -a "$table"
+  grep -E '^(seconds|questions|tokens|fraction|peak|weights|read|loss)' "$results/$name.log" | sed 's/^/    /' | tee -a "$table"
 }
 
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null | tee -a "$table"
@@ -129,6 +129,15 @@ for stage in "${stages[@]}"; do
       bench step-llama-2-7b step --shape llama-2-7b --dtype bf16 --batch-size 4 --seq-length 1024 --steps 10
       bench step-llama-2-7b-recomputed step --shape llama-2-7b --dtype bf16 --batch-size 4 --seq-length 1024 \
         --steps 5 --activation-checkpointing ;;
+    # Seconds a step and the device's memory with the base on the host and on the device: the same losses. Then a model
+    # that 24 GB do not hold.
+    offload)
+      shape=(step --shape llama-2-7b --dtype bf16 --batch-size 4 --seq-length 1024 --steps 5)
+      bench step-llama-2-7b-on-device "${shape[@]}"
+      bench step-llama-2-7b-offloaded "${shape[@]}" --offload-base
+      bench step-llama-2-7b-offloaded-recomputed "${shape[@]}" --offload-base --activation-checkpointing
+      bench step-llama-2-13b-offloaded step --shape llama-2-13b --dtype bf16 --batch-size 4 --seq-length 1024 \
+        --steps 3 --offload-base --activation-checkpointing ;;
     *) echo "gpu_check.sh: no stage $stage" >&2; exit 2 ;;
   esac
 done

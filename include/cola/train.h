@@ -79,7 +79,8 @@ struct TrainOptions {
 
   std::string dtype = "auto";
   std::string device = "auto";
-  int threads = 0;  ///< 0: all cores
+  bool offload_base = false;  ///< a GPU's frozen weights of the blocks stay in the host's memory
+  int threads = 0;            ///< 0: all cores
   std::filesystem::path tokenizer;
 };
 

@@ -8,6 +8,7 @@
 
 #include "backend/device_group.h"
 #include "backend/op_table.h"
+#include "backend/uploads.h"
 #include "core/dtype.h"
 #include "core/memory.h"
 
@@ -45,6 +46,9 @@ class Backend {
   /// Waits until all ops called so far are done. Throws Error if one has failed.
   virtual void synchronize() = 0;
 
+  /// Null of a backend that computes in the host's memory.
+  [[nodiscard]] virtual Uploads* uploads() { return nullptr; }
+
   /// How many rows a batch is best padded to, so that work comes again: with `repeatable`.
   [[nodiscard]] virtual std::int64_t bucket_of(std::int64_t rows) const { return rows; }
   /// Does body(), which calls ops on a batch of `rows` with this context, and which the backend may call
@@ -79,6 +83,9 @@ class Backend {
 
 /// Throws UsageError for a name that open_backend does not know.
 void check_device_name(const std::string& device);
+
+/// The backend's uploads, for --offload-base. Throws UsageError where it has none.
+[[nodiscard]] Uploads& uploads_of(Backend& backend);
 
 /// Whether open_cuda_backend(0) finds a module, a driver and a device that it can use.
 [[nodiscard]] bool cuda_is_usable();

@@ -37,4 +37,12 @@ std::shared_ptr<Backend> open_backend(const std::string& device) {
   return open_cuda_backend(device == "auto" ? 0 : cuda_index(device));
 }
 
+Uploads& uploads_of(Backend& backend) {
+  if (Uploads* uploads = backend.uploads(); uploads != nullptr) return *uploads;
+  throw UsageError(fmt::format(
+      "--offload-base keeps weights out of a GPU's memory, and {} computes in the host's: leave it out, and "
+      "of a run that was begun with it use --resume --offload-base=false",
+      backend.name()));
+}
+
 }  // namespace cola::ops

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/system_memory.h"
+#include "model/weight_stream.h"
 
 namespace cola {
 
@@ -17,15 +18,29 @@ void require_seconds(double seconds) {
   throw UsageError(fmt::format("--seconds {} is out of range: use 0 to 3600", seconds));
 }
 
+namespace {
+
+void require_bytes(const Memory& memory, std::int64_t needed, const char* what) {
+  const std::int64_t available = memory.available_bytes();
+  if (needed <= available) return;
+  throw Error(fmt::format("the weights of this shape need {} of {}, {} are available: use a smaller --shape",
+                          format_bytes(needed), what, format_bytes(available)));
+}
+
+}  // namespace
+
 void require_memory_for_weights(const Memory& memory, const ModelConfig& config, DType dtype,
                                 std::int64_t extra_bytes_per_parameter) {
   const auto element_bytes = static_cast<std::int64_t>(size_of(dtype));
   const std::int64_t needed = parameter_count(config) * (element_bytes + extra_bytes_per_parameter);
-  const std::int64_t available = memory.available_bytes();
-  if (needed <= available) return;
-  throw Error(
-      fmt::format("the weights of this shape need {} of memory, {} are available: use a smaller --shape",
-                  format_bytes(needed), format_bytes(available)));
+  require_bytes(memory, needed, "memory");
+}
+
+void require_memory_for_streamed_weights(ops::Backend& backend, const ModelConfig& config, DType dtype) {
+  const StreamedBytes streamed = streamed_bytes(config, dtype);
+  const std::int64_t all = parameter_count(config) * static_cast<std::int64_t>(size_of(dtype));
+  require_bytes(ops::uploads_of(backend).memory(), streamed.on_host, "the host's memory");
+  require_bytes(backend.memory(), all - streamed.on_host + streamed.on_device, "the device's memory");
 }
 
 }  // namespace cola

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 
+#include "backend/backend.h"
 #include "core/dtype.h"
 #include "core/memory.h"
 #include "model/config.h"
@@ -17,5 +18,8 @@ void require_seconds(double seconds);
 /// `extra_bytes_per_parameter` beside each.
 void require_memory_for_weights(const Memory& memory, const ModelConfig& config, DType dtype,
                                 std::int64_t extra_bytes_per_parameter = 0);
+/// The same of weights whose blocks' matrices are streamed from the host's memory. Throws UsageError where
+/// the backend computes there.
+void require_memory_for_streamed_weights(ops::Backend& backend, const ModelConfig& config, DType dtype);
 
 }  // namespace cola

@@ -11,13 +11,20 @@ namespace {
 constexpr std::uint64_t seed = 42;
 constexpr double learning_rate = 1e-4;
 
+Weights random_weights(ops::Backend& backend, const ModelConfig& config, DType dtype,
+                       const TrainedPart& part) {
+  Memory* blocks = part.offload_base ? &ops::uploads_of(backend).memory() : nullptr;
+  return {config, seed, dtype, backend.memory(), blocks};
+}
+
 }  // namespace
 
 ModelTraining::ModelTraining(ops::Backend& backend, const ModelConfig& config, DType dtype,
                              const TrainedPart& part)
     : recompute_(part.activation_checkpointing),
       context_(backend),
-      model_(config, Weights(config, seed, dtype, backend.memory())) {
+      model_(config, random_weights(backend, config, dtype, part)) {
+  if (part.offload_base) model_.stream_weights(ops::uploads_of(backend));
   if (part.full) {
     for (const auto& parameter : model_.weights().all()) model_.weights().make_trained(*parameter);
   } else {

@@ -20,6 +20,7 @@ struct TrainedPart {
   double lora_alpha = 16.0;
   std::vector<std::string> target_modules{"q_proj", "v_proj"};
   bool activation_checkpointing = false;
+  bool offload_base = false;  ///< of a device: the frozen weights of the blocks stay in the host's memory
 };
 
 /// A model of random weights in training: the smallest that does what a step of `cola train` does, with

@@ -32,8 +32,13 @@ void check(const StepBenchmarkOptions& options) {
         "--write-batches writes whole candidates of a task: it needs --task and --no-share-prefix");
   if (!options.part.full) (void)select_target_modules(linear_names(config), options.part.target_modules);
   constexpr std::int64_t trained_bytes = 4 * sizeof(float);  // value, gradient and AdamW's two moments
-  require_memory_for_weights(options.backend->memory(), config, options.dtype,
-                             options.part.full ? trained_bytes : 0);
+  if (options.part.offload_base) {
+    if (options.part.full) throw UsageError("--offload-base belongs to --method lora");
+    require_memory_for_streamed_weights(*options.backend, config, options.dtype);
+  } else {
+    require_memory_for_weights(options.backend->memory(), config, options.dtype,
+                               options.part.full ? trained_bytes : 0);
+  }
 }
 
 /// Batches and how often they are run.

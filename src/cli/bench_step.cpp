@@ -31,6 +31,7 @@ Json json_of(const BenchStepVerb& verb, const StepBenchmark& result) {
   json.update({{"method", verb.method},
                {"batch_size", verb.step.data.batch_size},
                {"steps", verb.step.steps},
+               {"offload_base", verb.step.part.offload_base},
                {"trained_parameters", result.trained_parameters},
                {"loss", result.loss},
                {"seconds_per_step", result.seconds_per_step},
@@ -73,7 +74,8 @@ std::string work_text(const BenchStepVerb& verb) {
                                                                 : "",
                                     step.steps, step.rounds)
                       : fmt::format("{} tokens, {} times", step.seq_length, step.steps));
-  return fmt::format("{}; {}", bench_title(verb.common), of);
+  return fmt::format("{}{}; {}", bench_title(verb.common),
+                     step.part.offload_base ? ", offloaded to the host" : "", of);
 }
 
 std::string text_of(const BenchStepVerb& verb, const StepBenchmark& result) {
@@ -177,6 +179,8 @@ void add_bench_step(CLI::App& bench) {
       ->capture_default_str();
   verb->add_flag("--activation-checkpointing", step.part.activation_checkpointing,
                  "keep each block's input only and recompute the block in the backward");
+  verb->add_flag("--offload-base", step.part.offload_base,
+                 "on a GPU: keep the blocks' weights in the host's memory, and bring them block by block");
   verb->add_flag("--profile", step.profile, "then where the time goes, op by op");
   verb->add_option("--lora-r", step.part.lora_r, "rank")->capture_default_str();
   add_target_modules(*verb, step.part.target_modules, "names of linear layers, all-linear, or a pattern");

@@ -89,6 +89,7 @@ void add_generate(CLI::App& app) {
       ->capture_default_str()
       ->check(whole_number());
   add_model_options(verb, state->model);
+  add_offload_base(verb, state->model);
   verb.add_flag("--json", state->json, "print the result as JSON, at the end");
   verb.callback([state, prompt, file] {
     if (prompt->count() == 0 && file->count() == 0) {

@@ -28,6 +28,11 @@ void add_model_options(CLI::App& verb, ModelOptions& options) {
       ->capture_default_str();
 }
 
+void add_offload_base(CLI::App& verb, ModelOptions& options) {
+  verb.add_flag("--offload-base", options.offload_base,
+                "on a GPU: keep the blocks' weights in the host's memory, and bring them block by block");
+}
+
 void add_data_options(CLI::App& verb, EvaluateOptions& options) {
   verb.add_option("--max-length", options.max_length,
                   "longest sequence in tokens (default: the model's positions, at most 2048)")
@@ -56,6 +61,7 @@ ModelSource model_source(const ModelOptions& options) {
   if (options.model.empty() && options.run.empty())
     throw UsageError("no model: give --model DIR or --run RUN");
   ops::check_device_name(options.device);
+  if (options.offload_base && options.device == "cpu") (void)ops::uploads_of(ops::cpu_backend());
   ModelSource source;
   source.model = options.model;
   source.adapters.assign(options.adapters.begin(), options.adapters.end());
@@ -63,6 +69,8 @@ ModelSource model_source(const ModelOptions& options) {
   source.state = options.state;
   source.up_to_link = options.up_to_link;
   source.dtype = options.dtype;
+  source.device = options.device;
+  source.offload_base = options.offload_base;
   source.tokenizer = options.tokenizer;
   source.threads = options.threads;
   const auto config = RunFolder{options.run}.config();

@@ -18,6 +18,7 @@ struct ModelOptions {
   std::optional<std::int64_t> up_to_link;
   std::string dtype = "auto";
   std::string device = "auto";
+  bool offload_base = false;
   std::string tokenizer;
   int threads = 0;
 };
@@ -25,6 +26,9 @@ struct ModelOptions {
 /// Adds --model, --adapter, --run, --state, --up-to-link, --dtype, --device, --tokenizer and --threads to a
 /// verb; `options` outlives the parsing.
 void add_model_options(CLI::App& verb, ModelOptions& options);
+
+/// Adds --offload-base, to a verb that computes.
+void add_offload_base(CLI::App& verb, ModelOptions& options);
 
 /// Adds --max-length, --train-on-prompt, --no-eos and --chat-template: how a data file becomes sequences.
 void add_data_options(CLI::App& verb, EvaluateOptions& options);

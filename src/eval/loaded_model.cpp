@@ -156,9 +156,12 @@ LoadedModel load_model(const ModelSource& source) {
   for (const auto& folder : loaded.resolved.adapters) links.push_back(read_adapter(folder));
   auto tensors = open_checkpoint(loaded.resolved.model);
   loaded.backend = ops::open_backend(source.device);
+  ops::Uploads* uploads = source.offload_base ? &ops::uploads_of(*loaded.backend) : nullptr;
   const DType dtype = choose_compute_dtype(source.dtype, dominant_dtype(*tensors), *loaded.backend);
   loaded.model =
-      std::make_unique<Decoder>(config, Weights(config, std::move(tensors), dtype, loaded.backend->memory()));
+      std::make_unique<Decoder>(config, Weights(config, std::move(tensors), dtype, loaded.backend->memory(),
+                                                uploads != nullptr ? &uploads->memory() : nullptr));
+  if (uploads != nullptr) loaded.model->stream_weights(*uploads);
   if (ops::prefers_packed(dtype)) loaded.model->pack_weights();
   loaded.chain =
       std::make_unique<Chain>(*loaded.model, dtype == DType::f32 ? TieMode::merge : TieMode::stack);

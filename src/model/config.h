@@ -68,6 +68,10 @@ struct ParameterSpec {
   std::vector<std::int64_t> shape;  ///< [out, in] or [n]
   [[nodiscard]] std::int64_t size() const;
   [[nodiscard]] bool is_matrix() const { return shape.size() == 2; }
+  /// Whether it is the matrix of a decoder block's linear layer.
+  [[nodiscard]] bool is_block_matrix() const {
+    return is_matrix() && name.find(".layers.") != std::string::npos;
+  }
 };
 
 /// Every parameter once (a tied head is the embedding table), in the order of the forward pass.

@@ -33,12 +33,6 @@ RaggedBatch head_batch(const RaggedBatch& batch, std::span<const std::int32_t> r
   return head;
 }
 
-/// Work that comes again with the next batch, but for masks that no step shares with another.
-void repeatable(const StepState& step, std::string_view name, const std::function<void()>& body) {
-  if (step.drops()) return body();
-  step.context.backend().repeatable(step.context, name, step.batch.tokens(), body);
-}
-
 /// A host array that ops write: itself where they compute in the host's memory, else scratch of this name
 /// that bring() copies from.
 template <class T>
@@ -121,6 +115,20 @@ std::int64_t Decoder::cache_bytes(std::int64_t capacity) const {
          static_cast<std::int64_t>(size_of(weights_.compute_dtype()));
 }
 
+void Decoder::stream_weights(ops::Uploads& uploads) {
+  std::vector<std::vector<Linear*>> blocks;
+  for (const auto& block : blocks_) blocks.push_back(block->linears());
+  stream_ = std::make_unique<WeightStream>(uploads, std::move(blocks));
+}
+
+/// Work that comes again with the next batch, but for masks that no step shares with another, and for
+/// uploads.
+void Decoder::repeatable(const StepState& step, std::string_view name,
+                         const std::function<void()>& body) const {
+  if (step.drops() || stream_ != nullptr) return body();
+  step.context.backend().repeatable(step.context, name, step.batch.tokens(), body);
+}
+
 bool Decoder::embedding_trained() const {
   return tokens_->trained() || (positions_ != nullptr && positions_->trained()) ||
          (project_in_ && project_in_->trained());
@@ -176,6 +184,11 @@ void Decoder::forward(const StepState& step, DecoderActivations& activations,
   repeatable(step, "forward", [&] { run_blocks(step, activations, {}); });
 }
 
+std::size_t Decoder::block_after(std::size_t index, std::size_t first_kept) const {
+  if (index + 1 < blocks_.size()) return index + 1;
+  return first_kept < blocks_.size() ? index : 0;  // a backward begins where the forward ends
+}
+
 void Decoder::run_blocks(const StepState& step, DecoderActivations& activations,
                          std::span<SequenceCache* const> caches) const {
   const std::size_t first = step.keep ? first_trained_block() : blocks_.size();
@@ -192,6 +205,7 @@ void Decoder::run_blocks(const StepState& step, DecoderActivations& activations,
   std::vector<KeyValueCache*> block_caches(caches.size());
   embed(step, activations, stream(0));
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
+    if (stream_ != nullptr) stream_->use(index, block_after(index, first));
     std::ranges::transform(caches, block_caches.begin(),
                            [=](SequenceCache* cache) { return &(*cache)[index]; });
     const bool keep = index >= first && !keeps_input_alone(step, index);
@@ -271,6 +285,7 @@ void Decoder::loss(const StepState& step, DecoderActivations& activations, std::
 void Decoder::blocks_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const {
   const std::size_t first = first_trained_block();
   for (std::size_t index = blocks_.size(); index-- > first;) {
+    if (stream_ != nullptr) stream_->use(index, index > first ? index - 1 : 0);
     blocks_[index]->backward(step, d, activations.inputs[index].view(), kept_of(step, activations, index),
                              index > first || embedding_trained());
   }

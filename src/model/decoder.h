@@ -8,6 +8,7 @@
 #include "model/block.h"
 #include "model/language_model_head.h"
 #include "model/rotary_table.h"
+#include "model/weight_stream.h"
 #include "model/weights.h"
 
 namespace cola {
@@ -35,6 +36,10 @@ class Decoder {
   /// Puts every frozen bf16 weight of a linear layer, a tied token table too, into the layout of tile
   /// products. Worth it where ops::prefers_packed(); the values do not change.
   void pack_weights();
+
+  /// Brings the blocks' matrices to the device as they are needed, from `uploads.memory()`, where the weights
+  /// have them; none of them is trained. The values do not change.
+  void stream_weights(ops::Uploads& uploads);
 
   /// Runs the blocks; activations.x then holds the last one's output. With caches (one a sequence of
   /// the batch), sequence s goes on from what caches[s] holds. Throws Error for a position past the model's.
@@ -72,7 +77,10 @@ class Decoder {
   [[nodiscard]] const Weights& weights() const { return weights_; }
 
  private:
+  void repeatable(const StepState& step, std::string_view name, const std::function<void()>& body) const;
   void embed(const StepState& step, DecoderActivations& activations, MatrixView x) const;
+  /// The next block of a forward, or the first of what follows it.
+  [[nodiscard]] std::size_t block_after(std::size_t index, std::size_t first_kept) const;
   void run_blocks(const StepState& step, DecoderActivations& activations,
                   std::span<SequenceCache* const> caches) const;
   void blocks_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const;
@@ -101,6 +109,7 @@ class Decoder {
   std::optional<Linear> project_in_, project_out_;
   std::vector<std::unique_ptr<Block>> blocks_;
   std::optional<NormLayer> final_norm_;
+  std::unique_ptr<WeightStream> stream_;  ///< null: all weights are where ops read them
 };
 
 }  // namespace cola

@@ -6,6 +6,7 @@
 
 #include "backend/linear.h"
 #include "backend/lora.h"
+#include "model/weight_stream.h"
 
 namespace cola {
 
@@ -46,11 +47,22 @@ void Linear::use_merged(ops::Context& context, ConstMatrixView sum) {
     merged_packed = ops::PackedMatrix(sum);
     return;
   }
-  merged.resize(context.memory(), weight_->value.dtype, sum.rows, sum.cols);
-  ops::convert(context, sum, merged.view());
+  if (stream_ != nullptr) stream_->forget();
+  merged.resize(*weight_->memory, weight_->value.dtype, sum.rows, sum.cols);
+  if (stream_ == nullptr) return ops::convert(context, sum, merged.view());
+  Matrix rounded;  // by the device, as without a stream
+  if (sum.dtype != merged.dtype()) {
+    rounded.resize(context.memory(), merged.dtype(), sum.rows, sum.cols);
+    ops::convert(context, sum, rounded.view());
+    sum = rounded.view();
+  }
+  context.memory().download(static_cast<const std::byte*>(sum.data),
+                            static_cast<std::byte*>(merged.view().data),
+                            static_cast<std::size_t>(merged.size()) * size_of(merged.dtype()));
 }
 
 void Linear::use_original() {
+  if (stream_ != nullptr && !merged.empty()) stream_->forget();
   merged.release();
   merged_packed = {};
 }

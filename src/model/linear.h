@@ -13,6 +13,8 @@
 
 namespace cola {
 
+class WeightStream;
+
 /// A low-rank branch attached to a linear layer: y += scale (x A^T) B^T. Tensors belong to the chain.
 struct LowRankBranch {
   const Matrix* a = nullptr;
@@ -70,12 +72,23 @@ class Linear {
                 MatrixView dx, ops::Write write) const;
 
   [[nodiscard]] ops::WeightView effective_weight() const {
+    if (!resident_.empty()) return resident_;
     if (!merged_packed.empty()) return merged_packed;
     return merged.empty() ? weight_->weight() : merged.view();
   }
-  /// Uses a merged weight (f32, rounded to the compute dtype) in the layout that the weight itself has.
+  /// Uses a merged weight (f32, rounded to the compute dtype) in the layout and the memory that the weight
+  /// itself has.
   void use_merged(ops::Context& context, ConstMatrixView sum);
   void use_original();
+
+  /// Of a layer whose weight lies in the host's memory: `stream` (null: none) brings it to the device.
+  void stream_from(WeightStream* stream) { stream_ = stream; }
+  /// What the stream brought; empty once it is not there any more.
+  void set_resident(ConstMatrixView copy) { resident_ = copy; }
+  /// The weight that is used, where it lies; not of a packed one.
+  [[nodiscard]] ConstMatrixView kept_weight() const {
+    return merged.empty() ? weight_->value : merged.view();
+  }
 
   /// What a branch sees of x: with LoRA dropout for the live one. Valid until the next call with this
   /// context.
@@ -107,6 +120,8 @@ class Linear {
   std::uint64_t index_ = 0;  ///< number of this layer in the model: part of its dropout masks' key
   Parameter* weight_ = nullptr;
   Parameter* bias_ = nullptr;
+  WeightStream* stream_ = nullptr;
+  ConstMatrixView resident_;
 };
 
 /// A layer's part in a forward of all layers that read the same x.

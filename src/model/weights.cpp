@@ -30,16 +30,20 @@ bool is_aligned(const SourceTensor& tensor) {
 }  // namespace
 
 Weights::Weights(const ModelConfig& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
-                 Memory& memory)
+                 Memory& memory, Memory* block_matrices)
     : compute_dtype_(compute_dtype),
       memory_(&memory),
+      block_matrices_(block_matrices != nullptr ? block_matrices : &memory),
       source_(std::move(source)),
       tensors_(match_tensors(config, *source_)) {
   for (const auto& spec : parameter_specs(config)) adopt(add(spec), *tensors_.at(spec.name));
 }
 
-Weights::Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dtype, Memory& memory)
-    : compute_dtype_(compute_dtype), memory_(&memory) {
+Weights::Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dtype, Memory& memory,
+                 Memory* block_matrices)
+    : compute_dtype_(compute_dtype),
+      memory_(&memory),
+      block_matrices_(block_matrices != nullptr ? block_matrices : &memory) {
   std::uint64_t stream = 0;
   for (const auto& spec : parameter_specs(config)) fill_random(add(spec), seed, stream++);
 }
@@ -47,7 +51,7 @@ Weights::Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dt
 Parameter& Weights::add(const ParameterSpec& spec) {
   auto& parameter = *parameters_.emplace_back(std::make_unique<Parameter>());
   parameter.spec = spec;
-  parameter.memory = memory_;
+  parameter.memory = spec.is_block_matrix() ? block_matrices_ : memory_;
   by_name_[spec.name] = &parameter;
   return parameter;
 }
@@ -55,9 +59,10 @@ Parameter& Weights::add(const ParameterSpec& spec) {
 void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
   const DType wanted = parameter.spec.is_matrix() ? compute_dtype_ : DType::f32;
   const ConstMatrixView shape = view_of(parameter.spec, nullptr, wanted);
-  if (tensor.dtype == wanted && !memory_->is_host()) {  // from the file's pages straight to the device
-    parameter.owned.resize(*memory_, wanted, shape.rows, shape.cols);
-    memory_->upload(tensor.data, static_cast<std::byte*>(parameter.owned.view().data), tensor.bytes);
+  Memory& memory = *parameter.memory;
+  if (tensor.dtype == wanted && &memory != &host_memory()) {  // straight from the file's pages
+    parameter.owned.resize(memory, wanted, shape.rows, shape.cols);
+    memory.upload(tensor.data, static_cast<std::byte*>(parameter.owned.view().data), tensor.bytes);
     release_pages(tensor);
     parameter.value = parameter.owned.view();
     return;
@@ -83,7 +88,7 @@ void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
     }
   }
   release_pages(tensor);
-  parameter.owned = Matrix::moved_to(*memory_, std::move(parameter.owned));
+  parameter.owned = Matrix::moved_to(*parameter.memory, std::move(parameter.owned));
   parameter.value = parameter.owned.view();
 }
 
@@ -107,7 +112,7 @@ void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_
     const float constant = parameter.spec.name.ends_with(".bias") ? 0.0F : 1.0F;
     std::ranges::fill(parameter.owned.floats(), constant);
   }
-  parameter.owned = Matrix::moved_to(*memory_, std::move(parameter.owned));
+  parameter.owned = Matrix::moved_to(*parameter.memory, std::move(parameter.owned));
   parameter.value = parameter.owned.view();
 }
 
@@ -117,8 +122,9 @@ void Weights::read_original(const Parameter& parameter, std::span<float> destina
     release_pages(*tensor->second);  // the copy is what is computed with from here on, as a rule
     return;
   }
-  const Matrix copy = memory_->is_host() ? Matrix() : Matrix::copy_of(parameter.value, *memory_);
-  const ConstMatrixView value = memory_->is_host() ? parameter.value : copy.view();
+  Memory& memory = *parameter.memory;
+  const Matrix copy = memory.is_host() ? Matrix() : Matrix::copy_of(parameter.value, memory);
+  const ConstMatrixView value = memory.is_host() ? parameter.value : copy.view();
   const MatrixView target{destination.data(), DType::f32, value.rows, value.cols, value.cols};
   if (!parameter.packed.empty()) {
     for (std::int64_t row = 0; row < value.rows; ++row)
@@ -135,13 +141,16 @@ void Weights::read_original(ops::Context& context, const Parameter& parameter, M
     return read_original(parameter, {destination.as<float>(), size});
   }
   const auto tensor = tensors_.find(parameter.spec.name);
-  if (tensor == tensors_.end() || (tensor->second->dtype == parameter.value.dtype && !parameter.trained()))
-    return ops::convert(context, parameter.value, destination);
-  const SourceTensor& source = *tensor->second;
-  const MatrixView raw =
-      context.scratch("weights.original", source.dtype, destination.rows, destination.cols);
-  memory_->upload(source.data, static_cast<std::byte*>(raw.data), source.bytes);
-  release_pages(source);
+  const bool is_original =
+      tensor == tensors_.end() || (tensor->second->dtype == parameter.value.dtype && !parameter.trained());
+  if (is_original && parameter.memory == memory_) return ops::convert(context, parameter.value, destination);
+  const DType dtype = is_original ? parameter.value.dtype : tensor->second->dtype;
+  const auto* bytes =
+      is_original ? static_cast<const std::byte*>(parameter.value.data) : tensor->second->data;
+  const MatrixView raw = context.scratch("weights.original", dtype, destination.rows, destination.cols);
+  memory_->upload(bytes, static_cast<std::byte*>(raw.data),
+                  static_cast<std::size_t>(raw.rows * raw.cols) * size_of(dtype));
+  if (!is_original) release_pages(*tensor->second);
   ops::convert(context, raw, destination);
 }
 

@@ -18,7 +18,7 @@
 namespace cola {
 
 /// One weight as the engine computes with it. Matrices have the compute dtype and lie in the memory-mapped
-/// file where its dtype is the same and they are the host's; vectors (norms, biases) are f32.
+/// file where its dtype is the same and their memory is host_memory(); vectors (norms, biases) are f32.
 struct Parameter {
   ParameterSpec spec;
   ConstMatrixView value;     ///< matrix [out, in], or vector [1, n]; of a packed one only shape and dtype
@@ -50,17 +50,21 @@ struct Parameter {
 /// All weights of a model. Movable, not copyable; parameters keep their addresses.
 class Weights {
  public:
-  /// Takes the file's tensors, in place where possible. Throws Error as match_tensors does.
+  /// Takes the file's tensors, in place where possible, into `memory`; the matrices of the decoder blocks
+  /// into `block_matrices` where that is another (ops::Uploads::memory() for a Decoder that streams them).
+  /// Throws Error as match_tensors does.
   Weights(const ModelConfig& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
-          Memory& memory = host_memory());
+          Memory& memory = host_memory(), Memory* block_matrices = nullptr);
   /// Random weights N(0, 0.02), zero biases, unit norms, keyed by (seed, name's place): for `init` and
   /// `bench`.
-  Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dtype, Memory& memory = host_memory());
+  Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dtype, Memory& memory = host_memory(),
+          Memory* block_matrices = nullptr);
 
   [[nodiscard]] Parameter& at(const std::string& name) { return *by_name_.at(name); }
   [[nodiscard]] const Parameter& at(const std::string& name) const { return *by_name_.at(name); }
   [[nodiscard]] const std::vector<std::unique_ptr<Parameter>>& all() const { return parameters_; }
   [[nodiscard]] DType compute_dtype() const { return compute_dtype_; }
+  /// Where all but the blocks' matrices lie, and what is computed with.
   [[nodiscard]] Memory& memory() const { return *memory_; }
 
   /// The untouched file's values of a parameter, in f32, for the host.
@@ -94,6 +98,7 @@ class Weights {
 
   DType compute_dtype_;
   Memory* memory_;
+  Memory* block_matrices_;
   std::unique_ptr<TensorSource> source_;
   std::map<std::string, const SourceTensor*> tensors_;
   std::vector<std::unique_ptr<Parameter>> parameters_;

@@ -1,17 +1,15 @@
 #include "train/memory_plan.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "backend/cpu_isa.h"
 #include "backend/elementwise.h"
-#include "core/error.h"
 #include "core/parallel.h"
 #include "core/system_memory.h"
-#include "lora/target_modules.h"
 #include "model/linear_names.h"
+#include "model/weight_stream.h"
 
 namespace cola {
 namespace {
@@ -26,8 +24,7 @@ constexpr std::int64_t f32_products_bytes = std::int64_t{8} << 20;
 constexpr std::int64_t widened_products_bytes = std::int64_t{4} << 20;
 // A device's workspace of products and descriptions of batches.
 constexpr std::int64_t device_bytes = std::int64_t{64} << 20;
-constexpr std::int64_t least_batch_tokens = 64;  // a batch that is still worth advising
-constexpr std::int64_t knot_rows = 64;           // whose logits a knot compares, before and after
+constexpr std::int64_t knot_rows = 64;  // whose logits a knot compares, before and after
 
 struct Widths {
   explicit Widths(const ModelConfig& config)
@@ -158,73 +155,27 @@ std::int64_t plan_packed_products(const ModelConfig& config, const MemoryPlanInp
   return largest * element + thread_count() * thread_bytes;
 }
 
+/// Moves the blocks' weights and their merged copies to the host; the device has two blocks' room, and rounds
+/// a merged matrix, of `largest` elements at most, before it is kept.
+void offload(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t largest,
+             MemoryPlan& plan) {
+  const auto element = static_cast<std::int64_t>(size_of(input.compute_dtype));
+  const StreamedBytes streamed = streamed_bytes(config, input.compute_dtype);
+  plan.weights += streamed.on_device - streamed.on_host;
+  plan.offloaded = streamed.on_host;
+  if (plan.merged == 0) return;
+  const auto linears = linear_names(config);
+  for (const std::size_t index : input.targets) {
+    if (linears[index].name.find(".layers.") == std::string::npos) continue;
+    const std::int64_t bytes = linears[index].out_features * linears[index].in_features * element;
+    plan.merged -= bytes;
+    plan.offloaded += bytes;
+  }
+  if (input.compute_dtype != DType::f32) plan.merged += largest * element;
+}
+
 std::int64_t sum_bytes(const MemoryPlanInput& input, std::int64_t trained) {
   return input.ranks == nullptr ? 0 : input.ranks->sum_bytes(trained);
-}
-
-/// Bytes that all processes on this machine have yet to take; each has a device of its own.
-std::int64_t needed_bytes(const MemoryPlanInput& input, const MemoryPlan& plan) {
-  if (input.in_device_memory) return plan.total();
-  const std::int64_t one = plan.total() - input.resident_bytes;
-  const std::int64_t shared =
-      input.file_dtype == input.compute_dtype && !input.packed_weights ? plan.weights : 0;
-  return one + (input.processes - 1) * (one - shared);
-}
-
-/// A way to need less, by the option's name.
-struct Remedy {
-  const char* option;
-  void (*apply)(MemoryPlanInput&);
-};
-
-std::vector<Remedy> remedies(const MemoryPlanInput& input) {
-  std::vector<Remedy> list;
-  if (!input.activation_checkpointing)
-    list.push_back({"--activation-checkpointing", [](auto& plan) { plan.activation_checkpointing = true; }});
-  if (input.batch_tokens > least_batch_tokens) {
-    list.push_back({"a smaller --micro-batch-size or --max-length", [](auto& plan) {
-                      for (auto* tokens :
-                           {&plan.batch_tokens, &plan.batch_loss_tokens, &plan.evaluation_tokens})
-                        *tokens = std::min(*tokens, least_batch_tokens);
-                    }});
-  }
-  if (input.compute_dtype == DType::f32)
-    list.push_back({"--dtype bf16", [](auto& plan) { plan.compute_dtype = DType::bf16; }});
-  return list;
-}
-
-/// Full fine-tuning's plan as that of a chain with the default links.
-MemoryPlanInput as_chain(const ModelConfig& config, MemoryPlanInput input) {
-  input.run.method = Method::cola;
-  input.run.links.assign(2, {default_lora_r, default_lora_alpha});
-  input.targets = select_target_modules(linear_names(config), default_target_modules());
-  return input;
-}
-
-/// What would fit: each remedy that is enough alone, else all of them if they are together.
-std::string advice(const ModelConfig& config, MemoryPlanInput input, std::int64_t available) {
-  const auto needed = [&] { return needed_bytes(input, plan_memory(config, input)); };
-  std::string method;
-  if (input.run.method == Method::full) {
-    input = as_chain(config, input);
-    if (needed() <= available) return fmt::format("--method cola or lora needs {}", format_bytes(needed()));
-    method = "--method cola or lora with ";
-  }
-  const MemoryPlanInput as_asked = input;
-  std::vector<std::string> enough;
-  std::vector<std::string> all;
-  for (const Remedy& remedy : remedies(as_asked)) {
-    input = as_asked;
-    remedy.apply(input);
-    all.emplace_back(remedy.option);
-    if (needed() <= available) enough.emplace_back(remedy.option);
-  }
-  if (!enough.empty()) return fmt::format("use {}{}", method, fmt::join(enough, ", or "));
-  input = as_asked;
-  for (const Remedy& remedy : remedies(as_asked)) remedy.apply(input);
-  if (needed() <= available) return fmt::format("use {}{}", method, fmt::join(all, ", and "));
-  return fmt::format("at least {} are needed whatever the options: use a smaller model",
-                     format_bytes(needed()));
 }
 
 }  // namespace
@@ -232,9 +183,11 @@ std::string advice(const ModelConfig& config, MemoryPlanInput input, std::int64_
 std::string MemoryPlan::summary() const {
   return fmt::format(
       "memory: weights {}, merged copies {}, trained + optimizer {}, activations {}, program and data {}; {} "
-      "in all",
+      "in all{}",
       format_bytes(weights), format_bytes(merged), format_bytes(trained), format_bytes(activations),
-      format_bytes(program), format_bytes(total()));
+      format_bytes(program), format_bytes(total()),
+      offloaded > 0 ? fmt::format(", and {} of the host's for the offloaded weights", format_bytes(offloaded))
+                    : "");
 }
 
 MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) {
@@ -265,9 +218,9 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
     const std::int64_t tied = std::max<std::int64_t>(0, input.tied_links + std::ssize(input.run.links) - 1);
     plan.trained = adapter * (per_trained + tied * float_bytes) + sum_bytes(input, adapter);
     // A merged weight takes the place of the file's pages, if they were used as they are. One is made in f32.
-    const bool in_place = input.file_dtype == input.compute_dtype && !input.packed_weights;
     if (input.run.tie == TieMode::merge && tied > 0)
-      plan.merged = (in_place ? 0 : targets * element) + largest * float_bytes;
+      plan.merged = (input.in_place() ? 0 : targets * element) + largest * float_bytes;
+    if (input.offload_base) offload(config, input, largest, plan);
   }
   plan.activations = plan_blocks(config, input, element, rank) + plan_head(config, input, element);
   if (input.packed_weights) plan.activations += plan_packed_products(config, input, element);
@@ -282,18 +235,6 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
     plan.program += thread_count() * widened_products_bytes;
   }
   return plan;
-}
-
-void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
-                    std::int64_t available) {
-  const std::int64_t needed = needed_bytes(input, plan);
-  if (needed <= available) return;
-  const std::string who = input.in_device_memory || input.processes == 1
-                              ? "this run needs"
-                              : fmt::format("the {} processes here need", input.processes);
-  throw Error(fmt::format("{} about {} of {}, {} are available\n{}", who, format_bytes(needed),
-                          input.in_device_memory ? "the device's memory" : "memory", format_bytes(available),
-                          advice(config, input, available)));
 }
 
 }  // namespace cola

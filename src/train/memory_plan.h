@@ -18,6 +18,7 @@ struct MemoryPlan {
                              ///< what several processes add gradients up in
   std::int64_t activations = 0;  ///< kept for the backward, scratch, the head's rows and chunk of logits
   std::int64_t program = 0;      ///< the program itself, its tokenizer and data
+  std::int64_t offloaded = 0;    ///< beside these: the blocks' weights in the host's memory (--offload-base)
 
   [[nodiscard]] std::int64_t total() const { return weights + merged + trained + activations + program; }
   [[nodiscard]] std::string summary() const;  ///< one line
@@ -27,8 +28,8 @@ struct MemoryPlan {
 struct MemoryPlanInput {
   RunPlan run;
   DType compute_dtype = DType::f32;
-  DType file_dtype = DType::f32;     ///< the weights are used in place where it is the compute dtype ...
-  bool packed_weights = false;       ///< ... unless they are packed (ops::prefers_packed)
+  DType file_dtype = DType::f32;
+  bool packed_weights = false;       ///< see ops::prefers_packed
   std::vector<std::size_t> targets;  ///< indices into linear_names(); all weights are trained with full
   std::int64_t tied_links = 0;       ///< tied before step 1
   std::int64_t batch_tokens = 0;     ///< of the largest batch that is computed at a time
@@ -41,6 +42,12 @@ struct MemoryPlanInput {
   std::int64_t resident_bytes = 0;  ///< of the process, its data loaded and its weights not
   std::int64_t logits_chunk_bytes = std::int64_t{16} << 20;  ///< see ops::Backend
   bool in_device_memory = false;  ///< what is planned lies in a device's memory, the program in the host's
+  bool offload_base = false;      ///< but for the frozen weights of the blocks
+
+  /// Whether weights are used where they lie in the file.
+  [[nodiscard]] bool in_place() const {
+    return file_dtype == compute_dtype && !packed_weights && !in_device_memory;
+  }
 };
 [[nodiscard]] MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input);
 
@@ -48,5 +55,8 @@ struct MemoryPlanInput {
 /// processes on this machine in the host's memory, where they share weights that are used in place.
 void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
                     std::int64_t available);
+
+/// Throws Error if what the processes on this machine offload exceeds the host's memory that is available.
+void require_host_memory(const MemoryPlanInput& input, const MemoryPlan& plan, std::int64_t available);
 
 }  // namespace cola

@@ -79,6 +79,9 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("tensorboard", options.tensorboard, "event files for TensorBoard in OUT/tensorboard");
   visit("dtype", options.dtype, "f32, bf16, or auto");
   visit("device", options.device, "cpu, cuda, cuda:N, or auto: cuda where there is one");
+  visit(
+      "offload-base", options.offload_base,
+      "on a GPU: keep the frozen weights of the blocks in the host's memory, and bring them block by block");
   visit("threads", options.threads, "threads; 0: all cores");
   visit("tokenizer", options.tokenizer, "folder of the tokenizer (default: the model's)");
 }

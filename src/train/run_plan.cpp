@@ -84,6 +84,8 @@ void check_chain_options(const TrainOptions& options, Method method) {
             options.lora_dropout == 0.0 && !options.use_rslora && options.loraplus_lr_ratio == 1.0,
         "--bias, --freeze-a, --ranks, --alphas, --lora-dropout, --use-rslora and --loraplus-lr-ratio belong "
         "to --method cola or lora");
+    require(!options.offload_base,
+            "--offload-base belongs to --method cola or lora: with full every weight is trained");
   }
 }
 
@@ -132,6 +134,7 @@ void check_loop_options(const TrainOptions& options) {
   require(options.lora_dropout >= 0.0 && options.lora_dropout < 1.0, "--lora-dropout must be in [0, 1)");
   check_dropout(options.dropout);
   ops::check_device_name(options.device);
+  if (options.offload_base && options.device == "cpu") (void)ops::uploads_of(ops::cpu_backend());
   require_choice("dtype", options.dtype, {"auto", "f32", "bf16"});
   if (!options.chat_template.empty()) (void)parse_chat_template(options.chat_template);
 }

@@ -113,8 +113,10 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   input.resident_bytes = resident_bytes();
   input.logits_chunk_bytes = session.backend->logits_chunk_bytes();
   input.in_device_memory = !session.backend->memory().is_host();
+  input.offload_base = options.offload_base;
   session.memory = plan_memory(session.config, input);
   require_memory(session.config, input, session.memory, session.backend->memory().available_bytes());
+  require_host_memory(input, session.memory, host_memory().available_bytes());
 }
 
 void choose_targets(TrainingSession& session, const std::vector<LinearName>& names,
@@ -200,6 +202,7 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   choose_threads(options, neighbours);
   TrainingSession session;
   session.backend = std::move(backend);
+  ops::Uploads* uploads = options.offload_base ? &ops::uploads_of(*session.backend) : nullptr;
   session.options = options;
   session.config = read_model_config(options.model);
   session.data = load_session_data(options, session.config);
@@ -220,8 +223,9 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   make_memory_plan(session, file_dtype, chosen, ranks, neighbours);
   wait_for_all(ranks);  // none takes memory before all have looked at what there is
   session.model = std::make_unique<Decoder>(
-      session.config,
-      Weights(session.config, std::move(source), session.compute_dtype, session.backend->memory()));
+      session.config, Weights(session.config, std::move(source), session.compute_dtype,
+                              session.backend->memory(), uploads != nullptr ? &uploads->memory() : nullptr));
+  if (uploads != nullptr) session.model->stream_weights(*uploads);
   if (full) {
     for (const auto& parameter : session.model->weights().all())
       session.model->weights().make_trained(*parameter);

@@ -29,12 +29,14 @@ bool is_unused(const std::filesystem::path& folder) {
   });
 }
 
-/// The run's own options, on the device that is given, which the given ones must not contradict.
+/// The run's own options, but for where it computes and keeps its weights, which the given ones must not
+/// contradict.
 TrainOptions resumed_options(TrainOptions given, const std::filesystem::path& config) {
   TrainOptions saved;
   read_toml(config, saved);
   saved.out = given.out;  // the run may have been moved
   saved.device = given.device;
+  saved.offload_base = given.offload_base;
   take_resolved(saved, given);
   if (const auto names = differing_options(saved, given); !names.empty()) {
     throw UsageError(

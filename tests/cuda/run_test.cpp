@@ -1,6 +1,8 @@
 // Whole runs: PEFT's trajectories, the CPU's evaluation and generation, and runs that change the device.
 #include "both_sides.h"
 #include "cola/language_model.h"
+#include "eval/generate.h"
+#include "support/deep_model.h"
 #include "support/files.h"
 #include "support/parity.h"
 #include "train/small_run.h"
@@ -148,6 +150,89 @@ TEST_F(CudaRun, EvaluatesAsTheCpu) {
     evaluated.push_back(model.evaluate(options.dev, {}).loss);
   }
   EXPECT_NEAR(evaluated[1], evaluated[0], 1e-4);
+}
+
+/// Three steps with knots between them, on the device; of a model of three blocks, one more than slots.
+TrainOptions deep_options(const std::filesystem::path& folder) {
+  TrainOptions options = small_options(folder);
+  options.model = folder / "model";
+  options.device = "cuda";
+  options.max_steps = 3;
+  options.knots = "1,2";
+  options.save_steps = 1;
+  options.save_total_limit = 9;
+  options.dtype = "bf16";
+  options.tie = "merge";
+  return options;
+}
+
+TEST_F(CudaRun, AnOffloadedBaseHasTheSameBits) {
+  const TemporaryFolder folder;
+  TrainOptions options = deep_options(folder.path());
+  add_dev(options);
+  write_deep_model(options.model, "llama_gqa_tiny", 3);
+  options.out = folder / "whole";
+  (void)run(options);
+  options.offload_base = true;
+  options.out = folder / "offloaded";
+  (void)run(options);
+  expect_same_run(folder / "offloaded", folder / "whole");
+  options.activation_checkpointing = true;
+  options.micro_batch_size = 3;
+  options.out = folder / "offloaded-in-pieces";
+  (void)run(options);
+  options.offload_base = false;
+  options.out = folder / "in-pieces";
+  (void)run(options);
+  expect_same_run(folder / "offloaded-in-pieces", folder / "in-pieces");
+}
+
+TEST_F(CudaRun, AnOffloadedRunGoesOnWithoutItAndTheOtherWayRound) {
+  const TemporaryFolder folder;
+  TrainOptions options = deep_options(folder.path());
+  write_deep_model(options.model, "opt_tiny", 3);
+  options.dtype = "f32";
+  options.out = folder / "whole";
+  (void)run(options);
+  for (const bool offloaded_first : {true, false}) {
+    options.out = folder / (offloaded_first ? "from-offloaded" : "to-offloaded");
+    options.offload_base = offloaded_first;
+    (void)run(options);
+    for (const char* later : {"step-2", "step-3"})
+      std::filesystem::remove_all(options.out / "checkpoints" / later);
+    options.offload_base = !offloaded_first;
+    (void)run(options, true);
+    expect_same_run(options.out, folder / "whole");
+  }
+}
+
+TEST_F(CudaRun, AnOffloadedModelEvaluatesAndGeneratesTheSame) {
+  const TemporaryFolder folder;
+  write_deep_model(folder / "model", "opt_tiny", 3);
+  write_random_data(folder / "dev.jsonl", 5, 2);
+  const ModelConfig config = read_model_config(folder / "model");
+  std::vector<std::vector<double>> figures;
+  for (const bool offload : {false, true}) {
+    ModelSource source;
+    source.model = folder / "model";
+    source.device = "cuda";
+    source.offload_base = offload;
+    LanguageModel evaluated(source);
+    auto& values = figures.emplace_back();
+    values.push_back(evaluated.evaluate(folder / "dev.jsonl", {}).loss);
+    ops::Uploads& uploads = ops::uploads_of(*cuda_);
+    Decoder model(config, Weights(config, open_checkpoint(folder / "model"), DType::f32, cuda_->memory(),
+                                  offload ? &uploads.memory() : nullptr));
+    if (offload) model.stream_weights(uploads);
+    ops::Context context(*cuda_);
+    std::vector<Generation> generations;
+    generations.push_back({{5, 9, 33}, 4, Sampler(0.0, 1.0, 0), [&](std::int32_t token) {
+                             values.push_back(token);
+                             return true;
+                           }});
+    generate_tokens(context, model, generations);
+  }
+  EXPECT_EQ(figures[1], figures[0]);
 }
 
 TEST_F(CudaRun, SaysThatThereIsNoSuchDevice) {

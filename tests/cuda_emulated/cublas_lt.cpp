@@ -169,7 +169,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t /*handle*/, const cublasLtMatmulD
                               const void* c, const cublasLtMatrixLayoutOpaque_t* c_layout, void* d,
                               const cublasLtMatrixLayoutOpaque_t* d_layout,
                               const cublasLtMatmulAlgo_t* algorithm, void* /*workspace*/,
-                              std::size_t /*bytes*/, cudaStream_t /*stream*/) {
+                              std::size_t /*bytes*/, cudaStream_t stream) {
   const std::uint32_t* promised = algorithm->alignments;
   if (!fits(*description, *a_layout, *b_layout, *d_layout) || !is_aligned(a, promised[0]) ||
       !is_aligned(b, promised[1]) || !is_aligned(c, promised[2]) || !is_aligned(d, promised[3]) ||
@@ -196,6 +196,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t /*handle*/, const cublasLtMatmulD
     }
     return cudaSuccess;
   };
-  return cola::emulation::submit(work) == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+  return cola::emulation::submit(stream, work) == cudaSuccess ? CUBLAS_STATUS_SUCCESS
+                                                              : CUBLAS_STATUS_INVALID_VALUE;
 }
 // NOLINTEND(readability-identifier-naming,readability-non-const-parameter)

@@ -1,11 +1,13 @@
 #include <cuda_runtime_api.h>
+#include <malloc.h>
 
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+#include <map>
 #include <string>
-#include <utility>
 
-#include "emulator.h"
+#include "streams.h"
 
 // NOLINTBEGIN: CUDA's names and signatures
 namespace {
@@ -19,9 +21,6 @@ void* allocate(std::size_t bytes) {
   return memory;
 }
 
-cola::emulation::Graph* captured = nullptr;
-cudaError_t last_error = cudaSuccess;
-
 /// The digits of the visible devices.
 std::string visible_devices() {
   const char* chosen = std::getenv("CUDA_VISIBLE_DEVICES");
@@ -30,49 +29,24 @@ std::string visible_devices() {
   return digits;
 }
 
-}  // namespace
+/// So that work that still uses it shows.
+void release(void* memory) {
+  if (memory != nullptr) std::memset(memory, 0xff, malloc_usable_size(memory));
+  std::free(memory);
+}
 
-// A graph is a list of work; what is not submitted as work (copies to and from the device, waiting) is an
-// error while one is made, as on a device.
-struct CUgraph_st {
-  cola::emulation::Graph work;
-};
-struct CUgraphExec_st {
-  cola::emulation::Graph work;
-};
-cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
-  captured = new cola::emulation::Graph;
-  cola::emulation::keep_work_in(captured);
-  return cudaSuccess;
+std::map<std::byte*, std::size_t> page_locked;  // bytes of each block
+
+bool is_page_locked(const void* memory, std::size_t bytes) {
+  auto* begin = static_cast<std::byte*>(const_cast<void*>(memory));
+  const auto after = page_locked.upper_bound(begin);
+  return after != page_locked.begin() && begin + bytes <= std::prev(after)->first + std::prev(after)->second;
 }
-cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
-  *graph = new CUgraph_st{std::move(*captured)};
-  delete std::exchange(captured, nullptr);
-  cola::emulation::keep_work_in(nullptr);
-  return cudaSuccess;
-}
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
-  *executable = new CUgraphExec_st{graph->work};
-  return cudaSuccess;
-}
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
-  for (const auto& work : executable->work) {
-    if (const cudaError_t error = work(); error != cudaSuccess) return error;
-  }
-  return cudaSuccess;
-}
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  delete graph;
-  return cudaSuccess;
-}
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
-  delete executable;
-  return cudaSuccess;
-}
+
+}  // namespace
 
 const char* cudaGetErrorString(cudaError_t error) { return error == cudaSuccess ? "no error" : "an error"; }
 const char* cudaGetErrorName(cudaError_t error) { return error == cudaSuccess ? "cudaSuccess" : "cudaError"; }
-cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 cudaError_t cudaDriverGetVersion(int* version) {
   *version = 13000;
   return cudaSuccess;
@@ -103,41 +77,16 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {"emulated", std::size_t{1} << 30, 9, 0};
   return cudaSuccess;
 }
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = nullptr;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  return captured == nullptr ? cudaSuccess : cudaErrorInvalidValue;
-}
-/// Not ready every other time. That counts as an error, which the next launch would take for its own: who
-/// asks again without having asked for it fails.
-cudaError_t cudaStreamQuery(cudaStream_t) {
-  static bool ready = true;
-  if (captured != nullptr || last_error != cudaSuccess) return cudaErrorInvalidValue;
-  ready = !ready;
-  if (!ready) last_error = cudaErrorNotReady;
-  return last_error;
-}
-cudaError_t cudaEventCreate(cudaEvent_t* event) {
-  *event = nullptr;
-  return cudaSuccess;
-}
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return cudaEventCreate(event); }
-cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
-  *milliseconds = 1.0F;
-  return cudaSuccess;
-}
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
   *memory = allocate(bytes);
-  return *memory != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
+  if (*memory == nullptr) return cudaErrorMemoryAllocation;
+  page_locked[static_cast<std::byte*>(*memory)] = bytes;
+  return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* memory) {
-  std::free(memory);
+  if (memory != nullptr && page_locked.erase(static_cast<std::byte*>(memory)) == 0)
+    return cudaErrorInvalidValue;
+  release(memory);
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
@@ -151,41 +100,52 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value)
   *static_cast<std::uint64_t*>(value) = 0;
   return cudaSuccess;
 }
-cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t, cudaStream_t) {
-  if (captured != nullptr) return cudaErrorInvalidValue;
+cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t, cudaStream_t stream) {
+  if (cola::emulation::is_recorded(stream)) return cudaErrorInvalidValue;
   if (bytes > (std::size_t{1} << 30)) return cudaErrorMemoryAllocation;
-  return cudaMallocHost(memory, bytes);
+  *memory = allocate(bytes);
+  return *memory != nullptr ? cudaSuccess : cudaErrorMemoryAllocation;
 }
-cudaError_t cudaFreeAsync(void* memory, cudaStream_t) { return cudaFreeHost(memory); }
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
+  return cola::emulation::submit_unrecorded(stream, [=] {
+    release(memory);
+    return cudaSuccess;
+  });
+}
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   *free = *total = std::size_t{1} << 30;
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
-  if (captured != nullptr) return cudaErrorInvalidValue;
-  std::memset(memory, value, bytes);
-  return cudaSuccess;
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
+  return cola::emulation::submit_unrecorded(stream, [=] {
+    std::memset(memory, value, bytes);
+    return cudaSuccess;
+  });
 }
 cudaError_t cudaMemset2DAsync(void* memory, std::size_t pitch, int value, std::size_t width,
-                              std::size_t height, cudaStream_t) {
+                              std::size_t height, cudaStream_t stream) {
   if (width > pitch) return cudaErrorInvalidValue;
-  return cola::emulation::submit([=] {
+  return cola::emulation::submit(stream, [=] {
     for (std::size_t row = 0; row < height; ++row)
       std::memset(static_cast<std::byte*>(memory) + row * pitch, value, width);
     return cudaSuccess;
   });
 }
-cudaError_t cudaMemcpyAsync(void* destination, const void* source, std::size_t bytes, cudaMemcpyKind,
-                            cudaStream_t) {
-  if (captured != nullptr) return cudaErrorInvalidValue;
-  std::memcpy(destination, source, bytes);
-  return cudaSuccess;
+cudaError_t cudaMemcpyAsync(void* destination, const void* source, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  const bool locked = kind == cudaMemcpyDeviceToDevice ||
+                      is_page_locked(kind == cudaMemcpyHostToDevice ? source : destination, bytes);
+  if (!locked) return cudaErrorInvalidValue;  // there it would wait for the copy
+  return cola::emulation::submit_unrecorded(stream, [=] {
+    std::memcpy(destination, source, bytes);
+    return cudaSuccess;
+  });
 }
 cudaError_t cudaMemcpy2DAsync(void* destination, std::size_t destination_pitch, const void* source,
                               std::size_t source_pitch, std::size_t width, std::size_t height, cudaMemcpyKind,
-                              cudaStream_t) {
+                              cudaStream_t stream) {
   if (width > destination_pitch || width > source_pitch) return cudaErrorInvalidValue;
-  return cola::emulation::submit([=] {
+  return cola::emulation::submit(stream, [=] {
     for (std::size_t row = 0; row < height; ++row) {
       std::memcpy(static_cast<std::byte*>(destination) + row * destination_pitch,
                   static_cast<const std::byte*>(source) + row * source_pitch, width);

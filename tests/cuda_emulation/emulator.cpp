@@ -231,16 +231,14 @@ cudaError_t run(dim3 grid, dim3 threads, std::size_t shared_bytes, const std::fu
 }
 
 namespace {
-Graph* kept_work = nullptr;
+cudaError_t (*work_taker)(cudaStream_t stream, Work work) = nullptr;
 }
 
-cudaError_t submit(std::function<cudaError_t()> work) {
-  if (kept_work == nullptr) return work();
-  kept_work->push_back(std::move(work));
-  return cudaSuccess;
+cudaError_t submit(cudaStream_t stream, Work work) {
+  return work_taker == nullptr ? work() : work_taker(stream, std::move(work));
 }
 
-void keep_work_in(Graph* graph) { kept_work = graph; }
+void give_work_to(cudaError_t (*taker)(cudaStream_t stream, Work work)) { work_taker = taker; }
 
 void* shared_memory(std::size_t at_least) {
   if (at_least > block.shared_bytes) fail("the launch has less shared memory than the kernel's layout");

@@ -35,11 +35,11 @@ extern dim3 thread_index, block_index, block_size, grid_size;
 /// What was wrong with the last launch that failed; empty if none has.
 [[nodiscard]] const std::string& failure();
 
-/// Work on its way to the one stream: done at once, or kept while a graph is being made.
-[[nodiscard]] cudaError_t submit(std::function<cudaError_t()> work);
-using Graph = std::vector<std::function<cudaError_t()>>;
-/// What is submitted is kept in `graph` from now on; null: done at once again.
-void keep_work_in(Graph* graph);
+using Work = std::function<cudaError_t()>;
+/// Work on its way to a stream: done at once, unless someone takes it.
+[[nodiscard]] cudaError_t submit(cudaStream_t stream, Work work);
+/// Who takes what is submitted from now on.
+void give_work_to(cudaError_t (*taker)(cudaStream_t stream, Work work));
 
 // What kernels call.
 

@@ -1,37 +1,48 @@
 #pragma once
 // A device that is none: the CPU's ops on memory that nothing else can touch. Whoever dereferences a tensor
-// of it outside an op ends with SIGSEGV, and an op that is given the host's memory for a tensor throws.
+// of it outside an op ends with SIGSEGV, and an op that is given the host's memory for a tensor throws. An
+// upload slot loses what it holds when it is filled, at once, and gets what it is filled with as late as it
+// may: an op that reads it too late or too early reads NaN.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <stdexcept>
+#include <vector>
 
 #include "backend/backend.h"
 
 namespace cola::test {
 
+/// One range of addresses, so that opening and closing it is one system call each.
 class GuardedMemory final : public Memory {
  public:
-  ~GuardedMemory() override {
-    for (const auto& [memory, bytes] : blocks_) munmap(memory, bytes);
+  GuardedMemory() {
+    void* range = mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (range == MAP_FAILED) throw std::bad_alloc();
+    range_ = static_cast<std::byte*>(range);
   }
+  ~GuardedMemory() override { munmap(range_, reserved); }
 
   std::byte* allocate(std::size_t bytes) override {
+    ++allocations_;
     const std::size_t rounded = (bytes + page - 1) / page * page;
-    void* memory = mmap(nullptr, rounded, open_ > 0 ? PROT_READ | PROT_WRITE : PROT_NONE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    auto* block = static_cast<std::byte*>(memory);
+    std::byte* block = range_;  // the first gap that is large enough
+    for (const auto& [begin, size] : blocks_) {
+      if (begin - block >= static_cast<std::ptrdiff_t>(rounded)) break;
+      block = begin + size;
+    }
+    if (block + rounded > range_ + reserved) throw std::bad_alloc();
     blocks_[block] = rounded;
+    used_ = std::max(used_, static_cast<std::size_t>(block + rounded - range_));
+    if (open_ > 0) protect(PROT_READ | PROT_WRITE);
     const Access access(*this);
     std::memset(block, 0xff, rounded);  // NaN: a value that nobody wrote shows
     return block;
   }
-  void release(std::byte* memory, std::size_t /*bytes*/) noexcept override {
-    munmap(memory, blocks_.at(memory));
-    blocks_.erase(memory);
-  }
+  void release(std::byte* memory, std::size_t /*bytes*/) noexcept override { blocks_.erase(memory); }
   void fill_zero(std::byte* memory, std::size_t bytes) override {
     const Access access(*this);
     std::memset(memory, 0, bytes);
@@ -49,6 +60,8 @@ class GuardedMemory final : public Memory {
   [[nodiscard]] bool is_host() const override { return false; }
   [[nodiscard]] std::int64_t available_bytes() const override { return std::int64_t{1} << 40; }
   [[nodiscard]] std::int64_t peak_bytes() const override { return 0; }
+
+  [[nodiscard]] std::int64_t allocations() const { return allocations_; }  ///< so far
 
   /// Throws unless the bytes are of one block.
   void require(const void* data, std::size_t bytes) const {
@@ -79,13 +92,94 @@ class GuardedMemory final : public Memory {
 
  private:
   static constexpr std::size_t page = 4096;
+  static constexpr std::size_t reserved = std::size_t{1} << 34;
 
-  void protect(int protection) {
-    for (const auto& [memory, bytes] : blocks_) mprotect(memory, bytes, protection);
-  }
+  void protect(int protection) { mprotect(range_, used_, protection); }
+
+  std::byte* range_ = nullptr;
+  std::size_t used_ = 0;  ///< of the range: up to the last block so far
 
   std::map<std::byte*, std::size_t> blocks_;
+  std::int64_t allocations_ = 0;
   int open_ = 0;
+};
+
+/// The host's memory that uploads come from.
+class UploadedMemory final : public Memory {
+ public:
+  std::byte* allocate(std::size_t bytes) override {
+    std::byte* block = host_memory().allocate(bytes);
+    std::memset(block, 0xff, bytes);
+    blocks_[block] = bytes;
+    return block;
+  }
+  void release(std::byte* memory, std::size_t bytes) noexcept override {
+    std::memset(memory, 0xff, bytes);
+    blocks_.erase(memory);
+    host_memory().release(memory, bytes);
+  }
+  void fill_zero(std::byte* memory, std::size_t bytes) override { host_memory().fill_zero(memory, bytes); }
+  void upload(const std::byte* host, std::byte* destination, std::size_t bytes) override {
+    host_memory().upload(host, destination, bytes);
+  }
+  void download(const std::byte* source, std::byte* host, std::size_t bytes) override {
+    host_memory().download(source, host, bytes);
+  }
+  [[nodiscard]] bool is_host() const override { return true; }
+  [[nodiscard]] std::int64_t available_bytes() const override { return std::int64_t{1} << 40; }
+  [[nodiscard]] std::int64_t peak_bytes() const override { return 0; }
+
+  /// Throws unless a block begins there and has as many bytes.
+  void require(const std::byte* block, std::size_t bytes) const {
+    const auto found = blocks_.find(const_cast<std::byte*>(block));
+    if (found == blocks_.end() || found->second < bytes)
+      throw std::logic_error("an upload is not from the memory that uploads come from");
+  }
+
+ private:
+  std::map<std::byte*, std::size_t> blocks_;
+};
+
+class GuardedUploads final : public ops::Uploads {
+ public:
+  explicit GuardedUploads(GuardedMemory& device) : device_(device) {}
+  [[nodiscard]] Memory& memory() override { return host_; }
+  [[nodiscard]] std::unique_ptr<ops::UploadSlot> make_slot(std::size_t bytes) override {
+    return std::make_unique<Slot>(*this, bytes);
+  }
+  [[nodiscard]] std::int64_t fills() const { return fills_; }  ///< so far
+
+ private:
+  class Slot final : public ops::UploadSlot {
+   public:
+    Slot(GuardedUploads& uploads, std::size_t bytes) : uploads_(uploads), room_(uploads.device_) {
+      room_.resize(bytes);
+    }
+    [[nodiscard]] std::byte* data() override { return room_.data(); }
+    void fill(std::span<const Part> parts) override {
+      const GuardedMemory::Access access(uploads_.device_);
+      std::memset(room_.data(), 0xff, room_.size());
+      parts_.assign(parts.begin(), parts.end());
+      ++uploads_.fills_;
+    }
+    void arrive() override {
+      for (const Part& part : parts_) {
+        uploads_.host_.require(part.host, part.bytes);
+        uploads_.device_.upload(part.host, room_.data() + part.offset, part.bytes);
+      }
+      parts_.clear();
+    }
+    void wait() noexcept override { arrive(); }
+
+   private:
+    GuardedUploads& uploads_;
+    Buffer room_;
+    std::vector<Part> parts_;
+  };
+
+  GuardedMemory& device_;
+  UploadedMemory host_;
+  std::int64_t fills_ = 0;
 };
 
 class GuardedBackend final : public ops::Backend {
@@ -107,10 +201,13 @@ class GuardedBackend final : public ops::Backend {
   }
   [[nodiscard]] double measure_read_rate() override { return ops::cpu_backend().measure_read_rate(); }
 
+  [[nodiscard]] GuardedUploads* uploads() override { return &uploads_; }
+
   [[nodiscard]] GuardedMemory& guarded() { return memory_; }
 
  private:
   GuardedMemory memory_;
+  GuardedUploads uploads_{memory_};
 };
 
 namespace guarded {

@@ -74,17 +74,11 @@ std::vector<std::string> device_places() {
   return places;
 }
 
-Stream::Stream(int device) {
-  require(cudaSetDevice(device), "choosing a device");
-  require(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
-}
-
-Stream::~Stream() { (void)cudaStreamDestroy(stream_); }
-
 CudaBackend::CudaBackend(int device)
     : device_(device),
       stream_(device),
       memory_(device, stream_.get()),
+      uploads_(device, stream_.get(), memory_),
       host_arrays_(memory_, stream_.get()),
       products_(memory_),
       replays_(stream_.get()) {}

@@ -10,6 +10,8 @@
 #include "backend/cuda/plans.h"
 #include "backend/cuda/products.h"
 #include "backend/cuda/replays.h"
+#include "backend/cuda/stream.h"
+#include "backend/cuda/uploads.h"
 
 namespace cola::ops::cuda {
 
@@ -19,21 +21,8 @@ namespace cola::ops::cuda {
 /// The place on the bus of every device that this process sees, "0000:65:00.0".
 [[nodiscard]] std::vector<std::string> device_places();
 
-/// One stream of one device; owns it for as long as the backend lives.
-class Stream {
- public:
-  explicit Stream(int device);
-  ~Stream();
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-  [[nodiscard]] cudaStream_t get() const { return stream_; }
-
- private:
-  cudaStream_t stream_ = nullptr;
-};
-
-/// One device. Every op puts its work on one stream and returns; what a kernel does wrong is reported by the
-/// first call after it that looks.
+/// One device. Every op puts its work on one stream and returns; uploads have a stream of their own. What a
+/// kernel does wrong is reported by the first call after it that looks.
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(int device);
@@ -48,6 +37,7 @@ class CudaBackend final : public Backend {
   }
   [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return std::int64_t{128} << 20; }
   void synchronize() override;
+  [[nodiscard]] Uploads* uploads() override { return &uploads_; }
   [[nodiscard]] std::int64_t bucket_of(std::int64_t rows) const override;
   void repeatable(Context& context, std::string_view name, std::int64_t rows,
                   const std::function<void()>& body) override;
@@ -66,6 +56,7 @@ class CudaBackend final : public Backend {
   int device_;
   Stream stream_;
   DeviceMemory memory_;
+  BackgroundUploads uploads_;
   HostArrays host_arrays_;
   Products products_;
   BatchPlans plans_;

@@ -12,17 +12,12 @@
 #include "core/system_memory.h"
 
 namespace cola::ops::cuda {
-namespace {
-
-/// On all threads: one alone does not fill a PCIe link from the pages of a file.
 void copy_on_host(const std::byte* source, std::byte* destination, std::size_t bytes) {
   constexpr std::int64_t grain = std::int64_t{1} << 20;
   parallel_for(static_cast<std::int64_t>(bytes), grain, [&](std::int64_t begin, std::int64_t end) {
     std::memcpy(destination + begin, source + begin, static_cast<std::size_t>(end - begin));
   });
 }
-
-}  // namespace
 
 PinnedBuffer::PinnedBuffer(std::size_t bytes) : size_(bytes) {
   void* memory = nullptr;
@@ -79,7 +74,8 @@ std::string DeviceMemory::out_of_memory(std::size_t bytes) const {
   (void)cudaMemGetInfo(&free, &total);
   return fmt::format(
       "out of memory on cuda:{}: {} more are needed, {} of {} are in use\n"
-      "use --activation-checkpointing, a smaller --micro-batch-size or --max-length, or --dtype bf16",
+      "use --activation-checkpointing, a smaller --micro-batch-size or --max-length, --dtype bf16, or "
+      "--offload-base",
       device_, format_bytes(static_cast<std::int64_t>(bytes)),
       format_bytes(static_cast<std::int64_t>(total - free)), format_bytes(static_cast<std::int64_t>(total)));
 }

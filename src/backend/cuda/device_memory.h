@@ -8,6 +8,9 @@
 
 namespace cola::ops::cuda {
 
+/// A copy in the host's memory, on all threads: one alone does not fill a PCIe link from the pages of a file.
+void copy_on_host(const std::byte* source, std::byte* destination, std::size_t bytes);
+
 /// Page-locked memory of the host, which a device copies from and to on its own.
 class PinnedBuffer {
  public:

@@ -5,8 +5,8 @@
 #include "../../cuda_emulation/include/cuda_runtime_api.h"
 
 // The part of CUDA's runtime API that the backend itself uses, on the emulation: "device" memory is the
-// host's, a stream does its work at once, so that waiting is nothing. There are three devices, of which
-// CUDA_VISIBLE_DEVICES can name fewer. In runtime.cpp.
+// host's, a stream does its work when the host waits for it, as late as events allow or as early. There are
+// three devices, of which CUDA_VISIBLE_DEVICES can name fewer. In runtime.cpp and streams.cpp.
 
 // NOLINTBEGIN: CUDA's names and shapes
 constexpr cudaError_t cudaErrorMemoryAllocation = static_cast<cudaError_t>(2);
@@ -65,6 +65,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamQuery(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 cudaError_t cudaEventCreate(cudaEvent_t* event);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);

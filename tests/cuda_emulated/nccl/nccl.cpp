@@ -6,6 +6,7 @@
 // Found: calls while another is in progress, sends outside a group, messages that do not match, memory that
 // overlaps; results read too early (they are NaN until then). A process that has ended is noticed by the lock
 // that it held on a byte of the file.
+#include <cuda_runtime_api.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -182,6 +183,7 @@ Result add_to_group(const Communicator* communicator, Message message, Type type
 }
 
 Communicator* grouped = nullptr;  ///< of whom the group's messages are
+CUstream_st* grouped_on = nullptr;
 
 void leave(Communicator* communicator) {
   if (communicator->joining && communicator->rank == 0) (void)unlink(communicator->path.c_str());
@@ -265,25 +267,29 @@ Result ncclGroupStart() {
 Result ncclGroupEnd() {
   if (!in_group) return refuse(Result::invalid_usage, "the end of no group");
   in_group = false;
+  (void)cudaStreamSynchronize(grouped_on);
   return start(*std::exchange(grouped, nullptr), std::exchange(group, {}));
 }
 
 Result ncclSend(const void* values, std::size_t count, Type type, int to, Communicator* communicator,
-                CUstream_st* /*stream*/) {
+                CUstream_st* stream) {
   grouped = communicator;
+  grouped_on = stream;
   const auto* from = static_cast<const std::byte*>(values);
   return add_to_group(communicator, {to, count * sizeof(float), from, nullptr}, type);
 }
 
 Result ncclRecv(void* values, std::size_t count, Type type, int from, Communicator* communicator,
-                CUstream_st* /*stream*/) {
+                CUstream_st* stream) {
   grouped = communicator;
+  grouped_on = stream;
   auto* to = static_cast<std::byte*>(values);
   return add_to_group(communicator, {from, count * sizeof(float), nullptr, to}, type);
 }
 
 Result ncclAllGather(const void* own, void* all, std::size_t count, Type type, Communicator* communicator,
-                     CUstream_st* /*stream*/) {
+                     CUstream_st* stream) {
+  (void)cudaStreamSynchronize(stream);
   const std::size_t bytes = count * sizeof(float);
   const auto* from = static_cast<const std::byte*>(own);
   auto* to = static_cast<std::byte*>(all);

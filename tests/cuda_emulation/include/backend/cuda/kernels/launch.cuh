@@ -14,7 +14,7 @@ template <class... Parameters, class... Arguments>
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaSuccess;
   if (queue.only_describes(kernel, grid, block, shared_bytes, static_cast<Parameters>(arguments)...))
     return cudaSuccess;
-  return emulation::submit([=] {
+  return emulation::submit(queue.stream, [=] {
     return emulation::run(grid, block, shared_bytes, [&] { kernel(static_cast<Parameters>(arguments)...); });
   });
 }
