@@ -214,7 +214,7 @@ TEST_F(StreamedModel, HasNoWeightsOfABlockThatIsNotThere) {
   const RaggedBatch batch;
   LinearActivations kept;
   const Linear& query = *model.linears().front();
-  EXPECT_THROW(query.forward({context, batch}, x.view(), y.view(), kept), std::logic_error);
+  EXPECT_THROW(query.forward({context, batch}, x.view(), {}, y.view(), kept), std::logic_error);
 }
 
 TEST(OffloadBase, IsRefusedWhereItMeansNothing) {
