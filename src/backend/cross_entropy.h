@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -19,6 +20,17 @@ struct HeadBranch {
   MatrixView du;  ///< [L, r] f32, written by the backward: what lora_backward_a goes on from
   MatrixView db;  ///< [V, r] f32, added to by the backward; empty: not computed
 };
+
+/// Rows of logits [rows, vocabulary] that are made at a time: at most `chunk_bytes` of them, but enough for a
+/// product at full speed; even chunks.
+[[nodiscard]] constexpr std::int64_t logits_chunk_rows(std::int64_t chunk_bytes, std::int64_t rows,
+                                                       std::int64_t vocabulary) {
+  constexpr std::int64_t least = 64;
+  if (rows <= least || vocabulary < 1) return rows;
+  const std::int64_t most = std::max(least, chunk_bytes / (4 * vocabulary));
+  const std::int64_t chunks = (rows + most - 1) / most;
+  return (rows + chunks - 1) / chunks;
+}
 
 /// The language-model head with softmax cross-entropy, over loss rows only and without a [T, V] matrix:
 /// logits are made for a chunk of rows at a time. hidden [L, D] and head [V, D] in the compute dtype; logits,

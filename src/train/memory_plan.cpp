@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backend/cpu_isa.h"
+#include "backend/cross_entropy.h"
 #include "backend/elementwise.h"
 #include "core/parallel.h"
 #include "core/system_memory.h"
@@ -15,7 +16,6 @@ namespace cola {
 namespace {
 
 constexpr std::int64_t float_bytes = sizeof(float);
-constexpr std::int64_t least_logits_rows = 64;
 // What computing loads, measured on models of 0.26 to 350 million parameters: oneDNN's kernels, threads'
 // stacks, thin scratch matrices; f32 products also pack operands (4 MiB with AVX-512, some 10 with AVX2), and
 // bf16 ones without hardware for them widen operands and keep sums, in each thread.
@@ -125,17 +125,18 @@ std::int64_t plan_blocks(const ModelConfig& config, const MemoryPlanInput& input
 }
 
 /// Rows of logits that are made at a time.
-std::int64_t logits_rows(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t rows) {
-  return std::min(
-      rows, std::max(least_logits_rows, input.logits_chunk_bytes /
-                                            (float_bytes * std::max<std::int64_t>(1, config.vocab_size))));
+std::int64_t logits_rows(const ModelConfig& config, const MemoryPlanInput& input) {
+  const auto of = [&](std::int64_t rows) {
+    return ops::logits_chunk_rows(input.logits_chunk_bytes, rows, config.vocab_size);
+  };
+  return std::max(of(input.batch_loss_tokens), of(input.evaluation_tokens));
 }
 
 /// The head: the rows with loss in five matrices, and a chunk of logits with its gradient.
 std::int64_t plan_head(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t element) {
   const std::int64_t rows = std::max(input.batch_loss_tokens, input.evaluation_tokens);
   const std::int64_t widths = 3 * config.hidden_size + 2 * config.word_embed_proj_dim;
-  const std::int64_t chunk = logits_rows(config, input, rows);
+  const std::int64_t chunk = logits_rows(config, input);
   const std::int64_t logit_bytes = float_bytes + (input.compute_dtype == DType::f32 ? 0 : element);
   const std::int64_t compared =
       input.run.links.size() > 1 ? 2 * float_bytes * std::min(knot_rows, input.batch_loss_tokens) : 0;
@@ -149,9 +150,8 @@ std::int64_t plan_packed_products(const ModelConfig& config, const MemoryPlanInp
   constexpr std::int64_t thread_bytes = std::int64_t{1} << 20;
   const Widths width(config);
   const std::int64_t tokens = std::max(input.batch_tokens, input.evaluation_tokens);
-  const std::int64_t largest =
-      std::max(tokens * std::max({width.hidden, width.query, width.mlp}),
-               logits_rows(config, input, input.batch_loss_tokens) * config.vocab_size);
+  const std::int64_t largest = std::max(tokens * std::max({width.hidden, width.query, width.mlp}),
+                                        logits_rows(config, input) * config.vocab_size);
   return largest * element + thread_count() * thread_bytes;
 }
 

@@ -10,16 +10,6 @@
 namespace cola::ops::cpu {
 namespace {
 
-/// Rows of logits made at a time: at most logits_chunk_bytes() of them, but enough for a product at full
-/// speed; even chunks.
-std::int64_t chunk_rows(const Context& context, std::int64_t rows, std::int64_t vocabulary) {
-  const std::int64_t chunk_bytes = context.backend().logits_chunk_bytes();
-  const std::int64_t most =
-      std::max<std::int64_t>(64, chunk_bytes / (4 * std::max<std::int64_t>(vocabulary, 1)));
-  const std::int64_t chunks = (rows + most - 1) / most;
-  return (rows + chunks - 1) / chunks;
-}
-
 float negative_log_likelihood(const kernels::LogitSummary& summary, float target_logit) {
   return static_cast<float>(static_cast<double>(summary.largest) - static_cast<double>(target_logit) +
                             std::log1p(summary.others));
@@ -67,7 +57,8 @@ void make_logits(Context& context, ConstMatrixView hidden, WeightView head,
 void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
                            std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
-  const std::int64_t step = chunk_rows(context, hidden.rows, head.plain.rows);
+  const std::int64_t step =
+      logits_chunk_rows(context.backend().logits_chunk_bytes(), hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t rows = std::min(step, hidden.rows - first);
     const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, rows, head.plain.rows);
@@ -89,7 +80,8 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, We
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
                                     std::span<float> nll, MatrixView dhidden, MatrixView dhead,
                                     std::span<const HeadBranch> branches) {
-  const std::int64_t step = chunk_rows(context, hidden.rows, head.plain.rows);
+  const std::int64_t step =
+      logits_chunk_rows(context.backend().logits_chunk_bytes(), hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const ConstMatrixView chunk = hidden.row_range(first, last);

@@ -10,15 +10,6 @@
 namespace cola::ops::cuda {
 namespace {
 
-/// Rows of logits made at a time: as many as logits_chunk_bytes() hold, in even chunks.
-std::int64_t chunk_rows(const Backend& backend, std::int64_t rows, std::int64_t vocabulary) {
-  const std::int64_t row_bytes =
-      static_cast<std::int64_t>(sizeof(float)) * std::max<std::int64_t>(vocabulary, 1);
-  const std::int64_t most = std::max<std::int64_t>(64, backend.logits_chunk_bytes() / row_bytes);
-  const std::int64_t chunks = (rows + most - 1) / most;
-  return (rows + chunks - 1) / chunks;
-}
-
 /// Logits [rows, V] of rows [first, last), the head's and its branches', with their targets.
 launch::LogitRows make_logits(Context& context, ConstMatrixView hidden, WeightView head,
                               std::span<const HeadBranch> branches, std::int64_t first, std::int64_t last,
@@ -39,7 +30,7 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView 
                            std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
   CudaBackend& backend = backend_of(context);
   const std::int32_t* on_device = backend.host_arrays().on_device(targets);
-  const std::int64_t step = chunk_rows(backend, hidden.rows, head.plain.rows);
+  const std::int64_t step = logits_chunk_rows(backend.logits_chunk_bytes(), hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const auto work = make_logits(context, hidden, head, branches, first, last, on_device);
@@ -56,7 +47,7 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, We
   CudaBackend& backend = backend_of(context);
   const std::int32_t* targets_on_device = backend.host_arrays().on_device(targets);
   const float* weights_on_device = backend.host_arrays().on_device(weights);
-  const std::int64_t step = chunk_rows(backend, hidden.rows, head.plain.rows);
+  const std::int64_t step = logits_chunk_rows(backend.logits_chunk_bytes(), hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const auto work = make_logits(context, hidden, head, branches, first, last, targets_on_device);
