@@ -101,7 +101,7 @@ TEST_P(MemoryPlanOf, CheckpointingAndMicroBatchesNeedLess) {
     return trained("--method lora --dtype f32 " + more).at("peak_rss_bytes").get<double>();
   };
   const double whole = peak_of("");
-  EXPECT_LT(peak_of("--activation-checkpointing"), 0.8 * whole);
+  EXPECT_LT(peak_of("--activation-checkpointing"), 0.8 * whole);  // no norms' outputs in either
   EXPECT_LT(peak_of("--micro-batch-size 2"), 0.75 * whole);
 }
 

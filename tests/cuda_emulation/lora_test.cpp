@@ -143,6 +143,7 @@ TEST(CudaLora, ProductsTogetherAreProductsOneByOne) {
       const auto thin = in<float>(make(DType::f32, cols, rank));
       const auto u = in<float>(make(DType::f32, rows, rank));
       dots.push_back({cols, rank, 0.5F, wide, thin_b(thin), to<float>(make(DType::f32, rows, rank))});
+      // The first of a pair is too small to change a bf16: rounding between the two, as alone, is none.
       expands.push_back({cols, rank, i % 2 == 0 ? 0x1p-30F : 0.5F, u, thin_b(thin), to<BFloat16>(*to_y)});
       outers.push_back({cols, rank, 0.5F, u, wide, thin_a(to<float>(make(DType::f32, rank, cols)))});
     }

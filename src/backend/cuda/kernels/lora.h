@@ -8,7 +8,7 @@
 // The thin products of backend/lora.h, memory-bound for small ranks. Pointers are device memory; T, of wide
 // matrices, is float or BFloat16; everything else is f32. Sums run in an order that depends on the sizes
 // alone. A call is for any number of products with the same number of rows; bf16 ones of aligned matrices
-// share launches and are computed on tensor cores, f32 factors as sums of two bf16: to 2^-17 of themselves.
+// share launches and are computed on tensor cores, f32 factors as sums of two bf16: to 2^-18 of themselves.
 namespace cola::cuda {
 
 /// The thin matrix [rank, cols]: element (j, c) is data[j * rank_stride + c * col_stride].
