@@ -45,12 +45,13 @@ check_format() {
 check_tidy() {
   scripts/install_dependencies.sh build test tidy
   cmake --preset release -B build/tidy -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON  # GCC's are not clang's
-  local source_folder  # as a regular expression
-  source_folder="$(printf %s "$root/src/" | sed 's/[][\.*^$+?(){}|]/\\&/g')"
+  # Eight sources a piece, with their headers once: a sixth of the time of one by one.
+  scripts/tidy_units.py build/tidy src build/tidy/units
   # The compile commands are GCC's; clang does not know all of its options. libstdc++ 12's own stable_sort uses
   # something deprecated.
-  run-clang-tidy-19 -quiet -p build/tidy -j "$(nproc)" -extra-arg=-Wno-unknown-warning-option \
-    -extra-arg=-Wno-ignored-optimization-argument -extra-arg=-Wno-deprecated-declarations "^$source_folder.*\.cpp\$"
+  run-clang-tidy-19 -quiet -p build/tidy/units -j "$(nproc)" -checks=-bugprone-suspicious-include \
+    -extra-arg=-Wno-unknown-warning-option -extra-arg=-Wno-ignored-optimization-argument \
+    -extra-arg=-Wno-deprecated-declarations '.*'
   echo "tidy: done"
 }
 

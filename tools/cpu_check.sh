@@ -2,7 +2,7 @@
 # How fast cola is on this processor, by one command: medians of alternating runs, each beside the peak of its own run.
 #   tools/cpu_check.sh                        with build/release/cola
 #   ... --cola PROGRAM --threads N            another build; how many threads (default: all)
-#   ... --stages steps,chain                  some stages: gemm steps memory large task generate chain
+#   ... --stages steps,chain                  some stages: gemm steps memory large task generate chain growth levers
 #   ... --rounds 5                            alternating runs of each figure
 #   ... --results FOLDER                      where logs and the table go (default cpu-check-results)
 # COLA_TASK_DATA (a folder with CB) and COLA_TOKENIZER (OPT's) in the environment: the stage `task`.
@@ -13,7 +13,7 @@ cola="$here/../build/release/cola"
 threads=0
 rounds=5
 results=cpu-check-results
-stages=(gemm steps memory large task generate chain)
+stages=(gemm steps memory large task generate chain growth levers)
 while (($#)); do
   case "$1" in
     --cola) cola="$2"; shift 2 ;;
@@ -91,6 +91,29 @@ for stage in "${stages[@]}"; do
       alternate "lora=$step --shape opt-125m --steps 3" \
         "cola-merge=$step --shape opt-125m --steps 3 --method cola --links 3 --tie merge" \
         "cola-stack=$step --shape opt-125m --steps 3 --method cola --links 3 --tie stack" ;;
+    growth)
+      base="step --shape opt-125m --steps 2"
+      entries=()
+      for sequences in 1 2 4 8 16; do
+        entries+=("tokens-$((sequences * 128))=$base --batch-size $sequences --seq-length 128")
+      done
+      for length in 32 512 1024; do
+        entries+=("length-$length=$base --batch-size $((1024 / length)) --seq-length $length")
+      done
+      for rank in 32 128; do entries+=("rank-$rank=$step --shape opt-125m --steps 2 --lora-r $rank"); done
+      for links in 2 4 8; do
+        entries+=("links-$links=$step --shape opt-125m --steps 2 --method cola --links $links --tie stack")
+      done
+      for shape in opt-350m opt-1.3b; do entries+=("size-$shape=$step --shape $shape --steps 1"); done
+      alternate "${entries[@]}" ;;
+    levers)
+      alternate "step=$step --shape opt-125m --steps 2" \
+        "full=$step --shape opt-125m --steps 2 --method full" \
+        "all-linear=$step --shape opt-125m --steps 2 --target-modules all-linear" \
+        "recomputed=$step --shape opt-125m --steps 2 --activation-checkpointing" \
+        "f32=$step --shape opt-125m --steps 2 --dtype f32" "bf16=$step --shape opt-125m --steps 2 --dtype bf16" \
+        "generate-1=generate --shape opt-125m --batch-size 1 --rounds 1" \
+        "generate-32=generate --shape opt-125m --batch-size 32 --rounds 1" ;;
     *) echo "cpu_check.sh: no stage $stage" >&2; exit 2 ;;
   esac
 done

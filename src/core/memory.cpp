@@ -1,6 +1,7 @@
 #include "core/memory.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -15,19 +16,21 @@ namespace {
 class HostMemory final : public Memory {
  public:
   std::byte* allocate(std::size_t bytes) override {
-    constexpr std::size_t alignment = 64;
-    const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    // NOLINTNEXTLINE(cppcoreguidelines-owning-memory,cppcoreguidelines-no-malloc): owned by a Buffer
-    auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-    if (memory == nullptr) {
+    constexpr std::size_t cache_line = 64;
+    constexpr std::size_t huge_page = std::size_t{2} << 20;
+    const std::size_t alignment = bytes >= huge_page ? huge_page : cache_line;
+    void* memory = nullptr;
+    if (::posix_memalign(&memory, alignment, bytes) != 0) {
       throw Error(fmt::format("out of memory: could not allocate {:.1f} MiB",
                               static_cast<double>(bytes) / (1 << 20)));
     }
-    return memory;
+    if (alignment == huge_page)
+      (void)::madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);  // a hint
+    return static_cast<std::byte*>(memory);
   }
   void release(std::byte* memory, std::size_t /*bytes*/) noexcept override {
-    std::free(
-        memory);  // NOLINT(cppcoreguidelines-owning-memory,cppcoreguidelines-no-malloc): of aligned_alloc
+    // NOLINTNEXTLINE(cppcoreguidelines-owning-memory,cppcoreguidelines-no-malloc): of posix_memalign
+    std::free(memory);
   }
   void fill_zero(std::byte* memory, std::size_t bytes) override { std::memset(memory, 0, bytes); }
   void upload(const std::byte* host, std::byte* destination, std::size_t bytes) override {

@@ -88,7 +88,8 @@ void add_curve_plots(std::vector<ReportPlot>& plots, const std::string& name, co
     const auto some = groups.subspan(first, std::min(most_groups_in_a_plot, groups.size() - first));
     const std::string of = parts > 1 ? fmt::format("part {} of {}", part + 1, parts) : "";
     auto made = curve_plots(fmt::format("{}-{}", name, part + 1),
-                            heading + (heading.empty() || of.empty() ? "" : ", ") + of, some, most_points);
+                            fmt::format("{}{}{}", heading, heading.empty() || of.empty() ? "" : ", ", of),
+                            some, most_points);
     std::ranges::move(made, std::back_inserter(plots));
   }
 }

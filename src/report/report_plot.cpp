@@ -65,8 +65,11 @@ std::vector<CurvePoint> thinned(const std::vector<CurvePoint>& curve, std::size_
 }
 
 struct CurveKind {
-  const char *name, *heading, *y_label, *style;
-  std::vector<CurvePoint> RunReport::* curve;
+  const char* name = nullptr;
+  const char* heading = nullptr;
+  const char* y_label = nullptr;
+  const char* style = nullptr;
+  std::vector<CurvePoint> RunReport::* curve = nullptr;
   double scale = 1.0;
 };
 

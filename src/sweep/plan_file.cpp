@@ -38,6 +38,7 @@ toml::table parse_value(const std::string& value) {
           (node->is_number() || node->is_boolean() || node->is_string() || node->is_array()))
         return table;
     } catch (const toml::parse_error&) {  // a plain string, such as a path
+      return toml::table{{"value", value}};
     }
   }
   return toml::table{{"value", value}};

@@ -45,7 +45,7 @@ class Bpe {
 
   void append_characters(std::string_view word, std::vector<std::int32_t>& ids) const;
   [[nodiscard]] bool append_bytes(std::string_view character, std::vector<std::int32_t>& ids) const;
-  void merge(std::vector<std::int32_t>& symbols) const;
+  void merge(std::vector<std::int32_t>& ids) const;
   [[nodiscard]] const Merge* find_merge(std::int32_t left, std::int32_t right) const;
 
   Vocabulary vocabulary_;

@@ -60,7 +60,7 @@ void split(const Regex& pattern, SplitBehavior behavior, bool invert, std::strin
   }
 }
 
-void apply(const PreTokenizer::Split& step, std::string text, bool /*first*/,
+void apply(const PreTokenizer::Split& step, const std::string& text, bool /*first*/,
            std::vector<std::string>& words) {
   split(step.pattern, step.behavior, step.invert, text, words);
 }

@@ -91,8 +91,8 @@ struct Product {
 
 /// One thread's memory: packed blocks of both operands, sums of a bf16 result.
 struct Workspace {
-  float* left;
-  float* right;
+  float* left = nullptr;
+  float* right = nullptr;
   MatrixView sums;
 };
 

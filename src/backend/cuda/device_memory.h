@@ -40,6 +40,8 @@ class DeviceMemory final : public Memory {
  public:
   DeviceMemory(int device, cudaStream_t stream);
   ~DeviceMemory() override;
+  DeviceMemory(const DeviceMemory&) = delete;
+  DeviceMemory& operator=(const DeviceMemory&) = delete;
 
   [[nodiscard]] std::byte* allocate(std::size_t bytes) override;
   void release(std::byte* memory, std::size_t bytes) noexcept override;

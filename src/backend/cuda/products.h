@@ -27,7 +27,7 @@ struct Product {
   Transpose transpose_a = Transpose::no;
   ConstMatrixView b = {};
   Transpose transpose_b = Transpose::no;
-  BiasView bias = {};
+  BiasView bias = {};  // NOLINT(readability-redundant-member-init): GCC warns of a product without one
   ConstMatrixView addend = {};
   MatrixView c = {};
   Relu relu = Relu::none;            ///< forward: max(c, 0); backward: c where the mask says so

@@ -24,11 +24,11 @@ struct BlockedProductKernels {
   using Multiply = void (*)(std::int64_t rows, std::int64_t cols, std::int64_t depth, const float* left,
                             const float* right, bool add, float* c, std::int64_t c_stride);
 
-  Pack<float> pack_along_f32;
-  Pack<float> pack_across_f32;
-  Pack<std::uint16_t> pack_along_bf16;
-  Pack<std::uint16_t> pack_across_bf16;
-  Multiply multiply;
+  Pack<float> pack_along_f32 = nullptr;
+  Pack<float> pack_across_f32 = nullptr;
+  Pack<std::uint16_t> pack_along_bf16 = nullptr;
+  Pack<std::uint16_t> pack_across_bf16 = nullptr;
+  Multiply multiply = nullptr;
 };
 
 [[nodiscard]] const BlockedProductKernels& blocked_product_kernels(ops::CpuIsa isa);

@@ -14,9 +14,9 @@ namespace cola::cuda {
 constexpr std::int64_t most_head_dim = 256;
 
 struct AttentionSizes {
-  std::int64_t rows;  ///< T
-  std::int32_t heads, kv_heads, head_dim;
-  float scale;
+  std::int64_t rows = 0;  ///< T
+  std::int32_t heads = 0, kv_heads = 0, head_dim = 0;
+  float scale = 0.0F;
 };
 
 /// AttentionTiles on the device.

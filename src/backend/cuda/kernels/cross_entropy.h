@@ -9,9 +9,9 @@
 namespace cola::cuda {
 
 struct LogitRows {
-  std::int64_t rows, vocabulary;
+  std::int64_t rows = 0, vocabulary = 0;
   Rows<const float> logits;
-  const std::int32_t* targets;  ///< [rows]
+  const std::int32_t* targets = nullptr;  ///< [rows]
 };
 
 /// nll [rows] (written); correct [rows], 1 where the first largest logit is the target's; may be null.

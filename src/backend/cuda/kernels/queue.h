@@ -18,7 +18,7 @@ class WorkDigest {
     __builtin_clear_padding(&value);
 #endif
     std::uint64_t words[(sizeof(T) + sizeof(std::uint64_t) - 1) / sizeof(std::uint64_t)] = {};
-    std::memcpy(words, &value, sizeof(T));
+    std::memcpy(words, static_cast<const void*>(&value), sizeof(T));
     for (const std::uint64_t word : words) {  // FNV-1a by words, with the high bits folded into the low ones
       value_ = (value_ ^ word) * 0x100000001B3U;
       value_ ^= value_ >> 32;
