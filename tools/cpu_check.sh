@@ -112,8 +112,8 @@ for stage in "${stages[@]}"; do
         "all-linear=$step --shape opt-125m --steps 2 --target-modules all-linear" \
         "recomputed=$step --shape opt-125m --steps 2 --activation-checkpointing" \
         "f32=$step --shape opt-125m --steps 2 --dtype f32" "bf16=$step --shape opt-125m --steps 2 --dtype bf16" \
-        "generate-1=generate --shape opt-125m --batch-size 1 --rounds 1" \
-        "generate-32=generate --shape opt-125m --batch-size 32 --rounds 1" ;;
+        "generate-1=generate --shape opt-125m --batch-size 1 --prompt-tokens 64 --rounds 1" \
+        "generate-32=generate --shape opt-125m --batch-size 32 --prompt-tokens 64 --rounds 1" ;;
     *) echo "cpu_check.sh: no stage $stage" >&2; exit 2 ;;
   esac
 done
