@@ -112,7 +112,7 @@ void DeviceMemory::download(const std::byte* source, std::byte* host, std::size_
   };
   start(0, staging_[0]);
   for (std::size_t done = 0, turn = 0; done < bytes; ++turn) {
-    PinnedBuffer& buffer = staging_.at(turn % staging_.size());
+    const PinnedBuffer& buffer = staging_.at(turn % staging_.size());
     const std::size_t part = std::min(buffer.size(), bytes - done);
     start(done + part, staging_.at((turn + 1) % staging_.size()));
     buffer.wait();
