@@ -1,5 +1,7 @@
 #include "backend/cpu/kernels/thin_product.h"
 
+#include <type_traits>
+
 #include "backend/cpu/kernels/simd.h"
 
 namespace cola::kernels::COLA_ISA_NAMESPACE {
@@ -33,13 +35,19 @@ void store_whole(Floats value, std::uint16_t* destination) {
   __builtin_memcpy(destination, &bits, sizeof bits);
 }
 
-template <int Rows, int Ranks, class Wide>
+/// With Ahead the next Rows rows of x are brought near: a processor's own prefetching ends with a page, and a
+/// row of a weight is often one page.
+template <int Rows, int Ranks, bool Ahead, class Wide>
 void dot_tile(std::int64_t cols, const Wide* x, std::int64_t x_stride, const float* a, std::int64_t a_stride,
               float scale, float* out, std::int64_t row_stride, std::int64_t col_stride) {
   Floats sums[Rows][Ranks] = {};
   const auto step = [&](auto load_x, auto load_a, std::int64_t k) {
     Floats wide[Rows];
-    for (int row = 0; row < Rows; ++row) wide[row] = load_x(x + row * x_stride + k);
+    for (int row = 0; row < Rows; ++row) {
+      const Wide* here = x + row * x_stride + k;
+      wide[row] = load_x(here);
+      if constexpr (Ahead) __builtin_prefetch(here + Rows * x_stride, 0, 3);
+    }
     for (int j = 0; j < Ranks; ++j) {
       const Floats thin = load_a(a + j * a_stride + k);
       for (int row = 0; row < Rows; ++row) sums[row][j] += wide[row] * thin;
@@ -62,15 +70,17 @@ template <int Rows, class Wide>
 void dot_rows(std::int64_t rank, std::int64_t cols, const Wide* x, std::int64_t x_stride, const float* a,
               std::int64_t a_stride, float scale, float* out, std::int64_t row_stride,
               std::int64_t col_stride) {
+  const auto run = [&](auto ranks, auto ahead, std::int64_t j) {
+    dot_tile<Rows, ranks(), ahead()>(cols, x, x_stride, a + j * a_stride, a_stride, scale,
+                                     out + j * col_stride, row_stride, col_stride);
+  };
+  using Whole = std::integral_constant<int, tile>;
+  using One = std::integral_constant<int, 1>;
+  using Yes = std::true_type;  // later ranks find x in the cache
+  using No = std::false_type;
   std::int64_t j = 0;
-  for (; j + tile <= rank; j += tile) {
-    dot_tile<Rows, tile>(cols, x, x_stride, a + j * a_stride, a_stride, scale, out + j * col_stride,
-                         row_stride, col_stride);
-  }
-  for (; j < rank; ++j) {
-    dot_tile<Rows, 1>(cols, x, x_stride, a + j * a_stride, a_stride, scale, out + j * col_stride, row_stride,
-                      col_stride);
-  }
+  for (; j + tile <= rank; j += tile) j == 0 ? run(Whole(), Yes(), j) : run(Whole(), No(), j);
+  for (; j < rank; ++j) j == 0 ? run(One(), Yes(), j) : run(One(), No(), j);
 }
 
 template <class Wide>
