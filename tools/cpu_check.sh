@@ -77,7 +77,8 @@ for stage in "${stages[@]}"; do
       alternate "opt-1.3b=$step --shape opt-1.3b --dtype bf16 --steps 1" \
         "opt-1.3b-recomputed=$step --shape opt-1.3b --dtype bf16 --steps 1 --activation-checkpointing" ;;
     large)
-      rounds=1 alternate "llama-2-7b=step --shape llama-2-7b --dtype bf16 --batch-size 4 --seq-length 256 --steps 1" ;;
+      large="step --dtype bf16 --batch-size 4 --seq-length 256 --steps 1"
+      rounds=1 alternate "llama-2-7b=$large --shape llama-2-7b" "opt-6.7b=$large --shape opt-6.7b" ;;
     task)
       if [[ -z "${COLA_TASK_DATA:-}" || -z "${COLA_TOKENIZER:-}" ]]; then
         echo "skipped: COLA_TASK_DATA and COLA_TOKENIZER are not set" | tee -a "$table"
