@@ -17,7 +17,8 @@ for seed in ${SEEDS:-42 43 44}; do
   done
 done | awk '
   { count[$1, $2]++; sum[$1, $2] += $3; square[$1, $2] += $3 ^ 2; if ($2 > epochs) epochs = $2 }
-  END { for (e = 0; e <= epochs; ++e) {
+  END { if (count["bf16", 0] < 2) { print "compare_dtypes.sh: fewer than two seeds were trained" > "/dev/stderr"; exit 1 }
+        for (e = 0; e <= epochs; ++e) {
           n = count["f32", e]; mean = sum["f32", e] / n; other = sum["bf16", e] / count["bf16", e]
           if (e == 0) { printf "before: f32 %.4f, bf16 %.4f\n", mean, other; continue }
           spread = sqrt((square["f32", e] - n * mean ^ 2) / (n - 1)); far = (other - mean) / spread

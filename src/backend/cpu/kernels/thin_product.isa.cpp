@@ -35,8 +35,8 @@ void store_whole(Floats value, std::uint16_t* destination) {
   __builtin_memcpy(destination, &bits, sizeof bits);
 }
 
-/// With Ahead the next Rows rows of x are brought near: a processor's own prefetching ends with a page, and a
-/// row of a weight is often one page.
+/// With Ahead the next Rows rows of x are brought near (past the last: nothing is read, a prefetch never
+/// faults): a processor's own prefetching ends with a page, and a row of a weight is often one page.
 template <int Rows, int Ranks, bool Ahead, class Wide>
 void dot_tile(std::int64_t cols, const Wide* x, std::int64_t x_stride, const float* a, std::int64_t a_stride,
               float scale, float* out, std::int64_t row_stride, std::int64_t col_stride) {
