@@ -3,6 +3,7 @@
 #include <array>
 
 #include "backend/elementwise.h"
+#include "backend/linear.h"
 #include "model/block.h"
 
 namespace cola {
@@ -71,12 +72,23 @@ class LlamaBlock final : public Block {
             config.mlp_bias ? &weights.at(name + ".bias") : nullptr};
   }
 
-  /// silu(gate) up [T, F], in scratch.
-  [[nodiscard]] static MatrixView gated(const StepState& step, const BlockActivations& kept) {
+  [[nodiscard]] static MatrixView hidden_scratch(const StepState& step, const BlockActivations& kept) {
     const ConstMatrixView gate = kept.gate.view();
-    const MatrixView hidden = step.context.scratch("block.hidden", gate.dtype, gate.rows, gate.cols);
-    ops::silu_gate_forward(step.context, gate, kept.up.view(), hidden);
-    return hidden;
+    return step.context.scratch("block.hidden", gate.dtype, gate.rows, gate.cols);
+  }
+
+  /// gate and up, which are kept, and hidden = silu(gate) up unless it is empty.
+  void forward_gated(const StepState& step, ConstMatrixView in, BlockActivations& kept,
+                     MatrixView hidden) const {
+    if (!hidden.empty() && up_.branches.empty()) {
+      gate_.forward(step, in, {}, kept.gate.view(), kept.mlp[0]);
+      return ops::linear_silu_gate_forward(step.context, in, up_.effective_weight(), up_.bias_view(),
+                                           kept.gate.view(), kept.up.view(), hidden);
+    }
+    const std::array projections = {LinearForward{&gate_, kept.gate.view(), &kept.mlp[0]},
+                                    LinearForward{&up_, kept.up.view(), &kept.mlp[1]}};
+    forward_together(step, in, projections);
+    if (!hidden.empty()) ops::silu_gate_forward(step.context, kept.gate.view(), kept.up.view(), hidden);
   }
 
   /// out [T, D] = middle + the MLP's branch.
@@ -85,11 +97,10 @@ class LlamaBlock final : public Block {
     const ConstMatrixView in = norm2_.normed(step.context, middle, kept.norms[1], "block.normed");
     for (Matrix* matrix : {&kept.gate, &kept.up})
       matrix->resize(step.context.memory(), in.dtype, in.rows, gate_.out_features());
-    const std::array projections = {LinearForward{&gate_, kept.gate.view(), &kept.mlp[0]},
-                                    LinearForward{&up_, kept.up.view(), &kept.mlp[1]}};
-    forward_together(step, in, projections);
-    if (out.empty() && !down_.trained()) return;
-    const ConstMatrixView hidden = gated(step, kept);
+    const bool needed = !out.empty() || down_.trained();
+    const MatrixView hidden = needed ? hidden_scratch(step, kept) : MatrixView{};
+    forward_gated(step, in, kept, hidden);
+    if (!needed) return;
     if (out.empty()) return down_.forward(step, hidden, {}, {}, kept.mlp[2]);
     add_branch(step, middle, out, site_ + 1, [&](ConstMatrixView addend, MatrixView y) {
       down_.forward(step, hidden, addend, y, kept.mlp[2]);
@@ -99,13 +110,14 @@ class LlamaBlock final : public Block {
   void backward_mlp(const StepState& step, ConstMatrixView dout, BlockActivations& kept,
                     MatrixView din) const {
     const bool needed = down_.needs_input();
-    const ConstMatrixView hidden = needed ? gated(step, kept) : MatrixView{};
+    const MatrixView hidden = needed ? hidden_scratch(step, kept) : MatrixView{};
+    if (needed) ops::silu_gate_forward(step.context, kept.gate.view(), kept.up.view(), hidden);
     const MatrixView dhidden = step.context.scratch(needed ? "block.dhidden" : "block.hidden", dout.dtype,
                                                     dout.rows, down_.in_features());
-    down_.backward(step, dout, hidden, kept.mlp[2], dhidden, ops::Write::replace);
     const MatrixView dgate = kept.gate.view();  // in place: gate and up are not needed after
     const MatrixView dup = kept.up.view();
-    ops::silu_gate_backward(step.context, dhidden, kept.gate.view(), kept.up.view(), dgate, dup);
+    down_.backward_silu_gate(step, dout, hidden, kept.mlp[2],
+                             {kept.gate.view(), kept.up.view(), dhidden, dgate, dup});
     const bool reads_input = gate_.needs_input() || up_.needs_input();
     const ConstMatrixView in =
         reads_input ? norm2_.normed(step.context, kept.middle.view(), kept.norms[1], "block.normed")

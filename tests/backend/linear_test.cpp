@@ -6,6 +6,7 @@
 
 #include <complex>
 
+#include "backend/blocks_seen.h"
 #include "backend/cpu/gemm.h"
 #include "backend/ref/linear.h"
 #include "core/parallel.h"
@@ -126,6 +127,37 @@ TEST_P(Linear, ReluIsThatOfTheProduct) {
   EXPECT_EQ(numbers(y.view()), numbers(expected.view()));
 }
 
+TEST_P(Linear, SiluGateIsThatOfTheProduct) {
+  const auto [dtype, c] = GetParam();
+  const TestMatrix x = random_matrix(dtype, c.rows, c.k, 1, 1.0, c.padding);
+  const TestMatrix w = random_matrix(dtype, c.n, c.k, 2, 1.0, 2 * c.padding);
+  const TestMatrix gate = random_matrix(dtype, c.rows, c.n, 3, 1.0, c.padding);
+  const std::vector<float> bias = random_floats(c.n, 4);
+  TestMatrix expected_up(dtype, c.rows, c.n, c.padding);
+  TestMatrix expected_h(dtype, c.rows, c.n, c.padding);
+  TestMatrix up(dtype, c.rows, c.n, c.padding);
+  TestMatrix h(dtype, c.rows, c.n, 2 * c.padding);
+  linear_forward(context_, x.view(), w.view(), bias, {}, expected_up.view());
+  silu_gate_forward(context_, gate.view(), expected_up.view(), expected_h.view());
+  linear_silu_gate_forward(context_, x.view(), w.view(), bias, gate.view(), up.view(), h.view());
+  EXPECT_EQ(numbers(up.view()), numbers(expected_up.view()));
+  EXPECT_EQ(numbers(h.view()), numbers(expected_h.view()));
+  EXPECT_TRUE(up.padding_intact() && h.padding_intact());
+
+  const TestMatrix dy = random_matrix(dtype, c.rows, c.k, 5);
+  const TestMatrix down = random_matrix(dtype, c.k, c.n, 6);
+  TestMatrix dh(dtype, c.rows, c.n, c.padding);
+  TestMatrix dgate = random_matrix(dtype, c.rows, c.n, 3, 1.0, c.padding);  // gate, in whose place it comes
+  linear_backward_input(context_, dy.view(), down.view(), dh.view(), Write::replace);
+  silu_gate_backward(context_, dh.view(), gate.view(), up.view(), expected_h.view(), expected_up.view());
+  linear_silu_gate_backward(context_, dy.view(), down.view(), dgate.view(), up.view(), h.view(), dgate.view(),
+                            up.view());
+  EXPECT_EQ(numbers(h.view()), numbers(dh.view()));
+  EXPECT_EQ(numbers(dgate.view()), numbers(expected_h.view()));
+  EXPECT_EQ(numbers(up.view()), numbers(expected_up.view()));
+  EXPECT_TRUE(up.padding_intact() && h.padding_intact() && dgate.padding_intact());
+}
+
 TEST_P(Linear, BackwardWeightAndBiasAddToTheGradients) {
   const auto [dtype, c] = GetParam();
   const TestMatrix dy = random_matrix(dtype, c.rows, c.n, 8, 1.0, c.padding);
@@ -198,6 +230,23 @@ TEST_P(BlockedProduct, AgreesWithTheReference) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, BlockedProduct, testing::ValuesIn(cases));
+
+// More columns than a block has; threads that share rows and columns.
+TEST(BlockedProductEpilogue, MeetsEveryFinishedBlockOnce) {
+  const TestMatrix x = random_matrix(DType::bf16, 150, 20, 1);
+  const TestMatrix w = random_matrix(DType::bf16, 900, 20, 2);
+  for (const int threads : {1, 2, 3, 7}) {
+    const Threads scope(threads);
+    for (const DType dtype : {DType::bf16, DType::f32}) {
+      Context context;
+      TestMatrix y(dtype, 150, 900, 3);
+      BlocksSeen seen(y.view());
+      multiply_blocked(context, x.view(), Transpose::no, w.view(), Transpose::yes, {}, y.view(),
+                       Write::replace, BlockEpilogue(seen));
+      seen.expect_all();
+    }
+  }
+}
 
 class LinearRows : public testing::TestWithParam<DType> {};
 

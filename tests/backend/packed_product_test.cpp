@@ -2,8 +2,11 @@
 // what runs with the hardware's; on one with AMX both run.
 #include <gtest/gtest.h>
 
+#include "backend/blocks_seen.h"
 #include "backend/cpu/gemm_packed.h"
 #include "backend/cpu/kernels/tile_layout.h"
+#include "backend/elementwise.h"
+#include "backend/linear.h"
 #include "backend/ref/linear.h"
 #include "core/parallel.h"
 #include "support/near.h"
@@ -26,18 +29,6 @@ std::vector<const kernels::TileKernels*> tile_kernels_here() {
   if (cpu_isa() == CpuIsa::amx) all.push_back(kernels::hardware_tiles());
   return all;
 }
-
-/// The tests' scope for the number of threads.
-class Threads {
- public:
-  explicit Threads(int count) : before_(thread_count()) { set_thread_count(count); }
-  ~Threads() { set_thread_count(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 /// A product of one tile each, rows and pairs as tdpbf16ps takes them.
 float one_sum(const kernels::TileKernels& tiles, std::span<const float> left, std::span<const float> right,
@@ -130,9 +121,11 @@ TEST_P(PackedProduct, ForwardAgreesWithTheReference) {
           numbers(x.view()), numbers(w.view()), with_bias ? numbers(std::span(bias)) : std::vector<double>{},
           u(c.rows), u(c.n), u(c.k));
       if (write == Write::add) add_to(expected, numbers(y.view()));
+      BlocksSeen seen(y.view());
       multiply_packed_forward(context, x.view(), packed, with_bias ? bias : std::vector<float>{}, y.view(),
-                              write, kernels);
+                              write, BlockEpilogue(seen), kernels);
       EXPECT_TRUE(is_near(y.view(), expected, tolerance(result, c.k))) << c << " bias " << with_bias;
+      seen.expect_all();
       EXPECT_TRUE(y.padding_intact());
       EXPECT_EQ(context.flops(), 2 * u(c.rows * c.n * c.k));
     }
@@ -150,8 +143,10 @@ TEST_P(PackedProduct, BackwardAgreesWithTheReference) {
     std::vector<double> expected =
         ref::linear_backward_input(numbers(dy.view()), numbers(w.view()), u(c.rows), u(c.n), u(c.k));
     if (write == Write::add) add_to(expected, numbers(dx.view()));
-    multiply_packed_backward(context, dy.view(), packed, dx.view(), write, kernels);
+    BlocksSeen seen(dx.view());
+    multiply_packed_backward(context, dy.view(), packed, dx.view(), write, BlockEpilogue(seen), kernels);
     EXPECT_TRUE(is_near(dx.view(), expected, tolerance(result, c.n))) << c;
+    seen.expect_all();
     EXPECT_TRUE(dx.padding_intact());
     EXPECT_EQ(context.flops(), 2 * u(c.rows * c.n * c.k));
   });
@@ -202,6 +197,50 @@ TEST(PackedProductThreads, AnyNumberGivesTheSameBits) {
     }
     EXPECT_EQ(numbers(y.view()), forward) << threads;
     EXPECT_EQ(numbers(dx.view()), backward) << threads;
+  }
+}
+
+// The ops that end a product with ReLU or a SiLU gate, block by block, give what one op after the other does.
+TEST(PackedProductEpilogue, IsTheOpThatItStandsFor) {
+  constexpr std::int64_t rows = 37;
+  constexpr std::int64_t in = 100;
+  constexpr std::int64_t out = 300;
+  const TestMatrix w = random_matrix(DType::bf16, out, in, 1);
+  const TestMatrix down = random_matrix(DType::bf16, in, out, 2);
+  const PackedMatrix packed(w.view());
+  const PackedMatrix packed_down(down.view());
+  const TestMatrix x = random_matrix(DType::bf16, rows, in, 3);
+  const TestMatrix gate = random_matrix(DType::bf16, rows, out, 4);
+  std::vector<std::uint8_t> mask(u(relu_mask_bytes(rows, out)));
+  std::vector<std::uint8_t> expected_mask(mask.size());
+  for (const int threads : {1, 2, 5}) {
+    const Threads scope(threads);
+    Context context;
+    TestMatrix expected(DType::bf16, rows, out), up(DType::bf16, rows, out), h(DType::bf16, rows, out);
+    TestMatrix dgate(DType::bf16, rows, out), dup(DType::bf16, rows, out);
+    linear_forward(context, x.view(), packed, {}, {}, expected.view());
+    linear_silu_gate_forward(context, x.view(), packed, {}, gate.view(), up.view(), h.view());
+    EXPECT_EQ(numbers(up.view()), numbers(expected.view()));
+    silu_gate_forward(context, gate.view(), expected.view(), dup.view());
+    EXPECT_EQ(numbers(h.view()), numbers(dup.view()));
+
+    relu_forward(context, expected.view(), expected_mask);
+    linear_relu_forward(context, x.view(), packed, {}, h.view(), mask);
+    EXPECT_EQ(numbers(h.view()), numbers(expected.view()));
+    EXPECT_EQ(mask, expected_mask);
+
+    linear_backward_input(context, x.view(), packed_down, expected.view(), Write::replace);
+    linear_silu_gate_backward(context, x.view(), packed_down, gate.view(), up.view(), h.view(), dgate.view(),
+                              dup.view());
+    EXPECT_EQ(numbers(h.view()), numbers(expected.view()));
+    TestMatrix expected_gate(DType::bf16, rows, out), expected_up(DType::bf16, rows, out);
+    silu_gate_backward(context, h.view(), gate.view(), up.view(), expected_gate.view(), expected_up.view());
+    EXPECT_EQ(numbers(dgate.view()), numbers(expected_gate.view()));
+    EXPECT_EQ(numbers(dup.view()), numbers(expected_up.view()));
+
+    relu_backward(context, expected.view(), mask, expected.view());
+    linear_relu_backward(context, x.view(), packed_down, mask, h.view());
+    EXPECT_EQ(numbers(h.view()), numbers(expected.view()));
   }
 }
 

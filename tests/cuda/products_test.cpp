@@ -103,6 +103,29 @@ TEST_F(CudaProducts, LinearAndRelu) {
   }
 }
 
+TEST_F(CudaProducts, LinearAndSiluGate) {
+  for (const DType dtype : both_dtypes) {
+    for (const auto& [t, n, k] : shapes) {
+      compare([&, t = t, n = n, k = k](Side& side) {
+        const auto x = side.random(dtype, t, k);
+        const auto w = side.random(dtype, n, k);
+        const auto gate = side.random(dtype, t, n);
+        const auto up = side.random(dtype, t, n);
+        const auto h = side.random(dtype, t, n);
+        const Tolerance tolerance = product_tolerance(dtype, k);
+        ops::linear_silu_gate_forward(side.context, x, w, {}, gate, up, h);
+        side.result("up", up, tolerance);
+        side.result("h", h, tolerance);
+        const auto down = side.random(dtype, k, n);
+        const auto given = side.random(dtype, t, n);  // roundings of the op before do not count twice
+        ops::linear_silu_gate_backward(side.context, x, down, gate, given, h, gate, given);
+        side.result("dgate", gate, tolerance);
+        side.result("dup", given, tolerance);
+      });
+    }
+  }
+}
+
 TEST_F(CudaProducts, RowsThatAreNotAligned) {
   for (const DType dtype : both_dtypes) {
     compare([&](Side& side) {

@@ -327,6 +327,8 @@ inline const ops::OpTable& GuardedBackend::ops() const {
       .linear_forward = guarded::op<&Table::linear_forward>,
       .linear_relu_forward = guarded::op<&Table::linear_relu_forward>,
       .linear_relu_backward = guarded::op<&Table::linear_relu_backward>,
+      .linear_silu_gate_forward = guarded::op<&Table::linear_silu_gate_forward>,
+      .linear_silu_gate_backward = guarded::op<&Table::linear_silu_gate_backward>,
       .linear_backward_input = guarded::op<&Table::linear_backward_input>,
       .linear_backward_weight = guarded::op<&Table::linear_backward_weight>,
       .linear_backward_bias = guarded::op<&Table::linear_backward_bias>,

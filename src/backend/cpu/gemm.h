@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "backend/context.h"
+#include "backend/cpu/block_epilogue.h"
 #include "core/matrix.h"
 
 namespace cola::ops {
@@ -20,9 +21,10 @@ void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstM
               Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write);
 
 /// The same by kernels of our own, in f32: bf16 operands are widened block by block, whether or not the
-/// processor multiplies bf16. A result does not depend on the number of threads.
+/// processor multiplies bf16. A result does not depend on the number of threads. `epilogue` gets c's blocks.
 void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
-                      Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write);
+                      Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write,
+                      const BlockEpilogue& epilogue = {});
 
 /// y [T, N] = x [T, K] w^T + bias for few rows of x, limited by how fast w [N, K] is read: w's rows are read
 /// once. x, w f32 or bf16. Counts 2 T N K flops.

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
+#include <numeric>
 
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/kernels/blocked_product.h"
@@ -17,7 +18,9 @@ namespace {
 constexpr std::int64_t depth_block = 256;
 constexpr std::int64_t row_block = 96;
 constexpr std::int64_t col_block = 768;
-constexpr std::int64_t sum_rows = 1024;  // rows of a bf16 result whose f32 sums are held at a time
+constexpr std::int64_t sum_rows = 1024;    // rows of a bf16 result whose f32 sums are held at a time
+constexpr std::int64_t written_rows = 64;  // rows that are rounded, then handed to the epilogue
+static_assert(col_block % epilogue_cols == 0);
 
 std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -87,6 +90,7 @@ struct Product {
   std::span<const float> bias;
   MatrixView c;
   Write write;
+  const BlockEpilogue& epilogue;
 };
 
 /// One thread's memory: packed blocks of both operands, sums of a bf16 result.
@@ -138,9 +142,14 @@ void multiply_slice(const Product& product, Range rows, Range cols, const Worksp
                             rows_of<float>(sums));
       }
       multiply_block(product, part_rows, part_cols, sums, workspace);
-      if (!direct) {
-        convert.f32_to_bf16(sums.rows, sums.cols, rows_of<float>(ConstMatrixView(sums)),
-                            rows_of<std::uint16_t>(target));
+      for (std::int64_t begin = 0; begin < sums.rows; begin += written_rows) {
+        const std::int64_t end = std::min(begin + written_rows, sums.rows);
+        if (!direct) {
+          convert.f32_to_bf16(end - begin, sums.cols,
+                              rows_of<float>(ConstMatrixView(sums.row_range(begin, end))),
+                              rows_of<std::uint16_t>(target.row_range(begin, end)));
+        }
+        product.epilogue({row + begin, row + end, part_cols.begin, part_cols.end});
       }
     }
   }
@@ -149,14 +158,18 @@ void multiply_slice(const Product& product, Range rows, Range cols, const Worksp
 }  // namespace
 
 void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
-                      Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write) {
+                      Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write,
+                      const BlockEpilogue& epilogue) {
   const kernels::BlockedProductKernels& kernel = kernels::blocked_product_kernels(cpu_isa());
   const std::int64_t depth = transpose_a == Transpose::yes ? a.rows : a.cols;
   context.add_flops(2 * static_cast<std::uint64_t>(c.rows * c.cols) * static_cast<std::uint64_t>(depth));
   const Product product = {
-      kernel, a, b, transpose_a == Transpose::no, transpose_b == Transpose::yes, depth, bias, c, write};
+      kernel, a,     b,       transpose_a == Transpose::no, transpose_b == Transpose::yes, depth, bias,
+      c,      write, epilogue};
   const Grid grid = choose_grid(c.rows, c.cols, kernel);
   const std::int64_t parts = grid.row_parts * grid.col_parts;
+  const std::int64_t col_unit =
+      epilogue.empty() ? kernel.tile_cols : std::lcm(kernel.tile_cols, epilogue_cols);
 
   const std::int64_t block_depth = std::min(depth_block, depth);
   const std::int64_t left = round_up(std::min(row_block, c.rows), kernel.tile_rows) * block_depth;
@@ -172,7 +185,7 @@ void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a
       const Workspace workspace = {
           memory, memory + left, {memory + left + right, DType::f32, sums, sum_cols, sum_cols}};
       multiply_slice(product, slice(c.rows, kernel.tile_rows, grid.row_parts, part / grid.col_parts),
-                     slice(c.cols, kernel.tile_cols, grid.col_parts, part % grid.col_parts), workspace);
+                     slice(c.cols, col_unit, grid.col_parts, part % grid.col_parts), workspace);
     }
   });
 }

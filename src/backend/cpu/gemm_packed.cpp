@@ -14,9 +14,10 @@ namespace {
 
 using namespace kernels;  // NOLINT(google-build-using-namespace): the layout's constants, in this file alone
 
-// Depth is summed in chunks of 256: a chunk of the panel (32 KB), of one tile of the stream (8 KB) and four
-// tiles of sums (4 KB) fit a 48 KB L1 cache together.
-constexpr std::int64_t most_steps = 8;
+// Depth is summed in chunks of up to 192. From a use of a panel's line to the next, the L1 cache (48 KB in 12
+// ways) meets the panel's chunk (24 KB), the stream's (6 KB) and sums of two tiles (8 KB): 9.5 ways. At 256
+// they would be all 12, and any other line would push the panel out to L2 (bench/tile_cache.py).
+constexpr std::int64_t most_steps = 6;
 constexpr std::int64_t panel_chunk = most_steps * panel_step_elements;
 
 // Sums of 512 outputs x 512 tokens (1 MB) wait in an L2 cache of 2 MB for their next chunk, beside a chunk of
@@ -25,6 +26,8 @@ constexpr std::int64_t panel_chunk = most_steps * panel_step_elements;
 constexpr std::int64_t block_tiles = 32;
 constexpr std::int64_t block_panels = 8;
 constexpr std::int64_t stream_that_fits = std::int64_t{1} << 19;  // elements: 1 MB
+
+static_assert(panel_outputs % epilogue_cols == 0);
 
 constexpr std::int64_t pieces(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
 
@@ -58,7 +61,7 @@ Grid grid_of(std::int64_t panels, std::int64_t tiles, std::int64_t threads) {
 enum class Direction : std::uint8_t { forward, backward };
 
 /// One product as all threads see it. Tokens are counted in tiles of 16, outputs in panels of 64, depth in
-/// steps of 32 and chunks of 8 steps; but the weights that a forward meets with a single tile, as in
+/// steps of 32 and chunks of up to 6 steps; but the weights that a forward meets with a single tile, as in
 /// generation, are used once and need no cache: one chunk, whose sums never leave their registers.
 struct Product {
   const PackedMatrix& w;
@@ -67,19 +70,20 @@ struct Product {
   std::span<const float> bias;
   MatrixView y;
   Write write;
+  const BlockEpilogue& epilogue;
   std::int64_t steps;
-  const std::uint16_t* stream = nullptr;  ///< [chunks][tiles][chunk_steps][512]
+  const std::uint16_t* stream = nullptr;  ///< [chunks][tiles][steps of the largest chunk][512]
 
   [[nodiscard]] std::int64_t tiles() const { return pieces(y.rows, tile_rows); }
   [[nodiscard]] std::int64_t panels() const { return pieces(y.cols, panel_outputs); }
-  [[nodiscard]] std::int64_t chunk_steps() const {
-    return direction == Direction::forward && tiles() == 1 ? steps : most_steps;
+  [[nodiscard]] std::int64_t chunks() const {
+    return direction == Direction::forward && tiles() == 1 ? 1 : pieces(steps, most_steps);
   }
-  [[nodiscard]] std::int64_t stream_chunk() const { return chunk_steps() * tile_elements; }
-  [[nodiscard]] std::int64_t chunks() const { return pieces(steps, chunk_steps()); }
+  [[nodiscard]] std::int64_t first_step(std::int64_t chunk) const { return steps * chunk / chunks(); }
   [[nodiscard]] std::int64_t steps_of(std::int64_t chunk) const {
-    return std::min(chunk_steps(), steps - chunk * chunk_steps());
+    return first_step(chunk + 1) - first_step(chunk);
   }
+  [[nodiscard]] std::int64_t stream_chunk() const { return pieces(steps, chunks()) * tile_elements; }
   /// The 32 rows of w that are the backward's depth `step`, of the block column `col`.
   [[nodiscard]] const std::uint16_t* rows_of(std::int64_t step, std::int64_t col) const {
     return w.block(step / 2, col) + step % 2 * (block_elements / 2);
@@ -139,13 +143,13 @@ class ThreadPart {
 
   /// The forward's panel lies in w as it is needed; the backward's is made from it.
   [[nodiscard]] const std::uint16_t* operand_of(std::int64_t panel, std::int64_t chunk) const {
-    if (product_.direction == Direction::forward)
-      return product_.w.block(panel, chunk * product_.chunk_steps());
+    if (product_.direction == Direction::forward) return product_.w.block(panel, product_.first_step(chunk));
     for (std::int64_t step = 0; step < product_.steps_of(chunk); ++step) {
       for (std::int64_t half = 0; half < 2; ++half) {
         std::uint16_t* tiles = panel_ + step * panel_step_elements + half * 2 * tile_elements;
         if (const std::int64_t col = 2 * panel + half; col < product_.w.block_cols()) {
-          product_.kernels.operands.pair_rows(product_.rows_of(chunk * most_steps + step, col), tiles);
+          product_.kernels.operands.pair_rows(product_.rows_of(product_.first_step(chunk) + step, col),
+                                              tiles);
         } else {
           std::fill_n(tiles, 2 * tile_elements, std::uint16_t{0});
         }
@@ -158,7 +162,7 @@ class ThreadPart {
   [[nodiscard]] const std::uint16_t* part_of(std::int64_t panel, std::int64_t chunk,
                                              std::int64_t part) const {
     if (chunk >= product_.chunks() || part >= product_.steps_of(chunk) * panel_tiles) return nullptr;
-    const std::int64_t step = chunk * product_.chunk_steps() + part / panel_tiles;
+    const std::int64_t step = product_.first_step(chunk) + part / panel_tiles;
     const std::int64_t tile = part % panel_tiles;
     if (product_.direction == Direction::forward) return product_.w.block(panel, step) + tile * tile_elements;
     const std::int64_t col = 2 * panel + tile / 2;
@@ -184,6 +188,8 @@ class ThreadPart {
     } else {
       write_to(float{}, operands.write_outputs_by_tokens_f32, operands.write_tokens_by_outputs_f32);
     }
+    product_.epilogue({token, std::min(token + tile_rows, product_.y.rows), output,
+                       std::min(output + panel_outputs, product_.y.cols)});
   }
 
   template <class T>
@@ -207,11 +213,12 @@ const std::uint16_t* make_stream(Context& context, const Product& product, Const
   parallel_for(stream.rows, 4, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t index = begin; index < end; ++index) {
       const std::int64_t token = index % tiles * tile_rows;
-      const std::int64_t col = index / tiles * product.chunk_steps() * tile_depth;
+      const std::int64_t chunk = index / tiles;
+      const std::int64_t col = product.first_step(chunk) * tile_depth;
       const ConstMatrixView rows =
           activations.row_range(token, std::min(token + tile_rows, activations.rows));
       const Rows<const std::uint16_t> from = rows_of<std::uint16_t>(rows);
-      pack(rows.rows, std::min(product.chunk_steps() * tile_depth, activations.cols - col),
+      pack(rows.rows, std::min(product.steps_of(chunk) * tile_depth, activations.cols - col),
            {from.data + col, from.stride}, elements + index * product.stream_chunk());
     }
   });
@@ -245,15 +252,17 @@ PackedKernels packed_kernels() { return {tile_kernels(), tile_operand_kernels(cp
 
 void multiply_packed_forward(Context& context, ConstMatrixView x, const PackedMatrix& w,
                              std::span<const float> bias, MatrixView y, Write write,
-                             const PackedKernels& kernels) {
+                             const BlockEpilogue& epilogue, const PackedKernels& kernels) {
   if (y.empty()) return;
-  multiply(context, {w, kernels, Direction::forward, bias, y, write, pieces(w.cols(), tile_depth)}, x);
+  multiply(context, {w, kernels, Direction::forward, bias, y, write, epilogue, pieces(w.cols(), tile_depth)},
+           x);
 }
 
 void multiply_packed_backward(Context& context, ConstMatrixView dy, const PackedMatrix& w, MatrixView dx,
-                              Write write, const PackedKernels& kernels) {
+                              Write write, const BlockEpilogue& epilogue, const PackedKernels& kernels) {
   if (dx.empty()) return;
-  multiply(context, {w, kernels, Direction::backward, {}, dx, write, pieces(w.rows(), tile_depth)}, dy);
+  multiply(context, {w, kernels, Direction::backward, {}, dx, write, epilogue, pieces(w.rows(), tile_depth)},
+           dy);
 }
 
 }  // namespace cola::ops

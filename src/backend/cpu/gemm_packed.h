@@ -2,6 +2,7 @@
 #include <span>
 
 #include "backend/context.h"
+#include "backend/cpu/block_epilogue.h"
 #include "backend/cpu/kernels/tile_operands.h"
 #include "backend/cpu/kernels/tile_product.h"
 #include "backend/packed_matrix.h"
@@ -16,13 +17,16 @@ struct PackedKernels {
 [[nodiscard]] PackedKernels packed_kernels();
 
 /// y [T, N] = x [T, K] w^T + bias [N] (which may be empty), or y += that. x is bf16, y f32 or bf16. On all
-/// threads; the same bits whatever their number. Shapes are checked by the caller. Counts 2 T N K flops.
+/// threads; the same bits whatever their number. `epilogue` gets y's blocks. Shapes are checked by the
+/// caller. Counts 2 T N K flops.
 void multiply_packed_forward(Context& context, ConstMatrixView x, const PackedMatrix& w,
                              std::span<const float> bias, MatrixView y, Write write,
+                             const BlockEpilogue& epilogue = {},
                              const PackedKernels& kernels = packed_kernels());
 
 /// dx [T, K] = dy [T, N] w, or dx += that, likewise.
 void multiply_packed_backward(Context& context, ConstMatrixView dy, const PackedMatrix& w, MatrixView dx,
-                              Write write, const PackedKernels& kernels = packed_kernels());
+                              Write write, const BlockEpilogue& epilogue = {},
+                              const PackedKernels& kernels = packed_kernels());
 
 }  // namespace cola::ops

@@ -1,6 +1,8 @@
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/gemm_packed.h"
+#include "backend/cpu/kernels/elementwise.h"
 #include "backend/cpu/kernels/thin_product.h"
+#include "backend/cpu/operands.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu_isa.h"
 #include "core/parallel.h"
@@ -8,9 +10,12 @@
 namespace cola::ops::cpu {
 namespace {
 
+/// Whether operands are widened block by block for want of bf16 instructions.
+bool widens(DType dtype) { return dtype == DType::bf16 && !has_bf16_products(); }
+
 void product(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
              Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write) {
-  if (a.dtype == DType::bf16 && !has_bf16_products()) {
+  if (widens(a.dtype)) {
     multiply_blocked(context, a, transpose_a, b, transpose_b, bias, c, write);
   } else {
     multiply(context, a, transpose_a, b, transpose_b, bias, c, write);
@@ -20,6 +25,54 @@ void product(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMa
 /// Up to so many rows, a product takes little longer than reading w does, and oneDNN 2.6 is slower than one
 /// pass over w; its bf16 instructions catch up earlier.
 std::int64_t few_rows(DType dtype) { return dtype == DType::bf16 && has_bf16_products() ? 4 : 8; }
+
+template <class T, class View>
+kernels::Rows<T> rows_at(View view, const BlockRange& block) {
+  return {static_cast<T*>(view.data) + block.row_begin * view.stride + block.col_begin, view.stride};
+}
+
+/// A block's part of relu's mask of a matrix of so many columns; null if there is none.
+template <class Byte>
+kernels::Rows<Byte> mask_at(std::span<Byte> positive, std::int64_t cols, const BlockRange& block) {
+  static_assert(epilogue_cols % kernels::mask_group == 0);
+  const std::int64_t row_bytes = relu_mask_bytes(1, cols);
+  if (positive.empty()) return {nullptr, row_bytes};
+  return {positive.data() + block.row_begin * row_bytes + block.col_begin / 8, row_bytes};
+}
+
+/// Of a product whose kernel takes no epilogue.
+void run_by_rows(ConstMatrixView result, const BlockEpilogue& epilogue) {
+  parallel_for(result.rows, row_grain(result.cols),
+               [&](std::int64_t begin, std::int64_t end) { epilogue({begin, end, 0, result.cols}); });
+}
+
+/// y = x w^T + bias, and then the epilogue.
+void forward_then(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias, MatrixView y,
+                  const BlockEpilogue& epilogue) {
+  if (weight.packed != nullptr) {
+    multiply_packed_forward(context, x, *weight.packed, bias.values, y, Write::replace, epilogue);
+  } else if (widens(x.dtype) && x.rows > few_rows(x.dtype)) {
+    multiply_blocked(context, x, Transpose::no, weight.plain, Transpose::yes, bias.values, y, Write::replace,
+                     epilogue);
+  } else {
+    cpu::linear_forward(context, x, weight, bias, {}, y);
+    run_by_rows(y, epilogue);
+  }
+}
+
+/// dx = dy w, and then the epilogue.
+void backward_then(Context& context, ConstMatrixView dy, WeightView weight, MatrixView dx,
+                   const BlockEpilogue& epilogue) {
+  if (weight.packed != nullptr) {
+    multiply_packed_backward(context, dy, *weight.packed, dx, Write::replace, epilogue);
+  } else if (widens(dy.dtype)) {
+    multiply_blocked(context, dy, Transpose::no, weight.plain, Transpose::no, {}, dx, Write::replace,
+                     epilogue);
+  } else {
+    cpu::linear_backward_input(context, dy, weight, dx, Write::replace);
+    run_by_rows(dx, epilogue);
+  }
+}
 
 }  // namespace
 
@@ -39,14 +92,50 @@ void linear_forward(Context& context, ConstMatrixView x, WeightView weight, cons
 
 void linear_relu_forward(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias,
                          MatrixView y, std::span<std::uint8_t> positive) {
-  cpu::linear_forward(context, x, weight, bias, {}, y);
-  cpu::relu_forward(context, y, positive);
+  with_element_type(y.dtype, "linear_relu_forward", [&]<class T>(T) {
+    const auto& kernel = kernels::elementwise_kernels<T>();
+    const auto relu = [&](const BlockRange& block) {
+      kernel.relu_forward(block.rows(), block.cols(), rows_at<T>(y, block), mask_at(positive, y.cols, block));
+    };
+    forward_then(context, x, weight, bias, y, BlockEpilogue(relu));
+  });
 }
 
 void linear_relu_backward(Context& context, ConstMatrixView dy, WeightView weight,
                           std::span<const std::uint8_t> positive, MatrixView dx) {
-  cpu::linear_backward_input(context, dy, weight, dx, Write::replace);
-  cpu::relu_backward(context, dx, positive, dx);
+  with_element_type(dx.dtype, "linear_relu_backward", [&]<class T>(T) {
+    const auto& kernel = kernels::elementwise_kernels<T>();
+    const auto relu = [&](const BlockRange& block) {
+      kernel.relu_backward(block.rows(), block.cols(), rows_at<const T>(dx, block),
+                           mask_at(positive, dx.cols, block), rows_at<T>(dx, block));
+    };
+    backward_then(context, dy, weight, dx, BlockEpilogue(relu));
+  });
+}
+
+void linear_silu_gate_forward(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias,
+                              ConstMatrixView gate, MatrixView up, MatrixView h) {
+  with_element_type(h.dtype, "linear_silu_gate_forward", [&]<class T>(T) {
+    const auto& kernel = kernels::elementwise_kernels<T>();
+    const auto silu_gate = [&](const BlockRange& block) {
+      kernel.silu_gate_forward(block.rows(), block.cols(), rows_at<const T>(gate, block),
+                               rows_at<const T>(up, block), rows_at<T>(h, block));
+    };
+    forward_then(context, x, weight, bias, up, BlockEpilogue(silu_gate));
+  });
+}
+
+void linear_silu_gate_backward(Context& context, ConstMatrixView dy, WeightView weight, ConstMatrixView gate,
+                               ConstMatrixView up, MatrixView dh, MatrixView dgate, MatrixView dup) {
+  with_element_type(dh.dtype, "linear_silu_gate_backward", [&]<class T>(T) {
+    const auto& kernel = kernels::elementwise_kernels<T>();
+    const auto silu_gate = [&](const BlockRange& block) {
+      kernel.silu_gate_backward(block.rows(), block.cols(), rows_at<const T>(dh, block),
+                                rows_at<const T>(gate, block), rows_at<const T>(up, block),
+                                rows_at<T>(dgate, block), rows_at<T>(dup, block));
+    };
+    backward_then(context, dy, weight, dh, BlockEpilogue(silu_gate));
+  });
 }
 
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weight, MatrixView dx,

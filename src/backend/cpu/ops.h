@@ -25,6 +25,8 @@ decltype(ops::scatter_rows) scatter_rows;
 decltype(ops::linear_forward) linear_forward;
 decltype(ops::linear_relu_forward) linear_relu_forward;
 decltype(ops::linear_relu_backward) linear_relu_backward;
+decltype(ops::linear_silu_gate_forward) linear_silu_gate_forward;
+decltype(ops::linear_silu_gate_backward) linear_silu_gate_backward;
 decltype(ops::linear_backward_input) linear_backward_input;
 decltype(ops::linear_backward_weight) linear_backward_weight;
 decltype(ops::linear_backward_bias) linear_backward_bias;

@@ -41,6 +41,19 @@ void linear_relu_backward(Context& context, ConstMatrixView dy, WeightView w,
                      .positive = const_cast<std::uint8_t*>(positive.data())});
 }
 
+// cuBLASLt has no such epilogue.
+void linear_silu_gate_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,
+                              ConstMatrixView gate, MatrixView up, MatrixView h) {
+  cuda::linear_forward(context, x, w, bias, {}, up);
+  cuda::silu_gate_forward(context, gate, up, h);
+}
+
+void linear_silu_gate_backward(Context& context, ConstMatrixView dy, WeightView w, ConstMatrixView gate,
+                               ConstMatrixView up, MatrixView dh, MatrixView dgate, MatrixView dup) {
+  cuda::linear_backward_input(context, dy, w, dh, Write::replace);
+  cuda::silu_gate_backward(context, dh, gate, up, dgate, dup);
+}
+
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView w, MatrixView dx, Write write) {
   multiply(context, {.a = dy, .b = w.plain, .addend = write == Write::add ? dx : MatrixView(), .c = dx});
 }

@@ -24,6 +24,8 @@ decltype(ops::scatter_rows) scatter_rows;
 decltype(ops::linear_forward) linear_forward;
 decltype(ops::linear_relu_forward) linear_relu_forward;
 decltype(ops::linear_relu_backward) linear_relu_backward;
+decltype(ops::linear_silu_gate_forward) linear_silu_gate_forward;
+decltype(ops::linear_silu_gate_backward) linear_silu_gate_backward;
 decltype(ops::linear_backward_input) linear_backward_input;
 decltype(ops::linear_backward_weight) linear_backward_weight;
 decltype(ops::linear_backward_bias) linear_backward_bias;
@@ -63,6 +65,8 @@ inline constexpr OpTable op_table = {
     .linear_forward = cuda::linear_forward,
     .linear_relu_forward = cuda::linear_relu_forward,
     .linear_relu_backward = cuda::linear_relu_backward,
+    .linear_silu_gate_forward = cuda::linear_silu_gate_forward,
+    .linear_silu_gate_backward = cuda::linear_silu_gate_backward,
     .linear_backward_input = cuda::linear_backward_input,
     .linear_backward_weight = cuda::linear_backward_weight,
     .linear_backward_bias = cuda::linear_backward_bias,

@@ -15,6 +15,10 @@ struct DropoutMask {
   float probability;
 };
 
+/// Columns of relu's mask that share 8 bytes: bit k of byte j is column 8 k + j of its group. A block of
+/// whole groups can be done apart from its neighbours.
+constexpr std::int64_t mask_group = 64;
+
 /// The ops of backend/elementwise.h on matrices [rows, cols] of T = float or std::uint16_t (bf16).
 template <class T>
 struct ElementwiseKernels {

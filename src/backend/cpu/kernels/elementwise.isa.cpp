@@ -1,5 +1,8 @@
 #include "backend/cpu/kernels/elementwise.h"
 
+#include <algorithm>
+#include <type_traits>
+
 #include "backend/cpu/kernels/simd.h"
 
 namespace cola::kernels::COLA_ISA_NAMESPACE {
@@ -16,36 +19,89 @@ void add(std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b,
   }
 }
 
-/// x > 0, without a float comparison, so that 16-bit elements stay 16 bits wide: the bits of positive numbers
-/// lie between those of 0 and of infinity.
-[[gnu::always_inline]] inline bool is_positive(float x) {
-  return __builtin_bit_cast(std::uint32_t, x) - 1U < 0x7F800000U;
-}
-[[gnu::always_inline]] inline bool is_positive(std::uint16_t x) {
-  return static_cast<std::uint16_t>(x - 1U) < 0x7F80U;
-}
+constexpr std::int64_t group_bytes = mask_group / 8;
 
-/// One row's mask: bit k of byte j is column k width + j, so that neighbouring columns meet the same bit.
+/// A group of relu's mask by vectors of integers, each of eight columns or more, that is of whole bits of the
+/// group's bytes: bit 0 of a byte stands for the first eight lanes, bit 1 for the next, ...
 template <class T>
-void positive_bits(std::int64_t cols, const T* values, std::uint8_t* mask) {
-  const std::int64_t width = (cols + 7) / 8;
-#pragma omp simd
-  for (std::int64_t j = 0; j < width; ++j) mask[j] = is_positive(values[j]) ? 1 : 0;
-  for (std::int64_t k = 1; k * width < cols; ++k) {
-    const T* part = values + k * width;
-    const std::int64_t count = cols - k * width < width ? cols - k * width : width;
-    const auto bit = static_cast<std::uint8_t>(1U << k);
-#pragma omp simd
-    for (std::int64_t j = 0; j < count; ++j)
-      mask[j] = static_cast<std::uint8_t>(mask[j] | (is_positive(part[j]) ? bit : 0));
+struct MaskVectors {
+  using Element = std::conditional_t<sizeof(T) == 2, std::uint16_t, std::uint32_t>;
+  using Signed = std::make_signed_t<Element>;
+  static constexpr int lanes = std::max(8, vector_bytes / static_cast<int>(sizeof(T)));
+  static constexpr int vectors = mask_group / lanes;
+  static constexpr int bits = lanes / 8;  ///< of each byte that a vector of columns stands for
+  using Vector [[gnu::vector_size(lanes * sizeof(T))]] = Element;
+  using SignedVector [[gnu::vector_size(lanes * sizeof(T))]] = Signed;
+  using Eight [[gnu::vector_size(8 * sizeof(T))]] = Element;
+  using Bytes [[gnu::vector_size(8)]] = std::uint8_t;
+
+  MaskVectors() {
+    for (int i = 0; i < lanes; ++i) first_bits[i] = static_cast<Element>(1U << (i / 8));
   }
-}
+
+  /// mask = where values > 0. By the order of their bits, positive ones lie from 1 to infinity.
+  [[gnu::always_inline]] void find(const T* values, std::uint8_t* mask) const {
+    constexpr Signed infinity = sizeof(T) == 2 ? 0x7F80 : 0x7F800000;
+    Vector found = {};
+#pragma GCC unroll 8
+    for (int i = 0; i < vectors; ++i) {
+      SignedVector value;
+      __builtin_memcpy(&value, values + i * lanes, sizeof value);
+      found |= reinterpret_cast<Vector>((value > 0) & (value <= infinity)) & (first_bits << (i * bits));
+    }
+    Eight part[bits];
+    __builtin_memcpy(part, &found, sizeof found);
+    for (int i = 1; i < bits; ++i) part[0] |= part[i];
+    const Bytes bytes = __builtin_convertvector(part[0], Bytes);
+    __builtin_memcpy(mask, &bytes, sizeof bytes);
+  }
+
+  /// result = values where the mask says so, else 0.
+  [[gnu::always_inline]] void select(const T* values, const std::uint8_t* mask, T* result) const {
+    Bytes bytes;
+    __builtin_memcpy(&bytes, mask, sizeof bytes);
+    const Eight eight = __builtin_convertvector(bytes, Eight);
+    Vector repeated;
+    if constexpr (bits == 1) {
+      repeated = eight;
+    } else {
+      const auto twice =
+          __builtin_shufflevector(eight, eight, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7);
+      if constexpr (bits == 2) {
+        repeated = twice;
+      } else {
+        repeated =
+            __builtin_shufflevector(twice, twice, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,  //
+                                    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+      }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < vectors; ++i) {
+      Vector value;
+      __builtin_memcpy(&value, values + i * lanes, sizeof value);
+      value &= reinterpret_cast<Vector>((repeated & (first_bits << (i * bits))) != 0);
+      __builtin_memcpy(result + i * lanes, &value, sizeof value);
+    }
+  }
+
+  Vector first_bits;
+};
 
 template <class T>
 void relu_forward(std::int64_t rows, std::int64_t cols, Rows<T> x, Rows<std::uint8_t> positive) {
+  const MaskVectors<T> vectors;
+  const std::int64_t whole = cols - cols % mask_group;
   for (std::int64_t row = 0; row < rows; ++row) {
     T* values = x[row];
-    if (positive.data != nullptr) positive_bits(cols, values, positive[row]);
+    if (positive.data != nullptr) {
+      std::uint8_t* mask = positive[row];
+      for (std::int64_t col = 0; col < whole; col += mask_group) vectors.find(values + col, mask + col / 8);
+      if (whole < cols) {
+        T last[mask_group] = {};
+        __builtin_memcpy(last, values + whole, static_cast<std::size_t>(cols - whole) * sizeof(T));
+        vectors.find(last, mask + whole / 8);
+      }
+    }
     // The comparison keeps a NaN, as max(x, 0) does in PyTorch.
 #pragma omp simd
     for (std::int64_t i = 0; i < cols; ++i) values[i] = to_float(values[i]) <= 0.0F ? T{0} : values[i];
@@ -55,19 +111,18 @@ void relu_forward(std::int64_t rows, std::int64_t cols, Rows<T> x, Rows<std::uin
 template <class T>
 void relu_backward(std::int64_t rows, std::int64_t cols, Rows<const T> dy, Rows<const std::uint8_t> positive,
                    Rows<T> dx) {
-  const std::int64_t width = (cols + 7) / 8;
+  const MaskVectors<T> vectors;
+  const std::int64_t whole = cols - cols % mask_group;
   for (std::int64_t row = 0; row < rows; ++row) {
     const std::uint8_t* mask = positive[row];
-    for (std::int64_t k = 0; k * width < cols; ++k) {
-      const T* gradient = dy[row] + k * width;
-      T* result = dx[row] + k * width;
-      const std::int64_t count = cols - k * width < width ? cols - k * width : width;
-      const auto bit = static_cast<std::uint8_t>(1U << k);
-#pragma omp simd
-      for (std::int64_t j = 0; j < count; ++j) {
-        const T value = gradient[j];
-        result[j] = (mask[j] & bit) != 0 ? value : T{0};
-      }
+    const T* gradient = dy[row];
+    T* result = dx[row];
+    for (std::int64_t col = 0; col < whole; col += mask_group)
+      vectors.select(gradient + col, mask + col / 8, result + col);
+    for (std::int64_t i = whole; i < cols; ++i) {
+      const std::int64_t place = i - whole;
+      const bool kept = (mask[whole / 8 + place % group_bytes] >> (place / group_bytes) & 1) != 0;
+      result[i] = kept ? gradient[i] : T{0};
     }
   }
 }

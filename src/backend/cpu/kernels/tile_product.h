@@ -11,7 +11,7 @@ struct TileProduct {
   std::int64_t steps;
   float* sums;             ///< [4][256]: of a panel's tile, rows are those of the product's left operand
   bool add;                ///< whether `sums` is added to or written
-  const std::byte* ahead;  ///< memory that will be read next: `steps` times 128 bytes of it are fetched
+  const std::byte* ahead;  ///< memory that will be read next: `steps` times 192 bytes of it are fetched
 };
 
 /// Products of bf16 tiles into f32 sums, by tdpbf16ps or by software that does what it does. `begin` comes

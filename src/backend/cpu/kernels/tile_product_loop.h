@@ -48,9 +48,10 @@ template <Left left, class Tiles>
     multiply_add.template operator()<3, 5>();
     __builtin_prefetch(ahead, 0, 2);
     __builtin_prefetch(ahead + 64, 0, 2);
+    __builtin_prefetch(ahead + 128, 0, 2);
     panel += panel_step_elements;
     stream += tile_elements;
-    ahead += 128;
+    ahead += 192;
   }
   tiles.template store<0>(sums);
   tiles.template store<1>(sums + tile_sums);
