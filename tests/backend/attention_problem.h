@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/attention.h"
+#include "backend/cpu_isa.h"
 #include "backend/ref/attention.h"
 #include "support/near.h"
 #include "support/tensors.h"
@@ -22,10 +23,20 @@ inline ops::AttentionShape shape_of(std::int64_t heads, std::int64_t kv_heads, s
   return {heads, kv_heads, head_dim, 1.0F / std::sqrt(static_cast<float>(head_dim))};
 }
 
+// Tile products round weights to bf16 before they are multiplied with values (|v| up to 4.5): an error of up
+// to 2^-9 of a mean of |v|. In the backward a score's gradient (up to 10 weights) and its weight are rounded
+// as well, times sums of |key|, |query| or |dout| up to 5.
+inline Tolerance tile_forward_tolerance() { return {1e-2, 0x1p-8, 2e-5}; }
+inline Tolerance tile_backward_tolerance() { return {6e-2, 0x1p-7, 5e-5}; }
+inline bool attends_by_tiles(DType dtype) {
+  return dtype == DType::bf16 && ops::cpu_isa() == ops::CpuIsa::amx;
+}
+
 // f32: scores of order 1 to 5 from up to 128 products, exp to 2 ulp, sums of up to some hundred terms:
 // relative errors of some 1e-6 in every product, on results of order 1. bf16: the result is rounded once
 // more.
 inline Tolerance forward_tolerance(DType dtype) {
+  if (attends_by_tiles(dtype)) return tile_forward_tolerance();
   if (dtype == DType::f32) return {3e-6, 3e-6, 1e-11};
   return {1e-4, 0x1p-8, 1e-5};
 }
@@ -34,6 +45,7 @@ inline Tolerance forward_tolerance(DType dtype) {
 // (2^-9 x 12) in a term of rowsum(dout out), and that times a key or query (up to 5) and half a weight in an
 // element of dq or dk. A wrong formula shows in the cosine, and in f32.
 inline Tolerance backward_tolerance(DType dtype) {
+  if (attends_by_tiles(dtype)) return tile_backward_tolerance();
   if (dtype == DType::f32) return {2e-5, 1e-5, 1e-10};
   return {6e-2, 0x1p-8, 3e-5};
 }
@@ -64,18 +76,19 @@ struct AttentionProblem {
                             out.view(), log_sum_exp.view(), dq.view(), dk.view(), dv.view());
   }
   /// Compares what the members hold with ref.
-  void check(DType dtype) const {
+  void check(DType dtype) const { check(forward_tolerance(dtype), backward_tolerance(dtype)); }
+  void check(const Tolerance& of_forward, const Tolerance& of_backward) const {
     const auto nq = numbers(q.view());
     const auto nk = numbers(k.view());
     const auto nv = numbers(v.view());
     const auto expected = ref::attention_forward<double>(sizes_of(shape), offsets, prefixes, nq, nk, nv);
-    EXPECT_TRUE(is_near(out.view(), expected.out, forward_tolerance(dtype)));
+    EXPECT_TRUE(is_near(out.view(), expected.out, of_forward));
     EXPECT_TRUE(is_near(log_sum_exp.view(), expected.log_sum_exp, forward_tolerance(DType::f32)));
     const auto gradients =
         ref::attention_backward<double>(sizes_of(shape), offsets, prefixes, numbers(dout.view()), nq, nk, nv);
-    EXPECT_TRUE(is_near(dq.view(), gradients.dq, backward_tolerance(dtype)));
-    EXPECT_TRUE(is_near(dk.view(), gradients.dk, backward_tolerance(dtype)));
-    EXPECT_TRUE(is_near(dv.view(), gradients.dv, backward_tolerance(dtype)));
+    EXPECT_TRUE(is_near(dq.view(), gradients.dq, of_backward));
+    EXPECT_TRUE(is_near(dk.view(), gradients.dk, of_backward));
+    EXPECT_TRUE(is_near(dv.view(), gradients.dv, of_backward));
     EXPECT_TRUE(out.padding_intact() && log_sum_exp.padding_intact() && dq.padding_intact() &&
                 dk.padding_intact() && dv.padding_intact());
   }

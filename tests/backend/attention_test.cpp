@@ -9,6 +9,7 @@
 #include "backend/attention_problem.h"
 #include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/kernels/attention_backward.h"
+#include "backend/cpu/kernels/tile_attention.h"
 #include "backend/ref/attention.h"
 #include "core/parallel.h"
 #include "support/complex_step.h"
@@ -252,6 +253,106 @@ TEST(AttentionKernels, EveryInstructionSetAgreesWithRef) {
   for (const std::int64_t head_dim : {8, 20, 64, 80}) {
     check_tables<float>(DType::f32, head_dim);
     check_tables<std::uint16_t>(DType::bf16, head_dim);
+  }
+}
+
+void check_tile_attention(const kernels::TileKernels& products, const ops::CpuIsa isa, AttentionProblem& p,
+                          const kernels::Continuations& behind) {
+  const std::int64_t length = p.offsets[1];
+  const std::int64_t head_dim = p.shape.head_dim;
+  const std::int64_t group = p.shape.heads;
+  const auto in = [](const TestMatrix& m) {
+    return kernels::Rows<const std::uint16_t>{static_cast<const std::uint16_t*>(m.view().data),
+                                              m.view().stride};
+  };
+  const auto to = [](TestMatrix& m) {
+    return kernels::Rows<std::uint16_t>{static_cast<std::uint16_t*>(m.view().data), m.view().stride};
+  };
+  const auto log_sum_exp =
+      kernels::Rows<float>{p.log_sum_exp.view().as<float>(), p.log_sum_exp.view().stride};
+  const kernels::AttentionTiles tiles = {products, kernels::tile_operand_kernels(isa)};
+  const std::int64_t packed = kernels::attention_packed_keys(length, behind);
+  auto scratch = poisoned(kernels::tile_attention_forward_scratch(packed, head_dim));
+  kernels::tile_attention_forward(isa)({length, length, head_dim, group, p.shape.scale, in(p.q), in(p.k),
+                                        in(p.v), to(p.out), log_sum_exp, behind},
+                                       tiles, scratch.data());
+  scratch = poisoned(kernels::tile_attention_backward_scratch(packed, head_dim));
+  kernels::tile_attention_backward(isa)({length,
+                                         head_dim,
+                                         group,
+                                         p.shape.scale,
+                                         in(p.dout),
+                                         in(p.q),
+                                         in(p.k),
+                                         in(p.v),
+                                         in(p.out),
+                                         {log_sum_exp.data, log_sum_exp.stride},
+                                         to(p.dq),
+                                         to(p.dk),
+                                         to(p.dv),
+                                         behind},
+                                        tiles, scratch.data());
+  p.check(test::tile_forward_tolerance(), test::tile_backward_tolerance());
+}
+
+std::vector<const kernels::TileKernels*> tile_products_here() {
+  std::vector<const kernels::TileKernels*> all = {&kernels::emulated_tiles};
+  if (ops::cpu_isa() == ops::CpuIsa::amx) all.push_back(kernels::hardware_tiles());
+  return all;
+}
+
+TEST(TileAttention, AgreesWithRef) {
+  const std::vector<kernels::RowRange> continuations = {{101, 140}, {140, 143}, {143, 240}};
+  for (const kernels::TileKernels* tiles : tile_products_here()) {
+    for (const ops::CpuIsa isa : test::runnable_isas()) {
+      for (const std::int64_t head_dim : {1, 8, 20, 64, 80, 128}) {
+        for (const std::int32_t length : {1, 16, 31, 64, 101}) {
+          SCOPED_TRACE(testing::Message()
+                       << tiles->name << " " << ops::name_of(isa) << " " << head_dim << " x " << length);
+          AttentionProblem p(DType::bf16, shape_of(2, 1, head_dim), {0, length}, head_dim % 3);
+          check_tile_attention(*tiles, isa, p, {});
+        }
+        SCOPED_TRACE(testing::Message() << tiles->name << " " << ops::name_of(isa) << " " << head_dim);
+        AttentionProblem shared(DType::bf16, shape_of(2, 1, head_dim), {0, 101, 140, 143, 240}, 1,
+                                {-1, 0, 0, 0});
+        check_tile_attention(*tiles, isa, shared, {continuations.data(), std::ssize(continuations)});
+      }
+    }
+  }
+}
+
+// As a prompt's last rows meet the cache of those before them.
+TEST(TileAttention, QueriesMayBeTheLastOfTheKeys) {
+  constexpr std::int64_t keys = 150;
+  for (const kernels::TileKernels* tiles : tile_products_here()) {
+    for (const std::int64_t queries : {1, 37, 150}) {
+      AttentionProblem p(DType::bf16, shape_of(2, 1, 40), {0, keys});
+      const auto rows = [](ConstMatrixView view) {
+        return kernels::Rows<const std::uint16_t>{static_cast<const std::uint16_t*>(view.data), view.stride};
+      };
+      const MatrixView out = p.out.view().row_range(keys - queries, keys);
+      auto scratch = poisoned(kernels::tile_attention_forward_scratch(keys, 40));
+      kernels::tile_attention_forward(ops::cpu_isa())({queries,
+                                                       keys,
+                                                       40,
+                                                       2,
+                                                       p.shape.scale,
+                                                       rows(p.q.view().row_range(keys - queries, keys)),
+                                                       rows(p.k.view()),
+                                                       rows(p.v.view()),
+                                                       {static_cast<std::uint16_t*>(out.data), out.stride},
+                                                       {nullptr, 0},
+                                                       {}},
+                                                      {*tiles, kernels::tile_operand_kernels(ops::cpu_isa())},
+                                                      scratch.data());
+      const auto expected =
+          ref::attention_forward<double>(sizes_of(p.shape), p.offsets, {}, numbers(p.q.view()),
+                                         numbers(p.k.view()), numbers(p.v.view()))
+              .out;
+      const std::span<const double> last =
+          std::span(expected).subspan(static_cast<std::size_t>((keys - queries) * p.out.view().cols));
+      EXPECT_TRUE(is_near(out, last, test::tile_forward_tolerance())) << tiles->name << " " << queries;
+    }
   }
 }
 

@@ -143,10 +143,13 @@ TEST_P(Questions, ScoresAreThoseOfTheWholeCandidates) {
 }
 
 // A row of attention adds the same terms in another order; where that turns a rounding to bf16 (2^-9) the
-// layers behind it carry it on: measured below 4e-4. Not seeing the prefix changes scores by up to 1.
+// layers behind it carry it on: measured below 4e-4. Attention by tiles rounds weights as well, in other
+// blocks where the prefix is shared: measured below 1.3e-2, with emulated tiles. Not seeing the prefix
+// changes scores by up to 1.
 TEST_P(Questions, InBf16SharingChangesNothingButRoundings) {
   test::Engine engine(GetParam(), DType::bf16);
-  expect_near_scores(scores_of(engine, true, 100000), scores_of(engine, false, 100000), 4e-3);
+  const double tolerance = ops::cpu_isa() == ops::CpuIsa::amx ? 3e-2 : 4e-3;
+  expect_near_scores(scores_of(engine, true, 100000), scores_of(engine, false, 100000), tolerance);
 }
 
 // 1e-5 of the tensor's largest entry: the same numbers added in another order (6e-8 each).

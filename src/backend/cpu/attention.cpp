@@ -1,7 +1,6 @@
 #include "backend/cpu/ops.h"
 
 #include "backend/cpu/attention_work.h"
-#include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/operands.h"
 
 namespace cola::ops::cpu {
@@ -19,18 +18,18 @@ void attention_forward(Context& context, const AttentionShape& shape, std::span<
   with_element_type(q.dtype, "attention_forward", [&]<class T>(T) {
     for_each_item(
         context, items, attention_threads(items, 2.0 * product),
-        kernels::attention_forward_scratch(sequences.packed_keys, dim),
-        [&](std::int64_t item, float* scratch) {
+        forward_scratch(q.dtype, sequences.packed_keys, dim), [&](std::int64_t item, float* scratch) {
           const SequenceGroup& work = sequences.groups[static_cast<std::size_t>(item / shape.kv_heads)];
           const std::int64_t head = item % shape.kv_heads;
           const auto slice = [&](auto view, std::int64_t width) {
             return columns(view.row_range(work.rows.begin, view.rows), head * width, width);
           };
-          kernels::attention_kernels<T>().forward(
-              {work.length(), work.length(), dim, group, shape.scale, rows_of<T>(slice(q, group * dim)),
-               rows_of<T>(slice(k, dim)), rows_of<T>(slice(v, dim)), rows_of<T>(slice(out, group * dim)),
-               rows_of<float>(slice(log_sum_exp, group)), work.kernel_continuations()},
-              scratch);
+          attend(kernels::AttentionForward<T>{work.length(), work.length(), dim, group, shape.scale,
+                                              rows_of<T>(slice(q, group * dim)), rows_of<T>(slice(k, dim)),
+                                              rows_of<T>(slice(v, dim)), rows_of<T>(slice(out, group * dim)),
+                                              rows_of<float>(slice(log_sum_exp, group)),
+                                              work.kernel_continuations()},
+                 scratch);
         });
   });
 }

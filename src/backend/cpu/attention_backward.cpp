@@ -1,4 +1,3 @@
-#include "backend/cpu/kernels/attention_backward.h"
 #include "backend/cpu/attention_work.h"
 #include "backend/cpu/operands.h"
 #include "backend/cpu/ops.h"
@@ -17,23 +16,23 @@ void attention_backward(Context& context, const AttentionShape& shape, std::span
   const double product = sequences.pairs * static_cast<double>(shape.heads * dim);
   context.add_flops(static_cast<std::uint64_t>(10.0 * product));
   with_element_type(q.dtype, "attention_backward", [&]<class T>(T) {
-    for_each_item(context, items, attention_threads(items, 5.0 * product),
-                  kernels::attention_backward_scratch(sequences.packed_keys, dim),
-                  [&](std::int64_t item, float* scratch) {
-                    const SequenceGroup& work =
-                        sequences.groups[static_cast<std::size_t>(item / shape.kv_heads)];
-                    const std::int64_t head = item % shape.kv_heads;
-                    const auto slice = [&](auto view, std::int64_t width) {
-                      return columns(view.row_range(work.rows.begin, view.rows), head * width, width);
-                    };
-                    kernels::attention_backward_kernels<T>().backward(
-                        {work.length(), dim, group, shape.scale, rows_of<T>(slice(dout, group * dim)),
-                         rows_of<T>(slice(q, group * dim)), rows_of<T>(slice(k, dim)),
-                         rows_of<T>(slice(v, dim)), rows_of<T>(slice(out, group * dim)),
-                         rows_of<float>(slice(log_sum_exp, group)), rows_of<T>(slice(dq, group * dim)),
-                         rows_of<T>(slice(dk, dim)), rows_of<T>(slice(dv, dim)), work.kernel_continuations()},
-                        scratch);
-                  });
+    for_each_item(
+        context, items, attention_threads(items, 5.0 * product),
+        backward_scratch(q.dtype, sequences.packed_keys, dim), [&](std::int64_t item, float* scratch) {
+          const SequenceGroup& work = sequences.groups[static_cast<std::size_t>(item / shape.kv_heads)];
+          const std::int64_t head = item % shape.kv_heads;
+          const auto slice = [&](auto view, std::int64_t width) {
+            return columns(view.row_range(work.rows.begin, view.rows), head * width, width);
+          };
+          attend_backward(
+              kernels::AttentionBackward<T>{
+                  work.length(), dim, group, shape.scale, rows_of<T>(slice(dout, group * dim)),
+                  rows_of<T>(slice(q, group * dim)), rows_of<T>(slice(k, dim)), rows_of<T>(slice(v, dim)),
+                  rows_of<T>(slice(out, group * dim)), rows_of<float>(slice(log_sum_exp, group)),
+                  rows_of<T>(slice(dq, group * dim)), rows_of<T>(slice(dk, dim)), rows_of<T>(slice(dv, dim)),
+                  work.kernel_continuations()},
+              scratch);
+        });
   });
 }
 

@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "backend/cpu/attention_work.h"
-#include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/operands.h"
 #include "backend/cpu/ops.h"
 
@@ -24,7 +23,7 @@ void attention_cached(Context& context, const AttentionShape& shape, std::span<c
     const std::int64_t queries = offsets[s + 1] - offsets[s];
     const std::int64_t length = sequences[s].keys.rows;
     floats =
-        std::max(floats, worth_packing(queries) ? kernels::attention_forward_scratch(length, dim)
+        std::max(floats, worth_packing(queries) ? forward_scratch(q.dtype, length, dim)
                                                 : kernels::attention_cached_scratch(queries, dim, group));
     pairs += static_cast<double>(queries) *
              (static_cast<double>(length - queries) + 0.5 * static_cast<double>(queries + 1));
@@ -51,8 +50,8 @@ void attention_cached(Context& context, const AttentionShape& shape, std::span<c
                                                  rows_of<T>(slice(own_rows(out), group * dim)),
                                                  {nullptr, 0},
                                                  {}};
-      const auto& table = kernels::attention_kernels<T>();
-      (worth_packing(queries) ? table.forward : table.cached)(work, scratch);
+      if (worth_packing(queries)) return attend(work, scratch);
+      kernels::attention_kernels<T>().cached(work, scratch);
     };
     for_each_item(context, items, attention_threads(items, multiply_adds), floats, run);
   });

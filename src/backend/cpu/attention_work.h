@@ -8,6 +8,8 @@
 
 #include "backend/attention.h"
 #include "backend/context.h"
+#include "backend/cpu/kernels/attention.h"
+#include "backend/cpu/kernels/attention_backward.h"
 #include "backend/cpu/kernels/attention_blocks.h"
 #include "core/parallel.h"
 
@@ -38,6 +40,15 @@ struct SequenceGroups {
 
 /// Threads worth starting for `items` items with this many multiply-adds together.
 [[nodiscard]] std::int64_t attention_threads(std::int64_t items, double multiply_adds);
+
+/// An item's forward and backward on this processor: bf16 by tile products where it has them. The floats of
+/// scratch memory are for a group's `packed_keys`.
+[[nodiscard]] std::int64_t forward_scratch(DType dtype, std::int64_t packed_keys, std::int64_t head_dim);
+[[nodiscard]] std::int64_t backward_scratch(DType dtype, std::int64_t packed_keys, std::int64_t head_dim);
+void attend(const kernels::AttentionForward<float>& item, float* scratch);
+void attend(const kernels::AttentionForward<std::uint16_t>& item, float* scratch);
+void attend_backward(const kernels::AttentionBackward<float>& item, float* scratch);
+void attend_backward(const kernels::AttentionBackward<std::uint16_t>& item, float* scratch);
 
 /// Columns [begin, begin + count) of a view.
 [[nodiscard]] ConstMatrixView columns(ConstMatrixView view, std::int64_t begin, std::int64_t count);

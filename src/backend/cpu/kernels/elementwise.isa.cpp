@@ -1,6 +1,5 @@
 #include "backend/cpu/kernels/elementwise.h"
 
-#include <algorithm>
 #include <type_traits>
 
 #include "backend/cpu/kernels/simd.h"
@@ -27,7 +26,8 @@ template <class T>
 struct MaskVectors {
   using Element = std::conditional_t<sizeof(T) == 2, std::uint16_t, std::uint32_t>;
   using Signed = std::make_signed_t<Element>;
-  static constexpr int lanes = std::max(8, vector_bytes / static_cast<int>(sizeof(T)));
+  static constexpr int width = vector_bytes / static_cast<int>(sizeof(T));
+  static constexpr int lanes = width < 8 ? 8 : width;
   static constexpr int vectors = mask_group / lanes;
   static constexpr int bits = lanes / 8;  ///< of each byte that a vector of columns stands for
   using Vector [[gnu::vector_size(lanes * sizeof(T))]] = Element;
