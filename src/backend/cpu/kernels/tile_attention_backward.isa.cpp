@@ -138,8 +138,7 @@ void backward_block(const AttentionBackward<Half>& work, const AttentionTiles& t
 void pack(const AttentionBackward<Half>& work, const AttentionTiles& tiles, std::int64_t begin,
           std::int64_t count, std::int64_t to, const Buffers& buffers) {
   const HeadTiles shape = head_tiles(work.head_dim);
-  for (std::int64_t first = 0; first < count; first += key_block) {
-    const std::int64_t keys = count - first < key_block ? count - first : key_block;
+  for_each_part(count, key_block, [&](std::int64_t first, std::int64_t keys) {
     const std::int64_t index = (to + first) / key_block;
     const std::int64_t row = begin + first;
     pack_keys_panel(keys, work.head_dim, {work.k[row], work.k.stride}, buffers.keys + index * shape.keys());
@@ -148,19 +147,17 @@ void pack(const AttentionBackward<Half>& work, const AttentionTiles& tiles, std:
                     buffers.transposed_keys + index * shape.transposed());
     fill_zero(key_tiles * shape.sums(), buffers.dkeys + index * key_tiles * shape.sums());
     fill_zero(key_tiles * shape.sums(), buffers.dvalues + index * key_tiles * shape.sums());
-  }
+  });
 }
 
 /// Writes dk and dv of rows [begin, begin + count), packed from row `from` on.
 void unpack(const AttentionBackward<Half>& work, const AttentionTiles& tiles, std::int64_t begin,
             std::int64_t count, std::int64_t from, const Buffers& buffers) {
   const HeadTiles shape = head_tiles(work.head_dim);
-  for (std::int64_t first = 0; first < count; first += tile_rows) {
-    const std::int64_t keys = count - first < tile_rows ? count - first : tile_rows;
-    for (std::int64_t panel = 0; panel < shape.panels; ++panel) {
-      const std::int64_t col = panel * panel_outputs;
-      const std::int64_t cols = work.head_dim - col < panel_outputs ? work.head_dim - col : panel_outputs;
-      const std::int64_t sums = ((from + first) / tile_rows * shape.panels + panel) * micro_sums;
+  for_each_part(count, tile_rows, [&](std::int64_t first, std::int64_t keys) {
+    for_each_part(work.head_dim, panel_outputs, [&](std::int64_t col, std::int64_t cols) {
+      const std::int64_t sums =
+          ((from + first) / tile_rows * shape.panels + col / panel_outputs) * micro_sums;
       float* dkeys = buffers.dkeys + sums;
       for (std::int64_t i = 0; i < micro_sums; i += lanes) store(load(dkeys + i) * work.scale, dkeys + i);
       tiles.operands.write_tokens_by_outputs_bf16(
@@ -171,18 +168,17 @@ void unpack(const AttentionBackward<Half>& work, const AttentionTiles& tiles, st
                                                    keys,
                                                    cols,
                                                    false});
-    }
-  }
+    });
+  });
 }
 
 void backward_queries(const AttentionBackward<Half>& work, const AttentionTiles& tiles,
                       const KeySequence& sequence, std::int64_t begin, std::int64_t queries,
                       const Buffers& buffers) {
   for (std::int64_t head = 0; head < work.group; ++head) {
-    for (std::int64_t first = 0; first < queries; first += query_block) {
-      const std::int64_t count = queries - first < query_block ? queries - first : query_block;
+    for_each_part(queries, query_block, [&](std::int64_t first, std::int64_t count) {
       backward_block(work, tiles, sequence, head, begin, first, count, buffers);
-    }
+    });
   }
 }
 

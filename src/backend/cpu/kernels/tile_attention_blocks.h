@@ -50,20 +50,18 @@ template <class T>
   }
 }
 
-/// Calls body(step, its columns) for each 32 columns of a head.
+/// Calls body(first, its size) for each part of [0, count), of `size` but for the last.
 template <class Body>
-[[gnu::always_inline]] inline void for_each_step(std::int64_t head_dim, const Body& body) {
-  for (std::int64_t step = 0; step * tile_depth < head_dim; ++step) {
-    const std::int64_t left = head_dim - step * tile_depth;
-    body(step, left < tile_depth ? left : tile_depth);
-  }
+[[gnu::always_inline]] inline void for_each_part(std::int64_t count, std::int64_t size, const Body& body) {
+  for (std::int64_t first = 0; first < count; first += size)
+    body(first, count - first < size ? count - first : size);
 }
 
 /// A block of keys (or values) as a panel whose outputs are keys, [steps][4][512].
 inline void pack_keys_panel(std::int64_t count, std::int64_t head_dim, Rows<const Half> from, Half* panel) {
-  for_each_step(head_dim, [&](std::int64_t step, std::int64_t cols) __attribute__((always_inline)) {
-    pack_part(count, cols, {from.data + step * tile_depth, from.stride}, key_block,
-              panel + step * panel_step_elements);
+  for_each_part(head_dim, tile_depth, [&](std::int64_t col, std::int64_t cols) {
+    pack_part(count, cols, {from.data + col, from.stride}, key_block,
+              panel + col / tile_depth * panel_step_elements);
   });
 }
 
@@ -97,9 +95,9 @@ inline void pair_queries(std::int64_t count, std::int64_t head_dim, const HeadTi
                          const TileOperandKernels& operands, Rows<const Half> from, Half* panels) {
   fill_zero(head.panels * panel_step_elements, panels);
   alignas(64) Half part[query_block * tile_depth];
-  for_each_step(head_dim, [&](std::int64_t step, std::int64_t cols) __attribute__((always_inline)) {
-    pack_part(count, cols, {from.data + step * tile_depth, from.stride}, query_block, part);
-    operands.pair_rows(part, panels + 2 * step * tile_elements);
+  for_each_part(head_dim, tile_depth, [&](std::int64_t col, std::int64_t cols) {
+    pack_part(count, cols, {from.data + col, from.stride}, query_block, part);
+    operands.pair_rows(part, panels + col / tile_rows * tile_elements);
   });
 }
 

@@ -105,24 +105,22 @@ void forward_tile(const AttentionForward<Half>& work, const AttentionTiles& tile
 void pack(const AttentionForward<Half>& work, const AttentionTiles& tiles, std::int64_t begin,
           std::int64_t count, std::int64_t to, const Buffers& buffers) {
   const HeadTiles shape = head_tiles(work.head_dim);
-  for (std::int64_t first = 0; first < count; first += key_block) {
-    const std::int64_t keys = count - first < key_block ? count - first : key_block;
+  for_each_part(count, key_block, [&](std::int64_t first, std::int64_t keys) {
     const std::int64_t index = (to + first) / key_block;
     const std::int64_t row = begin + first;
     pack_keys_panel(keys, work.head_dim, {work.k[row], work.k.stride}, buffers.keys + index * shape.keys());
     pack_keys_panel(keys, work.head_dim, {work.v[row], work.v.stride}, buffers.values);
     transpose_panel(shape, tiles.operands, buffers.values, buffers.transposed + index * shape.transposed());
-  }
+  });
 }
 
 void forward_queries(const AttentionForward<Half>& work, const AttentionTiles& tiles,
                      const KeySequence& sequence, std::int64_t begin, std::int64_t queries,
                      const Buffers& buffers) {
   for (std::int64_t head = 0; head < work.group; ++head) {
-    for (std::int64_t first = 0; first < queries; first += tile_rows) {
-      const std::int64_t count = queries - first < tile_rows ? queries - first : tile_rows;
+    for_each_part(queries, tile_rows, [&](std::int64_t first, std::int64_t count) {
       forward_tile(work, tiles, sequence, head, begin, first, count, buffers);
-    }
+    });
   }
 }
 
