@@ -21,5 +21,7 @@ void write_adapter(const std::filesystem::path& folder, const Link& link, const 
 /// "base_model.model.<module>.lora_A.weight", and of B.
 [[nodiscard]] std::string peft_key_a(const std::string& module);
 [[nodiscard]] std::string peft_key_b(const std::string& module);
+/// "base_model.model.<module>.base_layer.bias": a bias of a module that has a LoRA.
+[[nodiscard]] std::string peft_key_bias(const std::string& module);
 
 }  // namespace cola
