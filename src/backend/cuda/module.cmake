@@ -3,6 +3,7 @@ set(folder ${CMAKE_CURRENT_SOURCE_DIR}/backend/cuda)
 file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cpp ${folder}/kernels/*.cpp ${folder}/kernels/*.cu)
 add_library(cola_cuda MODULE ${sources} backend/context.cpp)
 target_include_directories(cola_cuda PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+target_include_directories(cola_cuda SYSTEM PRIVATE ${cola_cublaslt_include})
 target_compile_definitions(cola_cuda PRIVATE COLA_VERSION="${PROJECT_VERSION}")
 target_compile_options(cola_cuda PRIVATE
   $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra $<$<BOOL:${COLA_WERROR}>:-Werror=all-warnings>>)
