@@ -46,7 +46,7 @@ void time_rounds(const EvalBenchmarkOptions& options, const std::vector<Question
                  EvalBenchmark& result, const std::function<void(std::int64_t, std::int64_t)>& progress) {
   constexpr std::uint64_t seed = 42;
   Decoder model(options.config, Weights(options.config, seed, options.dtype, options.backend->memory()));
-  if (ops::prefers_packed(options.dtype)) model.pack_weights();
+  if (options.backend->prefers_packed(options.dtype)) model.pack_weights();
   ops::Context context(*options.backend);
   DecoderActivations activations;
   const std::int64_t total = 2 + 2 * options.rounds * result.questions;

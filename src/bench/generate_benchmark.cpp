@@ -58,7 +58,7 @@ void time_rounds(const GenerateBenchmarkOptions& options, GenerateBenchmark& res
   constexpr std::uint64_t seed = 42;
   constexpr std::int64_t warm_up_tokens = 2;
   Decoder model(options.config, Weights(options.config, seed, options.dtype, options.backend->memory()));
-  if (ops::prefers_packed(options.dtype)) model.pack_weights();
+  if (options.backend->prefers_packed(options.dtype)) model.pack_weights();
   const std::vector<std::int32_t> ids =
       random_batch(options.config, options.batch_size, options.prompt_tokens).content.batch.ids;
   std::vector<std::vector<std::int32_t>> prompts;

@@ -28,7 +28,7 @@ ModelTraining::ModelTraining(ops::Backend& backend, const ModelConfig& config, D
   if (part.full) {
     for (const auto& parameter : model_.weights().all()) model_.weights().make_trained(*parameter);
   } else {
-    if (ops::prefers_packed(dtype)) model_.pack_weights();
+    if (backend.prefers_packed(dtype)) model_.pack_weights();
     chain_.emplace(model_, part.tie);
     for (std::int64_t i = 0; i < part.tied_links; ++i) {
       chain_->begin_live(fresh_link(part), true);

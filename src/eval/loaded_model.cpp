@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "backend/packed_matrix.h"
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -162,7 +161,7 @@ LoadedModel load_model(const ModelSource& source) {
       std::make_unique<Decoder>(config, Weights(config, std::move(tensors), dtype, loaded.backend->memory(),
                                                 uploads != nullptr ? &uploads->memory() : nullptr));
   if (uploads != nullptr) loaded.model->stream_weights(*uploads);
-  if (ops::prefers_packed(dtype)) loaded.model->pack_weights();
+  if (loaded.backend->prefers_packed(dtype)) loaded.model->pack_weights();
   loaded.chain =
       std::make_unique<Chain>(*loaded.model, dtype == DType::f32 ? TieMode::merge : TieMode::stack);
   ops::Context context(*loaded.backend);

@@ -34,7 +34,7 @@ class Decoder {
   Decoder(const ModelConfig& config, Weights weights);
 
   /// Puts every frozen bf16 weight of a linear layer, a tied token table too, into the layout of tile
-  /// products. Worth it where ops::prefers_packed(); the values do not change.
+  /// products. Worth it where ops::Backend::prefers_packed(); the values do not change.
   void pack_weights();
 
   /// Brings the blocks' matrices to the device as they are needed, from `uploads.memory()`, where the weights

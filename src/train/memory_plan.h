@@ -29,7 +29,7 @@ struct MemoryPlanInput {
   RunPlan run;
   DType compute_dtype = DType::f32;
   DType file_dtype = DType::f32;
-  bool packed_weights = false;       ///< see ops::prefers_packed
+  bool packed_weights = false;       ///< see ops::Backend::prefers_packed
   std::vector<std::size_t> targets;  ///< indices into linear_names(); all weights are trained with full
   std::int64_t tied_links = 0;       ///< tied before step 1
   std::int64_t batch_tokens = 0;     ///< of the largest batch that is computed at a time

@@ -7,7 +7,6 @@
 #include <map>
 #include <set>
 
-#include "backend/packed_matrix.h"
 #include "chain/run_folder.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -92,8 +91,8 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   input.run = session.plan;
   input.compute_dtype = session.compute_dtype;
   input.file_dtype = file_dtype;
-  input.packed_weights = session.plan.method != Method::full && session.backend->memory().is_host() &&
-                         ops::prefers_packed(session.compute_dtype);
+  input.packed_weights =
+      session.plan.method != Method::full && session.backend->prefers_packed(session.compute_dtype);
   input.targets = chosen;
   input.tied_links = std::ssize(session.tied_links);
   input.ranks = &ranks;
@@ -230,7 +229,7 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
     for (const auto& parameter : session.model->weights().all())
       session.model->weights().make_trained(*parameter);
   } else {
-    if (ops::prefers_packed(session.compute_dtype)) session.model->pack_weights();
+    if (session.backend->prefers_packed(session.compute_dtype)) session.model->pack_weights();
     choose_targets(session, names, chosen);
     session.chain = std::make_unique<Chain>(*session.model, session.plan.tie);
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(session.plan.links.size()); ++i) {

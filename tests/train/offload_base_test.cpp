@@ -11,6 +11,7 @@
 #include "small_run.h"
 #include "support/deep_model.h"
 #include "support/guarded_backend.h"
+#include "support/unpacked_backend.h"
 #include "train/memory_plan.h"
 #include "train/trainer.h"
 
@@ -49,7 +50,7 @@ TEST_P(OffloadedBase, TrainsToTheSameBits) {
   test::write_deep_model(options.model, GetParam().model, blocks);
   GetParam().change(options);
   options.out = folder / "whole";
-  (void)test::run(options);
+  (void)run_on(std::make_shared<test::UnpackedBackend>(), options);
   options.out = folder / "offloaded";
   (void)run_offloaded(options);
   test::expect_same_run(folder / "offloaded", folder / "whole");

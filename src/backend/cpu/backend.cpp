@@ -66,6 +66,7 @@ class CpuBackend final : public Backend {
   [[nodiscard]] std::string_view product_kernel(DType dtype, bool frozen) const override {
     return ops::product_kernel(dtype, frozen);
   }
+  [[nodiscard]] bool prefers_packed(DType dtype) const override { return ops::prefers_packed(dtype); }
   /// With AMX more: a product of a hundred rows takes as long as the head's weights take to arrive.
   [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return std::int64_t{64} << 20; }
   void synchronize() override {}
