@@ -71,4 +71,15 @@ double Schedule::at(std::int64_t step) const {
   return learning_rate * factor(kind, step - begin, warmup_steps, end - begin);
 }
 
+std::int64_t Schedule::shortest_pass() const {
+  if (at_knot == LearningRateAtKnot::go_on) return total_steps;
+  std::int64_t shortest = total_steps;
+  std::int64_t begin = 0;
+  for (const std::int64_t knot : knots) {
+    shortest = std::min(shortest, knot - begin);
+    begin = knot;
+  }
+  return std::min(shortest, total_steps - begin);
+}
+
 }  // namespace cola

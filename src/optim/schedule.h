@@ -27,6 +27,8 @@ struct Schedule {
   std::vector<std::int64_t> knots;  ///< optimizer steps done when each knot is tied, increasing
 
   [[nodiscard]] double at(std::int64_t step) const;
+  /// The fewest updates that share one warm-up: of the run, or of a link where each has its own.
+  [[nodiscard]] std::int64_t shortest_pass() const;
 };
 
 }  // namespace cola

@@ -29,6 +29,17 @@ bool is_unused(const std::filesystem::path& folder) {
   });
 }
 
+/// How to train a finished run further, where one of the options asks for that.
+std::string longer_run(const TrainOptions& saved, const std::vector<std::string>& differing) {
+  const bool longer = std::ranges::any_of(
+      differing, [](const auto& name) { return name == "epochs" || name == "max-steps"; });
+  if (!longer) return "";
+  const std::string begin = saved.method == "full"
+                                ? fmt::format("--model {}", RunFolder{saved.out}.last().string())
+                                : fmt::format("--extend {}", saved.out.string());
+  return fmt::format("; to train it further: a new --out with {}", begin);
+}
+
 /// The run's own options, but for where it computes and keeps its weights, which the given ones must not
 /// contradict.
 TrainOptions resumed_options(TrainOptions given, const std::filesystem::path& config) {
@@ -40,8 +51,8 @@ TrainOptions resumed_options(TrainOptions given, const std::filesystem::path& co
   take_resolved(saved, given);
   if (const auto names = differing_options(saved, given); !names.empty()) {
     throw UsageError(
-        fmt::format("--resume: --{} differs from the run's {}: leave it out, or start another run",
-                    fmt::join(names, ", --"), config.string()));
+        fmt::format("--resume: --{} differs from the run's {}: leave it out, or start another run{}",
+                    fmt::join(names, ", --"), config.string(), longer_run(saved, names)));
   }
   return saved;
 }

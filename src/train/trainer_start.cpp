@@ -51,6 +51,12 @@ void Trainer::require_same_session() {
 
 std::vector<std::int64_t> Trainer::open_folder_to_resume() {
   if (writes()) {
+    if (!std::filesystem::exists(folder_.log()) && !folder_.checkpoint_steps().empty()) {
+      throw Error(fmt::format(
+          "--resume: {} is missing: a run goes on only with its log: put it back, or start another "
+          "run",
+          folder_.log().string()));
+    }
     log_ = std::make_unique<RunLog>(folder_.log());  // the run's lock: before anything is touched
     std::filesystem::create_directories(folder_.checkpoints());
     std::filesystem::create_directories(folder_.links());
@@ -105,6 +111,12 @@ void Trainer::announce() {
         session_.config.attention_dropout));
   }
   const RunPlan& plan = session_.plan;
+  if (const std::int64_t steps = plan.schedule.shortest_pass(); plan.schedule.warmup_steps >= steps) {
+    progress_.note(fmt::format(
+        "note: --warmup-steps {} are not over within the {} steps of {}: --learning-rate {} is never reached",
+        plan.schedule.warmup_steps, steps, steps < plan.total_steps ? "a link" : "the run",
+        plan.schedule.learning_rate));
+  }
   if (plan.stall_rule && plan.total_steps < 2 * plan.stall_rule->min_link_steps) {
     progress_.note(
         fmt::format("note: --knots auto ties nothing here: the run's {} steps have no room for two links of "

@@ -125,6 +125,31 @@ TEST_P(Journey, ResumeTakesTheRunsOptionsAndNoOthers) {
   const auto differs = run_program(resume + " --epochs 3");
   EXPECT_EQ(differs.status, 2);
   EXPECT_NE(differs.error.find("--epochs differs"), std::string::npos) << differs.error;
+  EXPECT_NE(differs.error.find("--extend " + (folder_ / "run").string()), std::string::npos) << differs.error;
+  const auto other_rate = run_program(resume + " --learning-rate 3");
+  EXPECT_EQ(other_rate.error.find("--extend"), std::string::npos) << other_rate.error;
+  ASSERT_EQ(run_program(train_command("full", "--quiet --method full")).status, 0);
+  const auto full = run_program("train --resume --out " + quoted(folder_ / "full") + " --epochs 3");
+  EXPECT_NE(full.error.find("--model " + (folder_ / "full" / "last").string()), std::string::npos)
+      << full.error;
+}
+
+TEST_P(Journey, AWarmUpThatOutlastsTheRunOrALinkIsSaid) {
+  const auto said = [&](const char* run, const std::string& more) {
+    const auto trained = run_program(train_command(run, more));
+    EXPECT_EQ(trained.status, 0) << trained.error;
+    const auto at = trained.error.find("--warmup-steps");
+    return at == std::string::npos ? std::string()
+                                   : trained.error.substr(at, trained.error.find('\n', at) - at);
+  };
+  EXPECT_EQ(
+      said("longer", "--method lora --warmup-steps 10"),
+      "--warmup-steps 10 are not over within the 6 steps of the run: --learning-rate 0.01 is never reached");
+  EXPECT_EQ(said("fits", "--method lora --warmup-steps 5"), "");
+  EXPECT_EQ(
+      said("link", "--knots 4 --lr-at-knot restart --warmup-steps 2"),
+      "--warmup-steps 2 are not over within the 2 steps of a link: --learning-rate 0.01 is never reached");
+  EXPECT_EQ(said("goes_on", "--knots 4 --warmup-steps 2"), "");
 }
 
 TEST_P(Journey, TheCommandLineWinsOverTheConfigurationFile) {

@@ -74,5 +74,16 @@ TEST(Schedule, Names) {
   EXPECT_THROW((void)parse_learning_rate_at_knot("go_on"), UsageError);
 }
 
+TEST(Schedule, AWarmUpHasTheRunOrTheShortestLink) {
+  Schedule schedule{.warmup_steps = 2, .total_steps = 10, .knots = {3, 8}};
+  EXPECT_EQ(schedule.shortest_pass(), 10);
+  schedule.at_knot = LearningRateAtKnot::restart;
+  EXPECT_EQ(schedule.shortest_pass(), 2);
+  schedule.knots = {3, 5};
+  EXPECT_EQ(schedule.shortest_pass(), 2);
+  schedule.knots.clear();
+  EXPECT_EQ(schedule.shortest_pass(), 10);
+}
+
 }  // namespace
 }  // namespace cola

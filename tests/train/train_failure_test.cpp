@@ -147,6 +147,14 @@ TEST_F(TrainFailure, ShortenedLogIsNoticed) {
   EXPECT_TRUE(contains_all(error_of(options, true), {"log.jsonl", "shorter"}));
 }
 
+TEST_F(TrainFailure, MissingLogIsNoticedAndNotBegunAnew) {
+  (void)test::run(options);
+  std::filesystem::remove(options.out / "log.jsonl");
+  const auto error = error_of(options, true);
+  EXPECT_TRUE(contains_all(error, {"log.jsonl is missing", "put it back"})) << error;
+  EXPECT_FALSE(std::filesystem::exists(options.out / "log.jsonl"));
+}
+
 // The first update already makes weights from which no step goes well, finite as they are: no checkpoint of
 // them is left to be gone on with or used.
 TEST_F(TrainFailure, NanLossNamesTheStep) {
