@@ -13,6 +13,7 @@ build_packages=(
   libcli11-dev             # command line
   libsentencepiece-dev     # Llama-2's tokenizer
   libpcre2-dev             # pre-tokenizer patterns
+  libicu-dev               # Unicode: case of letters, words
   libzip-dev               # PyTorch .bin files
   libeigen3-dev            # dense linear algebra of `cola theory`
   libspectra-dev           # top singular pair in `cola theory`: Lanczos iterations on Eigen's matrices

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -75,17 +76,21 @@ struct TaskPrediction {
   std::string id;          ///< of the example in its file
   std::string prediction;  ///< the chosen candidate's name, or the generated answer
   std::vector<std::string> gold;
-  double score = 0.0;          ///< in [0, 1]
-  std::vector<double> scores;  ///< of the candidates: mean log-probability of their tokens
+  double score = 0.0;                ///< in [0, 1]
+  std::vector<double> scores;        ///< of the candidates: mean log-probability of their tokens
+  std::vector<std::int64_t> tokens;  ///< how many these are
 };
 
 struct TaskResult {
   std::string task;
-  std::string metric;                   ///< "accuracy" or "f1"
+  std::string metric;                   ///< the paper's: "accuracy" or "f1"
   double score = 0.0;                   ///< mean over the examples, in [0, 1]
   std::optional<std::int64_t> correct;  ///< with accuracy
   std::int64_t total = 0;
   double interval_low = 0.0, interval_high = 0.0;  ///< 95 %: Wilson for accuracy, bootstrap for F1
+  /// What the data set's own script gives, by name, in [0, 1], where that is not `metric` alone
+  /// (docs/metrics.md); without a value where the examples do not suffice.
+  std::map<std::string, std::optional<double>> official;
   std::int64_t links = 0;
   std::vector<TaskPrediction> predictions;  ///< in the order of the split
 };

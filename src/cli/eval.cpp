@@ -1,5 +1,6 @@
 // cola eval
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 
@@ -11,6 +12,7 @@
 #include "cli/whole_number.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "eval/official_json.h"
 #include "eval/predictions.h"
 #include "io/durable_file.h"
 #include "io/files.h"
@@ -63,6 +65,18 @@ void check_predictions_file(const std::filesystem::path& file) {
   require_writable_folder(parent_of(file));
 }
 
+/// A line of the data set's own metrics, where there are others than the paper's.
+std::string official_text(const TaskResult& result) {
+  if (result.official.empty()) return {};
+  std::vector<std::string> scores;
+  std::string missing;
+  for (const auto& [name, score] : result.official) {
+    scores.push_back(score ? fmt::format("{} {:.2f} %", name, 100.0 * *score) : name + " -");
+    if (!score) missing = fmt::format("; {} needs every answer of each question: raise --num-test", name);
+  }
+  return fmt::format("{}, official: {}{}\n", result.task, fmt::join(scores, ", "), missing);
+}
+
 void print_task(const TaskResult& result, bool as_json) {
   if (as_json) {
     print_json({{"task", result.task},
@@ -71,13 +85,15 @@ void print_task(const TaskResult& result, bool as_json) {
                 {"correct", result.correct ? Json(*result.correct) : Json(nullptr)},
                 {"total", result.total},
                 {"interval", {result.interval_low, result.interval_high}},
+                {"official", official_json(result.official)},
                 {"links", result.links}});
     return;
   }
   const std::string counts = result.correct ? fmt::format("{} of {}", *result.correct, result.total)
                                             : fmt::format("{} examples", result.total);
   print(fmt::format("{}: {} {:.2f} %, {}; 95 % interval {:.2f} to {:.2f} %\n", result.task, result.metric,
-                    100.0 * result.score, counts, 100.0 * result.interval_low, 100.0 * result.interval_high));
+                    100.0 * result.score, counts, 100.0 * result.interval_low, 100.0 * result.interval_high) +
+        official_text(result));
 }
 
 void print_loss(const EvaluateResult& result, bool as_json) {

@@ -12,6 +12,7 @@ std::string predictions_text(std::span<const TaskPrediction> predictions) {
               {"gold", prediction.gold},
               {"score", prediction.score}};
     if (!prediction.scores.empty()) line["scores"] = prediction.scores;
+    if (!prediction.tokens.empty()) line["tokens"] = prediction.tokens;
     text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   }
   return text;

@@ -51,10 +51,12 @@ std::vector<TaskPrediction> choose_candidates(ops::Context& context, const Decod
   for (std::size_t i = 0; i < items.size(); ++i) {
     const auto& scores = scored.scores[i];
     const auto chosen = std::ranges::max_element(scores) - scores.begin();
+    std::vector<std::int64_t> tokens;
+    for (const Example& candidate : questions[i].candidates) tokens.push_back(candidate.loss_tokens());
     predictions.push_back({items[i].id, items[i].candidate_names.at(static_cast<std::size_t>(chosen)),
                            gold_of(*scoring.task, items[i]),
                            score_candidate(scoring.task->metric, items[i], static_cast<std::int32_t>(chosen)),
-                           scores});
+                           scores, std::move(tokens)});
   }
   return predictions;
 }
@@ -114,9 +116,18 @@ std::vector<TaskPrediction> generate_answers(ops::Context& context, const Decode
                            text,
                            gold_of(*scoring.task, items[i]),
                            score_text(scoring.task->metric, items[i], text),
+                           {},
                            {}});
   }
   return predictions;
+}
+
+OfficialScores official_scores(const Task& task, std::span<const TaskItem> items,
+                               std::span<const TaskPrediction> predictions) {
+  if (task.official == nullptr) return {};
+  std::vector<std::string> answers;
+  for (const TaskPrediction& prediction : predictions) answers.push_back(prediction.prediction);
+  return task.official(items, answers);
 }
 
 void summarise(TaskMetric metric, TaskResult& result) {
@@ -178,6 +189,7 @@ TaskResult score_task(ops::Context& context, const Decoder& model, DecoderActiva
                            ? generate_answers(context, model, scoring, items)
                            : choose_candidates(context, model, activations, scoring, items, candidate_loss);
   summarise(scoring.task->metric, result);
+  result.official = official_scores(*scoring.task, items, result.predictions);
   return result;
 }
 

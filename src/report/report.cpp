@@ -168,7 +168,8 @@ Report report_of_sweep(const fs::path& folder) {
   if (sweep.diverged > 0)
     report.page.notes.push_back(
         fmt::format("The training of {} trials diverged: their rates are never chosen.", sweep.diverged));
-  report.page.tables = overview_table(sweep) + scores_table(sweep) + tests_table(sweep);
+  report.page.tables =
+      overview_table(sweep) + scores_table(sweep) + official_table(sweep) + tests_table(sweep);
   return report;
 }
 

@@ -24,6 +24,12 @@ struct RunReport {
   double seconds = 0.0, hf_flos = 0.0, real_flops = 0.0;
 };
 
+/// A score of the data set's own metric, over the seeds; none where the test examples do not suffice.
+struct OfficialScore {
+  std::string name;
+  std::optional<double> mean, spread;
+};
+
 /// One line of a sweep's table: a method in one setting on one task, over the seeds.
 struct ScoreRow {
   std::string task, method, metric;
@@ -34,7 +40,8 @@ struct ScoreRow {
   double mean = 0.0, spread = 0.0;
   std::optional<std::int64_t> correct;  ///< pooled over the seeds, where the metric counts answers
   std::int64_t total = 0;
-  double low = 0.0, high = 0.0;  ///< 95 % interval of the pooled score
+  double low = 0.0, high = 0.0;         ///< 95 % interval of the pooled score
+  std::vector<OfficialScore> official;  ///< where the paper's metric is another
   std::vector<double> scores, dev_scores;
   std::vector<double> links, tested_links;  ///< one a seed
   double hf_flos = 0.0, hf_flos_saved = 0.0, real_flops = 0.0;

@@ -141,6 +141,22 @@ std::string scores_table(const SweepReport& sweep) {
                                    rows));
 }
 
+std::string official_table(const SweepReport& sweep) {
+  std::vector<std::vector<Cell>> rows;
+  for (const ScoreRow& row : sweep.rows) {
+    for (const OfficialScore& official : row.official) {
+      std::string mean = official.mean ? fmt::format("{:.2f}", 100.0 * *official.mean) : nothing;
+      if (official.spread) mean += fmt::format(" ± {:.2f}", 100.0 * *official.spread);
+      rows.push_back({text_cell(row.task), key_cell(row.label), text_cell(official.name), {std::move(mean)}});
+    }
+  }
+  if (rows.empty()) return {};
+  return section(
+      "official", "Official metrics",
+      "<p>What the data sets' own scripts give, in percent, where the paper's metric is another.</p>\n" +
+          html_table({"task", "method", "official metric", "score, %"}, rows));
+}
+
 std::string tests_table(const SweepReport& sweep) {
   if (sweep.tests.empty()) return {};
   std::vector<std::vector<Cell>> rows;

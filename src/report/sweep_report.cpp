@@ -83,6 +83,21 @@ void read_pooled(const JsonReader& reader, ScoreRow& row) {
   row.high = interval[1];
 }
 
+void read_official(const JsonReader& reader, ScoreRow& row) {
+  if (!reader.has("official")) return;
+  constexpr std::size_t most_scores = 10;
+  const JsonReader scores(reader.at("official"), reader.where() + ": official");
+  if (scores.object().size() > most_scores)
+    throw Error(fmt::format("{}: more than {} entries", scores.where(), most_scores));
+  for (const auto& [name, value] : scores.object().items()) {
+    row.official.push_back({.name = printable(name), .mean = {}, .spread = {}});
+    if (value.is_null()) continue;
+    const JsonReader score(value, scores.where() + ": " + printable(name));
+    row.official.back().mean = score.number("mean");
+    row.official.back().spread = optional_number(score, "spread");
+  }
+}
+
 ScoreRow read_row(const JsonReader& reader) {
   ScoreRow row;
   row.task = text_at(reader, "task");
@@ -91,6 +106,7 @@ ScoreRow read_row(const JsonReader& reader) {
   read_setting(reader, row);
   if (reader.has("label")) row.label = text_at(reader, "label");
   read_pooled(reader, row);
+  read_official(reader, row);
   row.learning_rate = optional_number(reader, "learning_rate");
   row.relative_gain = optional_number(reader, "relative_gain");
   row.mean = reader.number("mean");

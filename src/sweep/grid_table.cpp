@@ -13,8 +13,8 @@ namespace {
 
 std::string percent(double score) { return fmt::format("{:.2f}", 100.0 * score); }
 
-std::string mean_and_spread(const ResultRow& row) {
-  return row.spread ? fmt::format("{} ± {}", percent(row.mean), percent(*row.spread)) : percent(row.mean);
+std::string mean_and_spread(double mean, std::optional<double> spread) {
+  return spread ? fmt::format("{} ± {}", percent(mean), percent(*spread)) : percent(mean);
 }
 
 std::int64_t sum(const std::vector<std::int64_t>& values) {
@@ -96,7 +96,7 @@ TextTable paper_table(const SweepResults& results) {
     bool has_gain = false;
     for (const std::string& task : results.tasks) {
       const ResultRow* row = find_row(results, label, task);
-      scores.push_back(row != nullptr ? mean_and_spread(*row) : "-");
+      scores.push_back(row != nullptr ? mean_and_spread(row->mean, row->spread) : "-");
       has_gain = has_gain || (row != nullptr && row->relative_gain);
       gains.push_back(
           row != nullptr && row->relative_gain ? fmt::format("{:+.2f}%", 100.0 * *row->relative_gain) : "-");
@@ -121,6 +121,18 @@ TextTable detail_table(const SweepResults& results) {
          fmt::format("{} to {}", percent(row.interval_low), percent(row.interval_high)),
          row.dev_scores.empty() ? "-" : percent(dev), range_text(row.links), range_text(row.tested_links),
          flops_text(row.hf_flos), flops_text(row.hf_flos_saved), flops_text(row.real_flops)});
+  }
+  return table;
+}
+
+TextTable official_table(const SweepResults& results) {
+  TextTable table;
+  table.rows.push_back({"Task", "Method", "Official metric", "Mean"});
+  for (const ResultRow& row : results.rows) {
+    for (const auto& [name, scores] : row.official) {
+      table.rows.push_back({row.task, row_label(row), name,
+                            scores.empty() ? "-" : mean_and_spread(mean_of(scores), spread_of(scores))});
+    }
   }
   return table;
 }

@@ -17,6 +17,9 @@ struct TextTable {
 /// A line a row: learning rate, counts, interval, cost.
 [[nodiscard]] TextTable detail_table(const SweepResults& results);
 
+/// A line an official metric of a row, where the paper's is another.
+[[nodiscard]] TextTable official_table(const SweepResults& results);
+
 /// A line a paired test.
 [[nodiscard]] TextTable test_table(const SweepResults& results);
 

@@ -16,6 +16,7 @@ namespace {
 constexpr int lock_patience = 10;  // s: writing takes milliseconds
 constexpr const char* grid_edge_note =
     "* the lowest or highest rate of its grid: a wider grid could have a better one";
+constexpr const char* official_caption = "The tasks' official metrics in %, where the paper's is another:";
 constexpr const char* tests_caption = "Paired tests over the same test examples and seeds:";
 
 std::string caption(const SweepResults& results) {
@@ -45,6 +46,25 @@ std::string notes_text(const SweepResults& results) {
 
 Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 
+Json official_json(const ResultRow& row) {
+  Json json;
+  for (const auto& [name, scores] : row.official) {
+    json[name] = scores.empty() ? Json(nullptr)
+                                : Json{{"scores", scores},
+                                       {"mean", mean_of(scores)},
+                                       {"spread", number_or_null(spread_of(scores))}};
+  }
+  return json;
+}
+
+/// "name=mean" of each, for a cell.
+std::string official_text(const ResultRow& row) {
+  std::vector<std::string> parts;
+  for (const auto& [name, scores] : row.official)
+    parts.push_back(fmt::format("{}={}", name, scores.empty() ? "" : fmt::format("{}", mean_of(scores))));
+  return fmt::format("{}", fmt::join(parts, ";"));
+}
+
 Json row_json(const ResultRow& row) {
   Json setting = Json::object();
   for (const auto& [option, value] : row.setting) setting[option] = value;
@@ -69,6 +89,7 @@ Json row_json(const ResultRow& row) {
            {{"correct", counts ? Json(sum(row.correct)) : Json(nullptr)},
             {"total", sum(row.total)},
             {"interval", {row.interval_low, row.interval_high}}}},
+          {"official", official_json(row)},
           {"relative_gain", number_or_null(row.relative_gain)},
           {"dev_scores", row.dev_scores},
           {"links", row.links},
@@ -89,7 +110,7 @@ std::string csv_quoted(const std::string& text) {
   return quoted + "\"";
 }
 
-double mean_of(const std::vector<std::int64_t>& values) {
+double mean_count(const std::vector<std::int64_t>& values) {
   const double sum = std::accumulate(values.begin(), values.end(), 0.0);
   return values.empty() ? 0.0 : sum / static_cast<double>(values.size());
 }
@@ -109,6 +130,8 @@ std::string row_label(const ResultRow& row) {
 std::string results_text(const SweepResults& results) {
   std::string text = fmt::format("{}\n\n{}\n{}", caption(results), aligned_text(paper_table(results)),
                                  aligned_text(detail_table(results)));
+  if (const TextTable table = official_table(results); table.rows.size() > 1)
+    text += fmt::format("\n{}\n{}", official_caption, aligned_text(table));
   if (!results.tests.empty())
     text += fmt::format("\n{}\n{}", tests_caption, aligned_text(test_table(results)));
   return text + notes_text(results);
@@ -117,6 +140,8 @@ std::string results_text(const SweepResults& results) {
 std::string results_markdown(const SweepResults& results) {
   std::string text = fmt::format("{}\n\n{}\n{}", caption(results), markdown_text(paper_table(results)),
                                  markdown_text(detail_table(results)));
+  if (const TextTable table = official_table(results); table.rows.size() > 1)
+    text += fmt::format("\n{}\n\n{}", official_caption, markdown_text(table));
   if (!results.tests.empty())
     text += fmt::format("\n{}\n\n{}", tests_caption, markdown_text(test_table(results)));
   return text + notes_text(results);
@@ -129,6 +154,8 @@ std::string results_latex(const SweepResults& results) {
       latex_text(paper_table(results)), latex_text(detail_table(results)));
   if (std::ranges::any_of(results.rows, &ResultRow::at_grid_edge))
     text += fmt::format("% {}\n", grid_edge_note);
+  if (const TextTable table = official_table(results); table.rows.size() > 1)
+    text += fmt::format("\n% official metrics, where the paper's is another\n{}", latex_text(table));
   if (!results.tests.empty())
     text += fmt::format("\n% paired tests over the same test examples and seeds\n{}",
                         latex_text(test_table(results)));
@@ -138,17 +165,17 @@ std::string results_latex(const SweepResults& results) {
 std::string results_csv(const SweepResults& results) {
   std::string text =
       "task,method,label,learning_rate,metric,seeds,mean,spread,correct,total,interval_low,interval_high,"
-      "relative_gain,links,tested_links,hf_flos,hf_flos_saved,real_flops,at_grid_edge\n";
+      "relative_gain,links,tested_links,hf_flos,hf_flos_saved,real_flops,at_grid_edge,official\n";
   for (const ResultRow& row : results.rows) {
     const Json json = row_json(row);
     const Json& correct = json["pooled"]["correct"];
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_quoted(row.task),
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", csv_quoted(row.task),
                         csv_quoted(row.method), csv_quoted(row_label(row)), optional_text(row.learning_rate),
                         row.metric, row.seeds.size(), row.mean, optional_text(row.spread),
                         correct.is_null() ? "" : correct.dump(), json["pooled"]["total"].dump(),
                         row.interval_low, row.interval_high, optional_text(row.relative_gain),
-                        mean_of(row.links), mean_of(row.tested_links), row.hf_flos, row.hf_flos_saved,
-                        row.real_flops, row.at_grid_edge);
+                        mean_count(row.links), mean_count(row.tested_links), row.hf_flos, row.hf_flos_saved,
+                        row.real_flops, row.at_grid_edge, official_text(row));
   }
   return text;
 }

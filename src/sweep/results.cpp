@@ -39,18 +39,6 @@ bool is_at_grid_edge(const SweepTrial& trial, const SweepPlan& plan) {
   return lower != higher;
 }
 
-double mean_of(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-std::optional<double> spread_of(const std::vector<double>& values) {
-  if (values.size() < 2) return std::nullopt;
-  const double mean = mean_of(values);
-  double sum = 0.0;
-  for (const double value : values) sum += (value - mean) * (value - mean);
-  return std::sqrt(sum / static_cast<double>(values.size() - 1));
-}
-
 double mean_dev(const SeedGroup& group, std::optional<double> TrialResult::* field, double missing) {
   std::vector<double> values;
   for (const TrialResult* trial : group.trials) values.push_back((trial->*field).value_or(missing));
@@ -67,6 +55,19 @@ bool is_better(const SeedGroup& group, const SeedGroup& best) {
   if (score != best_score) return score > best_score;
   constexpr double none = std::numeric_limits<double>::max();
   return mean_dev(group, &TrialResult::dev_loss, none) < mean_dev(best, &TrialResult::dev_loss, none);
+}
+
+std::map<std::string, std::vector<double>> official_scores(const SeedGroup& group) {
+  std::map<std::string, std::vector<double>> scores;
+  for (const TrialResult* trial : group.trials) {
+    for (const auto& [name, score] : trial->official) {
+      std::vector<double>& list = scores[name];
+      if (score) list.push_back(*score);
+    }
+  }
+  for (auto& [name, list] : scores)
+    if (list.size() != group.trials.size()) list.clear();
+  return scores;
 }
 
 ResultRow make_row(const SeedGroup& group) {
@@ -93,6 +94,7 @@ ResultRow make_row(const SeedGroup& group) {
   }
   row.mean = mean_of(row.scores);
   row.spread = spread_of(row.scores);
+  row.official = official_scores(group);
   row.hf_flos = mean_of(hf_flos);
   row.hf_flos_saved = mean_of(hf_flos_saved);
   row.real_flops = mean_of(real_flops);
@@ -201,6 +203,18 @@ void add_tests(const std::map<std::string, TrialResult>& finished, SweepResults&
 }
 
 }  // namespace
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+std::optional<double> spread_of(const std::vector<double>& values) {
+  if (values.size() < 2) return std::nullopt;
+  const double mean = mean_of(values);
+  double sum = 0.0;
+  for (const double value : values) sum += (value - mean) * (value - mean);
+  return std::sqrt(sum / static_cast<double>(values.size() - 1));
+}
 
 SweepResults make_results(const SweepPlan& plan, const std::map<std::string, TrialResult>& finished) {
   const auto model = plan.model.has_filename() ? plan.model : plan.model.parent_path();

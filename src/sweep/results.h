@@ -24,6 +24,8 @@ struct ResultRow {
   std::vector<std::int64_t> correct;  ///< one a seed; empty with F1
   std::vector<std::int64_t> total;    ///< test examples, one a seed
   double interval_low = 0.0, interval_high = 0.0;  ///< 95 % of the score over all seeds' examples together
+  /// Official scores by name, one a seed; empty where one of the seeds has none.
+  std::map<std::string, std::vector<double>> official;
   std::optional<double> relative_gain;  ///< (mean - b) / b, b the mean of the method that gains are over
   std::vector<double> dev_scores;
   std::vector<std::int64_t> links, tested_links;  ///< trained, and of the tested state; one a seed
@@ -40,6 +42,11 @@ struct ResultTest {
   std::int64_t a_better = 0,
                b_better = 0;  ///< examples: with accuracy, where one is right and the other wrong
 };
+
+[[nodiscard]] double mean_of(const std::vector<double>& values);
+
+/// Sample standard deviation; none of fewer than two.
+[[nodiscard]] std::optional<double> spread_of(const std::vector<double>& values);
 
 struct SweepResults {
   std::string name, model;

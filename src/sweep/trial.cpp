@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
+#include "eval/official_json.h"
 #include "eval/predictions.h"
 #include "io/files.h"
 #include "io/json.h"
@@ -95,6 +96,7 @@ void write_trial_result(const SweepFolder& folder, const SweepTrial& trial, cons
   json["correct"] = tested.correct ? Json(*tested.correct) : Json(nullptr);
   json["total"] = tested.total;
   json["interval"] = {tested.interval_low, tested.interval_high};
+  json["official"] = official_json(tested.official);
   json["links"] = trained != nullptr ? trained->links : tested.links;
   json["tested_links"] = tested.links;
   if (trained != nullptr) {
@@ -137,6 +139,11 @@ TrialResult read_trial_result(const SweepFolder& folder, const std::string& id) 
     throw Error(fmt::format("{}: 'interval' must be two numbers", file.string()));
   result.interval_low = interval[0].get<double>();
   result.interval_high = interval[1].get<double>();
+  if (reader.has("official")) {  // not in files of earlier versions
+    const JsonReader official(reader.at("official"), file.string() + ": official");
+    for (const auto& member : official.object().items())
+      result.official[member.key()] = optional_number(official, member.key());
+  }
   result.links = reader.integer("links", 0);
   result.tested_links = reader.integer("tested_links", result.links);
   result.dev_score = optional_number(reader, "dev_score");

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ struct TrialResult {
   std::optional<std::int64_t> correct;
   std::int64_t total = 0;
   double interval_low = 0.0, interval_high = 0.0;
+  std::map<std::string, std::optional<double>> official;
   std::int64_t links = 0;         ///< trained
   std::int64_t tested_links = 0;  ///< of the state that was tested: fewer where an earlier epoch was the best
   std::optional<double> dev_score, dev_loss;  ///< at the best dev loss

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tasks/builtin_tasks.h"
+#include "tasks/official_metrics.h"
 #include "tasks/task_files.h"
 #include "tasks/task_items.h"
 #include "tasks/task_text.h"
@@ -25,6 +26,7 @@ Task cb_task() {
   Task task;
   task.name = "cb";
   task.folder = "CB";
+  task.official = cb_scores;
   task.read = superglue_reader(item);
   task.dev_examples = 100;
   return task;

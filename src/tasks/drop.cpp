@@ -6,6 +6,7 @@
 #include "io/files.h"
 #include "io/printable.h"
 #include "tasks/builtin_tasks.h"
+#include "tasks/official_metrics.h"
 #include "tasks/task_files.h"
 #include "tasks/task_items.h"
 #include "tasks/task_text.h"
@@ -25,19 +26,37 @@ std::string date_text(const JsonReader& answer) {
   return std::string(strip_whitespace(fmt::format("{} {} {}", part("day"), part("month"), part("year"))));
 }
 
-/// Adds an answer's strings: its number, else its date, else each of its spans.
+std::vector<std::string> spans_of(const JsonReader& answer) {
+  std::vector<std::string> spans;
+  if (!answer.has("spans")) return spans;
+  for (const Json& span : array_member(answer, "spans")) {
+    if (!span.is_string()) throw Error(fmt::format("{}: a span must be a string", answer.where()));
+    spans.push_back(span.get<std::string>());
+  }
+  return spans;
+}
+
+std::string number_text(const JsonReader& answer) {
+  return answer.has("number") ? scalar_text(answer, "number") : std::string();
+}
+
+/// Adds an answer's strings as the paper's data have them: its number, else its date, else each of its spans.
 void add_answer(const JsonReader& answer, std::vector<std::string>& answers) {
-  std::string text = answer.has("number") ? scalar_text(answer, "number") : std::string();
+  std::string text = number_text(answer);
   if (text.empty()) text = date_text(answer);
   if (!text.empty()) {
     answers.push_back(std::move(text));
     return;
   }
-  if (!answer.has("spans")) return;
-  for (const Json& span : array_member(answer, "spans")) {
-    if (!span.is_string()) throw Error(fmt::format("{}: a span must be a string", answer.where()));
-    if (auto string = span.get<std::string>(); !string.empty()) answers.push_back(std::move(string));
-  }
+  for (std::string& span : spans_of(answer))
+    if (!span.empty()) answers.push_back(std::move(span));
+}
+
+/// An answer as the official evaluator has it: its number, else its spans, else its date.
+std::vector<std::string> annotation_of(const JsonReader& answer) {
+  if (std::string number = number_text(answer); !number.empty()) return {std::move(number)};
+  if (std::vector<std::string> spans = spans_of(answer); !spans.empty()) return spans;
+  return {date_text(answer)};
 }
 
 /// Gold strings: of training the answer's, of validation all validated answers' one after the other. (Files
@@ -54,6 +73,17 @@ std::vector<std::string> gold_answers(const JsonReader& question, TaskSplit spli
   return answers;
 }
 
+/// The answer and all validated ones.
+std::vector<std::vector<std::string>> annotations_of(const JsonReader& question) {
+  std::vector<std::vector<std::string>> annotations;
+  if (question.has("answer"))
+    annotations.push_back(annotation_of(JsonReader(question.at("answer"), question.where() + ": answer")));
+  if (!question.has("validated_answers")) return annotations;
+  for (const Json& answer : array_member(question, "validated_answers"))
+    annotations.push_back(annotation_of(JsonReader(answer, question.where() + ": validated answer")));
+  return annotations;
+}
+
 /// Adds the passage's questions that have an answer.
 void add_passage(const JsonReader& passage, const std::string& passage_id, TaskSplit split,
                  std::vector<TaskItem>& items) {
@@ -67,6 +97,7 @@ void add_passage(const JsonReader& passage, const std::string& passage_id, TaskS
       items.push_back(generation_item(
           fmt::format("Passage: {}\nQuestion: {}\nAnswer:", text, strip_whitespace(words)),
           std::move(answers), question.string("query_id", fmt::format("{}-{}", passage_id, number))));
+      items.back().annotations = annotations_of(question);
     }
     ++number;
   }
@@ -94,6 +125,7 @@ Task drop_task() {
   task.name = "drop";
   task.folder = "DROP";
   task.metric = TaskMetric::f1;
+  task.official = drop_scores;
   task.objective = TaskObjective::language_model;
   task.generates = true;
   task.read = read;

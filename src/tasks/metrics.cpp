@@ -3,28 +3,12 @@
 #include <algorithm>
 #include <map>
 
+#include "tasks/answer_text.h"
 #include "tasks/task_text.h"
 #include "text/letter_case.h"
-#include "text/regex.h"
 
 namespace cola {
 namespace {
-
-bool is_ascii_punctuation(char c) {
-  return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
-}
-
-/// Every article that stands as a word becomes a space.
-std::string without_articles(const std::string& text) {
-  static const Regex articles(R"(\b(a|an|the)\b)", Regex::Syntax::pattern, "articles");
-  std::string result;
-  std::size_t end = 0;
-  for (const Regex::Match& match : articles.find_all(text)) {
-    result.append(text, end, match.begin - end).append(" ");
-    end = match.end;
-  }
-  return result.append(text, end);
-}
 
 double f1_of(const std::vector<std::string>& prediction, const std::vector<std::string>& gold) {
   std::map<std::string_view, std::int64_t> left;
@@ -45,9 +29,7 @@ double f1_of(const std::vector<std::string>& prediction, const std::vector<std::
 }  // namespace
 
 std::vector<std::string> answer_words(std::string_view answer) {
-  std::string text = lower_case(answer);
-  std::erase_if(text, is_ascii_punctuation);
-  text = without_articles(text);
+  const std::string text = without_articles(without_punctuation(lower_case(answer)));
   const auto words = split_whitespace(text);
   return {words.begin(), words.end()};
 }
@@ -56,13 +38,18 @@ double token_f1(std::string_view prediction, std::string_view gold) {
   return f1_of(answer_words(prediction), answer_words(gold));
 }
 
-double best_token_f1(std::string_view prediction, std::span<const std::string> golds) {
+double largest_token_f1(std::string_view prediction, std::span<const std::string> golds) {
   const std::vector<std::string> words = answer_words(prediction);
+  double largest = 0.0;
+  for (const std::string& gold : golds) largest = std::max(largest, f1_of(words, answer_words(gold)));
+  return largest;
+}
+
+double best_token_f1(std::string_view prediction, std::span<const std::string> golds) {
   const std::string& first = golds.front();
-  if (first == "CANNOTANSWER" || first == "no answer") return words == answer_words(first) ? 1.0 : 0.0;
-  double best = 0.0;
-  for (const std::string& gold : golds) best = std::max(best, f1_of(words, answer_words(gold)));
-  return best;
+  if (first == "CANNOTANSWER" || first == "no answer")
+    return exact_match(prediction, {&first, 1}) ? 1.0 : 0.0;
+  return largest_token_f1(prediction, golds);
 }
 
 bool exact_match(std::string_view prediction, std::span<const std::string> golds) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "tasks/builtin_tasks.h"
+#include "tasks/official_metrics.h"
 #include "tasks/task_files.h"
 #include "tasks/task_items.h"
 
@@ -14,12 +15,15 @@ void add_question(const std::string& paragraph, const JsonReader& question, cons
                   std::vector<TaskItem>& items) {
   const std::string text = question.string("question");
   std::size_t number = 0;
-  for (const Json& entry : array_member(question, "answers")) {
+  const Json& answers = array_member(question, "answers");
+  for (const Json& entry : answers) {
     const JsonReader answer(entry, fmt::format("{}: answer {}", question.where(), number));
     items.push_back(
         choice_item(fmt::format("{}\nQuestion: {}\nI found this answer \"{}\". Is that correct? Yes or No?\n",
                                 paragraph, text, answer.string("text")),
                     {"No", "Yes"}, boolean_label(answer, "label") ? 1 : 0, fmt::format("{}-{}", id, number)));
+    items.back().question = id;
+    items.back().question_answers = std::ssize(answers);
     ++number;
   }
 }
@@ -47,6 +51,7 @@ Task multirc_task() {
   Task task;
   task.name = "multirc";
   task.folder = "MultiRC";
+  task.official = multirc_scores;
   task.read = read;
   return task;
 }

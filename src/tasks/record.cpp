@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "tasks/builtin_tasks.h"
+#include "tasks/official_metrics.h"
 #include "tasks/task_files.h"
 #include "tasks/task_items.h"
 #include "tasks/task_text.h"
@@ -74,6 +75,7 @@ TaskItem item(const std::string& prompt, const std::set<std::string>& entities, 
   }
   result.candidate_names.assign(entities.begin(), entities.end());
   result.answered = filled(*answers.begin());
+  result.answers.assign(answers.begin(), answers.end());
   result.id = std::move(id);
   return result;
 }
@@ -106,6 +108,7 @@ Task record_task() {
   Task task;
   task.name = "record";
   task.folder = "ReCoRD";
+  task.official = exact_match_and_f1;
   task.objective = TaskObjective::language_model;
   task.read = read;
   return task;

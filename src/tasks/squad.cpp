@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "tasks/builtin_tasks.h"
+#include "tasks/official_metrics.h"
 #include "tasks/task_files.h"
 #include "tasks/task_items.h"
 #include "tasks/task_text.h"
@@ -60,6 +61,7 @@ Task squad_task() {
   task.name = "squad";
   task.folder = "SQuAD";
   task.metric = TaskMetric::f1;
+  task.official = exact_match_and_f1;
   task.objective = TaskObjective::language_model;
   task.generates = true;
   task.read = read;

@@ -2,6 +2,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,9 +29,23 @@ struct TaskItem {
   std::vector<std::int32_t> correct;  ///< indices of the right candidates
   /// The whole text with the first gold answer: demonstrations, language-model training.
   std::string answered;
-  std::vector<std::string> answers;  ///< gold strings where the answer is generated
-  std::string id;                    ///< the source's own id, or the number of the example in its file
+  /// Gold strings where the answer is generated; of ReCoRD all answers, of which some may be no candidate.
+  std::vector<std::string> answers;
+  /// DROP: the answer of each annotator, of one or more spans.
+  std::vector<std::vector<std::string>> annotations;
+  /// MultiRC: the question that this example is one answer of, and how many answers it has.
+  std::string question;
+  std::int64_t question_answers = 0;
+  std::string id;  ///< the source's own id, or the number of the example in its file
 };
+
+/// A task's official scores, by name, each in [0, 1]; none where the examples are too few to tell.
+using OfficialScores = std::map<std::string, std::optional<double>>;
+
+/// The official scores of `predictions`, the name of the chosen candidate or the generated answer of each
+/// item.
+using OfficialMetric = OfficialScores (*)(std::span<const TaskItem> items,
+                                          std::span<const std::string> predictions);
 
 /// All examples of a split, in the order of the file in `folder`. Throws Error: a missing file (with where
 /// the data set is found), a malformed record (with its place).
@@ -36,7 +53,8 @@ using TaskReader = std::function<std::vector<TaskItem>(const std::filesystem::pa
 
 struct Task {
   std::string name;
-  TaskMetric metric = TaskMetric::accuracy;
+  TaskMetric metric = TaskMetric::accuracy;  ///< the paper's
+  OfficialMetric official = nullptr;         ///< where the data set's own metric is another
   TaskObjective objective = TaskObjective::candidates;
   bool generates = false;              ///< answered by generation up to a newline, not by choosing
   std::int64_t train_examples = 1000;  ///< how many of each the paper uses, where there are as many

@@ -2,18 +2,12 @@
 
 #include <algorithm>
 
+#include "text/characters.h"
 #include "text/letter_case.h"
 #include "text/utf8.h"
 
 namespace cola {
 namespace {
-
-/// What Python's str.isspace() takes for white space.
-bool is_whitespace(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-         c == 0x3000;
-}
 
 std::string with_first(std::string_view text, std::string (*change)(std::string_view)) {
   if (text.empty()) return {};

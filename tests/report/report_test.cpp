@@ -99,6 +99,21 @@ TEST_F(Report, OfASweepHasGainsMarksAndSavings) {
     EXPECT_NE(page.find(text), std::string::npos) << text;
 }
 
+TEST_F(Report, OfASweepHasOfficialMetricsWhereThereAreOthers) {
+  test::write_sweep(folder / "sweep");
+  const fs::path results = folder / "sweep" / "results.json";
+  Json json = read_json_file(results);
+  json["rows"][0]["official"] = {{"f1_macro", {{"scores", {0.5, 0.25}}, {"mean", 0.375}, {"spread", 0.1}}},
+                                 {"exact_match", nullptr}};
+  json["rows"][1]["official"] = nullptr;
+  write_text_file(results, json.dump());
+  (void)write_report({folder / "sweep"}, folder / "out.html");
+  const std::string page = read_text_file(folder / "out.html");
+  for (const char* text : {"Official metrics", "f1_macro", "37.50 ± 10.00", "exact_match"})
+    EXPECT_NE(page.find(text), std::string::npos) << text;
+  EXPECT_EQ(count(page, "<table"), 4U);
+}
+
 ScoreRow row_of(const std::string& method, double links, const std::string& series = "") {
   ScoreRow row;
   row.task = "cb";

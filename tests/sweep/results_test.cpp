@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "io/files.h"
+#include "io/json.h"
 #include "support/files.h"
 #include "sweep/plan_file.h"
 #include "sweep/render.h"
@@ -159,6 +161,41 @@ TEST(SweepResults, HasLinksOfEverySeedAndSavedFlops) {
   EXPECT_EQ(row["links"], (Json{2, 3}));
   EXPECT_EQ(row["tested_links"], (Json{1, 1}));
   EXPECT_EQ(row["hf_flos_saved"], 1e6);
+}
+
+TEST(SweepResults, HasOfficialMetricsBesideThePapers) {
+  auto some = finished();
+  some.at("cb-cola-lr1e-4-seed0").official = {{"f1_macro", 0.5}, {"f1_macro_present", 0.75}};
+  some.at("cb-cola-lr1e-4-seed1").official = {{"f1_macro", 0.25}, {"f1_macro_present", std::nullopt}};
+  const SweepResults results = make_results(plan(), some);
+  EXPECT_NE(results_text(results).find("Task  Method  Official metric   Mean\n"
+                                       "cb    cola    f1_macro          37.50 ± 17.68\n"
+                                       "cb    cola    f1_macro_present  -\n"),
+            std::string::npos)
+      << results_text(results);
+  EXPECT_NE(results_markdown(results).find("| cb | cola | f1_macro | 37.50 ± 17.68 |\n"), std::string::npos);
+  EXPECT_NE(results_latex(results).find("cb & cola & f1\\_macro & 37.50 $\\pm$ 17.68"), std::string::npos);
+  EXPECT_NE(results_csv(results).find(",f1_macro=0.375;f1_macro_present=\n"), std::string::npos);
+  const Json rows = results_json(results)["rows"];
+  EXPECT_TRUE(rows[0]["official"].is_null());
+  EXPECT_EQ(rows[1]["official"]["f1_macro"]["mean"], 0.375);
+  EXPECT_EQ(rows[1]["official"]["f1_macro"]["scores"], (Json{0.5, 0.25}));
+  EXPECT_TRUE(rows[1]["official"]["f1_macro_present"].is_null());
+  EXPECT_EQ(results.tests[0].test, "mcnemar");  // of the paper's metric
+}
+
+TEST(SweepResults, OfficialMetricsOfATrialAreReadBack) {
+  const test::TemporaryFolder root;
+  const SweepFolder folder{root.path()};
+  const SweepTrial trial = plan().trials.front();
+  TaskResult tested;
+  tested.official = {{"f1_a", 0.125}, {"exact_match", std::nullopt}};
+  write_trial_result(folder, trial, tested, nullptr);
+  EXPECT_EQ(read_trial_result(folder, trial.id).official, tested.official);
+  Json json = read_json_file(folder.test(trial.id));
+  json.erase("official");  // of an earlier version
+  write_text_file(folder.test(trial.id), json.dump());
+  EXPECT_TRUE(read_trial_result(folder, trial.id).official.empty());
 }
 
 TEST(SweepResults, RefusesOtherTestExamples) {

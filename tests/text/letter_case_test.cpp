@@ -14,6 +14,13 @@ TEST(LetterCase, ChangesLettersOfAnyScriptAndNothingElse) {
 
 TEST(LetterCase, KeepsALetterWithoutAnOtherCase) { EXPECT_EQ(upper_case("漢字ª"), "漢字ª"); }
 
+TEST(LetterCase, IsThatOfUnicodesSpecialCases) {
+  EXPECT_EQ(lower_case("ΟΔΟΣ ΟΔΟΣΑ Σ ΑΣ. ΑΣ'Α"), "οδος οδοσα σ ας. ασ'α");  // final sigma
+  EXPECT_EQ(lower_case("İ"), "i\u0307");
+  EXPECT_EQ(lower_case("Ⅳ Ⓐ"), "ⅳ ⓐ");  // no letters, but they have case
+  EXPECT_EQ(upper_case("ß ﬁ"), "SS FI");
+}
+
 TEST(LetterCase, TextMayGrow) {  // U+023A has two bytes, its lower case U+2C65 three
   std::string upper;
   std::string lower;
