@@ -12,7 +12,7 @@ build_packages=(
   libtomlplusplus-dev      # TOML
   libcli11-dev             # command line
   libsentencepiece-dev     # Llama-2's tokenizer
-  libpcre2-dev             # pre-tokenizer patterns
+  libonig-dev              # pre-tokenizer patterns (Oniguruma)
   libicu-dev               # Unicode: case of letters, words
   libzip-dev               # PyTorch .bin files
   libeigen3-dev            # dense linear algebra of `cola theory`

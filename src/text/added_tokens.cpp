@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/error.h"
 #include "text/utf8.h"
@@ -17,6 +18,9 @@ bool is_white_space(char32_t c) {
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
          c == 0x3000;
 }
+
+/// \w of the Rust package regex, by which tokenizers tells what touches a word.
+constexpr std::string_view word_pattern = R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D}])";
 
 std::size_t skip_space_left(std::string_view text, std::size_t begin, std::size_t limit) {
   while (begin > limit) {
@@ -38,12 +42,27 @@ std::size_t skip_space_right(std::string_view text, std::size_t end) {
 
 }  // namespace
 
+void number_in_order(std::vector<AddedToken>& tokens, const Vocabulary& vocabulary,
+                     const std::string& where) {
+  std::unordered_map<std::string, std::int32_t> ids;
+  auto next = static_cast<std::int64_t>(vocabulary.tokens().size());
+  for (AddedToken& token : tokens) {
+    if (token.content.empty()) continue;
+    const auto [entry, is_new] = ids.try_emplace(token.content);
+    if (is_new) {
+      const std::optional<std::int32_t> own = vocabulary.find(token.content);
+      entry->second = own ? *own : checked_token_id(next++, token.content, where);
+    }
+    token.id = entry->second;
+  }
+}
+
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocabulary, Normalize normalize,
                          const std::string& where)
-    : normalize_(std::move(normalize)), word_character_(R"(\w)", Regex::Syntax::pattern, where) {
-  std::unordered_map<std::string, std::int32_t> ids;
+    : normalize_(std::move(normalize)), word_character_(word_pattern, Regex::Syntax::pattern, where) {
+  std::unordered_map<std::string, std::size_t> known;
   for (AddedToken& token : tokens) {
-    if (token.content.empty()) throw Error(where + ": an added token has an empty content");
+    if (token.content.empty()) continue;  // never found in a text
     token.id = vocabulary.find(token.content).value_or(token.id);
     const std::string* other = vocabulary.token(token.id);
     if (other == nullptr && by_id_.contains(token.id)) other = &tokens_[by_id_.at(token.id)].content;
@@ -51,15 +70,20 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocab
       throw Error(
           fmt::format("{}: id {} belongs to both {:?} and {:?}", where, token.id, *other, token.content));
     }
-    const auto [entry, is_new] = ids.try_emplace(token.content, token.id);
-    if (!is_new) {
-      if (entry->second == token.id) continue;
-      throw Error(
-          fmt::format("{}: token {:?} has both id {} and {}", where, token.content, entry->second, token.id));
+    const auto [entry, is_new] = known.try_emplace(token.content, tokens_.size());
+    if (is_new) {
+      by_id_[token.id] = tokens_.size();
+      size_ = std::max<std::int64_t>(size_, std::int64_t{token.id} + 1);
+      tokens_.push_back(std::move(token));
+      continue;
     }
-    by_id_[token.id] = tokens_.size();
-    size_ = std::max<std::int64_t>(size_, std::int64_t{token.id} + 1);
-    tokens_.push_back(std::move(token));
+    AddedToken& earlier = tokens_[entry->second];
+    if (earlier.id != token.id) {
+      throw Error(
+          fmt::format("{}: token {:?} has both id {} and {}", where, token.content, earlier.id, token.id));
+    }
+    token.special = token.special || earlier.special;
+    earlier = std::move(token);
   }
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     const AddedToken& token = tokens_[i];
@@ -71,8 +95,15 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocab
   }
   for (Patterns* patterns : {&raw_, &normalized_}) {
     for (auto& [lead, list] : *patterns) {
-      std::ranges::stable_sort(
-          list, [](const Pattern& a, const Pattern& b) { return a.text.size() > b.text.size(); });
+      std::ranges::sort(list, [](const Pattern& a, const Pattern& b) {
+        return a.text.size() != b.text.size() ? a.text.size() > b.text.size() : a.text < b.text;
+      });
+      const auto same = std::ranges::adjacent_find(list, {}, &Pattern::text);
+      if (same == list.end()) continue;
+      // tokenizers takes one or the other, by chance.
+      throw Error(fmt::format("{}: tokens {:?} and {:?} are both {:?} once normalised", where,
+                              tokens_[same->token].content, tokens_[std::next(same)->token].content,
+                              same->text));
     }
   }
 }
@@ -122,15 +153,20 @@ void AddedTokens::cut(const Patterns& patterns, std::string_view text,
       continue;
     }
     const AddedToken& token = tokens_[pattern->token];
+    const std::size_t begin = position;
     const std::size_t end = position + pattern->text.size();
-    if (token.single_word && touches_word(text, position, end)) {
-      position = end;
-      continue;
+    position = end;
+    if (token.single_word && touches_word(text, begin, end)) continue;
+    // White space that a token takes with it may hold tokens too: the text goes on behind the last one.
+    const std::size_t from = token.lstrip ? std::max(start, skip_space_left(text, begin, start)) : begin;
+    const std::size_t to = token.rstrip ? skip_space_right(text, end) : end;
+    if (to < from) {  // tokenizers fails, too
+      throw Error(fmt::format("added token {:?} lies in white space that the token before it takes with it",
+                              token.content));
     }
-    give_text(token.lstrip ? skip_space_left(text, position, start) : position);
-    sections.push_back({.text = {}, .id = token.id});
-    start = token.rstrip ? skip_space_right(text, end) : end;
-    position = start;
+    give_text(from);
+    if (to > from) sections.push_back({.text = {}, .id = token.id});
+    start = to;
   }
   give_text(text.size());
 }

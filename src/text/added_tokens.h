@@ -23,6 +23,11 @@ struct AddedToken {
   bool normalized = false;  ///< looked for in the normalised text
 };
 
+/// Gives the tokens their ids as tokenizers does, which ignores those in its file: the vocabulary's where it
+/// has the token, else the next one, counted from the number of the vocabulary's tokens. Throws Error
+/// beginning with `where` for an id above largest_token_id.
+void number_in_order(std::vector<AddedToken>& tokens, const Vocabulary& vocabulary, const std::string& where);
+
 /// A stretch of text, or one added token.
 struct TextSection {
   std::string text;                               ///< empty for a token
@@ -35,8 +40,9 @@ class AddedTokens {
  public:
   using Normalize = std::function<std::string(std::string)>;
 
-  /// Throws Error beginning with `where` for an empty content, or ids that conflict among them or with
-  /// `vocabulary`. A token that the vocabulary has keeps the vocabulary's id.
+  /// A token that the vocabulary has keeps the vocabulary's id; of two with the same content the later one
+  /// counts, and it is special if either is. Throws Error beginning with `where` for ids that conflict among
+  /// them or with `vocabulary`, and for different tokens that are the same once normalised.
   AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocabulary, Normalize normalize,
               const std::string& where);
 

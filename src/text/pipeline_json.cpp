@@ -151,7 +151,7 @@ PreTokenizer read_pre_tokenizer(const Json& json, const std::string& where) {
     } else if (type == "Digits") {
       const bool individual = step.boolean("individual_digits", false);
       steps.emplace_back(
-          PreTokenizer::Split{.pattern = Regex(R"(\p{N})", Regex::Syntax::pattern, where),
+          PreTokenizer::Split{.pattern = Regex(digits_pattern, Regex::Syntax::pattern, where),
                               .behavior = individual ? SplitBehavior::isolated : SplitBehavior::contiguous});
     } else if (type == "Metaspace") {
       steps.emplace_back(PreTokenizer::Metaspace{.replacement = replacement_of(step),

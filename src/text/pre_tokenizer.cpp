@@ -15,7 +15,7 @@ struct Stretch {
   bool matched = false;
 };
 
-/// Cuts the whole text into stretches that the pattern matches and those between.
+/// Cuts the whole text into stretches that the pattern matches, which may be empty, and those between.
 std::vector<Stretch> stretches_of(const Regex& pattern, std::string_view text, bool invert) {
   std::vector<Stretch> stretches;
   std::size_t start = 0;
@@ -46,6 +46,7 @@ bool joins(SplitBehavior behavior, const Stretch& previous, const Stretch& stret
 
 void split(const Regex& pattern, SplitBehavior behavior, bool invert, std::string_view text,
            std::vector<std::string>& words) {
+  const auto before = static_cast<std::ptrdiff_t>(words.size());
   const Stretch* previous = nullptr;
   const std::vector<Stretch> stretches = stretches_of(pattern, text, invert);
   for (const Stretch& stretch : stretches) {
@@ -58,6 +59,7 @@ void split(const Regex& pattern, SplitBehavior behavior, bool invert, std::strin
     }
     previous = &stretch;
   }
+  words.erase(std::remove(words.begin() + before, words.end(), std::string()), words.end());
 }
 
 void apply(const PreTokenizer::Split& step, const std::string& text, bool /*first*/,

@@ -57,6 +57,7 @@ void read_added_tokens_decoder(const JsonReader& reader, TokenizerConfig& config
                                    .rstrip = token.boolean("rstrip", false),
                                    .normalized = token.boolean("normalized", false)});
   }
+  std::ranges::stable_sort(config.added_tokens, {}, &AddedToken::id);
 }
 
 void read_added_tokens_file(const std::filesystem::path& file, TokenizerConfig& config) {

@@ -31,7 +31,17 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& folder) {
                 "put its files there or name another folder with --tokenizer");
   }
   const TokenizerConfig config = read_tokenizer_config(folder);
-  if (has_file(folder, "tokenizer.json")) return open_tokenizer_json(folder / "tokenizer.json", config);
+  if (has_file(folder, "tokenizer.json")) {
+    try {
+      return open_tokenizer_json(folder / "tokenizer.json", config);
+    } catch (const Error& error) {
+      if (!has_file(folder, "tokenizer.model")) throw;
+      throw Error(
+          std::string(error.what()) +
+          "\ntokenizer.model beside it is not read while tokenizer.json is there: if both are of the same "
+          "tokenizer, --tokenizer a folder without tokenizer.json");
+    }
+  }
   if (has_file(folder, "tokenizer.model")) return open_sentencepiece(folder / "tokenizer.model", config);
   return open_gpt2_files(folder, config);
 }

@@ -85,6 +85,7 @@ std::unique_ptr<Tokenizer> open_tokenizer_json(const std::filesystem::path& file
   Bpe model = read_bpe(reader.at("model"), where + ": model");
   std::vector<AddedToken> tokens = read_added_tokens(member("added_tokens"), where + ": added_tokens");
   append_missing(tokens, config.added_tokens);
+  number_in_order(tokens, model.vocabulary(), where + ": added_tokens");
   AddedTokens added(std::move(tokens), model.vocabulary(),
                     read_normalizer(member("normalizer"), where + ": normalizer"), where + ": added_tokens");
   const FindToken find = [&](std::string_view token) {

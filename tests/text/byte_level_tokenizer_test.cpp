@@ -131,5 +131,23 @@ TEST(ByteLevelTokenizer, DigitsAreSplit) {
   EXPECT_EQ(encode({{"type", "Digits"}, {"individual_digits", false}}), Ids{300});
 }
 
+/// The ids of a folder's one text.
+Ids encoded_case(const std::string& folder) {
+  const std::filesystem::path path = test_files() / "cases" / folder;
+  std::ifstream in(path / "data.jsonl");
+  std::string line;
+  std::getline(in, line);
+  return open_tokenizer(path / "tokenizer")->encode(Json::parse(line).at("text").get<std::string>());
+}
+
+TEST(ByteLevelTokenizer, PatternsAreOnigurumas) {
+  EXPECT_EQ(encoded_case("class_inside_a_class"), (Ids{87, 257, 64, 87, 65, 87, 261}));
+  EXPECT_EQ(encoded_case("end_of_each_line"), (Ids{65, 64, 198, 65, 64, 198, 65}));
+}
+
+TEST(ByteLevelTokenizer, AnAddedTokensIdFollowsTheVocabulary) {
+  EXPECT_EQ(encoded_case("added_token_with_a_gap"), (Ids{64, 258, 65}));
+}
+
 }  // namespace
 }  // namespace cola::test

@@ -33,6 +33,32 @@ TEST(MalformedTokenizer, UnsupportedTypesAreNamed) {
   expect_refused([](Json& json) { json["model"]["end_of_word_suffix"] = "</w>"; }, "end_of_word_suffix");
 }
 
+TEST(MalformedTokenizer, PatternsThatCannotBeMatchedExactlyAreNamed) {
+  for (const std::string pattern : {R"(\X)", R"(a\R)", R"(\y)", "(?I)a", R"(\p{Dash})", R"(\p{Word})"}) {
+    expect_refused(
+        [&](Json& json) {
+          json["pre_tokenizer"] = {
+              {"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}};
+        },
+        pattern.substr(pattern.find_first_of("\\(p") + 1, 2));
+  }
+}
+
+TEST(MalformedTokenizer, AGoodTokenizerModelBesideItIsNamed) {
+  const std::filesystem::path folder =
+      test_files() / "cases" / "unread_model_beside_tokenizer_model" / "tokenizer";
+  try {
+    (void)open_tokenizer(folder);
+    FAIL() << "opened";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("Unigram"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("tokenizer.model"), std::string::npos) << error.what();
+  }
+  const Folder alone;
+  std::filesystem::copy(folder / "tokenizer.model", alone.path() / "tokenizer.model");
+  EXPECT_EQ(open_tokenizer(alone.path())->encode("a a"), (Ids{261, 261}));
+}
+
 TEST(MalformedTokenizer, MissingAndMistypedMembers) {
   expect_refused([](Json& json) { json.erase("model"); }, "model");
   expect_refused([](Json& json) { json["model"].erase("vocab"); }, "vocab");
@@ -67,7 +93,13 @@ TEST(MalformedTokenizer, BadIds) {
   expect_refused([](Json& json) { json["model"]["vocab"]["x"] = 301; }, "301");
   expect_refused([](Json& json) { json["model"]["vocab"]["x"] = 18446744073709551615ULL; }, "\"x\"");
   expect_refused([](Json& json) { json["added_tokens"].push_back(added_token(-5, "<x>")); }, "-5");
-  expect_refused([](Json& json) { json["added_tokens"].push_back(added_token(301, "<x>")); }, "<x>");
+  // Its next id, 266, is taken.
+  expect_refused(
+      [](Json& json) {
+        json["model"]["vocab"]["x"] = 267;
+        json["added_tokens"].push_back(added_token(266, "<x>"));
+      },
+      "<x>");
 }
 
 TEST(MalformedTokenizer, MergesOfUnknownTokens) {

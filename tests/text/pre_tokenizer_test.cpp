@@ -80,25 +80,33 @@ TEST(ByteLevel, TableIsOneToOneAndGpt2s) {
   EXPECT_FALSE(byte_of_character(0x144));
 }
 
-TEST(Regex, RefusesBadPatternsAndEndlessMatching) {
-  EXPECT_THROW(Regex("(", regular, "test"), Error);
-  EXPECT_THROW(Regex(std::string(1 << 20, 'a'), regular, "test"), Error);
-  // Exponential backtracking ends in an error, not in years.
-  const Regex hostile("^(a+)+$", regular, "test");
-  EXPECT_THROW((void)hostile.find_all(std::string(100, 'a') + "c"), Error);
+TEST(PreTokenizer, EmptyMatchesCut) {
+  // tokenizers 0.23.3: these words
+  EXPECT_EQ(split("", SplitBehavior::isolated, "ab\u00E9"), (Words{"a", "b", "\u00E9"}));
+  EXPECT_EQ(split(R"(\b)", SplitBehavior::isolated, "ab cd"), (Words{"ab", " ", "cd"}));
+  EXPECT_EQ(split("(?<=a)", SplitBehavior::contiguous, "aab"), (Words{"a", "a", "b"}));
+  const std::string text = "\u00E9xx\u00E9y";
+  EXPECT_EQ(split("x*", SplitBehavior::isolated, text), (Words{"\u00E9", "xx", "\u00E9", "y"}));
+  EXPECT_EQ(split("x*", SplitBehavior::merged_with_previous, text), (Words{"\u00E9xx", "\u00E9", "y"}));
+  EXPECT_EQ(split("x*", SplitBehavior::merged_with_next, text), (Words{"\u00E9", "xx\u00E9", "y"}));
+  EXPECT_EQ(split("x*", SplitBehavior::contiguous, text), (Words{"\u00E9", "xx", "\u00E9", "y"}));
+  EXPECT_EQ(split("x*", SplitBehavior::removed, text), (Words{"\u00E9", "\u00E9", "y"}));
+  EXPECT_EQ(split("x*", SplitBehavior::removed, text, /*invert=*/true), (Words{"xx"}));
 }
 
-TEST(Regex, EmptyMatchesAreSkipped) {
-  const Regex pattern("x*", regular, "test");
-  const std::vector<Regex::Match> matches = pattern.find_all("\u00E9xx\u00E9");
-  ASSERT_EQ(matches.size(), 1U);
-  EXPECT_EQ(matches[0].begin, 2U);
-  EXPECT_EQ(matches[0].end, 4U);
+TEST(PreTokenizer, LineAnchorsCutAtEachLine) {
+  EXPECT_EQ(split("$", SplitBehavior::isolated, "ba\nba\nb"), (Words{"ba", "\nba", "\nb"}));
+  EXPECT_EQ(split("^", SplitBehavior::isolated, "a\nb"), (Words{"a\n", "b"}));
 }
 
-TEST(Regex, LongRunsOfSpace) {
-  const Regex pattern(gpt2_pattern, regular, "test");
-  EXPECT_EQ(pattern.find_all(std::string(1 << 20, ' ') + "a").size(), 2U);
+TEST(PreTokenizer, ManySplitsInARowTakeLinearTime) {
+  std::vector<PreTokenizer::Step> steps;
+  for (const char* pattern : {"a", "b", R"(\s)"}) {
+    steps.emplace_back(PreTokenizer::Split{.pattern = Regex(pattern, regular, "test")});
+  }
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += "abc ";
+  EXPECT_EQ(PreTokenizer(std::move(steps))(text, true).size(), 400'000U);
 }
 
 }  // namespace
