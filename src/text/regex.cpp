@@ -38,6 +38,12 @@ std::string message_of(int error, OnigErrorInfo* info = nullptr) {
   return {reinterpret_cast<const char*>(buffer.data()), static_cast<std::size_t>(length)};
 }
 
+/// As much of a pattern as a message needs.
+std::string shown(std::string_view pattern) {
+  constexpr std::size_t longest = 200;
+  return fmt::format("{:?}{}", pattern.substr(0, longest), pattern.size() > longest ? "..." : "");
+}
+
 /// What libraries before the one inside tokenizers (6.9.10) do otherwise: \X, \y and \Y segment text by older
 /// tables, \R fails before what follows it, and options of the whole pattern (?I) act differently in classes.
 std::optional<std::string_view> unsupported_in(std::string_view pattern) {
@@ -85,7 +91,7 @@ Regex::Regex(std::string_view pattern, Syntax syntax, std::string where) : where
   require_utf8(pattern, where_);
   const bool literal = syntax == Syntax::literal;
   if (const auto unsupported = literal ? std::nullopt : unsupported_in(pattern)) {
-    throw Error(fmt::format("{}: {} in pattern {:?} is not supported", where_, *unsupported, pattern));
+    throw Error(fmt::format("{}: {} in pattern {} is not supported", where_, *unsupported, shown(pattern)));
   }
   OnigErrorInfo info{};
   regex_t* compiled = nullptr;
@@ -93,7 +99,7 @@ Regex::Regex(std::string_view pattern, Syntax syntax, std::string where) : where
                              unicode_16_utf8(), literal ? ONIG_SYNTAX_ASIS : ONIG_SYNTAX_ONIGURUMA, &info);
   if (error != ONIG_NORMAL) {
     throw Error(
-        fmt::format("{}: pattern {:?} does not compile: {}", where_, pattern, message_of(error, &info)));
+        fmt::format("{}: pattern {} does not compile: {}", where_, shown(pattern), message_of(error, &info)));
   }
   pattern_.reset(compiled);
   if (!literal) known_ = known_pattern(pattern);

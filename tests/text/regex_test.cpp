@@ -111,6 +111,12 @@ TEST(Regex, RefusesWhatItCannotMatchExactly) {
   }
   EXPECT_NO_THROW(pattern_of(R"(\\X(?i-m:a)(?:I)(?<I>b))"));
   EXPECT_THROW(pattern_of(std::string(1 << 20, 'a')), Error);
+  try {
+    (void)pattern_of(std::string(20'000, '('));
+    FAIL() << "compiled";
+  } catch (const Error& error) {
+    EXPECT_LT(std::string_view(error.what()).size(), 400U);
+  }
 }
 
 TEST(Regex, EndlessMatchingEndsInAnError) {
