@@ -72,7 +72,8 @@ std::string official_text(const TaskResult& result) {
   std::string missing;
   for (const auto& [name, score] : result.official) {
     scores.push_back(score ? fmt::format("{} {:.2f} %", name, 100.0 * *score) : name + " -");
-    if (!score) missing = fmt::format("; {} needs every answer of each question: raise --num-test", name);
+    if (!score)
+      missing = fmt::format("; {} needs every answer of each question: raise --num-test or --num-dev", name);
   }
   return fmt::format("{}, official: {}{}\n", result.task, fmt::join(scores, ", "), missing);
 }

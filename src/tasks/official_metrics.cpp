@@ -1,7 +1,6 @@
 #include "tasks/official_metrics.h"
 
 #include <algorithm>
-#include <set>
 
 #include "tasks/drop_metric.h"
 #include "tasks/metrics.h"
