@@ -120,6 +120,8 @@ class LanguageModel {
   [[nodiscard]] std::int64_t link_count() const;
   /// Frobenius norm of the weight change that the applied links make, over all modules.
   [[nodiscard]] double delta_norm() const;
+  /// What a user should be told of the files that were read, a line each: where they contradict each other.
+  [[nodiscard]] const std::vector<std::string>& notes() const;
 
  private:
   struct Implementation;

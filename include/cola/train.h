@@ -78,6 +78,8 @@ struct TrainOptions {
   bool tensorboard = false;  ///< event files in RUN/tensorboard
 
   std::string dtype = "auto";
+  std::string save_dtype =
+      "auto";  ///< of full's best/ and last/: f32, bf16, f16; auto: as in the model's file
   std::string device = "auto";
   bool offload_base = false;  ///< a GPU's frozen weights of the blocks stay in the host's memory
   int threads = 0;            ///< 0: all cores
@@ -99,10 +101,11 @@ struct TrainResult {
   std::int64_t links = 0;
   double train_loss = 0.0;  ///< of the last step
   std::optional<double> dev_loss, best_dev_loss;
-  std::optional<double> dev_score;       ///< of a task, in [0, 1]: accuracy or F1 on dev, last
-  std::optional<double> best_dev_score;  ///< at the best dev loss
-  double seconds = 0.0;                  ///< training and evaluation, over all resumed parts
-  std::int64_t tokens = 0;               ///< trained on
+  std::optional<double> dev_score;                ///< of a task, in [0, 1]: accuracy or F1 on dev, last
+  std::optional<double> best_dev_score;           ///< at the best dev loss
+  std::optional<double> relative_rounding_error;  ///< of full's last/: of what training did, lost to rounding
+  double seconds = 0.0;                           ///< training and evaluation, over all resumed parts
+  std::int64_t tokens = 0;                        ///< trained on
   std::int64_t trained_parameters = 0;
   double hf_flos = 0.0, real_flops = 0.0;
   double hf_flos_saved = 0.0;      ///< against the first link's rank throughout

@@ -7,6 +7,7 @@
 #include "backend/elementwise.h"
 #include "backend/lora.h"
 #include "core/error.h"
+#include "core/finite_values.h"
 
 namespace cola {
 
@@ -115,6 +116,9 @@ void Chain::merge_tied(ops::Context& context, const Link& changed) {
         ops::lora_delta(context, part.a.view(), part.b.view(), static_cast<float>(part.scale), sum.view());
       }
     }
+    if (context.memory().is_host() && !all_finite(sum.floats()))
+      throw Error(fmt::format("'{}': the weight and what is merged into it add up to more than f32 holds",
+                              module.name));
     linear.use_merged(context, sum.view());
   }
 }

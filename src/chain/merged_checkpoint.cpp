@@ -10,7 +10,9 @@
 #include "backend/update.h"
 #include "chain/chain.h"
 #include "core/error.h"
+#include "core/rounding.h"
 #include "io/files.h"
+#include "model/base_model.h"
 
 namespace cola {
 namespace {
@@ -23,21 +25,6 @@ DType dtype_in_place(const TensorSource& source) {
     return entry.second.shape.size() == 2 && entry.second.dtype != dtype;
   });
   return dtype == DType::f16 && mixed ? DType::f32 : dtype;
-}
-
-/// Distance, squared, from f32 values to their nearest in `dtype`.
-double squared_rounding_error(std::span<const float> values, DType dtype) {
-  const auto sum_over = [&](const auto& rounded) {
-    double sum = 0.0;
-    for (const float value : values) {
-      const double error = static_cast<double>(rounded(value)) - static_cast<double>(value);
-      sum += error * error;
-    }
-    return sum;
-  };
-  if (dtype == DType::bf16) return sum_over([](float value) { return static_cast<float>(BFloat16(value)); });
-  if (dtype == DType::f16) return sum_over([](float value) { return static_cast<float>(Float16(value)); });
-  return 0.0;
 }
 
 bool changes_head(const Link& link) {
@@ -110,11 +97,11 @@ double MergeReport::relative_rounding_error() const {
 MergeReport write_merged_checkpoint(ops::Context& context, const std::filesystem::path& model,
                                     std::vector<Link> links, const MergeOptions& options,
                                     const std::filesystem::path& out) {
-  ModelConfig config = read_model_config(model);
-  auto source = open_checkpoint(model);
-  const DType in_file = dominant_dtype(*source);
-  const DType in_place = dtype_in_place(*source);
-  Weights weights(config, std::move(source), in_place);
+  BaseModel base = open_base_model(model);
+  ModelConfig& config = base.config;
+  const DType in_file = dominant_dtype(*base.tensors);
+  const DType in_place = dtype_in_place(*base.tensors);
+  Weights weights(config, std::move(base.tensors), in_place);
   const bool untie = config.tie_word_embeddings && std::ranges::any_of(links, changes_head);
   if (untie) {
     weights.untie_head();
@@ -127,11 +114,12 @@ MergeReport write_merged_checkpoint(ops::Context& context, const std::filesystem
   Merger merger(context, decoder, chain, options.dtype);
   write_folder(out, [&](const std::filesystem::path& folder) {
     write_huggingface_folder(
-        folder, model, decoder.weights(), options.dtype, options.max_shard_bytes,
+        folder, model, decoder.weights(), options.dtype, "--merge-dtype", options.max_shard_bytes,
         [&](const Parameter& parameter, std::span<float> values) { merger.values_of(parameter, values); });
   });
   MergeReport report = merger.report();
   report.untied_head = untie;
+  report.notes = std::move(base.notes);
   report.dtype = options.dtype.value_or(in_file);
   return report;
 }

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "backend/context.h"
@@ -22,7 +23,8 @@ struct MergeReport {
   double rounding_error_norm =
       0.0;                   ///< Frobenius norm of what rounding to the written dtype did to those weights
   bool untied_head = false;  ///< the written model has a head of its own, the base model has not
-  DType dtype = DType::f32;  ///< of most of the matrices written
+  std::vector<std::string> notes;  ///< see BaseModel::notes
+  DType dtype = DType::f32;        ///< of most of the matrices written
 
   /// Rounding error as a fraction of the change: at 1 or more the dtype has destroyed it. 0 without a change.
   [[nodiscard]] double relative_rounding_error() const;

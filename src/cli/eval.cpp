@@ -119,7 +119,7 @@ void run_eval(EvalVerb verb) {
   const ModelSource source = model_source(verb.model);
   LanguageModel model(source);
   Progress progress(false);
-  if (const std::string applied = describe_applied(source, model); !applied.empty()) progress.note(applied);
+  for (const std::string& line : describe_applied(source, model)) progress.note(line);
   const auto report = [&progress, &verb](std::int64_t done, std::int64_t total) {
     progress.update(fmt::format("{} of {} {}", done, total, verb.data.empty() ? "examples" : "sequences"),
                     done, total);

@@ -44,9 +44,7 @@ void run_generate(const GenerateVerb& verb) {
   const ModelSource source = model_source(verb.model);
   const std::string prompt = prompt_of(verb);
   LanguageModel model(source);
-  if (const std::string applied = describe_applied(source, model); !applied.empty()) {
-    fmt::print(stderr, "{}\n", applied);
-  }
+  for (const std::string& line : describe_applied(source, model)) fmt::print(stderr, "{}\n", line);
   std::function<void(std::string_view)> each_piece;
   if (!verb.json) each_piece = print;
   const GenerateResult result = model.generate(prompt, verb.generate, each_piece);

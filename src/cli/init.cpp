@@ -87,7 +87,7 @@ void run_init(const InitVerb& verb) {
       for (const auto& file : tokenizer_files(verb.tokenizer))
         copy_file_durably(file, source / file.filename());
     }
-    write_huggingface_folder(folder, source, weights, dtype, default_max_shard_bytes,
+    write_huggingface_folder(folder, source, weights, dtype, "--dtype", default_max_shard_bytes,
                              [&](const Parameter& parameter, std::span<float> values) {
                                weights.read_original(parameter, values);
                              });

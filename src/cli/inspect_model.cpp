@@ -8,7 +8,7 @@
 #include "cli/inspections.h"
 #include "core/system_memory.h"
 #include "io/tensor_source.h"
-#include "model/config.h"
+#include "model/base_model.h"
 #include "model/weight_names.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
@@ -49,18 +49,20 @@ void add_tokenizer(const std::filesystem::path& folder, Inspection& inspection) 
       token(special.bos), special.add_bos ? " (put first)" : "", token(special.eos), token(special.pad));
 }
 
-void add_weights(const ModelConfig& config, const std::filesystem::path& folder, Inspection& inspection) {
-  const auto source = open_checkpoint(folder);
-  (void)match_tensors(config, *source);
+void add_weights(const ModelConfig& config, const TensorSource& source, Inspection& inspection) {
+  for (const auto& [name, tensor] : match_tensors(config, source)) {
+    require_finite(name, *tensor);
+    release_pages(*tensor);
+  }
   std::set<std::string> files;
   std::map<std::string, std::int64_t> tensors_by_dtype;
   std::int64_t bytes = 0;
-  for (const auto& [name, tensor] : source->tensors()) {
+  for (const auto& [name, tensor] : source.tensors()) {
     files.insert(std::filesystem::path(tensor.file).filename().string());
     ++tensors_by_dtype[std::string(name_of(tensor.dtype))];
     bytes += static_cast<std::int64_t>(tensor.bytes);
   }
-  const std::string dtype(name_of(dominant_dtype(*source)));
+  const std::string dtype(name_of(dominant_dtype(source)));
   inspection.json.update(
       {{"dtype", dtype}, {"tensors", tensors_by_dtype}, {"files", files}, {"weight_bytes", bytes}});
   inspection.text +=
@@ -70,7 +72,8 @@ void add_weights(const ModelConfig& config, const std::filesystem::path& folder,
 }  // namespace
 
 Inspection inspect_model(const std::filesystem::path& folder, const std::filesystem::path& tokenizer) {
-  const ModelConfig config = read_model_config(folder);
+  const BaseModel base = open_base_model(folder);
+  const ModelConfig& config = base.config;
   const std::string architecture = config.architecture == Architecture::opt ? "opt" : "llama";
   Inspection inspection;
   inspection.json = {{"model", folder.string()},
@@ -85,7 +88,8 @@ Inspection inspect_model(const std::filesystem::path& folder, const std::filesys
                      {"head_dim", config.head_dim},
                      {"max_position_embeddings", config.max_position_embeddings},
                      {"tie_word_embeddings", config.tie_word_embeddings},
-                     {"linear_layers", block_linear_names(config)}};
+                     {"linear_layers", block_linear_names(config)},
+                     {"notes", base.notes}};
   inspection.text = fmt::format(
       "model:        {}\narchitecture: {}, {} parameters\nshape:        {} layers, hidden {}, MLP {}, {} "
       "heads of {} "
@@ -94,7 +98,8 @@ Inspection inspect_model(const std::filesystem::path& folder, const std::filesys
       config.intermediate_size, config.num_attention_heads, config.head_dim, config.num_key_value_heads,
       config.vocab_size, config.tie_word_embeddings ? " (head tied)" : "", config.max_position_embeddings,
       fmt::join(block_linear_names(config), ", "));
-  add_weights(config, folder, inspection);
+  for (const std::string& line : base.notes) inspection.text += line + "\n";
+  add_weights(config, *base.tensors, inspection);
   add_tokenizer(tokenizer.empty() ? folder : tokenizer, inspection);
   return inspection;
 }

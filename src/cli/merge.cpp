@@ -32,6 +32,7 @@ MergeOptions merge_options(const MergeVerb& verb) {
 }
 
 void print_report(const MergeVerb& verb, const ResolvedSource& source, const MergeReport& report) {
+  for (const std::string& line : report.notes) fmt::print(stderr, "{}\n", line);
   if (verb.json) {
     print_json({{"out", verb.out},
                 {"links", source.links},

@@ -146,6 +146,7 @@ Json json_of(const TrainResult& result) {
           {"best_dev_loss", number_or_null(result.best_dev_loss)},
           {"dev_score", number_or_null(result.dev_score)},
           {"best_dev_score", number_or_null(result.best_dev_score)},
+          {"relative_rounding_error", number_or_null(result.relative_rounding_error)},
           {"seconds", result.seconds},
           {"tokens", result.tokens},
           {"trained_parameters", result.trained_parameters},

@@ -165,6 +165,8 @@ GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOp
 
 std::int64_t LanguageModel::link_count() const { return implementation_->loaded.resolved.links; }
 
+const std::vector<std::string>& LanguageModel::notes() const { return implementation_->loaded.notes; }
+
 double LanguageModel::delta_norm() const {
   const Chain& chain = *implementation_->loaded.chain;
   ops::Context on_host;  // as the one adapter is

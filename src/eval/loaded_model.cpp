@@ -7,8 +7,8 @@
 #include "core/parallel.h"
 #include "core/thread_option.h"
 #include "io/json.h"
-#include "io/tensor_source.h"
 #include "lora/peft_format.h"
+#include "model/base_model.h"
 #include "text/tokenizer.h"
 
 namespace cola {
@@ -150,16 +150,16 @@ LoadedModel load_model(const ModelSource& source) {
   LoadedModel loaded;
   loaded.resolved = resolve(source);
   set_thread_count(source.threads);
-  const ModelConfig config = read_model_config(loaded.resolved.model);
+  BaseModel base = open_base_model(loaded.resolved.model);
+  loaded.notes = std::move(base.notes);
   std::vector<Link> links;
   for (const auto& folder : loaded.resolved.adapters) links.push_back(read_adapter(folder));
-  auto tensors = open_checkpoint(loaded.resolved.model);
   loaded.backend = ops::open_backend(source.device);
   ops::Uploads* uploads = source.offload_base ? &ops::uploads_of(*loaded.backend) : nullptr;
-  const DType dtype = choose_compute_dtype(source.dtype, dominant_dtype(*tensors), *loaded.backend);
-  loaded.model =
-      std::make_unique<Decoder>(config, Weights(config, std::move(tensors), dtype, loaded.backend->memory(),
-                                                uploads != nullptr ? &uploads->memory() : nullptr));
+  const DType dtype = choose_compute_dtype(source.dtype, dominant_dtype(*base.tensors), *loaded.backend);
+  loaded.model = std::make_unique<Decoder>(
+      base.config, Weights(base.config, std::move(base.tensors), dtype, loaded.backend->memory(),
+                           uploads != nullptr ? &uploads->memory() : nullptr));
   if (uploads != nullptr) loaded.model->stream_weights(*uploads);
   if (loaded.backend->prefers_packed(dtype)) loaded.model->pack_weights();
   loaded.chain =

@@ -25,6 +25,7 @@ struct ResolvedSource {
 struct LoadedModel {
   std::shared_ptr<ops::Backend> backend;  ///< first: the rest lies in its memory
   ResolvedSource resolved;
+  std::vector<std::string> notes;  ///< what a user should be told of the files, a line each
   std::unique_ptr<Decoder> model;
   std::unique_ptr<Chain> chain;
 };

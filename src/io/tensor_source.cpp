@@ -9,7 +9,9 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/finite_values.h"
 #include "core/parallel.h"
+#include "io/printable.h"
 
 namespace cola {
 namespace {
@@ -60,6 +62,23 @@ void read_as_f32(const SourceTensor& tensor, std::span<float> destination) {
   }
   throw Error(fmt::format("{}: a tensor of {} where floating-point numbers are needed", tensor.file,
                           name_of(tensor.dtype)));
+}
+
+void require_finite(const std::string& name, const SourceTensor& tensor) {
+  const std::span bytes(tensor.data, tensor.bytes);
+  if (all_finite(bytes, tensor.dtype)) return;
+  const std::size_t index = first_not_finite(bytes, tensor.dtype);
+  SourceTensor element = tensor;
+  element.bytes = size_of(tensor.dtype);
+  element.data += index * element.bytes;
+  float value = 0.0F;
+  read_as_f32(element, {&value, 1});
+  const auto row_size = static_cast<std::size_t>(tensor.shape.empty() ? 1 : tensor.shape.back());
+  const std::string place = tensor.shape.size() == 2
+                                ? fmt::format("[{}, {}]", index / row_size, index % row_size)
+                                : fmt::format("[{}]", index);
+  throw Error(fmt::format("{}: tensor '{}' holds {} at {}, and every value has to be finite", tensor.file,
+                          printable(name), value, place));
 }
 
 }  // namespace cola

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "model/rope_config.h"
 
 namespace cola {
 namespace {
@@ -42,9 +43,6 @@ void read_common(const JsonReader& reader, ModelConfig& config) {
   config.num_hidden_layers = positive(reader, "num_hidden_layers", 4096);
   config.num_attention_heads = positive(reader, "num_attention_heads", max_width);
   config.max_position_embeddings = positive(reader, "max_position_embeddings", max_rows);
-  if (reader.has("torch_dtype") || reader.has("dtype")) {
-    config.torch_dtype = parse_dtype(reader.string(reader.has("torch_dtype") ? "torch_dtype" : "dtype"));
-  }
   config.attention_dropout = dropout_probability(reader, "attention_dropout", 0.0);
 }
 
@@ -80,40 +78,6 @@ ModelConfig parse_opt(const JsonReader& reader) {
     throw Error(fmt::format("{}: layer_norm_elementwise_affine false is not supported", reader.where()));
   }
   return config;
-}
-
-/// `reader` is at the config's rope_scaling, or rope_parameters as transformers 5 has it.
-RopeScaling parse_rope_scaling(const JsonReader& reader, const std::string& default_kind) {
-  RopeScaling scaling;
-  const std::string kind = reader.string(reader.has("rope_type") ? "rope_type" : "type", default_kind);
-  if (kind == "default") return scaling;
-  if (kind == "linear") {
-    scaling.kind = RopeScaling::Kind::linear;
-  } else if (kind == "llama3") {
-    scaling.kind = RopeScaling::Kind::llama3;
-    scaling.low_freq_factor = positive_number(reader, "low_freq_factor", 1.0);
-    scaling.high_freq_factor = positive_number(reader, "high_freq_factor", 4.0);
-    scaling.original_max_position_embeddings = positive(reader, "original_max_position_embeddings", max_rows);
-    if (scaling.high_freq_factor <= scaling.low_freq_factor) {
-      throw Error(fmt::format("{}: high_freq_factor must be above low_freq_factor", reader.where()));
-    }
-  } else {
-    throw Error(
-        fmt::format("{}: rope type '{}' is not supported: use linear or llama3", reader.where(), kind));
-  }
-  scaling.factor = positive_number(reader, "factor", 1.0);
-  return scaling;
-}
-
-/// In transformers 5 rope_parameters holds what rope_theta and rope_scaling held: both ways are read.
-void read_rope(const JsonReader& reader, ModelConfig& config) {
-  config.rope_theta = positive_number(reader, "rope_theta", 10000.0);
-  const bool scaling = reader.has("rope_scaling");
-  const char* key = scaling ? "rope_scaling" : "rope_parameters";
-  if (!reader.has(key)) return;
-  const JsonReader rope(reader.at(key), reader.where() + ": " + key);
-  config.rope_theta = positive_number(rope, "rope_theta", config.rope_theta);
-  config.rope_scaling = parse_rope_scaling(rope, scaling ? "" : "default");
 }
 
 ModelConfig parse_llama(const JsonReader& reader) {

@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +20,8 @@ struct RopeScaling {
   double low_freq_factor = 1.0;
   double high_freq_factor = 4.0;
   std::int64_t original_max_position_embeddings = 8192;
+
+  bool operator==(const RopeScaling&) const = default;
 };
 
 /// The shape of a decoder, in Hugging Face's terms. Checked when read: positive, divisible, bounded.
@@ -46,7 +47,6 @@ struct ModelConfig {
   RopeScaling rope_scaling;
   double dropout = 0.0;            ///< configured hidden dropout (OPT 0.1); used only with --dropout config
   double attention_dropout = 0.0;  ///< configured; there is none here, which is said at start
-  std::optional<DType> torch_dtype;
 
   [[nodiscard]] bool has_projections() const { return word_embed_proj_dim != hidden_size; }
 };

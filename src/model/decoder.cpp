@@ -65,7 +65,7 @@ Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), 
   if (opt) {
     positions_ = &weights_.at(root + ".embed_positions.weight");
   } else {
-    rotary_.emplace(config_, weights_.memory());
+    rotary_ = std::make_unique<RotaryTable>(config_, weights_.memory());
   }
   head_.emplace(head_index, config_.tie_word_embeddings ? *tokens_ : weights_.at("lm_head.weight"));
   if (config_.has_projections()) {
@@ -75,7 +75,7 @@ Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), 
                          nullptr);
   }
   for (std::int64_t index = 0; index < config_.num_hidden_layers; ++index) {
-    blocks_.push_back(make_block(config_, weights_, index, rotary_ ? &*rotary_ : nullptr));
+    blocks_.push_back(make_block(config_, weights_, index, rotary_.get()));
   }
   if (config_.final_layer_norm)
     final_norm_.emplace(config_, weights_, root + (opt ? ".final_layer_norm" : ".norm"));
@@ -175,10 +175,12 @@ void Decoder::embed_backward(const StepState& step, DecoderActivations& activati
 void Decoder::forward(const StepState& step, DecoderActivations& activations,
                       std::span<SequenceCache* const> caches) const {
   const auto& positions = step.batch.positions;
-  if (const auto last = std::ranges::max_element(positions);
-      last != positions.end() && *last >= config_.max_position_embeddings) {
-    throw Error(fmt::format("a sequence of {} tokens is longer than the model's {} positions", *last + 1,
-                            config_.max_position_embeddings));
+  if (const auto last = std::ranges::max_element(positions); last != positions.end()) {
+    if (*last >= config_.max_position_embeddings) {
+      throw Error(fmt::format("a sequence of {} tokens is longer than the model's {} positions", *last + 1,
+                              config_.max_position_embeddings));
+    }
+    if (rotary_) rotary_->reserve(*last + 1);
   }
   if (!caches.empty()) return run_blocks(step, activations, caches);  // it makes them longer: once
   repeatable(step, "forward", [&] { run_blocks(step, activations, {}); });

@@ -102,7 +102,7 @@ class Decoder {
 
   ModelConfig config_;
   Weights weights_;
-  std::optional<RotaryTable> rotary_;
+  std::unique_ptr<RotaryTable> rotary_;  ///< null for OPT; grows with the positions that a forward meets
   Parameter* tokens_ = nullptr;
   Parameter* positions_ = nullptr;  ///< null for Llama
   std::optional<LanguageModelHead> head_;

@@ -1,11 +1,15 @@
 #include "model/huggingface_folder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <memory>
 #include <vector>
 
-#include "backend/elementwise.h"
 #include "core/error.h"
+#include "core/finite_values.h"
 #include "io/files.h"
 #include "io/json.h"
 #include "io/safetensors_writer.h"
@@ -40,6 +44,27 @@ std::string huggingface_name(DType dtype) {
   return dtype == DType::bf16 ? "bfloat16" : dtype == DType::f16 ? "float16" : "float32";
 }
 
+/// The dtype that holds all that is written: f32 if any tensor is, else that of most bytes.
+DType widest_dtype(const std::vector<TensorToWrite>& tensors) {
+  std::map<DType, std::size_t> bytes;
+  for (const auto& tensor : tensors) bytes[tensor.dtype] += tensor.bytes();
+  if (bytes.contains(DType::f32) || bytes.empty()) return DType::f32;
+  return std::ranges::max_element(bytes, {}, [](const auto& entry) { return entry.second; })->first;
+}
+
+/// Overwrites each `dtype` and `torch_dtype`, at any depth: readers differ in which of them they take.
+void name_dtype(Json& config, const std::string& name) {
+  for (auto& [key, value] : config.items()) {
+    if (key != "dtype" && key != "torch_dtype") {
+      if (value.is_structured()) name_dtype(value, name);
+    } else if (value.is_object()) {  // of the parts of a model, by their names
+      for (auto& part : value) part = name;
+    } else {
+      value = name;
+    }
+  }
+}
+
 /// Whether the configuration ties a head that the weights have of their own.
 bool ties_own_head(const Json& config, const Weights& weights) {
   const bool own_head = std::ranges::any_of(
@@ -49,9 +74,18 @@ bool ties_own_head(const Json& config, const Weights& weights) {
 
 }  // namespace
 
+void refuse_to_write(const std::string& name, float value, DType dtype, const std::string& dtype_option) {
+  if (!std::isfinite(value)) {
+    throw Error(
+        fmt::format("tensor '{}' would be written with {}: what was added to it is too large", name, value));
+  }
+  throw Error(fmt::format("tensor '{}' holds {}, which is too large for {}: use {} {}", name, value,
+                          name_of(dtype), dtype_option, dtype == DType::f16 ? "bf16 or f32" : "f32"));
+}
+
 void write_huggingface_folder(const std::filesystem::path& folder, const std::filesystem::path& source,
                               const Weights& weights, std::optional<DType> dtype,
-                              std::int64_t max_shard_bytes,
+                              const std::string& dtype_option, std::int64_t max_shard_bytes,
                               const std::function<void(const Parameter&, std::span<float>)>& values) {
   std::vector<TensorToWrite> tensors;
   std::vector<float> buffer;
@@ -62,11 +96,15 @@ void write_huggingface_folder(const std::filesystem::path& folder, const std::fi
                          buffer.resize(static_cast<std::size_t>(from->spec.size()));
                          values(*from, buffer);
                          store(buffer, target, bytes);
+                         if (all_finite(bytes, target)) return;
+                         refuse_to_write(from->spec.name, buffer[first_not_finite(bytes, target)], target,
+                                         dtype_option);
                        }});
   }
   write_checkpoint(folder, tensors, max_shard_bytes);
   Json config = read_json_file(source / "config.json");
-  if (dtype) config["torch_dtype"] = huggingface_name(*dtype);
+  if (!config.contains("dtype")) config.emplace("torch_dtype", "");  // one at least
+  name_dtype(config, huggingface_name(widest_dtype(tensors)));
   if (ties_own_head(config, weights)) config["tie_word_embeddings"] = false;
   write_text_file(folder / "config.json", config.dump(2) + "\n");
   for (const auto& file : tokenizer_files(source)) copy_file_durably(file, folder / file.filename());

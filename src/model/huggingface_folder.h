@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "core/dtype.h"
 #include "model/weights.h"
@@ -15,11 +16,17 @@ inline constexpr std::int64_t default_max_shard_bytes = 5'000'000'000;  // Huggi
 /// Writes a folder that transformers loads: weights under save_pretrained's names, and the configuration and
 /// tokenizer files of `source`; the configuration says so where `weights` have a head of their own and the
 /// source ties it to the token table. `folder` exists and is empty (see write_folder). `dtype`: of the
-/// weights; by default each tensor's in the file that `weights` was read from. `values(parameter, f32)` gives
-/// a parameter's values, e.g. merged or trained ones.
+/// weights; by default each tensor's in the file that `weights` was read from. Every dtype that the
+/// configuration names becomes the widest one written. `values(parameter, f32)` gives a parameter's values,
+/// e.g. merged or trained ones. Throws Error naming the tensor for values that are not finite, or that
+/// `dtype` has no room for: then another, by the option `dtype_option` ("--merge-dtype"), is the way out.
 void write_huggingface_folder(const std::filesystem::path& folder, const std::filesystem::path& source,
                               const Weights& weights, std::optional<DType> dtype,
-                              std::int64_t max_shard_bytes,
+                              const std::string& dtype_option, std::int64_t max_shard_bytes,
                               const std::function<void(const Parameter&, std::span<float>)>& values);
+
+/// Throws the Error that write_huggingface_folder throws for a `value` that `dtype` cannot hold.
+[[noreturn]] void refuse_to_write(const std::string& name, float value, DType dtype,
+                                  const std::string& dtype_option);
 
 }  // namespace cola

@@ -1,8 +1,12 @@
 #include "model/rotary_table.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numbers>
 #include <utility>
+
+#include "core/parallel.h"
 
 namespace cola {
 namespace {
@@ -16,6 +20,13 @@ double llama3_frequency(double frequency, const RopeScaling& scaling) {
   const double smooth = (original / wavelength - scaling.low_freq_factor) /
                         (scaling.high_freq_factor - scaling.low_freq_factor);
   return (1.0 - smooth) * frequency / scaling.factor + smooth * frequency;
+}
+
+/// Grown by doubling, so that a sequence that gets longer token by token seldom makes the table anew.
+std::int64_t rows_for(const ModelConfig& config, std::int64_t positions) {
+  constexpr std::uint64_t fewest = 1024;
+  const auto doubled = std::bit_ceil(std::max(fewest, static_cast<std::uint64_t>(positions)));
+  return std::min(static_cast<std::int64_t>(doubled), config.max_position_embeddings);
 }
 
 }  // namespace
@@ -40,21 +51,29 @@ std::vector<double> rotary_frequencies(const ModelConfig& config) {
   return frequencies;
 }
 
-RotaryTable::RotaryTable(const ModelConfig& config, Memory& memory) {
-  const auto frequencies = rotary_frequencies(config);
+void RotaryTable::reserve(std::int64_t positions) {
+  if (positions <= cosines_.rows()) return;
+  const auto frequencies = rotary_frequencies(config_);
   const auto half = static_cast<std::int64_t>(frequencies.size());
-  cosines_.resize(DType::f32, config.max_position_embeddings, half);
-  sines_.resize(DType::f32, config.max_position_embeddings, half);
-  for (std::int64_t position = 0; position < config.max_position_embeddings; ++position) {
-    for (std::int64_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(position) * frequencies[static_cast<std::size_t>(i)];
-      const auto index = static_cast<std::size_t>(position * half + i);
-      cosines_.floats()[index] = static_cast<float>(std::cos(angle));
-      sines_.floats()[index] = static_cast<float>(std::sin(angle));
+  Matrix cosines(DType::f32, rows_for(config_, positions), half);
+  Matrix sines(DType::f32, cosines.rows(), half);
+  parallel_for(cosines.rows(), 256, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t position = begin; position < end; ++position) {
+      for (std::int64_t i = 0; i < half; ++i) {
+        const double angle = static_cast<double>(position) * frequencies[static_cast<std::size_t>(i)];
+        const auto index = static_cast<std::size_t>(position * half + i);
+        cosines.floats()[index] = static_cast<float>(std::cos(angle));
+        sines.floats()[index] = static_cast<float>(std::sin(angle));
+      }
     }
-  }
-  cosines_ = Matrix::moved_to(memory, std::move(cosines_));
-  sines_ = Matrix::moved_to(memory, std::move(sines_));
+  });
+  cosines_ = Matrix::moved_to(*memory_, std::move(cosines));
+  sines_ = Matrix::moved_to(*memory_, std::move(sines));
+}
+
+std::int64_t rotary_table_bytes(const ModelConfig& config, std::int64_t positions) {
+  if (config.architecture != Architecture::llama) return 0;
+  return rows_for(config, positions) * config.head_dim * static_cast<std::int64_t>(sizeof(float));
 }
 
 }  // namespace cola

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <set>
+#include <algorithm>
+#include <cstring>
 
 #include "core/error.h"
 
 namespace cola {
 namespace {
+
+const std::string head_name = "lm_head.weight";
 
 /// The name without what varies: "model.decoder.layers.0.fc1.weight" and "decoder.layers.0.fc1.weight" are
 /// one.
@@ -42,24 +45,69 @@ void check(const ParameterSpec& spec, const SourceTensor& tensor) {
                           fmt::join(tensor.shape, ", "), fmt::join(spec.shape, ", ")));
 }
 
-}  // namespace
-
-std::map<std::string, const SourceTensor*> match_tensors(const ModelConfig& config,
-                                                         const TensorSource& source) {
+/// Every tensor that carries weights, by its name without the prefix.
+std::map<std::string, const SourceTensor*> tensors_by_short_name(const TensorSource& source) {
   std::map<std::string, const SourceTensor*> by_short_name;
-  std::map<std::string, std::string> in_file;  // names by short name
   for (const auto& [name, tensor] : source.tensors()) {
     if (carries_no_weights(name)) continue;
-    in_file.emplace(without_prefix(name), name);
     if (!by_short_name.emplace(without_prefix(name), &tensor).second) {
       throw Error(fmt::format("{}: tensor '{}' is there twice, with and without the prefix 'model.'",
                               tensor.file, without_prefix(name)));
     }
   }
+  return by_short_name;
+}
+
+/// Elements [begin, begin + values.size()) in f32.
+void read_part(const SourceTensor& tensor, std::int64_t begin, std::span<float> values) {
+  SourceTensor part = tensor;
+  part.bytes = values.size() * size_of(tensor.dtype);
+  part.data += static_cast<std::size_t>(begin) * size_of(tensor.dtype);
+  read_as_f32(part, values);
+}
+
+/// Of finite tensors of one shape.
+bool equal_values(const SourceTensor& a, const SourceTensor& b) {
+  if (a.dtype == b.dtype && std::memcmp(a.data, b.data, a.bytes) == 0) return true;
+  constexpr std::int64_t at_once = std::int64_t{1} << 20;
+  std::vector<float> of_a;
+  std::vector<float> of_b;
+  for (std::int64_t begin = 0; begin < a.size(); begin += at_once) {
+    const auto count = static_cast<std::size_t>(std::min(at_once, a.size() - begin));
+    of_a.resize(count);
+    of_b.resize(count);
+    read_part(a, begin, of_a);
+    read_part(b, begin, of_b);
+    if (of_a != of_b) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool has_own_head(const ModelConfig& config, const TensorSource& source) {
+  const auto tensors = tensors_by_short_name(source);
+  const auto table = tensors.find(embedding_name(config));
+  const auto head = tensors.find(head_name);
+  if (table == tensors.end() || head == tensors.end()) return false;
+  for (const auto& [name, tensor] :
+       {std::pair("model." + table->first, table->second), std::pair(head_name, head->second)}) {
+    check({name, {config.vocab_size, config.word_embed_proj_dim}}, *tensor);
+    require_finite(name, *tensor);
+  }
+  const bool equal = equal_values(*table->second, *head->second);
+  release_pages(*table->second);
+  release_pages(*head->second);
+  return !equal;
+}
+
+std::map<std::string, const SourceTensor*> match_tensors(const ModelConfig& config,
+                                                         const TensorSource& source) {
+  auto by_short_name = tensors_by_short_name(source);
   if (config.tie_word_embeddings) {  // one table under two names: the embedding's own wins
-    if (const auto head = by_short_name.find("lm_head.weight"); head != by_short_name.end()) {
+    if (const auto head = by_short_name.find(head_name); head != by_short_name.end()) {
       by_short_name.emplace(embedding_name(config), head->second);
-      by_short_name.erase("lm_head.weight");
+      by_short_name.erase(head_name);
     }
   }
   std::map<std::string, const SourceTensor*> found;
@@ -78,7 +126,10 @@ std::map<std::string, const SourceTensor*> match_tensors(const ModelConfig& conf
   if (!missing.empty()) throw Error(fmt::format("{}: missing tensors: {}", file, first_few(missing)));
   if (!by_short_name.empty()) {
     std::vector<std::string> unknown;
-    for (const auto& [name, tensor] : by_short_name) unknown.push_back(in_file.at(name));
+    for (const auto& [name, tensor] : source.tensors()) {
+      const auto left = by_short_name.find(without_prefix(name));
+      if (left != by_short_name.end() && left->second == &tensor) unknown.push_back(name);
+    }
     throw Error(fmt::format("{}: tensors that this model does not have: {}", file, first_few(unknown)));
   }
   return found;

@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "backend/elementwise.h"
 #include "core/error.h"
+#include "core/finite_values.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "model/weight_names.h"
@@ -21,6 +22,15 @@ constexpr float initializer_range = 0.02F;
 ConstMatrixView view_of(const ParameterSpec& spec, const void* data, DType dtype) {
   const std::int64_t cols = spec.shape.back();
   return {data, dtype, spec.is_matrix() ? spec.shape.front() : 1, cols, cols};
+}
+
+/// Throws Error if rounding the tensor's values to those of `rounded` made one infinite.
+void require_in_range(const std::string& name, const SourceTensor& tensor, const Matrix& rounded) {
+  const auto size = static_cast<std::size_t>(rounded.size()) * size_of(rounded.dtype());
+  const std::span bytes(static_cast<const std::byte*>(rounded.view().data), size);
+  if (all_finite(bytes, rounded.dtype())) return;
+  throw Error(fmt::format("{}: tensor '{}' has values too large for {}: use --dtype f32", tensor.file, name,
+                          name_of(rounded.dtype())));
 }
 
 bool is_aligned(const SourceTensor& tensor) {
@@ -57,6 +67,7 @@ Parameter& Weights::add(const ParameterSpec& spec) {
 }
 
 void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
+  require_finite(parameter.spec.name, tensor);
   const DType wanted = parameter.spec.is_matrix() ? compute_dtype_ : DType::f32;
   const ConstMatrixView shape = view_of(parameter.spec, nullptr, wanted);
   Memory& memory = *parameter.memory;
@@ -69,6 +80,7 @@ void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
   }
   if (tensor.dtype == wanted && is_aligned(tensor)) {
     parameter.value = view_of(parameter.spec, tensor.data, wanted);
+    release_pages(tensor);  // what is not used after all, as most rows of a token table, is not kept
     return;
   }
   parameter.owned.resize(wanted, shape.rows, shape.cols);
@@ -87,6 +99,8 @@ void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
                    parameter.owned.view().row_range(index, index + 1));
     }
   }
+  if (tensor.dtype == DType::f32 && wanted != DType::f32)
+    require_in_range(parameter.spec.name, tensor, parameter.owned);
   release_pages(tensor);
   parameter.owned = Matrix::moved_to(*parameter.memory, std::move(parameter.owned));
   parameter.value = parameter.owned.view();

@@ -52,7 +52,7 @@ class Weights {
  public:
   /// Takes the file's tensors, in place where possible, into `memory`; the matrices of the decoder blocks
   /// into `block_matrices` where that is another (ops::Uploads::memory() for a Decoder that streams them).
-  /// Throws Error as match_tensors does.
+  /// Throws Error as match_tensors does, and for values that are not finite or too large for compute_dtype.
   Weights(const ModelConfig& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
           Memory& memory = host_memory(), Memory* block_matrices = nullptr);
   /// Random weights N(0, 0.02), zero biases, unit norms, keyed by (seed, name's place): for `init` and

@@ -149,6 +149,7 @@ void read_checkpoint_weights(const std::filesystem::path& folder, ops::Context& 
   const auto source = open_safetensors(file);
   for (const auto& parameter : weights.all()) {
     read_exactly(*source, parameter->spec.name, parameter->master.floats(), weights.memory(), file);
+    require_finite(parameter->spec.name, source->tensors().at(parameter->spec.name));
     Weights::refresh(context, *parameter);
   }
 }

@@ -10,6 +10,7 @@
 #include "core/parallel.h"
 #include "core/system_memory.h"
 #include "model/linear_names.h"
+#include "model/rotary_table.h"
 #include "model/weight_stream.h"
 
 namespace cola {
@@ -200,10 +201,11 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
   std::int64_t rank = 0;
   for (const auto& link : input.run.links) rank = std::max(rank, link.rank);
   if (full) {
-    std::int64_t largest = 0;  // a checkpoint is written a tensor at a time, from f32 to the file's dtype
+    std::int64_t largest = 0;  // saved a tensor at a time, from f32; what is rounded beside the file's values
     for (const auto& spec : parameter_specs(config)) largest = std::max(largest, spec.size());
     plan.trained = parameters * per_trained + sum_bytes(input, parameters) +
-                   largest * (float_bytes + static_cast<std::int64_t>(size_of(input.file_dtype)));
+                   largest * (float_bytes + static_cast<std::int64_t>(size_of(input.saved_dtype)) +
+                              (input.saved_dtype == DType::f32 ? 0 : float_bytes));
   } else {
     const auto linears = linear_names(config);
     std::int64_t targets = 0;
@@ -223,6 +225,7 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
     if (input.offload_base) offload(config, input, largest, plan);
   }
   plan.activations = plan_blocks(config, input, element, rank) + plan_head(config, input, element);
+  plan.activations += rotary_table_bytes(config, input.positions);
   if (input.packed_weights) plan.activations += plan_packed_products(config, input, element);
   if (input.in_device_memory) {
     plan.program = device_bytes;

@@ -16,7 +16,8 @@ struct MemoryPlan {
   std::int64_t merged = 0;   ///< target modules' merged copies (--tie merge)
   std::int64_t trained = 0;  ///< trained tensors, gradients, optimizer state; tied links; one to be saved;
                              ///< what several processes add gradients up in
-  std::int64_t activations = 0;  ///< kept for the backward, scratch, the head's rows and chunk of logits
+  std::int64_t activations = 0;  ///< kept for the backward, scratch, the head's rows and chunk of logits, the
+                                 ///< rotary table
   std::int64_t program = 0;      ///< the program itself, its tokenizer and data
   std::int64_t offloaded = 0;    ///< beside these: the blocks' weights in the host's memory (--offload-base)
 
@@ -29,6 +30,7 @@ struct MemoryPlanInput {
   RunPlan run;
   DType compute_dtype = DType::f32;
   DType file_dtype = DType::f32;
+  DType saved_dtype = DType::f32;    ///< with full
   bool packed_weights = false;       ///< see ops::Backend::prefers_packed
   std::vector<std::size_t> targets;  ///< indices into linear_names(); all weights are trained with full
   std::int64_t tied_links = 0;       ///< tied before step 1
@@ -37,6 +39,7 @@ struct MemoryPlanInput {
   std::int64_t evaluation_tokens = 0;  ///< in a batch of the dev set; 0 without
   const Ranks* ranks = nullptr;        ///< null: one process
   std::int64_t processes = 1;          ///< of the run on this machine
+  std::int64_t positions = 0;          ///< of the longest sequence
   bool activation_checkpointing = false;
   bool hidden_dropout = false, lora_dropout = false;
   std::int64_t resident_bytes = 0;  ///< of the process, its data loaded and its weights not

@@ -78,6 +78,8 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("save-total-limit", options.save_total_limit, "checkpoints kept");
   visit("tensorboard", options.tensorboard, "event files for TensorBoard in OUT/tensorboard");
   visit("dtype", options.dtype, "f32, bf16, or auto");
+  visit("save-dtype", options.save_dtype,
+        "of full's best/ and last/: f32, bf16, f16, or auto: as in the model's file");
   visit("device", options.device, "cpu, cuda, cuda:N, or auto: cuda where there is one");
   visit(
       "offload-base", options.offload_base,

@@ -136,6 +136,7 @@ void check_loop_options(const TrainOptions& options) {
   ops::check_device_name(options.device);
   if (options.offload_base && options.device == "cpu") (void)ops::uploads_of(ops::cpu_backend());
   require_choice("dtype", options.dtype, {"auto", "f32", "bf16"});
+  require_choice("save-dtype", options.save_dtype, {"auto", "f32", "bf16", "f16"});
   if (!options.chat_template.empty()) (void)parse_chat_template(options.chat_template);
 }
 
@@ -204,6 +205,7 @@ std::vector<std::string> unused_options(const TrainOptions& options) {
   add("lora-r", options.lora_r && (full || !options.ranks.empty()));
   add("lora-alpha", options.lora_alpha && (full || !options.alphas.empty()));
   add("target-modules", full && !options.target_modules.empty());
+  add("save-dtype", !full && options.save_dtype != "auto");
   add("tie", full && options.tie != "auto");
   add("link-init", method != Method::cola && options.link_init != "fresh");
   add("lr-at-knot", method != Method::cola && options.lr_at_knot != "continue");

@@ -12,10 +12,11 @@
 #include "core/parallel.h"
 #include "core/system_memory.h"
 #include "dist/agreement.h"
+#include "eval/data_options.h"
 #include "eval/loss.h"
-#include "io/tensor_source.h"
 #include "lora/peft_format.h"
 #include "lora/target_modules.h"
+#include "model/base_model.h"
 #include "model/linear_names.h"
 
 namespace cola {
@@ -91,6 +92,7 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   input.run = session.plan;
   input.compute_dtype = session.compute_dtype;
   input.file_dtype = file_dtype;
+  input.saved_dtype = session.saved_dtype.most;
   input.packed_weights =
       session.plan.method != Method::full && session.backend->prefers_packed(session.compute_dtype);
   input.targets = chosen;
@@ -113,6 +115,7 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vec
   input.logits_chunk_bytes = session.backend->logits_chunk_bytes();
   input.in_device_memory = !session.backend->memory().is_host();
   input.offload_base = options.offload_base;
+  input.positions = longest_sequence(options.max_length.value_or(0), session.config);
   session.memory = plan_memory(session.config, input);
   require_memory(session.config, input, session.memory, session.backend->memory().available_bytes());
   require_host_memory(input, session.memory, host_memory().available_bytes());
@@ -203,11 +206,13 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   session.backend = std::move(backend);
   ops::Uploads* uploads = options.offload_base ? &ops::uploads_of(*session.backend) : nullptr;
   session.options = options;
-  session.config = read_model_config(options.model);
+  BaseModel base = open_base_model(options.model);
+  session.config = base.config;
+  session.notes = std::move(base.notes);
   session.data = load_session_data(options, session.config);
-  auto source = open_checkpoint(options.model);
-  const DType file_dtype = dominant_dtype(*source);
+  const DType file_dtype = dominant_dtype(*base.tensors);
   session.compute_dtype = choose_compute_dtype(options.dtype, file_dtype, *session.backend);
+  session.saved_dtype = saved_dtype(options.save_dtype, file_dtype);
   session.plan = make_run_plan(options, session.data.train.size(), session.compute_dtype);
   session.batches =
       std::make_unique<BatchPlan>(session.data.train.size(), options.batch_size,
@@ -222,7 +227,7 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   make_memory_plan(session, file_dtype, chosen, ranks, neighbours);
   wait_for_all(ranks);  // none takes memory before all have looked at what there is
   session.model = std::make_unique<Decoder>(
-      session.config, Weights(session.config, std::move(source), session.compute_dtype,
+      session.config, Weights(session.config, std::move(base.tensors), session.compute_dtype,
                               session.backend->memory(), uploads != nullptr ? &uploads->memory() : nullptr));
   if (uploads != nullptr) session.model->stream_weights(*uploads);
   if (full) {

@@ -10,6 +10,7 @@
 #include "model/decoder.h"
 #include "train/memory_plan.h"
 #include "train/run_plan.h"
+#include "train/saved_weights.h"
 #include "train/session_data.h"
 
 namespace cola {
@@ -20,10 +21,12 @@ struct TrainingSession {
   std::shared_ptr<ops::Backend> backend;  ///< first: the rest lies in its memory
   TrainOptions options;
   ModelConfig config;
+  std::vector<std::string> notes;  ///< what a user should be told of the model's files, a line each
   DType compute_dtype = DType::f32;
   SessionData data;
   RunPlan plan;
   MemoryPlan memory;
+  SavedDtype saved_dtype;                 ///< with full
   std::vector<Link> tied_links;           ///< from --tied-link and --extend, before step 1
   std::vector<std::string> tied_origins;  ///< where each came from
   std::vector<Link> initial_links;

@@ -40,14 +40,15 @@ std::string longer_run(const TrainOptions& saved, const std::vector<std::string>
   return fmt::format("; to train it further: a new --out with {}", begin);
 }
 
-/// The run's own options, but for where it computes and keeps its weights, which the given ones must not
-/// contradict.
+/// The run's own options, but for where it computes and keeps its weights and what it saves them as, which
+/// the given ones must not contradict.
 TrainOptions resumed_options(TrainOptions given, const std::filesystem::path& config) {
   TrainOptions saved;
   read_toml(config, saved);
   saved.out = given.out;  // the run may have been moved
   saved.device = given.device;
   saved.offload_base = given.offload_base;
+  saved.save_dtype = given.save_dtype;
   take_resolved(saved, given);
   if (const auto names = differing_options(saved, given); !names.empty()) {
     throw UsageError(

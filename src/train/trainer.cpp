@@ -255,6 +255,7 @@ TrainResult Trainer::result() const {
   result.best_dev_loss = state_.best_dev_loss;
   result.dev_score = state_.dev_score;
   result.best_dev_score = state_.best_dev_score;
+  result.relative_rounding_error = rounding_error_;
   result.seconds = state_.seconds;
   result.tokens = state_.tokens;
   if (optimizer_) {

@@ -78,7 +78,8 @@ class Trainer {
   bool interrupted_ = false;  ///< a signal came to one of the ranks
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<RunLog> log_;
-  bool newest_is_proven_ = false;  ///< a step has gone well from the weights of the newest checkpoint
+  std::optional<double> rounding_error_;  ///< of the weights saved last, with full: see write_trained_weights
+  bool newest_is_proven_ = false;         ///< a step has gone well from the weights of the newest checkpoint
   std::vector<std::optional<std::int64_t>>
       tied_at_;  ///< by link of the chain; none for links tied before step 1
 };

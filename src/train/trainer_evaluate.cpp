@@ -69,12 +69,20 @@ void Trainer::evaluate() {
   const auto start = std::chrono::steady_clock::now();
   Json event{{"event", "eval"}, {"step", state_.steps_done}, {"link", link_number()}};
   std::string score;
+  const bool rounded =
+      !session_.chain && round_as_saved(context_, session_.model->weights(), session_.saved_dtype);
   if (session_.data.task) {
     evaluate_task(event);
     score = fmt::format("{} {:.2f} %", event.value("metric", ""), 100.0 * *state_.dev_score);
   } else {
     evaluate_sequences(event);
     score = fmt::format("token accuracy {:.2f} %", 100.0 * event["token_accuracy"].get<double>());
+  }
+  if (rounded) {
+    restore_trained(context_, session_.model->weights(), session_.saved_dtype);
+    event["rounded_to"] = name_of(session_.saved_dtype.most);
+    score +=
+        fmt::format(", of the weights rounded to {} as they are saved", name_of(session_.saved_dtype.most));
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   state_.seconds += seconds;

@@ -5,7 +5,6 @@
 
 #include "io/files.h"
 #include "lora/peft_format.h"
-#include "model/huggingface_folder.h"
 #include "train/trainer.h"
 
 namespace cola {
@@ -40,19 +39,22 @@ void Trainer::write_state_folder(const std::filesystem::path& folder, const char
     if (session_.chain) {
       write_adapter(temporary, session_.chain->as_one(), session_.options.model.string());
     } else {
-      write_huggingface_folder(
-          temporary, session_.options.model, session_.model->weights(), std::nullopt, default_max_shard_bytes,
-          [](const Parameter& parameter, std::span<float> values) {
-            parameter.memory->download(std::as_bytes(parameter.master.floats()).data(),
-                                       std::as_writable_bytes(values).data(), values.size_bytes());
-          });
+      rounding_error_ = write_trained_weights(temporary, session_.options.model, session_.model->weights(),
+                                              session_.saved_dtype);
     }
-    const Json state{{"state", what},
-                     {"steps_done", state_.steps_done},
-                     {"links", link_number()},
-                     {"dev_loss", state_.dev_loss ? Json(*state_.dev_loss) : Json(nullptr)}};
+    Json state{{"state", what},
+               {"steps_done", state_.steps_done},
+               {"links", link_number()},
+               {"dev_loss", state_.dev_loss ? Json(*state_.dev_loss) : Json(nullptr)}};
+    if (rounding_error_) state["relative_rounding_error"] = *rounding_error_;
     write_text_file(temporary / "cola_state.json", state.dump(2) + "\n");
   });
+  if (rounding_error_.value_or(0.0) > 0.0) {
+    progress_.note(
+        fmt::format("{}/: rounding to {} changed the weights by {:.3g} of what training did; "
+                    "--save-dtype f32 keeps it",
+                    what, name_of(session_.saved_dtype.most), *rounding_error_));
+  }
 }
 
 }  // namespace cola

@@ -83,6 +83,7 @@ std::string describe_links(const std::vector<const Link*>& links) {
 
 void Trainer::announce() {
   const auto& data = session_.data;
+  for (const std::string& line : session_.notes) progress_.note(line);
   progress_.note(fmt::format("train data: {}", data.train.summary()));
   if (data.dev) progress_.note(fmt::format("dev data:   {}", data.dev->summary()));
   progress_.note(session_.memory.summary());

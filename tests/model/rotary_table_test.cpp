@@ -53,7 +53,8 @@ TEST(RotaryFrequencies, OfLlama31) {
 }
 
 TEST(RotaryTables, HoldCosineAndSineOfPositionTimesFrequency) {
-  const RotaryTable table(llama(8, 10000.0), host_memory());
+  RotaryTable table(llama(8, 10000.0), host_memory());
+  table.reserve(50);
   ASSERT_EQ(table.cosines().rows, 50);
   ASSERT_EQ(table.cosines().cols, 4);
   for (const std::int64_t position : {0, 1, 17, 49}) {
@@ -65,6 +66,27 @@ TEST(RotaryTables, HoldCosineAndSineOfPositionTimesFrequency) {
       EXPECT_NEAR(static_cast<double>(table.sines().as<float>()[index]), std::sin(angle), 6e-8);
     }
   }
+}
+
+TEST(RotaryTables, HaveAsManyRowsAsPositionsInUse) {
+  ModelConfig config = llama(8, 10000.0);
+  config.max_position_embeddings = std::int64_t{1} << 22;
+  RotaryTable table(config, host_memory());
+  EXPECT_EQ(table.cosines().rows, 0);
+  table.reserve(20);
+  const std::int64_t rows = table.cosines().rows;
+  EXPECT_GE(rows, 20);
+  EXPECT_LE(rows, 4096);
+  EXPECT_EQ(rotary_table_bytes(config, 20), 2 * rows * 4 * 4);
+  const std::vector<float> before(table.sines().as<float>(), table.sines().as<float>() + rows * 4);
+  table.reserve(5);
+  EXPECT_EQ(table.cosines().rows, rows);
+  table.reserve(5000);
+  EXPECT_GE(table.cosines().rows, 5000);
+  EXPECT_TRUE(std::equal(before.begin(), before.end(), table.sines().as<float>()));  // the same bits
+  config.max_position_embeddings = 5001;
+  EXPECT_EQ(rotary_table_bytes(config, 5000), 2 * 5001 * 4 * 4);
+  EXPECT_EQ(rotary_table_bytes(config_of_shape("opt-125m"), 5000), 0);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "core/error.h"
 #include "model/checkpoint_files.h"
 #include "support/tensors.h"
@@ -181,6 +183,42 @@ TEST(RandomWeights, DependOnTheSeedAlone) {
   double squares = 0.0;
   for (const double value : test::numbers(one.at(name).value)) squares += value * value;
   EXPECT_NEAR(squares / 8192.0, 4e-4, 0.08 * 4e-4);
+}
+
+TEST_F(LoadedWeights, AreFinite) {
+  for (const std::string& name : {matrix, vector}) {
+    for (const DType file : {DType::f32, DType::bf16, DType::f16}) {
+      for (const float bad :
+           {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+        const test::TemporaryFolder broken;
+        auto tensors = original;
+        tensors.at(name).values[3] = bad;
+        test::write_tensors(broken.path(), tensors, file);
+        try {
+          (void)Weights(config, open_checkpoint(broken.path()), DType::f32);
+          FAIL() << "accepted " << bad << " in " << name;
+        } catch (const Error& error) {
+          const std::string message = error.what();
+          EXPECT_NE(message.find("model.safetensors: tensor '" + name + "' holds"), std::string::npos)
+              << message;
+          EXPECT_NE(message.find(name == matrix ? "[0, 3]" : "[3]"), std::string::npos) << message;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(LoadedWeights, TooLargeForTheComputeDtypeAreRefused) {
+  original.at(matrix).values[0] = std::numeric_limits<float>::max();  // infinity in bf16
+  EXPECT_NO_THROW((void)load(DType::f32, DType::f32));
+  try {
+    (void)load(DType::f32, DType::bf16);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find(matrix + "' has values too large for bf16: use --dtype f32"),
+              std::string::npos)
+        << error.what();
+  }
 }
 
 }  // namespace

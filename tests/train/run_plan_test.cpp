@@ -219,6 +219,17 @@ TEST(MemoryPlan, PackedWeightsNeedTheirActivationsInTiles) {
             std::int64_t{1024} * 8192 * 2 + thread_count() * (std::int64_t{1} << 20));
 }
 
+TEST(MemoryPlan, CountsTheRotaryTableOfThePositionsInUse) {
+  const ModelConfig config = config_of_shape("llama-2-7b");
+  MemoryPlanInput input;
+  input.run.method = Method::lora;
+  input.positions = 2048;
+  const std::int64_t half = plan_memory(config, input).activations;
+  input.positions = 4096;
+  // cos and sin of 64 frequencies in f32 for each of 2,048 positions more.
+  EXPECT_EQ(plan_memory(config, input).activations - half, std::int64_t{2048} * 2 * 64 * 4);
+}
+
 class MemoryRefusal : public testing::Test {
  protected:
   [[nodiscard]] std::string message(std::int64_t available = std::int64_t{64} << 30) const {

@@ -1,0 +1,13 @@
+#pragma once
+#include "io/json.h"
+#include "model/config.h"
+
+namespace cola {
+
+/// Reads every field of config.json (`reader`) that decides a Llama's rotary table, in both forms:
+/// `rope_theta` and `rope_scaling` beside it, and transformers 5's `rope_parameters`, which holds both; `{}`
+/// and null count as absent. Throws Error naming the field for what is missing, what is not supported, what
+/// two fields say differently, and what readers of such files understand differently.
+void read_rope(const JsonReader& reader, ModelConfig& config);
+
+}  // namespace cola
