@@ -30,13 +30,16 @@ struct GenerateOptions {
   double temperature = 0.0;  ///< 0: greedy
   double top_p = 1.0;
   std::uint64_t seed = 42;
+  std::vector<std::string>
+      stop;  ///< texts that end it, beside the model's end tokens; not part of the result
 };
 
 struct GenerateResult {
   std::string text;  ///< what follows the prompt
   std::int64_t tokens = 0;
   double tokens_per_second = 0.0;         ///< the prompt's pass included
-  bool stopped_at_eos = false;            ///< EOS is not counted in `tokens`
+  bool stopped_at_eos = false;            ///< EOS or the end of a chat's turn, not counted in `tokens`
+  std::string stopped_at_text;            ///< which of `stop` ended it; empty if none did
   bool stopped_at_last_position = false;  ///< the model has no position for more
 };
 
@@ -113,7 +116,9 @@ class LanguageModel {
   /// Scores a task's examples.
   [[nodiscard]] TaskResult evaluate_task(const TaskOptions& options);
 
-  /// Continues a prompt; `each_piece` is called with new text as it comes.
+  /// Continues a prompt up to an end token: those of the model folder, and the end of turn of chats that it
+  /// was trained on (of its run, adapters or chat template). `each_piece` is called with new text as it
+  /// comes.
   [[nodiscard]] GenerateResult generate(std::string_view prompt, const GenerateOptions& options = {},
                                         const std::function<void(std::string_view)>& each_piece = {});
 

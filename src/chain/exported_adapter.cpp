@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 
@@ -43,6 +44,11 @@ void name_all_targets(Link& link) {
   if (!all) link.target_modules.clear();
 }
 
+void write_files(const std::filesystem::path& folder, const Link& link, const ExportedFrom& from) {
+  write_adapter(folder, link, from.base_model);
+  write_chat_files(folder, from.chat);
+}
+
 }  // namespace
 
 Link as_one_adapter(std::vector<Link> links) {
@@ -57,23 +63,63 @@ Link as_one_adapter(std::vector<Link> links) {
     one = concatenate(parts);
   }
   name_all_targets(one);
-  return one;
+  return with_one_rank(std::move(one));
 }
 
-void export_adapter(const std::filesystem::path& out, const Link& link, const std::string& base_model) {
-  write_folder(out, [&](const std::filesystem::path& folder) { write_adapter(folder, link, base_model); });
+std::vector<Link> as_adapters_of_their_own(std::vector<Link> links) {
+  for (Link& link : links) {
+    name_all_targets(link);
+    link = with_one_rank(std::move(link));
+  }
+  return links;
 }
 
-void export_links(const std::filesystem::path& out, std::span<const Link> links,
-                  const std::string& base_model) {
+void export_adapter(const std::filesystem::path& out, const Link& link, const ExportedFrom& from) {
+  write_folder(out, [&](const std::filesystem::path& folder) { write_files(folder, link, from); });
+}
+
+void export_links(const std::filesystem::path& out, std::span<const Link> links, const ExportedFrom& from) {
   write_folder(out, [&](const std::filesystem::path& folder) {
     std::int64_t number = 1;
     for (const Link& link : links) {
       const auto each = folder / std::to_string(number++);
       std::filesystem::create_directory(each);
-      write_adapter(each, link, base_model);
+      write_files(each, link, from);
     }
   });
+}
+
+std::vector<std::string> limits_of_readers(const Link& link) {
+  // vLLM 0.27: --max-lora-rank is one of these.
+  static constexpr std::array<std::int64_t, 9> vllm_ranks{1, 8, 16, 32, 64, 128, 256, 320, 512};
+  constexpr std::int64_t vllm_default = 16;
+  std::vector<std::string> limits;
+  const std::int64_t rank = link.modules.front().rank();
+  if (rank > vllm_ranks.back()) {
+    limits.push_back(fmt::format("rank {} is above what vLLM takes ({}): use cola merge, or fewer links",
+                                 rank, vllm_ranks.back()));
+  } else if (rank > vllm_default) {
+    limits.push_back(fmt::format("rank {} is above vLLM's default of {}: start it with --max-lora-rank {}",
+                                 rank, vllm_default, *std::ranges::lower_bound(vllm_ranks, rank)));
+  }
+  std::int64_t parameters = 0;
+  std::int64_t weights = 0;
+  for (const auto& module : link.modules) {
+    parameters += module.a.size() + module.b.size();
+    weights += module.b.rows() * module.a.cols();
+  }
+  if (parameters > weights)
+    limits.push_back(
+        fmt::format("at rank {} A and B have more numbers than the weights that they change ({} "
+                    "and {}): cola merge writes less",
+                    rank, parameters, weights));
+  if (!link.biases.empty())
+    limits.emplace_back("vLLM and llama.cpp refuse an adapter with biases: use cola merge");
+  if (std::ranges::find(link.modules, "lm_head", &LoraModule::name) != link.modules.end())
+    limits.emplace_back(
+        "llama.cpp refuses an adapter of lm_head where the base model ties it to the token table: use cola "
+        "merge");
+  return limits;
 }
 
 std::string base_model_of_adapter(const std::filesystem::path& folder) {

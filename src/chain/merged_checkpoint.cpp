@@ -116,6 +116,7 @@ MergeReport write_merged_checkpoint(ops::Context& context, const std::filesystem
     write_huggingface_folder(
         folder, model, decoder.weights(), options.dtype, "--merge-dtype", options.max_shard_bytes,
         [&](const Parameter& parameter, std::span<float> values) { merger.values_of(parameter, values); });
+    write_chat_files(folder, options.chat);
   });
   MergeReport report = merger.report();
   report.untied_head = untie;

@@ -8,12 +8,14 @@
 #include "backend/context.h"
 #include "lora/link.h"
 #include "model/huggingface_folder.h"
+#include "text/chat_files.h"
 
 namespace cola {
 
 struct MergeOptions {
   std::optional<DType> dtype;  ///< of every weight written; none: each tensor's in the base model's file
   std::int64_t max_shard_bytes = default_max_shard_bytes;
+  ChatFiles chat{};  ///< what the adapters learnt of chats
 };
 
 /// What a merge did to the modules that the adapters change.
@@ -32,7 +34,8 @@ struct MergeReport {
 
 /// Writes the Hugging Face folder `out`, in one step: W = round(W0 + s_1 B_1 A_1 + s_2 B_2 A_2 + ...), summed
 /// in f32 in this order from the values of the file, as a chain that ties by merging does; biases of `links`
-/// in place of the model's; configuration and tokenizer of `model`. Needs the mapped file and a few tensors
+/// in place of the model's; configuration and tokenizer of `model`, with `options.chat` in
+/// place of its own. Needs the mapped file and a few tensors
 /// of memory. A link on the head of a model that ties its word embeddings unties them in the written folder:
 /// lm_head.weight is merged, the token table stays. Throws Error for a link that does not fit the model, and
 /// before anything is written.

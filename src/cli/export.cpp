@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <set>
 
 #include "chain/exported_adapter.h"
 #include "chain/run_folder.h"
@@ -26,7 +27,7 @@ struct ExportVerb {
 struct Exported {
   std::vector<std::filesystem::path> adapters;
   std::int64_t links = 0;
-  std::string base_model;
+  ExportedFrom from;
 };
 
 Exported from_run(const ExportVerb& verb) {
@@ -41,7 +42,9 @@ Exported from_run(const ExportVerb& verb) {
   // folder.
   options.model = options.run;
   const ResolvedSource resolved = resolve(model_source(options));
-  return {resolved.adapters, resolved.links, manifest.base_model};
+  return {resolved.adapters,
+          resolved.links,
+          {manifest.base_model, read_chat_files(trained_folders(resolved), nullptr)}};
 }
 
 Exported from_adapters(const ExportVerb& verb) {
@@ -50,22 +53,14 @@ Exported from_adapters(const ExportVerb& verb) {
   if (verb.each_link) throw UsageError("--each-link belongs to --run");
   if (!options.state.empty() || options.up_to_link)
     throw UsageError("--state and --up-to-link belong to --run");
-  return {{options.adapters.begin(), options.adapters.end()},
-          static_cast<std::int64_t>(options.adapters.size()),
-          base_model_of_adapter(options.adapters.front())};
+  const std::vector<std::filesystem::path> folders(options.adapters.begin(), options.adapters.end());
+  return {folders,
+          std::ssize(folders),
+          {base_model_of_adapter(folders.front()), read_chat_files(folders, nullptr)}};
 }
 
-void run_export(const ExportVerb& verb) {
-  if (!verb.model.run.empty() && !verb.model.adapters.empty())
-    throw UsageError("--run and --adapter exclude each other");
-  require_new_folder(verb.out);
-  Exported exported = verb.model.run.empty() ? from_adapters(verb) : from_run(verb);
-  if (!verb.model.model.empty()) exported.base_model = verb.model.model;
-  std::vector<Link> links;
-  for (const auto& folder : exported.adapters) links.push_back(read_adapter(folder));
-  if (verb.each_link) export_links(verb.out, links, exported.base_model);
-  const Link one = as_one_adapter(std::move(links));
-  if (!verb.each_link) export_adapter(verb.out, one, exported.base_model);
+void print_report(const ExportVerb& verb, const Exported& exported, const Link& one,
+                  const std::set<std::string>& limits) {
   ops::Context context;
   const double norm = one.delta_norm(context);
   const std::int64_t rank = one.modules.front().rank();
@@ -75,12 +70,39 @@ void run_export(const ExportVerb& verb) {
                 {"links", exported.links},
                 {"adapters", adapters},
                 {"rank", rank},
-                {"delta_norm", norm}});
+                {"delta_norm", norm},
+                {"limits", limits}});
   } else {
     print(fmt::format("exported {} link{} (rank {} in all, |delta W| {:.6g}) as {} PEFT adapter{} into {}\n",
                       exported.links, exported.links == 1 ? "" : "s", rank, norm, adapters,
                       adapters == 1 ? "" : "s", verb.out));
   }
+  for (const std::string& limit : limits) fmt::print(stderr, "note: {}\n", limit);
+}
+
+void run_export(const ExportVerb& verb) {
+  if (!verb.model.run.empty() && !verb.model.adapters.empty())
+    throw UsageError("--run and --adapter exclude each other");
+  require_new_folder(verb.out);
+  Exported exported = verb.model.run.empty() ? from_adapters(verb) : from_run(verb);
+  if (!verb.model.model.empty()) exported.from.base_model = verb.model.model;
+  std::vector<Link> links;
+  for (const auto& folder : exported.adapters) links.push_back(read_adapter(folder));
+  std::set<std::string> limits;
+  const auto add_limits = [&](const Link& link) {
+    for (auto& limit : limits_of_readers(link)) limits.insert(std::move(limit));
+  };
+  if (verb.each_link) {
+    links = as_adapters_of_their_own(std::move(links));
+    export_links(verb.out, links, exported.from);
+    for (const Link& link : links) add_limits(link);
+  }
+  const Link one = as_one_adapter(std::move(links));
+  if (!verb.each_link) {
+    export_adapter(verb.out, one, exported.from);
+    add_limits(one);
+  }
+  print_report(verb, exported, one, limits);
 }
 
 }  // namespace

@@ -52,7 +52,8 @@ void run_generate(const GenerateVerb& verb) {
     print_json({{"text", result.text},
                 {"tokens", result.tokens},
                 {"tokens_per_second", result.tokens_per_second},
-                {"stopped_at_eos", result.stopped_at_eos}});
+                {"stopped_at_eos", result.stopped_at_eos},
+                {"stopped_at_text", result.stopped_at_text}});
   } else {
     print("\n");
   }
@@ -86,6 +87,9 @@ void add_generate(CLI::App& app) {
       ->type_name("N")
       ->capture_default_str()
       ->check(whole_number());
+  verb.add_option("--stop", generate.stop, "end before this text (repeatable)")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
   add_model_options(verb, state->model);
   add_offload_base(verb, state->model);
   verb.add_flag("--json", state->json, "print the result as JSON, at the end");

@@ -118,8 +118,12 @@ Json report_json(const DataReport& report) {
 Inspection inspect_data(const std::filesystem::path& data, const ModelSource& source,
                         const EvaluateOptions& options, std::int64_t count, bool colour) {
   const Reader reader = open_reader(source);
-  const Dataset dataset = read_dataset(data, reader.tokenizer.get(), reader.config.vocab_size,
-                                       data_options(options, reader.config, reader.tokenizer_folder));
+  DataOptions form = data_options(options, reader.config, reader.tokenizer_folder, reader.tokenizer.get());
+  const bool shown_only = !form.chat_template && !options.chat_template.empty();
+  if (shown_only) form.chat_template = parse_chat_template(options.chat_template);
+  const Dataset dataset = read_dataset(data, reader.tokenizer.get(), reader.config.vocab_size, form);
+  if (shown_only && dataset.report.chats > 0)
+    fmt::print(stderr, "note: train and eval refuse this: {}\n", form.no_chat_template);
   Inspection inspection;
   inspection.json = {
       {"data", data.string()}, {"report", report_json(dataset.report)}, {"sequences", Json::array()}};

@@ -12,6 +12,7 @@
 #include "core/system_memory.h"
 #include "eval/loaded_model.h"
 #include "lora/peft_format.h"
+#include "text/chat_files.h"
 
 namespace cola {
 namespace {
@@ -29,6 +30,12 @@ MergeOptions merge_options(const MergeVerb& verb) {
   if (!verb.dtype.empty()) options.dtype = parse_dtype(verb.dtype);
   options.max_shard_bytes = parse_bytes(verb.max_shard_size);
   return options;
+}
+
+/// What the run or the adapters carry about chats.
+ChatFiles chat_of(const ResolvedSource& resolved) {
+  const auto tokenizer = has_tokenizer(resolved.tokenizer) ? open_tokenizer(resolved.tokenizer) : nullptr;
+  return read_chat_files(trained_folders(resolved), tokenizer.get());
 }
 
 void print_report(const MergeVerb& verb, const ResolvedSource& source, const MergeReport& report) {
@@ -66,7 +73,7 @@ void print_report(const MergeVerb& verb, const ResolvedSource& source, const Mer
 }
 
 void run_merge(const MergeVerb& verb) {
-  const MergeOptions options = merge_options(verb);
+  MergeOptions options = merge_options(verb);
   const ModelSource source = model_source(verb.model);
   if (source.run.empty() && source.adapters.empty())
     throw UsageError("nothing to merge: give --adapter DIR or --run RUN");
@@ -75,6 +82,7 @@ void run_merge(const MergeVerb& verb) {
   set_thread_count(source.threads);
   std::vector<Link> links;
   for (const auto& folder : resolved.adapters) links.push_back(read_adapter(folder));
+  options.chat = chat_of(resolved);
   ops::Context context;
   print_report(verb, resolved,
                write_merged_checkpoint(context, resolved.model, std::move(links), options, verb.out));

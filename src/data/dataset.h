@@ -28,11 +28,13 @@ struct DataOptions {
   bool train_on_prompt = false;
   bool append_eos = true;
   std::optional<ChatTemplate> chat_template;
+  std::string no_chat_template;  ///< why there is none, and what to do: said where a chat needs one
 };
 
 /// What became of a file's records; printed before training.
 struct DataReport {
   std::int64_t records = 0;
+  std::int64_t chats = 0;          ///< records that are chats
   std::int64_t sequences = 0;      ///< examples made
   std::int64_t windowed = 0;       ///< texts longer than max_length, cut into windows
   std::int64_t truncated = 0;      ///< prompts cut from the left

@@ -116,9 +116,9 @@ void SequenceBuilder::add_completion(const CompletionRecord& record, const std::
 
 void SequenceBuilder::add_chat(const ChatRecord& record, const std::string& where, Dataset& dataset) const {
   if (!options_.chat_template) {
-    throw UsageError(fmt::format(
-        "{}: messages need a chat template: give --chat-template llama2, llama3, chatml or plain", where));
+    throw UsageError(fmt::format("{}: messages need a chat template: {}", where, options_.no_chat_template));
   }
+  ++dataset.report.chats;
   std::vector<ChatSegment> segments;
   try {
     if (!record.messages.empty()) segments = render_chat(*options_.chat_template, record.messages);

@@ -2,28 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <limits>
 #include <utility>
 
 #include "core/error.h"
 #include "eval/loss.h"
-#include "io/json.h"
+#include "text/chat_files.h"
 
 namespace cola {
 namespace {
-
-/// Adds the ids of an eos_token_id, a number or a list of numbers. Whatever is neither is no token.
-void add_ids(const Json& value, std::set<std::int32_t>& ids) {
-  if (value.is_array()) {
-    for (const auto& entry : value) {
-      if (!entry.is_array()) add_ids(entry, ids);
-    }
-    return;
-  }
-  if (!value.is_number_integer()) return;
-  const auto id = value.get<std::int64_t>();
-  if (id >= 0 && id <= std::numeric_limits<std::int32_t>::max()) ids.insert(static_cast<std::int32_t>(id));
-}
 
 constexpr std::size_t most_sequences = 32;  // in a pass: more do not make reading the weights cheaper
 
@@ -91,16 +77,8 @@ bool advance(Running& one, std::span<const float> logits) {
 }  // namespace
 
 std::set<std::int32_t> stop_tokens(const std::filesystem::path& model, const SpecialTokens& special) {
-  std::set<std::int32_t> ids;
+  std::set<std::int32_t> ids = end_tokens_of(model);
   if (special.eos) ids.insert(*special.eos);
-  for (const char* name : {"generation_config.json", "config.json"}) {
-    if (!std::filesystem::exists(model / name)) continue;
-    const Json json = read_json_file(model / name);
-    const JsonReader reader(json, (model / name).string());
-    if (!reader.has("eos_token_id")) continue;
-    add_ids(reader.at("eos_token_id"), ids);
-    break;
-  }
   return ids;
 }
 

@@ -6,16 +6,19 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <set>
 
 #include "core/error.h"
 #include "eval/data_options.h"
 #include "eval/generate.h"
 #include "eval/loaded_model.h"
 #include "eval/loss.h"
+#include "eval/stop_text.h"
 #include "eval/task_evaluation.h"
 #include "eval/text_stream.h"
 #include "tasks/split.h"
 #include "tasks/task_set.h"
+#include "text/chat_files.h"
 #include "text/tokenizer.h"
 
 namespace cola {
@@ -28,6 +31,8 @@ struct LanguageModel::Implementation {
   std::unique_ptr<Tokenizer> tokenizer;  ///< null where the folder has none: input_ids data needs none
   DecoderActivations activations;
 
+  /// Tokens that end what is generated: the model's, and those that it learnt to end its turns with.
+  [[nodiscard]] std::set<std::int32_t> end_tokens() const;
   /// The prompt's tokens, BOS first where the tokenizer's configuration adds one.
   [[nodiscard]] std::vector<std::int32_t> encode_prompt(std::string_view prompt) const;
 };
@@ -48,8 +53,9 @@ LanguageModel& LanguageModel::operator=(LanguageModel&&) noexcept = default;
 EvaluateResult LanguageModel::evaluate(const std::filesystem::path& data, const EvaluateOptions& options) {
   auto& self = *implementation_;
   const ModelConfig& config = self.loaded.model->config();
-  const Dataset dataset = read_dataset(data, self.tokenizer.get(), config.vocab_size,
-                                       data_options(options, config, self.loaded.resolved.tokenizer));
+  const Dataset dataset =
+      read_dataset(data, self.tokenizer.get(), config.vocab_size,
+                   data_options(options, config, self.loaded.resolved.tokenizer, self.tokenizer.get()));
   const LossSummary summary = evaluate_loss(self.context, *self.loaded.model, self.activations,
                                             dataset.examples, default_evaluation_tokens, options.progress);
   if (!std::isfinite(summary.loss())) {
@@ -87,7 +93,7 @@ TaskResult LanguageModel::evaluate_task(const TaskOptions& options) {
   scoring.task = &task;
   scoring.encoding = task_encoding(task, *self.tokenizer, self.loaded.model->config(), options.max_length,
                                    options.bos_token_id);
-  scoring.stop_tokens = stop_tokens(self.loaded.resolved.model, self.tokenizer->special());
+  scoring.stop_tokens = self.end_tokens();
   scoring.share_prefix = !options.no_share_prefix;
   scoring.progress = options.progress;
   std::vector<TaskItem> shown;  // the training file, of which each example has demonstrations of its own
@@ -107,6 +113,14 @@ TaskResult LanguageModel::evaluate_task(const TaskOptions& options) {
   TaskResult result = score_task(self.context, *self.loaded.model, self.activations, scoring, items);
   result.links = self.loaded.resolved.links;
   return result;
+}
+
+std::set<std::int32_t> LanguageModel::Implementation::end_tokens() const {
+  const ResolvedSource& resolved = loaded.resolved;
+  std::set<std::int32_t> ids = stop_tokens(resolved.model, tokenizer->special());
+  ids.merge(read_chat_files(trained_folders(resolved), tokenizer.get()).end_tokens);
+  ids.merge(read_chat_files(resolved.tokenizer, tokenizer.get()).end_tokens);
+  return ids;
 }
 
 std::vector<std::int32_t> LanguageModel::Implementation::encode_prompt(std::string_view prompt) const {
@@ -138,7 +152,12 @@ GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOp
     throw Error(fmt::format("the prompt has {} tokens: it leaves no room in the model's {} positions",
                             ids.size(), positions));
   }
-  const auto stops = stop_tokens(self.loaded.resolved.model, self.tokenizer->special());
+  auto stops = self.end_tokens();
+  StopText stop_text(options.stop);
+  for (const std::string& text : options.stop) {  // a special token leaves no text
+    const auto token = self.tokenizer->encode(text);
+    if (token.size() == 1 && self.tokenizer->decode(token).empty()) stops.insert(token.front());
+  }
   TextStream stream(*self.tokenizer, ids);
   GenerateResult result;
   const auto give = [&](const std::string& piece) {
@@ -151,15 +170,18 @@ GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOp
     result.stopped_at_eos = stops.contains(token);
     if (result.stopped_at_eos) return false;
     ++result.tokens;
-    give(stream.add(token));
-    return true;
+    give(stop_text.add(stream.add(token)));
+    return stop_text.found().empty();
   };
   std::array generations{Generation{ids, std::min(options.max_new_tokens, room), sampler, each}};
   generate_tokens(self.context, *self.loaded.model, generations);
-  give(stream.finish());
+  give(stop_text.add(stream.finish()));
+  give(stop_text.finish());
+  result.stopped_at_text = stop_text.found();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result.tokens_per_second = static_cast<double>(result.tokens) / seconds;
-  result.stopped_at_last_position = !result.stopped_at_eos && room < options.max_new_tokens;
+  result.stopped_at_last_position =
+      !result.stopped_at_eos && result.stopped_at_text.empty() && room < options.max_new_tokens;
   return result;
 }
 

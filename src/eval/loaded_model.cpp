@@ -133,6 +133,7 @@ ResolvedSource resolve(const ModelSource& source) {
   check_members(source);
   ResolvedSource resolved;
   resolved.model = source.model;
+  resolved.run = source.run;
   if (!source.run.empty()) {
     resolve_run(source, resolved);
   } else {
@@ -144,6 +145,12 @@ ResolvedSource resolve(const ModelSource& source) {
   resolved.tokenizer = source.tokenizer.empty() ? resolved.model : source.tokenizer;
   if (!source.tokenizer.empty()) require_folder(source.tokenizer, "tokenizer");
   return resolved;
+}
+
+std::vector<std::filesystem::path> trained_folders(const ResolvedSource& resolved) {
+  std::vector<std::filesystem::path> folders = resolved.adapters;
+  if (!resolved.run.empty()) folders.insert(folders.begin(), resolved.run);
+  return folders;
 }
 
 LoadedModel load_model(const ModelSource& source) {

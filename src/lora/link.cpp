@@ -1,5 +1,7 @@
 #include "lora/link.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -7,6 +9,7 @@
 
 #include "backend/lora.h"
 #include "backend/update.h"
+#include "core/error.h"
 #include "core/random.h"
 
 namespace cola {
@@ -69,6 +72,25 @@ void place(const LoraModule& part, std::int64_t offset, LoraModule& whole) {
 }
 
 }  // namespace
+
+Link with_one_rank(Link link) {
+  std::int64_t rank = 0;
+  for (const auto& module : link.modules) rank = std::max(rank, module.rank());
+  for (auto& module : link.modules) {
+    if (module.rank() != rank || module.scale != 1.0) {
+      LoraModule whole{module.name, Matrix(DType::f32, rank, module.a.cols()),
+                       Matrix(DType::f32, module.b.rows(), rank), 0.0, 1.0};
+      place(module, 0, whole);
+      if (!std::ranges::all_of(whole.b.floats(), [](float value) { return std::isfinite(value); })) {
+        throw Error(
+            fmt::format("'{}': lora_B times its scale {} is not finite in f32", module.name, module.scale));
+      }
+      module = std::move(whole);
+    }
+    module.alpha = static_cast<double>(rank);
+  }
+  return link;
+}
 
 Link concatenate(std::span<const Link* const> links) {
   Link whole;

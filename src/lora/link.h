@@ -46,6 +46,12 @@ struct Link {
 /// host's memory.
 void initialise_link(Link& link, std::uint64_t seed, std::uint64_t draw);
 
+/// The same change of the weights with one rank (the largest; zeros beyond a module's own) and scale 1: what
+/// readers take that know one r and one lora_alpha for the file. Exact where the scale is a power of two,
+/// else B is rounded once. The link is in the host's memory. Throws Error where a product is above f32's
+/// range.
+[[nodiscard]] Link with_one_rank(Link link);
+
 /// A whole chain is one LoRA: the A_i stacked, the s_i B_i side by side, scale 1, rank sum r_i. Modules are
 /// those of any link; biases are the last link's. The result is in the host's memory.
 [[nodiscard]] Link concatenate(std::span<const Link* const> links);

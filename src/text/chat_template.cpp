@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "text/utf8.h"
 
 namespace cola {
 
@@ -15,14 +16,6 @@ constexpr std::array<std::pair<std::string_view, ChatTemplate>, 4> names{{{"llam
                                                                           {"llama3", ChatTemplate::llama3},
                                                                           {"chatml", ChatTemplate::chatml},
                                                                           {"plain", ChatTemplate::plain}}};
-
-/// What the templates' strip() and trim take off: ASCII white space.
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view space = " \t\n\r\f\v";
-  const std::size_t begin = text.find_first_not_of(space);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(space) - begin + 1);
-}
 
 [[noreturn]] void refuse_role(std::size_t index, const std::string& role, std::string_view expected) {
   throw Error(fmt::format("messages: message {} has role {:?}, expected {}", index + 1, role, expected));
@@ -79,10 +72,10 @@ void render_llama2(const std::vector<ChatMessage>& messages, Segments& segments)
       system = fmt::format("<<SYS>>\n{}\n<</SYS>>\n\n", message.content);
     } else if (message.role == "user") {
       segments.bos();
-      segments.text(fmt::format("[INST] {} [/INST]", trim(system + message.content)));
+      segments.text(fmt::format("[INST] {} [/INST]", strip_white_space(system + message.content)));
       system.clear();
     } else {
-      segments.trained(fmt::format(" {} ", trim(message.content)), /*eos=*/true);
+      segments.trained(fmt::format(" {} ", strip_white_space(message.content)), /*eos=*/true);
     }
   }
 }
@@ -92,7 +85,7 @@ void render_llama3(const std::vector<ChatMessage>& messages, Segments& segments)
   segments.bos();
   for (const ChatMessage& message : messages) {
     segments.text(fmt::format("<|start_header_id|>{}<|end_header_id|>\n\n", message.role));
-    std::string turn = fmt::format("{}<|eot_id|>", trim(message.content));
+    std::string turn = fmt::format("{}<|eot_id|>", strip_white_space(message.content));
     if (message.role == "assistant") {
       segments.trained(std::move(turn), /*eos=*/false);
     } else {
@@ -123,11 +116,12 @@ void render_plain(const std::vector<ChatMessage>& messages, Segments& segments) 
   bool answered = false;
   for (const ChatMessage& message : messages) {
     if (message.role == "system") {
-      segments.text(fmt::format("System: {}\n", trim(message.content)));
+      segments.text(fmt::format("System: {}\n", strip_white_space(message.content)));
     } else if (message.role == "user") {
-      segments.text(fmt::format("{}User: {}\nAssistant:", answered ? "\n" : "", trim(message.content)));
+      segments.text(
+          fmt::format("{}User: {}\nAssistant:", answered ? "\n" : "", strip_white_space(message.content)));
     } else {
-      segments.trained(fmt::format(" {}", trim(message.content)), /*eos=*/true);
+      segments.trained(fmt::format(" {}", strip_white_space(message.content)), /*eos=*/true);
       answered = true;
     }
   }
@@ -147,6 +141,29 @@ std::string_view name_of(ChatTemplate chat_template) {
     if (chat_template == known) return name;
   }
   return "";
+}
+
+std::span<const std::string_view> tokens_of(ChatTemplate chat_template) {
+  static constexpr std::array<std::string_view, 3> llama3{"<|start_header_id|>", "<|end_header_id|>",
+                                                          "<|eot_id|>"};
+  static constexpr std::array<std::string_view, 2> chatml{"<|im_start|>", "<|im_end|>"};
+  if (chat_template == ChatTemplate::llama3) return llama3;
+  if (chat_template == ChatTemplate::chatml) return chatml;
+  return {};
+}
+
+std::string missing_token(ChatTemplate chat_template, const Tokenizer& tokenizer) {
+  for (const std::string_view token : tokens_of(chat_template)) {
+    if (tokenizer.encode(token).size() != 1) return std::string(token);
+  }
+  return "";
+}
+
+std::optional<std::int32_t> end_of_turn(ChatTemplate chat_template, const Tokenizer& tokenizer) {
+  const auto tokens = tokens_of(chat_template);
+  if (tokens.empty()) return tokenizer.special().eos;
+  const auto ids = tokenizer.encode(tokens.back());
+  return ids.size() == 1 ? std::optional(ids.front()) : std::nullopt;
 }
 
 std::vector<ChatSegment> render_chat(ChatTemplate chat_template, const std::vector<ChatMessage>& messages) {

@@ -2,9 +2,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "text/tokenizer.h"
 
 namespace cola {
 
@@ -27,9 +30,43 @@ struct ChatSegment {
 [[nodiscard]] ChatTemplate parse_chat_template(std::string_view name);  ///< throws UsageError
 [[nodiscard]] std::string_view name_of(ChatTemplate chat_template);
 
-/// Recognises the template from tokenizer_config.json's chat_template string (or chat_template.jinja);
-/// nullopt where there is none or it is none of ours.
-[[nodiscard]] std::optional<ChatTemplate> recognise_chat_template(const std::filesystem::path& folder);
+/// The template's tokens that a vocabulary must have: in pieces they would mean nothing to a model. Empty for
+/// templates of plain text.
+[[nodiscard]] std::span<const std::string_view> tokens_of(ChatTemplate chat_template);
+
+/// The first of tokens_of that is no token of the vocabulary; "" if none is missing.
+[[nodiscard]] std::string missing_token(ChatTemplate chat_template, const Tokenizer& tokenizer);
+
+/// The token that ends an assistant's turn: of the template, else the tokenizer's EOS, if it has one.
+[[nodiscard]] std::optional<std::int32_t> end_of_turn(ChatTemplate chat_template, const Tokenizer& tokenizer);
+
+/// The template in Jinja, which renders what render_chat does. `bos`, `eos`: whether the special tokens are
+/// written; with `bos` chatml begins with BOS too.
+[[nodiscard]] std::string jinja_of(ChatTemplate chat_template, bool bos, bool eos);
+
+/// A folder's own chat template.
+struct FolderTemplate {
+  std::filesystem::path file;  ///< chat_template.jinja, chat_template.json or tokenizer_config.json
+  std::string jinja;
+};
+
+/// nullopt where the folder has none. Of several in tokenizer_config.json, the one named "default".
+[[nodiscard]] std::optional<FolderTemplate> read_chat_template(const std::filesystem::path& folder);
+
+/// What is known of a template in Jinja.
+struct RecognisedTemplate {
+  std::optional<ChatTemplate> built_in;  ///< renders every conversation that it takes as the template does
+  bool bos_first = false;                ///< of chatml: after a BOS that render_chat leaves out
+  std::string why_not;                   ///< in words, where there is no built_in
+};
+
+/// Compares what a template renders with what render_chat does, over conversations of all orders of roles.
+/// `bos_token`, `eos_token`: as the template's folder names them; "" where it does not.
+[[nodiscard]] RecognisedTemplate recognise_chat_template(const std::string& jinja,
+                                                         const std::string& bos_token,
+                                                         const std::string& eos_token);
+/// With the tokens that the folder names.
+[[nodiscard]] RecognisedTemplate recognise_chat_template(const FolderTemplate& folder_template);
 
 /// Renders a conversation as Hugging Face's published templates of that name do. Throws Error for roles out
 /// of order.

@@ -1,10 +1,17 @@
-#include <cctype>
+#include <fmt/format.h>
+
+#include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "core/error.h"
 #include "io/files.h"
 #include "io/json.h"
 #include "text/chat_template.h"
+#include "text/jinja_parser.h"
+#include "text/jinja_renderer.h"
+#include "text/special_tokens.h"
 
 namespace cola {
 
@@ -27,47 +34,142 @@ std::string template_of_config(const std::filesystem::path& file) {
   return chosen;
 }
 
-std::string read_template(const std::filesystem::path& folder) {
+using Conversation = std::vector<ChatMessage>;
+
+/// Conversations of up to four messages in every order of roles, and longer ones in turns. Their contents
+/// tell templates apart that strip, or that ask whether there is any.
+std::vector<Conversation> probes() {
+  static constexpr std::array<const char*, 3> roles{"system", "user", "assistant"};
+  std::vector<Conversation> found{{}};
+  for (std::size_t begin = 0, length = 1; length <= 4; ++length) {
+    const std::size_t end = found.size();
+    for (; begin < end; ++begin) {
+      for (const char* role : roles) {
+        found.push_back(found[begin]);
+        found.back().push_back({role, fmt::format("m{}", length)});
+      }
+    }
+  }
+  for (std::size_t length = 5; length <= 8; ++length) {
+    Conversation& turns = found.emplace_back();
+    for (std::size_t i = 0; i < length; ++i) turns.push_back({roles[1 + i % 2], fmt::format("m{}", i)});
+  }
+  found.erase(found.begin());
+  const std::size_t plain = found.size();
+  for (std::size_t i = 0; i < plain; ++i) {
+    Conversation padded = found[i];
+    Conversation empty = found[i];
+    for (ChatMessage& message : padded)
+      message.content = fmt::format(" \u00A0\n{}\n\n  x \t\n", message.content);
+    for (ChatMessage& message : empty)
+      message.content = std::string(message.role == "assistant" ? 1 : 0, '\n');
+    found.push_back(std::move(padded));
+    found.push_back(std::move(empty));
+  }
+  return found;
+}
+
+/// The conversation that every template for chats has to take.
+bool takes_turns(const Conversation& conversation) {
+  for (std::size_t i = 0; i < conversation.size(); ++i) {
+    if (conversation[i].role != (i % 2 == 0 ? "user" : "assistant")) return false;
+  }
+  return true;
+}
+
+/// What render_chat writes, with the special tokens' strings.
+std::string rendered_built_in(ChatTemplate chat_template, const Conversation& conversation,
+                              const std::string& bos_token, const std::string& eos_token) {
+  std::string text;
+  for (const ChatSegment& segment : render_chat(chat_template, conversation)) {
+    if (segment.bos) text += bos_token;
+    text += segment.text;
+    if (segment.eos) text += eos_token;
+  }
+  return text;
+}
+
+/// Gathers whether all conversations that both render come out the same.
+class Comparison {
+ public:
+  explicit Comparison(ChatTemplate chat_template) : chat_template_(chat_template) {}
+
+  void add(const Conversation& conversation, const std::string& text, const std::string& bos,
+           const std::string& eos) {
+    std::string own;
+    try {
+      own = rendered_built_in(chat_template_, conversation, bos, eos);
+    } catch (const Error&) {
+      return;  // not a conversation of this built-in
+    }
+    ++compared_;
+    equal_ = equal_ && text == own;
+    equal_after_bos_ = equal_after_bos_ && text == bos + own;
+  }
+  [[nodiscard]] bool equal() const { return compared_ > 0 && equal_; }
+  [[nodiscard]] bool equal_after_bos() const {
+    return chat_template_ == ChatTemplate::chatml && compared_ > 0 && equal_after_bos_;
+  }
+  [[nodiscard]] ChatTemplate chat_template() const { return chat_template_; }
+
+ private:
+  ChatTemplate chat_template_;
+  int compared_ = 0;
+  bool equal_ = true, equal_after_bos_ = true;
+};
+
+}  // namespace
+
+std::optional<FolderTemplate> read_chat_template(const std::filesystem::path& folder) {
   if (const auto file = folder / "chat_template.jinja"; std::filesystem::exists(file)) {
-    return read_text_file(file, template_size_limit);
+    return FolderTemplate{file, read_text_file(file, template_size_limit)};
   }
   for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
     if (const auto file = folder / name; std::filesystem::exists(file)) {
       std::string text = template_of_config(file);
-      if (!text.empty()) return text;
+      if (!text.empty()) return FolderTemplate{file, std::move(text)};
     }
   }
-  return "";
-}
-
-/// Whether the template itself has words to say after `opening` and a line break (written out or escaped): a
-/// system prompt of its own, as Qwen's.
-bool has_own_system_prompt(std::string_view text, std::string_view opening) {
-  for (std::size_t found = text.find(opening); found != std::string_view::npos;
-       found = text.find(opening, found + 1)) {
-    std::string_view rest = text.substr(found + opening.size());
-    while (rest.starts_with("\\n") || rest.starts_with('\n'))
-      rest.remove_prefix(rest.front() == '\n' ? 1 : 2);
-    if (!rest.empty() && std::isalpha(static_cast<unsigned char>(rest.front())) != 0) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
-std::optional<ChatTemplate> recognise_chat_template(const std::filesystem::path& folder) {
-  const std::string text = read_template(folder);
-  const auto has = [&](std::string_view mark) { return text.find(mark) != std::string::npos; };
-  if (has("<|start_header_id|>") && has("<|eot_id|>")) {
-    // Llama 3.1 and later put today's date into a system turn of their own: not what render_chat writes.
-    return has("Cutting Knowledge Date") ? std::nullopt : std::optional(ChatTemplate::llama3);
-  }
-  if (has("<|im_start|>") && has("<|im_end|>")) {
-    const bool other = has("<|im_sep|>") || has_own_system_prompt(text, "<|im_start|>system");
-    return other ? std::nullopt : std::optional(ChatTemplate::chatml);
-  }
-  if (has("[INST]") && has("<<SYS>>")) return ChatTemplate::llama2;
   return std::nullopt;
+}
+
+RecognisedTemplate recognise_chat_template(const std::string& jinja, const std::string& bos_token,
+                                           const std::string& eos_token) {
+  // Where the folder names no token, any string stands for it: it is compared with itself.
+  const std::string bos = bos_token.empty() ? "<bos>" : bos_token;
+  const std::string eos = eos_token.empty() ? "<eos>" : eos_token;
+  const std::array<std::pair<std::string, std::string>, 2> variables{
+      {{"bos_token", bos}, {"eos_token", eos}}};
+  std::array comparisons{Comparison(ChatTemplate::llama2), Comparison(ChatTemplate::llama3),
+                         Comparison(ChatTemplate::chatml), Comparison(ChatTemplate::plain)};
+  try {
+    const auto nodes = jinja::parse(jinja);
+    for (const Conversation& conversation : probes()) {
+      std::string text;
+      try {
+        text = jinja::render(nodes, conversation, variables);
+      } catch (const jinja::Refusal&) {
+        if (takes_turns(conversation)) throw;
+        continue;
+      }
+      for (Comparison& comparison : comparisons) comparison.add(conversation, text, bos, eos);
+    }
+  } catch (const jinja::Refusal& refusal) {
+    return {std::nullopt, false, fmt::format("it refuses a conversation: {}", refusal.what())};
+  } catch (const Error& error) {
+    return {std::nullopt, false, fmt::format("it has {}", error.what())};
+  }
+  for (const Comparison& comparison : comparisons) {
+    if (comparison.equal()) return {comparison.chat_template(), false, ""};
+    if (comparison.equal_after_bos()) return {comparison.chat_template(), true, ""};
+  }
+  return {std::nullopt, false, "it renders otherwise"};
+}
+
+RecognisedTemplate recognise_chat_template(const FolderTemplate& folder_template) {
+  const TokenizerConfig config = read_tokenizer_config(folder_template.file.parent_path());
+  return recognise_chat_template(folder_template.jinja, config.bos_token.value_or(""),
+                                 config.eos_token.value_or(""));
 }
 
 }  // namespace cola

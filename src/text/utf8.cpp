@@ -80,6 +80,25 @@ std::string replace_invalid_utf8(std::string_view text) {
   return out;
 }
 
+std::string_view strip_white_space(std::string_view text) {
+  const auto is_space = [](char32_t c) {
+    return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+           c == 0x3000;
+  };
+  while (!text.empty()) {
+    const Utf8Step step = utf8_step(text, 0);
+    if (!is_space(step.code_point)) break;
+    text.remove_prefix(step.length);
+  }
+  while (!text.empty()) {
+    const std::size_t last = last_code_point(text);
+    if (!is_space(utf8_step(text, last).code_point)) break;
+    text = text.substr(0, last);
+  }
+  return text;
+}
+
 void require_utf8(std::string_view text, const std::string& where) {
   for (std::size_t position = 0; position < text.size();) {
     const Utf8Step step = utf8_step(text, position);

@@ -24,6 +24,9 @@ void append_utf8(std::string& text, char32_t code_point);
 /// do.
 [[nodiscard]] std::string replace_invalid_utf8(std::string_view text);
 
+/// Without white space at both ends, as Python's str.strip: Unicode's too.
+[[nodiscard]] std::string_view strip_white_space(std::string_view text);
+
 /// Throws Error beginning with `where` and naming the byte at which `text` stops being UTF-8.
 void require_utf8(std::string_view text, const std::string& where);
 

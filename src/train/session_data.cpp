@@ -18,8 +18,12 @@ void load_files(const TrainOptions& options, const ModelConfig& config,
   reading.train_on_prompt = options.train_on_prompt;
   reading.no_eos = options.no_eos;
   reading.chat_template = options.chat_template;
-  const DataOptions form = data_options(reading, config, tokenizer_folder);
+  const DataOptions form = data_options(reading, config, tokenizer_folder, data.tokenizer.get());
   Dataset train = read_dataset(options.train, data.tokenizer.get(), config.vocab_size, form);
+  if (train.report.chats > 0) {
+    data.chat =
+        chat_files(*form.chat_template, form.append_eos, *data.tokenizer, tokenizer_folder, options.model);
+  }
   if (!options.dev.empty()) {
     data.dev = {read_dataset(options.dev, data.tokenizer.get(), config.vocab_size, form), {}};
   } else if (options.dev_fraction > 0.0) {

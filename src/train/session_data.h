@@ -8,6 +8,7 @@
 #include "model/config.h"
 #include "tasks/task.h"
 #include "tasks/task_sequences.h"
+#include "text/chat_files.h"
 #include "text/tokenizer.h"
 #include "train/training_data.h"
 
@@ -29,6 +30,7 @@ struct SessionData {
   TaskEncoding encoding;  ///< of the task; refers to the tokenizer
   TrainingData train;
   std::optional<DevSet> dev;
+  std::optional<ChatFiles> chat;  ///< where the training data has chats
 };
 
 /// Reads --train and --dev, or --task; see read_dataset, find_task and encode_question for what it throws.

@@ -5,12 +5,15 @@
 
 #include "io/files.h"
 #include "lora/peft_format.h"
+#include "text/chat_files.h"
 #include "train/trainer.h"
 
 namespace cola {
 
 void Trainer::write_links_and_manifest() {
   if (!writes()) return;
+  const auto& chat = session_.data.chat;
+  if (chat) write_chat_files(folder_.root, *chat);
   const std::string base = session_.options.model.string();
   ChainManifest manifest{
       session_.options.method, base, std::string(name_of(session_.plan.tie)), state_.steps_done, {}};
@@ -26,7 +29,10 @@ void Trainer::write_links_and_manifest() {
       // A tied link never changes again; only its first writing matters.
       const bool tied_just_now = i + 1 == static_cast<std::size_t>(state_.tied_links);
       if (is_live || tied_just_now || !std::filesystem::exists(path)) {
-        write_folder(path, [&](const auto& temporary) { write_adapter(temporary, *links[i], base); });
+        write_folder(path, [&](const auto& temporary) {
+          write_adapter(temporary, *links[i], base);
+          if (chat) write_chat_files(temporary, *chat);
+        });
       }
     }
   }
@@ -37,11 +43,12 @@ void Trainer::write_state_folder(const std::filesystem::path& folder, const char
   if (!writes()) return;
   write_folder(folder, [&](const std::filesystem::path& temporary) {
     if (session_.chain) {
-      write_adapter(temporary, session_.chain->as_one(), session_.options.model.string());
+      write_adapter(temporary, with_one_rank(session_.chain->as_one()), session_.options.model.string());
     } else {
       rounding_error_ = write_trained_weights(temporary, session_.options.model, session_.model->weights(),
                                               session_.saved_dtype);
     }
+    if (session_.data.chat) write_chat_files(temporary, *session_.data.chat);
     Json state{{"state", what},
                {"steps_done", state_.steps_done},
                {"links", link_number()},

@@ -22,8 +22,8 @@ class MergeExport : public testing::Test {
     std::vector<Link> links;
     links.push_back(test::random_link("q_proj", 2, 2.0, 1));
     links.push_back(test::random_link("q_proj", 3, 0.5, 2));
-    export_links(folder_ / "adapters", links, base().string());
-    export_links(run() / "links", links, base().string());
+    export_links(folder_ / "adapters", links, {base().string(), {}});
+    export_links(run() / "links", links, {base().string(), {}});
     ChainManifest manifest{"cola", base().string(), "stack", 10, {}};
     for (const Link& link : links) manifest.links.push_back({link.modules.front().rank(), 1.0, "trained", 5});
     write_manifest(RunFolder{run()}, manifest);

@@ -68,7 +68,7 @@ TEST_P(HeadTarget, ExportedAndMergedRunsHaveItsLoss) {
 
   std::vector<Link> links;
   for (const int number : {1, 2}) links.push_back(read_adapter(RunFolder{options.out}.link(number)));
-  export_adapter(folder / "adapter", as_one_adapter(std::move(links)), options.model.string());
+  export_adapter(folder / "adapter", as_one_adapter(std::move(links)), {options.model.string(), {}});
   ModelSource adapted;
   adapted.model = options.model;
   adapted.adapters = {folder / "adapter"};

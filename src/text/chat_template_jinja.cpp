@@ -1,0 +1,99 @@
+// The built-in templates in Jinja, for folders that others read.
+#include <string>
+#include <string_view>
+
+#include "text/chat_template.h"
+
+namespace cola {
+namespace {
+
+constexpr std::string_view llama2 = R"({%- if messages[0]['role'] == 'system' %}
+    {%- set system = '<<SYS>>\n' + messages[0]['content'] + '\n<</SYS>>\n\n' %}
+    {%- set turns = messages[1:] %}
+{%- else %}
+    {%- set system = '' %}
+    {%- set turns = messages %}
+{%- endif %}
+{%- for message in turns %}
+    {%- if message['role'] == 'user' and loop.index0 % 2 == 0 %}
+        {{- bos_token }}
+        {{- '[INST] ' + ((system if loop.first else '') + message['content']) | trim + ' [/INST]' }}
+    {%- elif message['role'] == 'assistant' and loop.index0 % 2 == 1 %}
+        {{- ' ' + message['content'] | trim + ' ' }}
+        {{- eos_token }}
+    {%- else %}
+        {{- raise_exception('after an optional system message, user and assistant take turns') }}
+    {%- endif %}
+{%- endfor %}
+)";
+
+constexpr std::string_view llama3 = R"({{- bos_token }}
+{%- for message in messages %}
+    {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}
+    {{- message['content'] | trim + '<|eot_id|>' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}
+{%- endif %}
+)";
+
+constexpr std::string_view chatml = R"({{- bos_token }}
+{%- for message in messages %}
+    {{- '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\n' }}
+{%- endif %}
+)";
+
+constexpr std::string_view plain = R"({{- bos_token }}
+{%- if messages[0]['role'] == 'system' %}
+    {{- 'System: ' + messages[0]['content'] | trim + '\n' }}
+    {%- set turns = messages[1:] %}
+{%- else %}
+    {%- set turns = messages %}
+{%- endif %}
+{%- for message in turns %}
+    {%- if message['role'] == 'user' and loop.index0 % 2 == 0 %}
+        {{- ('' if loop.first else '\n') + 'User: ' + message['content'] | trim + '\nAssistant:' }}
+    {%- elif message['role'] == 'assistant' and loop.index0 % 2 == 1 %}
+        {{- ' ' + message['content'] | trim }}
+        {{- eos_token }}
+    {%- else %}
+        {{- raise_exception('after an optional system message, user and assistant take turns') }}
+    {%- endif %}
+{%- endfor %}
+)";
+
+std::string_view text_of(ChatTemplate chat_template) {
+  switch (chat_template) {
+    case ChatTemplate::llama2:
+      return llama2;
+    case ChatTemplate::llama3:
+      return llama3;
+    case ChatTemplate::chatml:
+      return chatml;
+    case ChatTemplate::plain:
+      return plain;
+  }
+  return "";
+}
+
+/// Without the line that has `part`.
+void remove_line(std::string& text, std::string_view part) {
+  const std::size_t found = text.find(part);
+  if (found == std::string::npos) return;
+  const std::size_t begin = text.rfind('\n', found) + 1;  // 0 in the first line
+  text.erase(begin, text.find('\n', found) + 1 - begin);
+}
+
+}  // namespace
+
+std::string jinja_of(ChatTemplate chat_template, bool bos, bool eos) {
+  std::string text(text_of(chat_template));
+  if (!bos) remove_line(text, "{{- bos_token }}");
+  if (!eos) remove_line(text, "{{- eos_token }}");
+  return text;
+}
+
+}  // namespace cola
