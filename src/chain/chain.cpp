@@ -23,6 +23,13 @@ Chain::Chain(Decoder& model, TieMode mode) : model_(model), mode_(mode) {
   for (Linear* linear : model.linears()) linears_[linear->name()] = linear;
 }
 
+Parameter* Chain::bias_of(const std::string& module) const {
+  const auto& parameters = model_.weights().all();
+  const auto found = std::ranges::find(parameters, module + ".bias",
+                                       [](const auto& parameter) { return parameter->spec.name; });
+  return found == parameters.end() ? nullptr : found->get();
+}
+
 void Chain::check(const Link& link) const {
   for (const auto& module : link.modules) {
     const auto linear = linears_.find(module.name);
@@ -36,9 +43,8 @@ void Chain::check(const Link& link) const {
     }
   }
   for (const auto& bias : link.biases) {
-    const auto linear = linears_.find(bias.module);
-    if (linear == linears_.end() || linear->second->bias() == nullptr ||
-        linear->second->out_features() != bias.value.cols()) {
+    const Parameter* parameter = bias_of(bias.module);
+    if (parameter == nullptr || parameter->value.cols != bias.value.cols()) {
       throw Error(fmt::format("the adapter has a bias for '{}', which does not fit the model", bias.module));
     }
   }
@@ -46,7 +52,7 @@ void Chain::check(const Link& link) const {
 
 void Chain::use_biases(Link& link) {
   for (auto& bias : link.biases) {
-    Parameter* parameter = linears_.at(bias.module)->bias();
+    Parameter* parameter = bias_of(bias.module);
     original_biases_.emplace(parameter, parameter->value);
     parameter->value = bias.value.view();
   }
@@ -62,6 +68,14 @@ void Chain::add_tied(ops::Context& context, Link link) {
 
 void Chain::begin_live(Link link, bool train_a) {
   check(link);
+  for (const auto& bias : link.biases) {
+    if (std::ranges::find(link.modules, bias.module, &LoraModule::name) == link.modules.end()) {
+      throw Error(
+          fmt::format("a link to be trained has a bias of '{}', a layer that it does not adapt: such biases "
+                      "are applied (--tied-link), not trained",
+                      bias.module));
+    }
+  }
   Memory& memory = model_.weights().memory();
   live_ = moved_to(memory, std::move(link));
   has_live_ = true;
@@ -73,12 +87,12 @@ void Chain::begin_live(Link link, bool train_a) {
   }
   use_biases(live_);
   for (auto& bias : live_.biases)
-    linears_.at(bias.module)->bias()->gradient = Matrix(DType::f32, 1, bias.value.cols(), memory);
+    bias_of(bias.module)->gradient = Matrix(DType::f32, 1, bias.value.cols(), memory);
   attach();
 }
 
 void Chain::tie_live(ops::Context& context) {
-  for (auto& bias : live_.biases) linears_.at(bias.module)->bias()->gradient.release();
+  for (auto& bias : live_.biases) bias_of(bias.module)->gradient.release();
   tied_.push_back(std::move(live_));
   live_ = Link();
   has_live_ = false;

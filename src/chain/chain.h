@@ -67,6 +67,7 @@ class Chain {
   void attach();
   void merge_tied(ops::Context& context, const Link& changed);
   void use_biases(Link& link);
+  [[nodiscard]] Parameter* bias_of(const std::string& module) const;  ///< of any layer; null if it has none
 
   Decoder& model_;
   TieMode mode_;

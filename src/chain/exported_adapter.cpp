@@ -124,7 +124,8 @@ std::vector<std::string> limits_of_readers(const Link& link) {
 
 std::string base_model_of_adapter(const std::filesystem::path& folder) {
   const Json json = read_json_file(folder / "adapter_config.json");
-  return JsonReader(json, (folder / "adapter_config.json").string()).string("base_model_name_or_path", "");
+  const JsonReader config(json, (folder / "adapter_config.json").string());
+  return config.string("base_model_name_or_path", config.string("model", ""));
 }
 
 }  // namespace cola

@@ -32,7 +32,8 @@ void export_links(const std::filesystem::path& out, std::span<const Link> links,
 /// What common servers do not take of an adapter, each with a way out: a rank above vLLM's, biases, a head.
 [[nodiscard]] std::vector<std::string> limits_of_readers(const Link& link);
 
-/// base_model_name_or_path of a PEFT folder; "" if it names none.
+/// The base model that an adapter folder names (base_model_name_or_path, mlx-lm's model); "" if it names
+/// none.
 [[nodiscard]] std::string base_model_of_adapter(const std::filesystem::path& folder);
 
 }  // namespace cola

@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "io/discard_folder.h"
 #include "io/files.h"
-#include "lora/peft_format.h"
+#include "lora/adapter.h"
 
 namespace cola {
 namespace {
@@ -88,7 +88,8 @@ ChainManifest read_manifest(const RunFolder& run) {
 
 std::vector<Link> read_links(const RunFolder& run, std::int64_t count) {
   std::vector<Link> links;
-  for (std::int64_t number = 1; number <= count; ++number) links.push_back(read_adapter(run.link(number)));
+  for (std::int64_t number = 1; number <= count; ++number)
+    links.push_back(read_adapter(run.link(number)));
   return links;
 }
 

@@ -5,13 +5,13 @@
 
 #include "chain/exported_adapter.h"
 #include "chain/run_folder.h"
+#include "cli/adapter_links.h"
 #include "cli/model_options.h"
 #include "cli/new_folder.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "eval/loaded_model.h"
-#include "lora/peft_format.h"
 
 namespace cola {
 namespace {
@@ -86,8 +86,7 @@ void run_export(const ExportVerb& verb) {
   require_new_folder(verb.out);
   Exported exported = verb.model.run.empty() ? from_adapters(verb) : from_run(verb);
   if (!verb.model.model.empty()) exported.from.base_model = verb.model.model;
-  std::vector<Link> links;
-  for (const auto& folder : exported.adapters) links.push_back(read_adapter(folder));
+  std::vector<Link> links = links_of(exported.adapters, verb.model.model);
   std::set<std::string> limits;
   const auto add_limits = [&](const Link& link) {
     for (auto& limit : limits_of_readers(link)) limits.insert(std::move(limit));

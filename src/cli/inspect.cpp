@@ -34,7 +34,8 @@ Inspection inspect(const InspectVerb& verb) {
     return inspect_data(verb.data, source, verb.evaluate, verb.count, colour);
   }
   if (!model.run.empty()) return inspect_run(model_source(model));
-  if (!model.adapters.empty()) return inspect_adapters({model.adapters.begin(), model.adapters.end()});
+  if (!model.adapters.empty())
+    return inspect_adapters({model.adapters.begin(), model.adapters.end()}, model.model);
   if (!model.model.empty()) return inspect_model(model.model, model.tokenizer);
   throw UsageError("nothing to inspect: give --model, --run, --adapter or --data");
 }

@@ -6,11 +6,12 @@
 
 #include "chain/exported_adapter.h"
 #include "chain/run_folder.h"
+#include "cli/adapter_links.h"
 #include "cli/inspections.h"
 #include "core/error.h"
 #include "eval/loaded_model.h"
 #include "log/run_log.h"
-#include "lora/peft_format.h"
+#include "lora/adapter.h"
 
 namespace cola {
 namespace {
@@ -94,8 +95,7 @@ void add_applied(const ModelSource& source, Inspection& inspection) {
     inspection.json["applied"] = {{"folders", folders}, {"links", resolved.links}};
     std::string norm;
     if (!resolved.adapters.empty()) {
-      std::vector<Link> links;
-      for (const auto& adapter : resolved.adapters) links.push_back(read_adapter(adapter));
+      std::vector<Link> links = links_of(resolved.adapters, {});
       ops::Context context;
       inspection.json["applied"]["delta_norm"] = as_one_adapter(std::move(links)).delta_norm(context);
       if (resolved.checkpoint_step) inspection.json["applied"]["checkpoint_step"] = *resolved.checkpoint_step;
@@ -112,14 +112,16 @@ void add_applied(const ModelSource& source, Inspection& inspection) {
 
 }  // namespace
 
-Inspection inspect_adapters(const std::vector<std::filesystem::path>& folders) {
+Inspection inspect_adapters(const std::vector<std::filesystem::path>& folders,
+                            const std::filesystem::path& model) {
+  const std::vector<Link> links = links_of(folders, model);
   Inspection inspection;
   inspection.json["adapters"] = Json::array();
-  for (const auto& folder : folders) {
-    Inspection link = describe_link(read_adapter(folder));
-    link.json["adapter"] = folder.string();
+  for (std::size_t i = 0; i < folders.size(); ++i) {
+    Inspection link = describe_link(links[i]);
+    link.json["adapter"] = folders[i].string();
     inspection.json["adapters"].push_back(link.json);
-    inspection.text += fmt::format("adapter: {}\n  {}\n", folder.string(), link.text);
+    inspection.text += fmt::format("adapter: {}\n  {}\n", folders[i].string(), link.text);
   }
   return inspection;
 }

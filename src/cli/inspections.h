@@ -20,8 +20,10 @@ struct Inspection {
 [[nodiscard]] Inspection inspect_model(const std::filesystem::path& folder,
                                        const std::filesystem::path& tokenizer);
 
-/// PEFT folders: ranks, alphas, modules, |delta W|.
-[[nodiscard]] Inspection inspect_adapters(const std::vector<std::filesystem::path>& folders);
+/// Adapter folders: ranks, alphas, modules, |delta W|; compared with `model`'s weights where that is a
+/// folder.
+[[nodiscard]] Inspection inspect_adapters(const std::vector<std::filesystem::path>& folders,
+                                          const std::filesystem::path& model);
 
 /// A run folder: chain, states, end of the log, and what `source` would apply.
 [[nodiscard]] Inspection inspect_run(const ModelSource& source);

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "chain/merged_checkpoint.h"
+#include "cli/adapter_links.h"
 #include "cli/model_options.h"
 #include "cli/new_folder.h"
 #include "cli/output.h"
@@ -11,7 +12,6 @@
 #include "core/parallel.h"
 #include "core/system_memory.h"
 #include "eval/loaded_model.h"
-#include "lora/peft_format.h"
 #include "text/chat_files.h"
 
 namespace cola {
@@ -80,8 +80,7 @@ void run_merge(const MergeVerb& verb) {
   require_new_folder(verb.out);
   const ResolvedSource resolved = resolve(source);
   set_thread_count(source.threads);
-  std::vector<Link> links;
-  for (const auto& folder : resolved.adapters) links.push_back(read_adapter(folder));
+  std::vector<Link> links = links_of(resolved.adapters, resolved.model);
   options.chat = chat_of(resolved);
   ops::Context context;
   print_report(verb, resolved,

@@ -17,6 +17,10 @@ void print(std::string_view text) {
   throw Error(fmt::format("cannot write to standard output: {}", std::generic_category().message(error)));
 }
 
+void print_notes(std::span<const std::string> notes) {
+  for (const auto& note : notes) fmt::print(stderr, "{}\n", note);
+}
+
 void print_json(const Json& json) { print(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"); }
 
 }  // namespace cola

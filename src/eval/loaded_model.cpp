@@ -7,8 +7,9 @@
 #include "core/parallel.h"
 #include "core/thread_option.h"
 #include "io/json.h"
-#include "lora/peft_format.h"
+#include "lora/adapter.h"
 #include "model/base_model.h"
+#include "model/base_tensors.h"
 #include "text/tokenizer.h"
 
 namespace cola {
@@ -159,8 +160,8 @@ LoadedModel load_model(const ModelSource& source) {
   set_thread_count(source.threads);
   BaseModel base = open_base_model(loaded.resolved.model);
   loaded.notes = std::move(base.notes);
-  std::vector<Link> links;
-  for (const auto& folder : loaded.resolved.adapters) links.push_back(read_adapter(folder));
+  const BaseTensors tensors = base_tensors(base.config, *base.tensors);
+  std::vector<Link> links = read_adapters(loaded.resolved.adapters, &tensors, loaded.notes);
   loaded.backend = ops::open_backend(source.device);
   ops::Uploads* uploads = source.offload_base ? &ops::uploads_of(*loaded.backend) : nullptr;
   const DType dtype = choose_compute_dtype(source.dtype, dominant_dtype(*base.tensors), *loaded.backend);

@@ -8,6 +8,7 @@
 #include "io/files.h"
 #include "io/json.h"
 #include "io/printable.h"
+#include "io/quantized_weights.h"
 #include "io/tensor_source.h"
 
 namespace cola {
@@ -78,6 +79,20 @@ std::unique_ptr<TensorSource> open_sharded_torch_bin(const fs::path& index) {
   return std::make_unique<ShardedCheckpoint>(index, open_torch_bin);
 }
 
+/// Opens what holds weights; a file of quantised ones is called that.
+std::unique_ptr<TensorSource> open_weights(const fs::path& folder, const char* name, OpenShard open) {
+  std::unique_ptr<TensorSource> source;
+  try {
+    source = open(folder / name);
+  } catch (const Error& error) {  // their dtypes are others, too
+    const std::string method = configured_quantization(folder);
+    if (method.empty()) throw;
+    throw Error(fmt::format("{} ({})", quantized_weights_message(folder, method), error.what()));
+  }
+  refuse_quantized_weights(folder, *source);
+  return source;
+}
+
 }  // namespace
 
 std::unique_ptr<TensorSource> open_checkpoint(const fs::path& folder) {
@@ -90,7 +105,7 @@ std::unique_ptr<TensorSource> open_checkpoint(const fs::path& folder) {
       {"pytorch_model.bin.index.json", open_sharded_torch_bin},
   }};
   for (const auto& [name, open] : in_order) {
-    if (is_present(folder / name)) return open(folder / name);
+    if (is_present(folder / name)) return open_weights(folder, name, open);
   }
   throw Error(
       fmt::format("no weights in {}: expected model.safetensors or pytorch_model.bin, or an index of shards",

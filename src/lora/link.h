@@ -20,16 +20,17 @@ struct LoraModule {
   [[nodiscard]] std::int64_t rank() const { return a.rows(); }
 };
 
-/// A bias as `--bias lora_only` trained it: the whole vector, not a difference.
+/// A bias as `--bias lora_only` trained it, or PEFT, which trains those of all layers and norms with `bias`
+/// "all": the whole vector, not a difference.
 struct TrainedBias {
-  std::string module;  ///< as LoraModule::name
+  std::string module;  ///< as LoraModule::name, or of a layer without a LoRA
   Matrix value;        ///< [1, out], f32
 };
 
 /// One link of a chain: a LoRA on every target module.
 struct Link {
   std::vector<LoraModule> modules;
-  std::vector<TrainedBias> biases;  ///< empty unless --bias lora_only
+  std::vector<TrainedBias> biases;  ///< empty unless biases were trained
   std::vector<std::string>
       target_modules;  ///< as adapter_config.json names them; derived from the modules if empty
 

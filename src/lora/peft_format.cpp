@@ -3,16 +3,21 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cmath>
+#include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "core/error.h"
-#include "io/files.h"
-#include "io/json.h"
+#include "io/printable.h"
 #include "io/tensor_source.h"
+#include "lora/adapter_tensors.h"
+#include "lora/missing_targets.h"
+#include "lora/peft_config.h"
+#include "text/utf8.h"
 
 namespace cola {
 namespace {
@@ -20,129 +25,228 @@ namespace {
 const std::string root = "base_model.model.";
 const std::string suffix_a = ".lora_A.weight";
 const std::string suffix_b = ".lora_B.weight";
-constexpr std::int64_t max_rank = 1 << 16;
 
-/// What adapter_config.json says of ranks and scales.
-struct Scaling {
-  std::set<double> ranks;  ///< r and those of rank_pattern; empty: not said
-  double alpha = 0.0;
-  std::map<std::string, double> alpha_pattern;  ///< by module name or the end of one
-  bool rslora = false;
+/// Tensors of other methods, by parts of their names.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> other_methods{{
+    {".lora_magnitude_vector", "DoRA's magnitudes"},
+    {".lora_diag", "KaSA's diagonal"},
+    {".lora_embedding_", "an adapter on the token table"},
+    {".lora_B.bias", "a bias of lora_B"},
+    {"trainable_tokens_", "trained rows of the token table"},
+    {".lora_monteclora_sampler.", "of MonteCLoRA, and monteclora_config is not set"},
+    {".lora_velora_embed", "of VeLoRA, and velora_config is not set"},
+    {".lora_E", "of AdaLoRA"},
+    {".prompt_embeddings", "of prompt tuning"},
+}};
 
-  [[nodiscard]] double alpha_of(const std::string& module) const {
-    for (const auto& [key, value] : alpha_pattern) {
-      if (module == key || module.ends_with("." + key)) return value;
+/// "x" of "<root>x<suffix>".
+std::optional<std::string> between(const std::string& key, const std::string& suffix) {
+  if (!key.starts_with(root) || !key.ends_with(suffix) || key.size() < root.size() + suffix.size())
+    return std::nullopt;
+  return key.substr(root.size(), key.size() - root.size() - suffix.size());
+}
+
+/// The base model's parameter that PEFT puts a tensor in the place of, without what it puts around its name.
+std::optional<std::string> base_parameter(const std::string& key) {
+  for (const char* kind : {".weight", ".bias"}) {
+    auto module = between(key, kind);
+    if (!module || module->find(".lora_") != std::string::npos) continue;
+    for (const std::string wrapper : {".base_layer", ".modules_to_save", ".modules_to_save.default"}) {
+      if (module->ends_with(wrapper)) module->resize(module->size() - wrapper.size());
     }
-    return alpha;
+    return *module + kind;
   }
+  return std::nullopt;
+}
+
+class PeftReader {
+ public:
+  PeftReader(const PeftConfig& config, const TensorSource& source, const BaseTensors* base)
+      : config_(config), source_(source), base_(base) {}
+
+  Adapter read() {
+    for (const auto& [key, tensor] : source_.tensors()) take(key, tensor);
+    if (adapter_.link.modules.empty())
+      throw Error(fmt::format("{}: the adapter has no lora_A and lora_B", file()));
+    note_alphas();
+    note_missing();
+    note_biases();
+    return std::move(adapter_);
+  }
+
+ private:
+  [[nodiscard]] std::string file() const {
+    return source_.tensors().empty() ? config_.file : source_.tensors().begin()->second.file;
+  }
+
+  void note(const std::string& text) {
+    adapter_.notes.push_back(fmt::format("note: {}: {}", config_.file, text));
+  }
+
+  void take(const std::string& key, const SourceTensor& tensor) {
+    require_utf8(key, tensor.file);  // patterns are matched with it, and a .bin file may hold any bytes
+    const auto is_part = [&](std::string_view part) { return key.find(part) != std::string::npos; };
+    if (std::ranges::any_of(config_.ignored_tensors, is_part)) return;
+    if (const auto module = between(key, suffix_a)) return add_module(*module, key, tensor);
+    if (const auto module = between(key, suffix_b)) {
+      if (!source_.tensors().contains(peft_key_a(*module)))
+        throw Error(fmt::format("{}: '{}' has no lora_A", tensor.file, printable(*module)));
+      return;
+    }
+    for (const auto& [part, what] : other_methods) {
+      if (is_part(part))
+        throw Error(fmt::format("{}: tensor '{}' is not supported: {}", tensor.file, printable(key), what));
+    }
+    const auto parameter = base_parameter(key);
+    if (!parameter || (base_ != nullptr && !base_->contains(*parameter))) refuse_name(key, tensor);
+    if (parameter->ends_with(".bias")) {
+      add_bias(parameter->substr(0, parameter->size() - std::string(".bias").size()), key, tensor);
+    } else {
+      take_copy(key, *parameter, tensor);
+    }
+  }
+
+  void add_bias(const std::string& module, const std::string& key, const SourceTensor& tensor) {
+    auto& biases = adapter_.link.biases;
+    if (std::ranges::find(biases, module, &TrainedBias::module) != biases.end())
+      throw Error(fmt::format("{}: the bias of '{}' is there twice", tensor.file, printable(module)));
+    biases.push_back({module, finite_matrix(tensor, key, 1)});
+  }
+
+  [[noreturn]] void refuse_name(const std::string& key, const SourceTensor& tensor) const {
+    throw Error(fmt::format("{}: tensor '{}' is not part of a LoRA adapter{}: a name is expected as '{}'",
+                            tensor.file, printable(key), base_ != nullptr ? " on this model" : "",
+                            printable(expected_peft_key(key, base_))));
+  }
+
+  void add_module(const std::string& name, const std::string& key, const SourceTensor& tensor) {
+    const auto b = source_.tensors().find(peft_key_b(name));
+    if (b == source_.tensors().end())
+      throw Error(fmt::format("{}: '{}' has no lora_B", tensor.file, printable(name)));
+    if (base_ != nullptr && !base_->contains(name + ".weight")) refuse_name(key, tensor);
+    if (const auto field = config_.targets.left_out_by(name); !field.empty()) {
+      throw Error(fmt::format("{}: '{}' gives '{}' no adapter, and {} has one for it", config_.file, field,
+                              printable(name), tensor.file));
+    }
+    if (config_.ensure_weight_tying && name == "lm_head")
+      throw Error(
+          fmt::format("{}: 'ensure_weight_tying' is not supported for an adapter on the head", config_.file));
+    LoraModule module{name, finite_matrix(tensor, key), finite_matrix(b->second, b->first),
+                      config_.alpha_of(name).value, 0.0};
+    const auto ranks = config_.ranks_of(name);
+    if (!ranks.empty() && !ranks.contains(module.rank())) {
+      throw Error(fmt::format("{}: '{}' has rank {}, but adapter_config.json says {}", tensor.file,
+                              printable(name), module.rank(), fmt::join(ranks, " or ")));
+    }
+    module.scale = config_.scale_of(module.alpha, module.rank());
+    check_module(module, tensor.file);
+    adapter_.link.modules.push_back(std::move(module));
+  }
+
+  /// PEFT saves the frozen weight of a head or table beside an adapter on it, and both where the vocabulary
+  /// was resized; modules_to_save are whole layers. They are nothing new where they are the base model's.
+  void take_copy(const std::string& key, const std::string& parameter, const SourceTensor& tensor) {
+    const bool is_head_or_table = parameter == "lm_head.weight" || parameter.ends_with("embed_tokens.weight");
+    if (base_ == nullptr) {
+      if (!is_head_or_table) refuse_name(key, tensor);
+      note(fmt::format(
+          "tensor '{}' is taken to be a copy of the base model's '{}' and left out: without --model "
+          "it is not compared",
+          printable(key), printable(parameter)));
+      return;
+    }
+    const std::string found = difference(tensor, *base_->at(parameter));
+    if (!found.empty()) {
+      throw Error(
+          fmt::format("{}: tensor '{}' is not a copy of the base model's '{}', and whole weights in an "
+                      "adapter{} are not supported: {}",
+                      tensor.file, printable(key), printable(parameter),
+                      config_.modules_to_save.empty() ? "" : " (modules_to_save)", found));
+    }
+    note(fmt::format("tensor '{}' is a copy of the base model's '{}', equal to it: nothing to apply",
+                     printable(key), printable(parameter)));
+  }
+
+  void note_alphas() {
+    std::optional<PeftConfig::Alpha> first;
+    std::string module;
+    std::int64_t count = 0;
+    for (const auto& each : adapter_.link.modules) {
+      const auto alpha = config_.alpha_of(each.name);
+      if (alpha.other.empty()) continue;
+      if (count++ == 0) {
+        first = alpha;
+        module = each.name;
+      }
+    }
+    if (!first) return;
+    note(fmt::format(
+        "alpha_pattern has several keys for '{}': '{}' ({}) comes first in the file and is taken, before "
+        "'{}'{}",
+        printable(module), printable(first->key), first->value, printable(first->other),
+        count > 1 ? fmt::format("; {} modules are like this", count) : ""));
+  }
+
+  void note_missing() {
+    const auto missing = missing_targets(config_.targets, adapter_.link, base_);
+    adapter_.link.target_modules =
+        missing.empty() ? config_.targets.plain_names() : std::vector<std::string>();
+    if (!missing.empty()) {
+      note(fmt::format(
+          "target_modules names {} module{} that the file has no tensors for, '{}'{}: left as the base "
+          "model has {}",
+          missing.size(), missing.size() == 1 ? "" : "s", printable(missing.front()),
+          missing.size() == 1 ? "" : " first", missing.size() == 1 ? "it" : "them"));
+    }
+    for (const auto& saved : config_.modules_to_save) {
+      const bool there = std::ranges::any_of(source_.tensors(), [&](const auto& entry) {
+        return entry.first.find("." + saved + ".") != std::string::npos;
+      });
+      if (!there)
+        note(fmt::format(
+            "modules_to_save names '{}', of which the file has no tensor: left as the base model has it",
+            printable(saved)));
+    }
+  }
+
+  /// PEFT 0.15 trained biases of adapted layers, and did not save them.
+  void note_biases() {
+    if (config_.bias == "none") return;
+    std::set<std::string> there;
+    for (const auto& bias : adapter_.link.biases) there.insert(bias.module);
+    std::vector<std::string> missing;
+    const auto look = [&](const std::string& module) {
+      if ((base_ == nullptr || base_->contains(module + ".bias")) && !there.contains(module))
+        missing.push_back(module + ".bias");
+    };
+    if (config_.bias == "all" && base_ != nullptr) {
+      for (const auto& [name, tensor] : *base_) {
+        if (name.ends_with(".bias")) look(name.substr(0, name.size() - std::string(".bias").size()));
+      }
+    } else {
+      for (const auto& module : adapter_.link.modules) look(module.name);
+    }
+    if (missing.empty()) return;
+    note(
+        fmt::format("bias is '{}', and the file lacks {} of the biases that were trained then, '{}' first: "
+                    "these stay the base model's",
+                    config_.bias, missing.size(), printable(missing.front())));
+  }
+
+  const PeftConfig& config_;
+  const TensorSource& source_;
+  const BaseTensors* base_;
+  Adapter adapter_;
 };
 
-void refuse_variants(const JsonReader& config) {
-  const std::string type = config.string("peft_type", "LORA");
-  if (type != "LORA")
-    throw Error(fmt::format("{}: peft_type '{}' is not supported: only LORA is", config.where(), type));
-  for (const char* key : {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"}) {
-    if (config.boolean(key, false))
-      throw Error(fmt::format("{}: '{}' is not supported", config.where(), key));
-  }
-  for (const char* key : {"modules_to_save", "trainable_token_indices"}) {
-    if (config.has(key) && !config.at(key).empty()) {
-      throw Error(
-          fmt::format("{}: '{}' is not supported: cola reads lora_A and lora_B only", config.where(), key));
-    }
-  }
-}
-
-/// rank_pattern or alpha_pattern: values by module.
-Json pattern_of(const JsonReader& config, const char* name) {
-  if (!config.has(name)) return Json::object();
-  return JsonReader(config.at(name), fmt::format("{}: {}", config.where(), name)).object();
-}
-
-Scaling read_scaling(const JsonReader& config) {
-  Scaling scaling;
-  scaling.alpha = config.number("lora_alpha");
-  scaling.rslora = config.boolean("use_rslora", false);
-  if (config.has("r")) scaling.ranks.insert(config.number("r"));
-  const Json ranks = pattern_of(config, "rank_pattern");
-  for (const auto& [key, value] : ranks.items()) {
-    if (value.is_number()) scaling.ranks.insert(value.get<double>());
-  }
-  const Json alphas = pattern_of(config, "alpha_pattern");
-  for (const auto& [key, value] : alphas.items()) {
-    if (key.find_first_of("\\^$*+?[](){}|") != std::string::npos) {
-      throw Error(fmt::format("{}: alpha_pattern '{}' is a regular expression, which is not supported",
-                              config.where(), key));
-    }
-    if (!value.is_number())
-      throw Error(fmt::format("{}: alpha_pattern '{}' is not a number", config.where(), key));
-    scaling.alpha_pattern[key] = value.get<double>();
-  }
-  return scaling;
-}
-
-std::vector<std::string> read_target_modules(const JsonReader& config) {
-  std::vector<std::string> names;
-  if (!config.has("target_modules")) return names;
-  const Json& list = config.at("target_modules");
-  if (!list.is_array()) return names;
-  for (const auto& entry : list) {
-    if (entry.is_string()) names.push_back(entry.get<std::string>());
-  }
-  return names;
-}
-
-Matrix matrix_of(const SourceTensor& tensor, const std::string& key) {
-  if (tensor.shape.empty() || tensor.shape.size() > 2) {
-    throw Error(fmt::format("{}: tensor '{}' has {} dimensions, expected 1 or 2", tensor.file, key,
-                            tensor.shape.size()));
-  }
-  Matrix matrix;
-  matrix.resize(DType::f32, tensor.shape.size() == 2 ? tensor.shape[0] : 1, tensor.shape.back());
-  read_as_f32(tensor, matrix.floats());
-  return matrix;
-}
-
-void add_module(Link& link, const std::string& name, const TensorSource& source, const Scaling& scaling) {
-  const auto& tensors = source.tensors();
-  const auto a = tensors.find(peft_key_a(name));
-  const auto b = tensors.find(peft_key_b(name));
-  if (b == tensors.end()) throw Error(fmt::format("{}: '{}' has no lora_B", a->second.file, name));
-  LoraModule module{name, matrix_of(a->second, a->first), matrix_of(b->second, b->first),
-                    scaling.alpha_of(name), 0.0};
-  const std::int64_t rank = module.rank();
-  if (rank < 1 || rank > max_rank || module.b.cols() != rank) {
-    throw Error(fmt::format("{}: '{}' has lora_A [{}, {}] and lora_B [{}, {}], which do not fit together",
-                            a->second.file, name, module.a.rows(), module.a.cols(), module.b.rows(),
-                            module.b.cols()));
-  }
-  const auto r = static_cast<double>(rank);
-  if (!scaling.ranks.empty() && !scaling.ranks.contains(r)) {
-    throw Error(fmt::format("{}: '{}' has rank {}, but adapter_config.json says {}", a->second.file, name,
-                            rank, fmt::join(scaling.ranks, " or ")));
-  }
-  module.scale = module.alpha / (scaling.rslora ? std::sqrt(r) : r);
-  link.modules.push_back(std::move(module));
-}
-
-/// The module of a bias key, "" if it is none: "<root><module>[.base_layer].bias".
-std::string bias_module(const std::string& key) {
-  if (!key.starts_with(root) || !key.ends_with(".bias")) return "";
-  std::string name = key.substr(root.size(), key.size() - root.size() - std::string(".bias").size());
-  if (const std::string wrapper = ".base_layer"; name.ends_with(wrapper))
-    name.resize(name.size() - wrapper.size());
-  return name;
-}
-
-/// PEFT adds the head's frozen weight to an adapter that has the head among its targets, as
-/// "<root>lm_head.base_layer.weight". It is the base model's: only its shape is looked at.
-bool is_copy_of_head(const std::string& key, const SourceTensor& tensor, const TensorSource& source) {
-  if (key != root + "lm_head.base_layer.weight") return false;
-  const auto& tensors = source.tensors();
-  const auto a = tensors.find(peft_key_a("lm_head"));
-  const auto b = tensors.find(peft_key_b("lm_head"));
-  return a != tensors.end() && b != tensors.end() && !a->second.shape.empty() && !b->second.shape.empty() &&
-         tensor.shape == std::vector{b->second.shape.front(), a->second.shape.back()};
+std::unique_ptr<TensorSource> open_tensors(const std::filesystem::path& folder) {
+  const auto safetensors = folder / "adapter_model.safetensors";
+  if (std::filesystem::exists(safetensors)) return open_safetensors(safetensors);
+  const auto bin = folder / "adapter_model.bin";
+  if (std::filesystem::exists(bin)) return open_torch_bin(bin);
+  throw Error(
+      fmt::format("{}: no adapter_model.safetensors and no adapter_model.bin beside adapter_config.json",
+                  folder.string()));
 }
 
 }  // namespace
@@ -150,37 +254,13 @@ bool is_copy_of_head(const std::string& key, const SourceTensor& tensor, const T
 std::string peft_key_a(const std::string& module) { return root + module + suffix_a; }
 std::string peft_key_b(const std::string& module) { return root + module + suffix_b; }
 std::string peft_key_bias(const std::string& module) { return root + module + ".base_layer.bias"; }
+std::string peft_key_plain_bias(const std::string& module) { return root + module + ".bias"; }
 
-Link read_adapter(const std::filesystem::path& folder) {
-  const auto config_file = folder / "adapter_config.json";
-  if (!std::filesystem::exists(config_file)) {
-    throw Error(fmt::format("{}: no adapter_config.json: not a PEFT adapter folder", folder.string()));
-  }
-  const Json json = read_json_file(config_file);
-  const JsonReader config(json, config_file.string());
-  refuse_variants(config);
-  const Scaling scaling = read_scaling(config);
-  const auto safetensors = folder / "adapter_model.safetensors";
-  const auto source = std::filesystem::exists(safetensors) ? open_safetensors(safetensors)
-                                                           : open_torch_bin(folder / "adapter_model.bin");
-  Link link;
-  link.target_modules = read_target_modules(config);
-  for (const auto& [key, tensor] : source->tensors()) {
-    if (key.starts_with(root) && key.ends_with(suffix_a)) {
-      add_module(link, key.substr(root.size(), key.size() - root.size() - suffix_a.size()), *source, scaling);
-    } else if (key.starts_with(root) && key.ends_with(suffix_b)) {
-      const auto name = key.substr(root.size(), key.size() - root.size() - suffix_b.size());
-      if (!source->tensors().contains(peft_key_a(name)))
-        throw Error(fmt::format("{}: '{}' has no lora_A", tensor.file, name));
-    } else if (const auto module = bias_module(key); !module.empty()) {
-      link.biases.push_back({module, matrix_of(tensor, key)});
-    } else if (!is_copy_of_head(key, tensor, *source)) {
-      throw Error(fmt::format("{}: tensor '{}' is not part of a LoRA adapter", tensor.file, key));
-    }
-  }
-  if (link.modules.empty())
-    throw Error(fmt::format("{}: the adapter has no lora_A and lora_B", folder.string()));
-  return link;
+Adapter read_peft_adapter(const std::filesystem::path& folder, std::string_view config,
+                          const BaseTensors* base) {
+  const PeftConfig read = parse_peft_config(config, (folder / "adapter_config.json").string());
+  const auto source = open_tensors(folder);
+  return PeftReader(read, *source, base).read();
 }
 
 }  // namespace cola

@@ -28,6 +28,22 @@ Json alpha_json(double alpha) {
                                                                : Json(alpha);
 }
 
+bool is_adapted(const Link& link, const std::string& module) {
+  return std::ranges::find(link.modules, module, &LoraModule::name) != link.modules.end();
+}
+
+/// PEFT's `bias`: of the adapted layers, or also of others.
+std::string bias_kind(const Link& link) {
+  if (link.biases.empty()) return "none";
+  return std::ranges::all_of(link.biases, [&](const auto& bias) { return is_adapted(link, bias.module); })
+             ? "lora_only"
+             : "all";
+}
+
+std::string bias_key(const Link& link, const std::string& module) {
+  return is_adapted(link, module) ? peft_key_bias(module) : peft_key_plain_bias(module);
+}
+
 Json adapter_config(const Link& link, const std::string& base_model) {
   const auto rank =
       most_common<std::int64_t>(link.modules, [](const LoraModule& module) { return module.rank(); });
@@ -49,7 +65,7 @@ Json adapter_config(const Link& link, const std::string& base_model) {
           {"target_modules", targets},
           {"rank_pattern", ranks},
           {"alpha_pattern", alphas},
-          {"bias", link.biases.empty() ? "none" : "lora_only"},
+          {"bias", bias_kind(link)},
           {"fan_in_fan_out", false},
           {"init_lora_weights", true},
           {"inference_mode", true},
@@ -71,7 +87,7 @@ void write_adapter(const std::filesystem::path& folder, const Link& link, const 
     add(peft_key_a(module.name), module.a, false);
     add(peft_key_b(module.name), module.b, false);
   }
-  for (const auto& bias : link.biases) add(peft_key_bias(bias.module), bias.value, true);
+  for (const auto& bias : link.biases) add(bias_key(link, bias.module), bias.value, true);
   write_safetensors(folder / "adapter_model.safetensors", tensors);
   write_text_file(folder / "adapter_config.json", adapter_config(link, base_model).dump(2) + "\n");
 }

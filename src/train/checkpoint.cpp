@@ -9,6 +9,7 @@
 #include "io/json.h"
 #include "io/safetensors_writer.h"
 #include "io/tensor_source.h"
+#include "lora/adapter.h"
 #include "lora/peft_format.h"
 
 namespace cola {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -14,15 +15,17 @@
 #include "dist/agreement.h"
 #include "eval/data_options.h"
 #include "eval/loss.h"
+#include "lora/adapter.h"
 #include "lora/peft_format.h"
 #include "lora/target_modules.h"
 #include "model/base_model.h"
+#include "model/base_tensors.h"
 #include "model/linear_names.h"
 
 namespace cola {
 namespace {
 
-void load_links(TrainingSession& session) {
+void load_links(TrainingSession& session, const BaseTensors& base) {
   const TrainOptions& options = session.options;
   if (!options.extend.empty()) {
     const RunFolder run{options.extend};
@@ -40,11 +43,10 @@ void load_links(TrainingSession& session) {
       session.tied_origins.push_back(run.link(static_cast<std::int64_t>(i) + 1).string());
     }
   }
-  for (const auto& folder : options.tied_link) {
-    session.tied_links.push_back(read_adapter(folder));
-    session.tied_origins.push_back(folder.string());
-  }
-  for (const auto& folder : options.initial_link) session.initial_links.push_back(read_adapter(folder));
+  std::ranges::move(read_adapters(options.tied_link, &base, session.notes),
+                    std::back_inserter(session.tied_links));
+  for (const auto& folder : options.tied_link) session.tied_origins.push_back(folder.string());
+  session.initial_links = read_adapters(options.initial_link, &base, session.notes);
 }
 
 /// An explicit rank or alpha that contradicts the adapter a link starts from is an error.
@@ -221,7 +223,7 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   const auto names = linear_names(session.config);
   const auto chosen =
       full ? std::vector<std::size_t>() : select_target_modules(names, target_modules_of(options));
-  load_links(session);
+  load_links(session, base_tensors(session.config, *base.tensors));
   check_initial_links(session);
   check_initial_modules(session, names, chosen);
   make_memory_plan(session, file_dtype, chosen, ranks, neighbours);

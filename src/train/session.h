@@ -21,7 +21,7 @@ struct TrainingSession {
   std::shared_ptr<ops::Backend> backend;  ///< first: the rest lies in its memory
   TrainOptions options;
   ModelConfig config;
-  std::vector<std::string> notes;  ///< what a user should be told of the model's files, a line each
+  std::vector<std::string> notes;  ///< what a user should be told of model and adapter files, a line each
   DType compute_dtype = DType::f32;
   SessionData data;
   RunPlan plan;

@@ -1,0 +1,38 @@
+#pragma once
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/tensor_source.h"
+#include "lora/link.h"
+
+namespace cola {
+
+/// The tensors of the model that an adapter is for, by the names that save_pretrained gives them; a head that
+/// is tied to the token table has its name too. See base_tensors().
+using BaseTensors = std::map<std::string, const SourceTensor*>;
+
+/// An adapter folder as it was read.
+struct Adapter {
+  Link link;
+  std::vector<std::string> notes;  ///< what a user has to know, a line each
+};
+
+/// Reads an adapter folder: PEFT's (adapter_config.json and adapter_model.safetensors or .bin) or mlx-lm's
+/// (adapters.safetensors). Where `base` is given, the adapter is compared with it: its modules must be the
+/// model's, copies of the model's weights equal to them, and modules that the configuration names and the
+/// file lacks are noted. Throws Error naming folder, file, field or tensor for what is not an adapter, for a
+/// kind that changes more than A and B say, for values or products that are not finite, and for what
+/// contradicts itself.
+[[nodiscard]] Adapter open_adapter(const std::filesystem::path& folder, const BaseTensors* base);
+
+/// The link of an adapter alone: of one that was written here, which has nothing to note.
+[[nodiscard]] Link read_adapter(const std::filesystem::path& folder);
+
+/// The links of several folders; their notes are added to `notes`.
+[[nodiscard]] std::vector<Link> read_adapters(std::span<const std::filesystem::path> folders,
+                                              const BaseTensors* base, std::vector<std::string>& notes);
+
+}  // namespace cola
