@@ -49,6 +49,7 @@ struct EvaluateOptions {
   bool no_eos = false;
   std::string chat_template;
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< sequences, after each batch
+  std::function<void(std::int64_t done, std::int64_t total)> reading;   ///< bytes of the data file, before
 };
 
 struct EvaluateResult {
@@ -122,6 +123,8 @@ class LanguageModel {
   [[nodiscard]] GenerateResult generate(std::string_view prompt, const GenerateOptions& options = {},
                                         const std::function<void(std::string_view)>& each_piece = {});
 
+  /// One line where the tokenizer's files contradict each other, and which counts; else empty.
+  [[nodiscard]] std::string tokenizer_remark() const;
   [[nodiscard]] std::int64_t link_count() const;
   /// Frobenius norm of the weight change that the applied links make, over all modules.
   [[nodiscard]] double delta_norm() const;

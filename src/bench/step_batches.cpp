@@ -89,7 +89,7 @@ TrainingBatch padded_batch(TrainingBatch batch) {
 
 std::vector<TrainingBatch> task_batches(const TrainOptions& options, const ModelConfig& config,
                                         std::int64_t steps, bool pad) {
-  const SessionData data = load_session_data(options, config);
+  const SessionData data = load_session_data(options, config, /*quiet=*/false);
   const BatchPlan plan(data.train.size(), options.batch_size, 1, !options.no_shuffle, options.seed);
   if (steps > plan.steps_per_epoch()) {
     throw UsageError(fmt::format("--steps {}: an epoch of {} examples has {} batches of {}", steps,

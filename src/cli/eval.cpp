@@ -12,6 +12,7 @@
 #include "cli/whole_number.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "data/reading_progress.h"
 #include "eval/official_json.h"
 #include "eval/predictions.h"
 #include "io/durable_file.h"
@@ -120,6 +121,7 @@ void run_eval(EvalVerb verb) {
   LanguageModel model(source);
   Progress progress(false);
   for (const std::string& line : describe_applied(source, model)) progress.note(line);
+  if (const std::string remark = model.tokenizer_remark(); !remark.empty()) progress.note(remark);
   const auto report = [&progress, &verb](std::int64_t done, std::int64_t total) {
     progress.update(fmt::format("{} of {} {}", done, total, verb.data.empty() ? "examples" : "sequences"),
                     done, total);
@@ -132,6 +134,8 @@ void run_eval(EvalVerb verb) {
     return;
   }
   verb.evaluate.progress = report;
+  Progress reading(false);
+  verb.evaluate.reading = reading_progress(reading, verb.data);
   const EvaluateResult result = model.evaluate(verb.data, verb.evaluate);
   progress.note(fmt::format("data: {}", result.data_summary));
   print_loss(result, verb.json);

@@ -45,6 +45,8 @@ void run_generate(const GenerateVerb& verb) {
   const std::string prompt = prompt_of(verb);
   LanguageModel model(source);
   for (const std::string& line : describe_applied(source, model)) fmt::print(stderr, "{}\n", line);
+  if (const std::string remark = model.tokenizer_remark(); !remark.empty())
+    fmt::print(stderr, "{}\n", remark);
   std::function<void(std::string_view)> each_piece;
   if (!verb.json) each_piece = print;
   const GenerateResult result = model.generate(prompt, verb.generate, each_piece);

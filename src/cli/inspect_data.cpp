@@ -5,6 +5,8 @@
 
 #include "cli/inspections.h"
 #include "core/error.h"
+#include "core/progress.h"
+#include "data/reading_progress.h"
 #include "eval/data_options.h"
 #include "eval/loaded_model.h"
 #include "io/printable.h"
@@ -109,6 +111,9 @@ Json report_json(const DataReport& report) {
           {"truncated", report.truncated},
           {"skipped_long", report.skipped_long},
           {"skipped_empty", report.skipped_empty},
+          {"merged_borders", report.merged_borders},
+          {"own_special_tokens", report.own_special},
+          {"weighted", report.weighted},
           {"tokens", report.tokens},
           {"loss_tokens", report.loss_tokens}};
 }
@@ -121,9 +126,13 @@ Inspection inspect_data(const std::filesystem::path& data, const ModelSource& so
   DataOptions form = data_options(options, reader.config, reader.tokenizer_folder, reader.tokenizer.get());
   const bool shown_only = !form.chat_template && !options.chat_template.empty();
   if (shown_only) form.chat_template = parse_chat_template(options.chat_template);
-  const Dataset dataset = read_dataset(data, reader.tokenizer.get(), reader.config.vocab_size, form);
+  Progress progress(false);
+  if (reader.tokenizer && !reader.tokenizer->special().remark.empty())
+    progress.note(reader.tokenizer->special().remark);
+  const Dataset dataset = read_dataset(data, reader.tokenizer.get(), reader.config.vocab_size, form,
+                                       reading_progress(progress, data));
   if (shown_only && dataset.report.chats > 0)
-    fmt::print(stderr, "note: train and eval refuse this: {}\n", form.no_chat_template);
+    progress.note("note: train and eval refuse this: " + form.no_chat_template);
   Inspection inspection;
   inspection.json = {
       {"data", data.string()}, {"report", report_json(dataset.report)}, {"sequences", Json::array()}};

@@ -43,6 +43,9 @@ std::string DataReport::summary() const {
       {truncated, "prompts cut from the left"},
       {skipped_long, "skipped: completion longer than --max-length"},
       {skipped_empty, "sequences skipped: no trained token"},
+      {merged_borders, "borders inside a token, which is trained whole"},
+      {own_special, "with a BOS or EOS of their own: none added"},
+      {weighted, "sequences weighted: the loss is the sum of weight times loss over trained tokens"},
   };
   for (const auto& [count, what] : remarks) {
     if (count > 0) line += fmt::format("; {} {}", count, what);
@@ -51,13 +54,21 @@ std::string DataReport::summary() const {
 }
 
 Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokenizer,
-                     std::int64_t vocabulary_size, const DataOptions& options) {
+                     std::int64_t vocabulary_size, const DataOptions& options,
+                     const std::function<void(std::int64_t, std::int64_t)>& each) {
+  constexpr std::int64_t report_every = std::int64_t{1} << 18;  // bytes
   const SequenceBuilder builder(tokenizer, vocabulary_size, options);
   JsonlReader reader(file);
+  reader.require_jsonl();
   Dataset dataset;
+  std::int64_t reported = 0;
   for (std::string line; reader.next(line);) {
     const std::string where = reader.where();
     builder.add(parse_record(line, where), where, dataset);
+    if (each && reader.bytes_read() - reported >= report_every) {
+      reported = reader.bytes_read();
+      each(reported, reader.bytes_in_all());
+    }
   }
   if (dataset.report.records == 0)
     throw Error(fmt::format("{}: no records: one JSON object a line", file.string()));
@@ -92,6 +103,27 @@ Dataset split_dev(Dataset& train, double fraction, std::uint64_t seed) {
   count_sequences(train);
   count_sequences(dev);
   return dev;
+}
+
+std::vector<float> loss_weights(std::span<const Example* const> examples) {
+  std::vector<float> weights;
+  bool given = false;
+  for (const Example* example : examples) {
+    given = given || !example->weights.empty();
+    for (std::size_t at = 1; at < example->labels.size(); ++at) {
+      if (example->labels[at] != no_label)
+        weights.push_back(example->weights.empty() ? 1.0F : example->weights[at]);
+    }
+  }
+  if (!given) weights.clear();
+  return weights;
+}
+
+double weighted_sum(std::span<const float> nll, std::span<const float> weights, double sum) {
+  for (std::size_t i = 0; i < nll.size(); ++i)
+    sum += weights.empty() ? static_cast<double>(nll[i])
+                           : static_cast<double>(weights[i]) * static_cast<double>(nll[i]);
+  return sum;
 }
 
 RaggedBatch make_batch(std::span<const Example* const> examples, std::int64_t first_sequence) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@ inline constexpr std::int32_t no_label = -100;
 struct Example {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> labels;  ///< as long as ids
+  std::vector<float> weights{};      ///< what each target's loss is multiplied by, as long as ids; empty: 1
 
   [[nodiscard]] std::int64_t loss_tokens() const;  ///< labels after the first that are not no_label
 };
@@ -34,12 +36,15 @@ struct DataOptions {
 /// What became of a file's records; printed before training.
 struct DataReport {
   std::int64_t records = 0;
-  std::int64_t chats = 0;          ///< records that are chats
-  std::int64_t sequences = 0;      ///< examples made
-  std::int64_t windowed = 0;       ///< texts longer than max_length, cut into windows
-  std::int64_t truncated = 0;      ///< prompts cut from the left
-  std::int64_t skipped_long = 0;   ///< completions that do not fit
-  std::int64_t skipped_empty = 0;  ///< sequences without a trainable token
+  std::int64_t chats = 0;           ///< records that are chats
+  std::int64_t sequences = 0;       ///< examples made
+  std::int64_t windowed = 0;        ///< texts longer than max_length, cut into windows
+  std::int64_t truncated = 0;       ///< prompts cut from the left
+  std::int64_t skipped_long = 0;    ///< completions that do not fit
+  std::int64_t skipped_empty = 0;   ///< sequences without a trainable token
+  std::int64_t merged_borders = 0;  ///< borders of what is trained inside a token, which is trained
+  std::int64_t own_special = 0;     ///< records whose text has the BOS or EOS that would be added
+  std::int64_t weighted = 0;        ///< sequences with weights other than 1
   std::int64_t tokens = 0;
   std::int64_t loss_tokens = 0;
 
@@ -51,16 +56,25 @@ struct Dataset {
   DataReport report;
 };
 
-/// Reads a JSONL file in one of the four forms of docs/formats.md (each line may be of its own form).
+/// Reads a JSONL file in the forms of docs/formats.md (each line may be of its own form).
 /// `tokenizer` may be null: then only input_ids lines are taken, and text asks for a tokenizer in the error.
 /// Throws Error naming file and line: malformed JSON, unknown form, labels longer or shorter than ids, ids
-/// outside [0, vocabulary_size), no records at all, no trainable token in the whole file.
+/// outside [0, vocabulary_size), no records at all, no trainable token in the whole file. `each(done, total)`
+/// is called now and then with bytes of the file.
 [[nodiscard]] Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokenizer,
-                                   std::int64_t vocabulary_size, const DataOptions& options);
+                                   std::int64_t vocabulary_size, const DataOptions& options,
+                                   const std::function<void(std::int64_t, std::int64_t)>& each = {});
 
 /// Moves a random `fraction` of the examples (at least one, at most all but one) into the returned set, by
 /// `seed`.
 [[nodiscard]] Dataset split_dev(Dataset& train, double fraction, std::uint64_t seed);
+
+/// The weights of the loss rows of make_batch of the same examples; empty where all are 1.
+[[nodiscard]] std::vector<float> loss_weights(std::span<const Example* const> examples);
+
+/// `sum` and weights[i] nll[i], added in order; weights empty: 1.
+[[nodiscard]] double weighted_sum(std::span<const float> nll, std::span<const float> weights,
+                                  double sum = 0.0);
 
 /// Packs examples into one ragged batch; `first_sequence` is the number of the first one within its optimizer
 /// step.

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "data/file_kind.h"
 
 namespace cola {
 
@@ -14,11 +15,18 @@ JsonlReader::JsonlReader(const std::filesystem::path& file)
   if (!stream_ || std::filesystem::is_directory(file)) {
     throw Error(fmt::format("{}: cannot be opened: give a readable JSONL file", name_));
   }
+  std::error_code error;
+  const auto size = std::filesystem::file_size(file, error);
+  if (!error) bytes_in_all_ = static_cast<std::int64_t>(size);
+  (void)refill();
 }
+
+void JsonlReader::require_jsonl() const { refuse_other_kind({buffer_.data(), end_}, name_); }
 
 std::string JsonlReader::where() const { return fmt::format("{}:{}", name_, line_number_); }
 
 bool JsonlReader::refill() {
+  bytes_before_ += static_cast<std::int64_t>(end_);
   stream_.read(buffer_.data(), static_cast<std::streamsize>(buffer_.size()));
   begin_ = 0;
   end_ = static_cast<std::size_t>(stream_.gcount());

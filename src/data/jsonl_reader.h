@@ -17,9 +17,16 @@ class JsonlReader {
   /// Throws Error naming the file if it cannot be opened.
   explicit JsonlReader(const std::filesystem::path& file);
 
+  /// Before the first next(): throws Error if the file is of another kind (file_kind.h).
+  void require_jsonl() const;
+
   /// The next line that is not blank into `line`; false at the end. Throws Error for a line longer than
   /// line_limit.
   [[nodiscard]] bool next(std::string& line);
+
+  [[nodiscard]] std::int64_t bytes_read() const { return bytes_before_ + static_cast<std::int64_t>(begin_); }
+  /// Of the file; 0 where it has no size, as a pipe.
+  [[nodiscard]] std::int64_t bytes_in_all() const { return bytes_in_all_; }
 
   /// "data.jsonl:12", the place of the line last read.
   [[nodiscard]] std::string where() const;
@@ -32,6 +39,8 @@ class JsonlReader {
   std::ifstream stream_;
   std::vector<char> buffer_;
   std::size_t begin_ = 0, end_ = 0;  // unread bytes of buffer_
+  std::int64_t bytes_before_ = 0;    // of the file, before buffer_
+  std::int64_t bytes_in_all_ = 0;
   std::int64_t line_number_ = 0;
 };
 

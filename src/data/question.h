@@ -11,6 +11,7 @@ namespace cola {
 struct Question {
   std::vector<Example> candidates;  ///< at least one
   std::int32_t gold = 0;            ///< the right one, trained towards
+  std::int64_t merged_borders = 0;  ///< candidates whose answer begins inside a token, which is the answer's
 };
 
 }  // namespace cola

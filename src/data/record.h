@@ -18,21 +18,25 @@ struct TextRecord {
 struct CompletionRecord {
   std::string prompt, completion;
 };
-/// {"messages": [{"role", "content"}]}
+/// {"messages"}, or another form of a chat (docs/formats.md): each message with its weight
 struct ChatRecord {
   std::vector<ChatMessage> messages;
 };
-/// {"input_ids", "labels"}: not yet checked against a vocabulary
+/// {"input_ids", "labels"}: masks applied, padding taken off; not yet checked against a vocabulary
 struct TokenRecord {
   std::vector<std::int64_t> ids;
-  std::optional<std::vector<std::int64_t>> labels;  ///< as long as ids
+  std::vector<std::int64_t> labels;  ///< as long as ids; -100 carries no loss
 };
 
-using DataRecord = std::variant<TextRecord, CompletionRecord, ChatRecord, TokenRecord>;
+struct DataRecord {
+  std::variant<TextRecord, CompletionRecord, ChatRecord, TokenRecord> form;
+  float weight = 1.0F;  ///< of its loss; 0: none of it is trained
+};
 
-/// Parses one JSONL line. Members that belong to no form are ignored, null counts as absent. Throws Error
-/// beginning with `where`: malformed JSON, none or more than one of the four forms, wrong types, labels as
-/// long as ids are not.
+/// Parses one JSONL line. null counts as absent. Members that belong to no form are passed over, except those
+/// that say something that is not done (record_keys.h). Throws Error beginning with `where`: malformed JSON,
+/// a key twice, none or more than one of the forms, wrong types, arrays that do not go with input_ids, a
+/// target without text.
 [[nodiscard]] DataRecord parse_record(std::string_view line, const std::string& where);
 
 }  // namespace cola

@@ -26,21 +26,32 @@ class SequenceBuilder {
 
   /// A sequence before truncation.
   struct Draft {
-    Example example;
+    Ids ids;
+    std::vector<float> weights;  ///< of each token in the loss; 0: not trained
     bool starts_with_bos = false;
     std::size_t keep_from =
         0;  ///< tokens from here on are not cut: the completion, or the last assistant turn
 
-    void append(std::int32_t id, bool trained);
+    void append(std::int32_t id, float weight);
   };
 
-  void add_text(const TextRecord& record, const std::string& where, Dataset& dataset) const;
-  void add_completion(const CompletionRecord& record, const std::string& where, Dataset& dataset) const;
-  void add_chat(const ChatRecord& record, const std::string& where, Dataset& dataset) const;
-  void add_tokens(const TokenRecord& record, const std::string& where, Dataset& dataset) const;
+  void add_text(const TextRecord& record, float weight, const std::string& where, Dataset& dataset) const;
+  void add_completion(const CompletionRecord& record, float weight, const std::string& where,
+                      Dataset& dataset) const;
+  void add_chat(const ChatRecord& record, float weight, const std::string& where, Dataset& dataset) const;
+  void add_tokens(const TokenRecord& record, float weight, const std::string& where, Dataset& dataset) const;
 
-  void append_run(std::span<const ChatSegment> run, const std::string& where, Draft& draft) const;
+  /// `messages` without special tokens of their own that the template adds; their number is added to `taken`.
+  [[nodiscard]] std::vector<ChatMessage> without_own_special(std::vector<ChatMessage> messages,
+                                                             std::int64_t& taken) const;
+  void append_run(std::span<const ChatSegment> run, float weight, const std::string& where, Draft& draft,
+                  DataReport& report) const;
+  [[nodiscard]] float weight_of(const ChatSegment& segment) const;
   [[nodiscard]] Ids encode(std::string_view text, const std::string& where) const;
+  /// Takes off the BOS that the text itself begins with, where one is put first; whether there was one.
+  [[nodiscard]] bool take_own_bos(Ids& ids) const;
+  /// Whether the tokens end in one that ends a text, or in one and white space.
+  [[nodiscard]] bool has_own_end(std::span<const std::int32_t> ids) const;
   [[nodiscard]] std::int32_t checked(std::int64_t id, std::string_view what, const std::string& where) const;
   void finish(Draft draft, Dataset& dataset) const;
 

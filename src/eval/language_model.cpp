@@ -33,7 +33,7 @@ struct LanguageModel::Implementation {
 
   /// Tokens that end what is generated: the model's, and those that it learnt to end its turns with.
   [[nodiscard]] std::set<std::int32_t> end_tokens() const;
-  /// The prompt's tokens, BOS first where the tokenizer's configuration adds one.
+  /// The prompt's tokens, BOS first where the tokenizer adds one and the prompt does not have it.
   [[nodiscard]] std::vector<std::int32_t> encode_prompt(std::string_view prompt) const;
 };
 
@@ -53,9 +53,9 @@ LanguageModel& LanguageModel::operator=(LanguageModel&&) noexcept = default;
 EvaluateResult LanguageModel::evaluate(const std::filesystem::path& data, const EvaluateOptions& options) {
   auto& self = *implementation_;
   const ModelConfig& config = self.loaded.model->config();
-  const Dataset dataset =
-      read_dataset(data, self.tokenizer.get(), config.vocab_size,
-                   data_options(options, config, self.loaded.resolved.tokenizer, self.tokenizer.get()));
+  const Dataset dataset = read_dataset(
+      data, self.tokenizer.get(), config.vocab_size,
+      data_options(options, config, self.loaded.resolved.tokenizer, self.tokenizer.get()), options.reading);
   const LossSummary summary = evaluate_loss(self.context, *self.loaded.model, self.activations,
                                             dataset.examples, default_evaluation_tokens, options.progress);
   if (!std::isfinite(summary.loss())) {
@@ -129,10 +129,9 @@ std::vector<std::int32_t> LanguageModel::Implementation::encode_prompt(std::stri
                             loaded.resolved.tokenizer.string()));
   }
   const SpecialTokens& special = tokenizer->special();
-  std::vector<std::int32_t> ids;
-  if (special.add_bos && special.bos) ids.push_back(*special.bos);
-  const auto text = tokenizer->encode(prompt);
-  ids.insert(ids.end(), text.begin(), text.end());
+  auto ids = tokenizer->encode(prompt);
+  const bool has_bos = !ids.empty() && ids.front() == special.bos;
+  if (special.add_bos && special.bos && !has_bos) ids.insert(ids.begin(), *special.bos);
   if (ids.empty()) throw UsageError("the prompt is empty, and the tokenizer adds no BOS to begin with");
   require_vocabulary(ids, loaded.model->config().vocab_size);
   return ids;
@@ -183,6 +182,10 @@ GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOp
   result.stopped_at_last_position =
       !result.stopped_at_eos && result.stopped_at_text.empty() && room < options.max_new_tokens;
   return result;
+}
+
+std::string LanguageModel::tokenizer_remark() const {
+  return implementation_->tokenizer ? implementation_->tokenizer->special().remark : "";
 }
 
 std::int64_t LanguageModel::link_count() const { return implementation_->loaded.resolved.links; }

@@ -28,13 +28,14 @@ LossSummary evaluate_loss(ops::Context& context, const Decoder& model, DecoderAc
       tokens += static_cast<std::int64_t>(order[end++]->ids.size());
     } while (end < order.size() &&
              tokens + static_cast<std::int64_t>(order[end]->ids.size()) <= batch_tokens);
-    const RaggedBatch batch = make_batch(std::span(order).subspan(begin, end - begin));
+    const auto chosen = std::span(order).subspan(begin, end - begin);
+    const RaggedBatch batch = make_batch(chosen);
     const StepState step{context, batch};
     nll.resize(static_cast<std::size_t>(batch.loss_tokens()));
     correct.resize(nll.size());
     model.forward(step, activations);
     model.loss(step, activations, nll, correct);
-    summary.nll_sum = std::accumulate(nll.begin(), nll.end(), summary.nll_sum);
+    summary.nll_sum = weighted_sum(nll, loss_weights(chosen), summary.nll_sum);
     summary.correct += std::accumulate(correct.begin(), correct.end(), std::int64_t{0});
     summary.loss_tokens += batch.loss_tokens();
     summary.sequences += batch.sequences();

@@ -9,9 +9,10 @@
 
 namespace cola {
 
-/// Loss over a data set: natural logarithm, mean over all loss tokens (not over sequences).
+/// Loss over a data set: natural logarithm, mean over all loss tokens (not over sequences). A token with a
+/// weight counts as one in the number of tokens, and as weight times its loss in the sum.
 struct LossSummary {
-  double nll_sum = 0.0;
+  double nll_sum = 0.0;      ///< weighted
   std::int64_t correct = 0;  ///< loss tokens whose greedy prediction is right
   std::int64_t loss_tokens = 0;
   std::int64_t sequences = 0;

@@ -80,6 +80,7 @@ std::filesystem::path find_jsonl_file(const std::filesystem::path& folder, TaskS
 void for_each_row(const std::filesystem::path& file, const RowCallback& row) {
   JsonlReader lines(file);
   const bool tsv = file.extension() == ".tsv";
+  if (!tsv) lines.require_jsonl();
   std::string line;
   std::vector<std::string> columns;
   if (tsv && lines.next(line)) columns = split_tabs(line);

@@ -28,7 +28,7 @@ struct TaskEncoding {
 
 // A sequence is BOS and the tokens of: demonstrations and text joined by blank lines, without white space on
 // the left and spaces at both ends. Longer than max_length, it is cut from the left, behind BOS. An answer's
-// tokens are the last ones of its text: as many as the text has more than the prompt. `demonstrations` are
+// tokens are the last ones of its text: those that hold any of what follows the prompt. `demonstrations` are
 // texts with their answers (TaskItem::answered), white space at their ends ignored. Errors name the example.
 
 /// The candidates of `item`, labelled on the answers' tokens; gold is the first right one. Throws Error: no
@@ -37,8 +37,10 @@ struct TaskEncoding {
                                        const TaskEncoding& encoding);
 
 /// The text with the gold answer, labelled on the answer's tokens: what the language-model objective trains
-/// on. Throws Error: an answer of no tokens, or one that does not fit max_length.
-[[nodiscard]] Example encode_answered(const TaskItem& item, const TaskEncoding& encoding);
+/// on. `merged_borders` (may be null) is counted up where the answer begins inside a token. Throws Error: an
+/// answer of no tokens, or one that does not fit max_length.
+[[nodiscard]] Example encode_answered(const TaskItem& item, const TaskEncoding& encoding,
+                                      std::int64_t* merged_borders = nullptr);
 
 /// The text without an answer, for generation.
 [[nodiscard]] std::vector<std::int32_t> encode_prompt(const TaskItem& item,

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "text/byte_level.h"
 #include "text/utf8.h"
 
 namespace cola {
@@ -46,6 +47,15 @@ std::string BpeTokenizer::piece(std::int32_t id) const {
   if (const std::string* token = find_piece(id)) return *token;
   throw Error(
       fmt::format("token id {} is not in the vocabulary, whose ids end at {}", id, vocabulary_size() - 1));
+}
+
+TokenText BpeTokenizer::text_of(std::int32_t id) const {
+  const std::string token = piece(id);
+  if (added_.find(id) != nullptr) return {.bytes = token, .added = true};
+  if (!decoder_.has_byte_level()) return {.bytes = bytes_of_token(token)};
+  TokenText text;
+  append_token_bytes(text.bytes, token);
+  return text;
 }
 
 std::int64_t BpeTokenizer::vocabulary_size() const {

@@ -19,6 +19,7 @@ class BpeTokenizer final : public Tokenizer {
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text) const override;
   [[nodiscard]] std::string decode(std::span<const std::int32_t> ids, bool skip_special) const override;
   [[nodiscard]] std::string piece(std::int32_t id) const override;
+  [[nodiscard]] TokenText text_of(std::int32_t id) const override;
   [[nodiscard]] std::int64_t vocabulary_size() const override;
   [[nodiscard]] const SpecialTokens& special() const override { return special_; }
 

@@ -39,20 +39,27 @@ void require_alternating_roles(const std::vector<ChatMessage>& messages) {
   }
 }
 
-/// Collects segments; text that is not trained is joined up to the next trained segment.
+/// Collects segments; text that is not trained is joined up to the next segment that is, or has another
+/// weight.
 class Segments {
  public:
+  /// What follows belongs to this message.
+  void of(const ChatMessage& message) {
+    open_ = open_ && weight_ == message.weight;
+    weight_ = message.weight;
+    context_ = message.context;
+  }
   void bos() {
-    segments_.push_back({.text = "", .bos = true});
+    segments_.push_back({.text = "", .weight = weight_, .bos = true});
     open_ = true;
   }
   void text(std::string_view part) {
-    if (!open_) segments_.emplace_back();
+    if (!open_) segments_.push_back({.text = "", .weight = weight_});
     open_ = true;
     segments_.back().text += part;
   }
   void trained(std::string part, bool eos) {
-    segments_.push_back({.text = std::move(part), .trained = true, .eos = eos});
+    segments_.push_back({.text = std::move(part), .trained = !context_, .weight = weight_, .eos = eos});
     open_ = false;
   }
   [[nodiscard]] std::vector<ChatSegment> take() { return std::move(segments_); }
@@ -60,6 +67,8 @@ class Segments {
  private:
   std::vector<ChatSegment> segments_;
   bool open_ = false;  // whether the last segment takes more text
+  float weight_ = 1.0F;
+  bool context_ = false;
 };
 
 /// meta-llama/Llama-2-*-chat-hf: the system prompt stands inside the first user turn, the whole of which is
@@ -68,6 +77,7 @@ void render_llama2(const std::vector<ChatMessage>& messages, Segments& segments)
   require_alternating_roles(messages);
   std::string system;
   for (const ChatMessage& message : messages) {
+    segments.of(message);
     if (message.role == "system") {
       system = fmt::format("<<SYS>>\n{}\n<</SYS>>\n\n", message.content);
     } else if (message.role == "user") {
@@ -84,6 +94,7 @@ void render_llama2(const std::vector<ChatMessage>& messages, Segments& segments)
 void render_llama3(const std::vector<ChatMessage>& messages, Segments& segments) {
   segments.bos();
   for (const ChatMessage& message : messages) {
+    segments.of(message);
     segments.text(fmt::format("<|start_header_id|>{}<|end_header_id|>\n\n", message.role));
     std::string turn = fmt::format("{}<|eot_id|>", strip_white_space(message.content));
     if (message.role == "assistant") {
@@ -97,6 +108,7 @@ void render_llama3(const std::vector<ChatMessage>& messages, Segments& segments)
 /// ChatML as Hugging Face's documentation and most models give it: no BOS, nothing stripped.
 void render_chatml(const std::vector<ChatMessage>& messages, Segments& segments) {
   for (const ChatMessage& message : messages) {
+    segments.of(message);
     segments.text(fmt::format("<|im_start|>{}\n", message.role));
     std::string turn = message.content + "<|im_end|>";
     if (message.role == "assistant") {
@@ -115,6 +127,7 @@ void render_plain(const std::vector<ChatMessage>& messages, Segments& segments) 
   segments.bos();
   bool answered = false;
   for (const ChatMessage& message : messages) {
+    segments.of(message);
     if (message.role == "system") {
       segments.text(fmt::format("System: {}\n", strip_white_space(message.content)));
     } else if (message.role == "user") {
@@ -164,6 +177,11 @@ std::optional<std::int32_t> end_of_turn(ChatTemplate chat_template, const Tokeni
   if (tokens.empty()) return tokenizer.special().eos;
   const auto ids = tokenizer.encode(tokens.back());
   return ids.size() == 1 ? std::optional(ids.front()) : std::nullopt;
+}
+
+std::string_view end_of_turn(ChatTemplate chat_template) {
+  const auto tokens = tokens_of(chat_template);
+  return tokens.empty() ? std::string_view() : tokens.back();
 }
 
 std::vector<ChatSegment> render_chat(ChatTemplate chat_template, const std::vector<ChatMessage>& messages) {

@@ -16,6 +16,8 @@ enum class ChatTemplate : std::uint8_t { llama2, llama3, chatml, plain };
 struct ChatMessage {
   std::string role;  ///< "system", "user" or "assistant"
   std::string content;
+  float weight = 1.0F;   ///< what the loss on it is multiplied by; 0: none
+  bool context = false;  ///< part of a prompt: an assistant's turn that is not trained, either
 };
 
 /// A stretch of rendered text. Loss falls on trained segments (the assistant's turns, with the end-of-turn
@@ -23,6 +25,7 @@ struct ChatMessage {
 struct ChatSegment {
   std::string text;
   bool trained = false;
+  float weight = 1.0F;  ///< of the message that it belongs to
   bool bos = false;
   bool eos = false;
 };
@@ -36,6 +39,9 @@ struct ChatSegment {
 
 /// The first of tokens_of that is no token of the vocabulary; "" if none is missing.
 [[nodiscard]] std::string missing_token(ChatTemplate chat_template, const Tokenizer& tokenizer);
+
+/// The text that ends a turn where the template writes it; "" where it is the tokenizer's EOS.
+[[nodiscard]] std::string_view end_of_turn(ChatTemplate chat_template);
 
 /// The token that ends an assistant's turn: of the template, else the tokenizer's EOS, if it has one.
 [[nodiscard]] std::optional<std::int32_t> end_of_turn(ChatTemplate chat_template, const Tokenizer& tokenizer);

@@ -104,6 +104,12 @@ class SentencePieceTokenizer final : public Tokenizer {
         fmt::format("token id {} is not in the vocabulary, whose ids end at {}", id, vocabulary_size() - 1));
   }
 
+  [[nodiscard]] TokenText text_of(std::int32_t id) const override {
+    const std::string token = piece(id);
+    const bool added = added_.find(id) != nullptr;
+    return {.bytes = added ? token : bytes_of_token(token), .added = added};
+  }
+
   [[nodiscard]] std::int64_t vocabulary_size() const override {
     return std::max(vocabulary_.size(), added_.size());
   }

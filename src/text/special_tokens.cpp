@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <unordered_set>
 
@@ -74,12 +75,36 @@ void read_added_tokens_file(const std::filesystem::path& file, TokenizerConfig& 
 
 bool adds_bos(const TokenizerConfig& config, const DefaultTokens& defaults,
               const std::optional<std::string>& post_processor_bos) {
+  if (post_processor_bos) return !post_processor_bos->empty();
   if (config.add_bos_token) return *config.add_bos_token;
   const std::string& name = config.tokenizer_class;
   if (name.starts_with("Llama") || name.starts_with("CodeLlama")) return true;
-  if (post_processor_bos) return !post_processor_bos->empty();
   return !name.starts_with("GPT2") && defaults.add_bos;
 }
+
+/// What the configuration says against the post-processor.
+std::string contradiction(const TokenizerConfig& config, const std::optional<std::string>& post_processor_bos,
+                          const std::string& where) {
+  if (!post_processor_bos) return "";
+  const std::string& bos = *post_processor_bos;
+  if (config.add_bos_token.value_or(!bos.empty()) == bos.empty()) {
+    return fmt::format(
+        "{}: tokenizer_config.json says add_bos_token {}, but the post_processor puts {}; it counts", where,
+        *config.add_bos_token, bos.empty() ? "no BOS first" : fmt::format("{:?} first", bos));
+  }
+  if (!bos.empty() && config.bos_token.value_or(bos) != bos) {
+    return fmt::format(
+        "{}: tokenizer_config.json says bos_token {:?}, but the post_processor puts {:?} first; it counts",
+        where, *config.bos_token, bos);
+  }
+  return "";
+}
+
+/// Ends of turns of published chat templates, and ends of texts beside a model's own EOS.
+constexpr std::array<std::string_view, 11> other_ends{
+    "<|eot_id|>",      "<|eom_id|>",    "<|im_end|>",           "<end_of_turn>",
+    "<turn|>",         "<|end|>",       "<|return|>",           "<|eot|>",
+    "<|end_of_text|>", "<|endoftext|>", "<|END_OF_TURN_TOKEN|>"};
 
 }  // namespace
 
@@ -143,12 +168,17 @@ SpecialTokens resolve_special_tokens(const TokenizerConfig& config, const Defaul
     if (!id) throw Error(fmt::format("{}: {} {:?} is not in the vocabulary", where, role, *configured));
     return id;
   };
-  const bool post_processor_names_bos = post_processor_bos && !post_processor_bos->empty();
   SpecialTokens special;
   special.add_bos = adds_bos(config, defaults, post_processor_bos);
-  special.bos =
-      id_of("bos_token", config.bos_token, post_processor_names_bos ? post_processor_bos : defaults.bos);
+  special.remark = contradiction(config, post_processor_bos, where);
+  const bool by_post_processor = post_processor_bos && !post_processor_bos->empty();
+  special.bos = id_of("bos_token", by_post_processor ? post_processor_bos : config.bos_token, defaults.bos);
   special.eos = id_of("eos_token", config.eos_token, defaults.eos);
+  if (special.eos) special.ends.push_back(*special.eos);
+  for (const std::string_view text : other_ends) {
+    const std::optional<std::int32_t> id = find(text);
+    if (id && !special.is_end(*id)) special.ends.push_back(*id);
+  }
   // Nothing is ever padded with it, so a name that is not in the vocabulary is no error.
   const std::optional<std::string> pad = config.pad_token ? config.pad_token : defaults.pad;
   if (pad) special.pad = find(*pad);

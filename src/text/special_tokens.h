@@ -46,9 +46,9 @@ struct DefaultTokens {
 [[nodiscard]] DefaultTokens default_tokens(const FindToken& find, bool byte_level);
 
 /// The configuration's tokens, else the defaults. `post_processor_bos`: the BOS that tokenizer.json's
-/// post_processor adds, empty where it adds none, absent where there is no post_processor. Throws Error
-/// beginning with `where` if BOS is to be added and there is none, or if the configuration's BOS or EOS is
-/// not in the vocabulary.
+/// post_processor adds, empty where it adds none, absent where there is no post_processor; where the
+/// configuration disagrees with it, it counts, and the result's remark says so. Throws Error beginning with
+/// `where` if BOS is to be added and there is none, or if a BOS or EOS that counts is not in the vocabulary.
 [[nodiscard]] SpecialTokens resolve_special_tokens(const TokenizerConfig& config,
                                                    const DefaultTokens& defaults,
                                                    const std::optional<std::string>& post_processor_bos,

@@ -93,6 +93,16 @@ int byte_of_token(const std::string& token) {
   return error == std::errc() && end == token.data() + 5 && byte >= 0 ? byte : -1;
 }
 
+std::string bytes_of_token(const std::string& token) {
+  const int byte = byte_of_token(token);
+  return byte >= 0 ? std::string(1, static_cast<char>(byte)) : replace_all(token, "\u2581", " ");
+}
+
+bool TokenDecoder::has_byte_level() const {
+  return std::ranges::any_of(steps_,
+                             [](const Step& step) { return std::holds_alternative<ByteLevel>(step); });
+}
+
 std::string TokenDecoder::operator()(std::vector<std::string> tokens) const {
   for (const Step& step : steps_) {
     std::visit([&](const auto& known) { apply(known, tokens); }, step);

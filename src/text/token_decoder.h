@@ -31,6 +31,8 @@ class TokenDecoder {
   /// Without steps tokens are joined with spaces, as Hugging Face does for a null decoder.
   explicit TokenDecoder(std::vector<Step> steps) : steps_(std::move(steps)) {}
   [[nodiscard]] std::string operator()(std::vector<std::string> tokens) const;
+  /// Whether tokens spell bytes in GPT-2's characters.
+  [[nodiscard]] bool has_byte_level() const;
 
  private:
   std::vector<Step> steps_;
@@ -38,5 +40,8 @@ class TokenDecoder {
 
 /// The byte of a token "<0xXX>", or -1.
 [[nodiscard]] int byte_of_token(const std::string& token);
+
+/// The bytes of text that a token of a vocabulary with "▁" and "<0xXX>" stands for.
+[[nodiscard]] std::string bytes_of_token(const std::string& token);
 
 }  // namespace cola

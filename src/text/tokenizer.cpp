@@ -1,5 +1,6 @@
 #include "text/tokenizer.h"
 
+#include <algorithm>
 #include <array>
 
 #include "core/error.h"
@@ -18,6 +19,8 @@ bool has_file(const std::filesystem::path& folder, std::string_view name) {
 }
 
 }  // namespace
+
+bool SpecialTokens::is_end(std::int32_t id) const { return std::ranges::find(ends, id) != ends.end(); }
 
 bool has_tokenizer(const std::filesystem::path& folder) {
   return has_file(folder, "tokenizer.json") || has_file(folder, "tokenizer.model") ||

@@ -15,7 +15,17 @@ struct SpecialTokens {
   std::optional<std::int32_t> bos;
   std::optional<std::int32_t> eos;
   std::optional<std::int32_t> pad;
-  bool add_bos = false;  ///< whether the tokenizer's configuration puts BOS before a text
+  bool add_bos = false;            ///< whether the tokenizer puts BOS before a text
+  std::vector<std::int32_t> ends;  ///< that end a text or a turn: EOS, and chat templates' ends of turns
+  std::string remark;              ///< one line where the folder's files contradict each other, else empty
+
+  [[nodiscard]] bool is_end(std::int32_t id) const;
+};
+
+/// What a token stands for in a text.
+struct TokenText {
+  std::string bytes;   ///< with spaces for "▁"; not always whole characters
+  bool added = false;  ///< an added token: cut out of the text before the rest is tokenised
 };
 
 /// Turns text into token ids and back. Special tokens' strings inside the text are recognised as Hugging Face
@@ -29,6 +39,8 @@ class Tokenizer {
                                            bool skip_special = true) const = 0;
   /// The piece of one id, as it stands in the vocabulary (for `cola inspect`).
   [[nodiscard]] virtual std::string piece(std::int32_t id) const = 0;
+  /// Throws Error for an id that is not in the vocabulary, as piece does.
+  [[nodiscard]] virtual TokenText text_of(std::int32_t id) const = 0;
   /// One more than the largest id.
   [[nodiscard]] virtual std::int64_t vocabulary_size() const = 0;
   [[nodiscard]] virtual const SpecialTokens& special() const = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "core/error.h"
 #include "io/files.h"
@@ -70,6 +71,7 @@ std::string digest_of(std::span<const Example> examples) {
     add(static_cast<std::uint32_t>(example.ids.size()));
     for (const std::int32_t id : example.ids) add(static_cast<std::uint32_t>(id));
     for (const std::int32_t label : example.labels) add(static_cast<std::uint32_t>(label));
+    for (const float weight : example.weights) add(std::bit_cast<std::uint32_t>(weight));
   }
   return fmt::format("{:016x}", digest);
 }

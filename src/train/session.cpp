@@ -199,8 +199,8 @@ std::vector<TrainableParameter> TrainingSession::trainables() {
   return parameters;
 }
 
-TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::Backend> backend,
-                             Ranks& ranks) {
+TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::Backend> backend, Ranks& ranks,
+                             bool quiet) {
   check_options(options);
   const Neighbours neighbours = find_neighbours(ranks);
   choose_threads(options, neighbours);
@@ -211,7 +211,7 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   BaseModel base = open_base_model(options.model);
   session.config = base.config;
   session.notes = std::move(base.notes);
-  session.data = load_session_data(options, session.config);
+  session.data = load_session_data(options, session.config, quiet);
   const DType file_dtype = dominant_dtype(*base.tensors);
   session.compute_dtype = choose_compute_dtype(options.dtype, file_dtype, *session.backend);
   session.saved_dtype = saved_dtype(options.save_dtype, file_dtype);

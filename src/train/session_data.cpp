@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/progress.h"
+#include "data/reading_progress.h"
 #include "eval/data_options.h"
 #include "eval/task_evaluation.h"
 #include "tasks/task_set.h"
@@ -12,20 +14,25 @@ namespace cola {
 namespace {
 
 void load_files(const TrainOptions& options, const ModelConfig& config,
-                const std::filesystem::path& tokenizer_folder, SessionData& data) {
+                const std::filesystem::path& tokenizer_folder, bool quiet, SessionData& data) {
   EvaluateOptions reading;  // dev data is read as cola eval reads it
   reading.max_length = options.max_length.value_or(0);
   reading.train_on_prompt = options.train_on_prompt;
   reading.no_eos = options.no_eos;
   reading.chat_template = options.chat_template;
   const DataOptions form = data_options(reading, config, tokenizer_folder, data.tokenizer.get());
-  Dataset train = read_dataset(options.train, data.tokenizer.get(), config.vocab_size, form);
+  const auto read = [&](const std::filesystem::path& file) {
+    Progress progress(quiet);
+    return read_dataset(file, data.tokenizer.get(), config.vocab_size, form,
+                        reading_progress(progress, file));
+  };
+  Dataset train = read(options.train);
   if (train.report.chats > 0) {
     data.chat =
         chat_files(*form.chat_template, form.append_eos, *data.tokenizer, tokenizer_folder, options.model);
   }
   if (!options.dev.empty()) {
-    data.dev = {read_dataset(options.dev, data.tokenizer.get(), config.vocab_size, form), {}};
+    data.dev = {read(options.dev), {}};
   } else if (options.dev_fraction > 0.0) {
     data.dev = {split_dev(train, options.dev_fraction, options.data_seed.value_or(options.seed)), {}};
   }
@@ -37,7 +44,7 @@ Dataset answered_sequences(const std::vector<TaskItem>& items, const TaskEncodin
                            std::int64_t vocabulary_size) {
   Dataset data;
   for (const auto& item : items) {
-    data.examples.push_back(encode_answered(item, encoding));
+    data.examples.push_back(encode_answered(item, encoding, &data.report.merged_borders));
     require_vocabulary(data.examples.back().ids, vocabulary_size);
     data.report.tokens += std::ssize(data.examples.back().ids);
     data.report.loss_tokens += data.examples.back().loss_tokens();
@@ -89,12 +96,12 @@ std::string DevSet::digest() const {
   return items.empty() ? digest_of(sequences.examples) : digest_of(text);
 }
 
-SessionData load_session_data(const TrainOptions& options, const ModelConfig& config) {
+SessionData load_session_data(const TrainOptions& options, const ModelConfig& config, bool quiet) {
   SessionData data;
   const auto folder = options.tokenizer.empty() ? options.model : options.tokenizer;
   if (!options.tokenizer.empty() || has_tokenizer(folder)) data.tokenizer = open_tokenizer(folder);
   if (options.task.empty()) {
-    load_files(options, config, folder, data);
+    load_files(options, config, folder, quiet, data);
   } else {
     load_task(options, config, data);
   }

@@ -34,6 +34,8 @@ struct SessionData {
 };
 
 /// Reads --train and --dev, or --task; see read_dataset, find_task and encode_question for what it throws.
-[[nodiscard]] SessionData load_session_data(const TrainOptions& options, const ModelConfig& config);
+/// Unless `quiet`, progress of long files is shown.
+[[nodiscard]] SessionData load_session_data(const TrainOptions& options, const ModelConfig& config,
+                                            bool quiet = true);
 
 }  // namespace cola

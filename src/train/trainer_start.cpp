@@ -86,6 +86,8 @@ void Trainer::announce() {
   for (const std::string& line : session_.notes) progress_.note(line);
   progress_.note(fmt::format("train data: {}", data.train.summary()));
   if (data.dev) progress_.note(fmt::format("dev data:   {}", data.dev->summary()));
+  if (data.tokenizer && !data.tokenizer->special().remark.empty())
+    progress_.note(data.tokenizer->special().remark);
   progress_.note(session_.memory.summary());
   const std::string processes =
       ranks_.size() > 1 ? fmt::format(", in each of {} processes", ranks_.size()) : "";

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <numeric>
 
 #include "eval/question_loss.h"
 #include "train/checkpoint.h"
@@ -36,12 +35,16 @@ std::string TrainingData::summary() const {
   if (questions_.empty()) return sequences_.report.summary();
   std::int64_t candidates = 0;
   std::int64_t whole = 0;
+  std::int64_t merged = 0;
   for (const auto& question : questions_) {
     candidates += std::ssize(question.candidates);
+    merged += question.merged_borders;
     for (const auto& candidate : question.candidates) whole += std::ssize(candidate.ids);
   }
-  return fmt::format("{} questions with {} candidates; {} tokens{}", questions_.size(), candidates, tokens(),
-                     share_prefix_ ? fmt::format(" ({} without shared prompts)", whole) : "");
+  return fmt::format(
+      "{} questions with {} candidates; {} tokens{}{}", questions_.size(), candidates, tokens(),
+      share_prefix_ ? fmt::format(" ({} without shared prompts)", whole) : "",
+      merged > 0 ? fmt::format("; {} answers begin inside a token, which is theirs", merged) : "");
 }
 
 std::string TrainingData::digest() const {
@@ -104,6 +107,7 @@ TrainingBatch TrainingData::batch(std::span<const std::int64_t> indices, std::in
     made.content.lengths.push_back(std::ssize(chosen.back()->ids));
   }
   made.content.batch = make_batch(chosen, first_sequence);
+  made.loss_weights = loss_weights(chosen);
   first_sequence += std::ssize(chosen);
   return made;
 }
@@ -119,8 +123,9 @@ double forward_backward(const StepState& step, const Decoder& model, DecoderActi
   std::vector<float> weights(nll.size(), 1.0F / static_cast<float>(terms_of_step));
   model.forward(step, activations);
   if (!batch.of_questions) {
+    for (std::size_t i = 0; i < batch.loss_weights.size(); ++i) weights[i] *= batch.loss_weights[i];
     model.loss_and_backward(step, activations, weights, nll);
-    return std::accumulate(nll.begin(), nll.end(), 0.0);
+    return weighted_sum(nll, batch.loss_weights);
   }
   // The weights of the gradient depend on all candidates' scores, so the head, on loss rows only, runs twice.
   model.loss(step, activations, nll, {});

@@ -14,6 +14,7 @@ namespace cola {
 /// One micro-batch. Of sequences, only `batch` and `lengths` of the content are set.
 struct TrainingBatch {
   QuestionBatch content;
+  std::vector<float> loss_weights;  ///< of sequences: of each loss row, see loss_weights(); empty: 1
   bool of_questions = false;
 
   [[nodiscard]] const RaggedBatch& ragged() const { return content.batch; }
@@ -55,7 +56,8 @@ class TrainingData {
 };
 
 /// Forward and backward of one micro-batch: adds the gradient of its part of the step's mean loss, which is
-/// over `terms_of_step` loss terms. Returns the sum of the batch's terms. `step.batch` is batch.ragged().
+/// over `terms_of_step` loss terms. Returns the (weighted) sum of the batch's terms. `step.batch` is
+/// batch.ragged().
 double forward_backward(const StepState& step, const Decoder& model, DecoderActivations& activations,
                         const TrainingBatch& batch, std::int64_t terms_of_step);
 

@@ -93,11 +93,132 @@ TEST_F(DatasetTest, LossFallsOnTheCompletion) {
   EXPECT_EQ(show(read(line)), (Lines{"a . b [ ] [c] [!]"}));
 }
 
-// "b" and "c" become the one token "bc": the completion's tokens are those after as many as the prompt alone
-// has.
-TEST_F(DatasetTest, TokensAcrossTheBorderBelongToThePrompt) {
-  EXPECT_EQ(show(read(R"({"prompt":"a.b","completion":"c!"})")), (Lines{"<s> a . bc [!] [</s>]"}));
-  EXPECT_EQ(show(read(R"({"prompt":"a.b","completion":"c"})")), (Lines{"<s> a . bc [</s>]"}));
+// "b" and "c" become the one token "bc".
+TEST_F(DatasetTest, TokensAcrossTheBorderBelongToTheCompletion) {
+  const Dataset dataset = read(R"({"prompt":"a.b","completion":"c!"})");
+  EXPECT_EQ(show(dataset), (Lines{"<s> a . [bc] [!] [</s>]"}));
+  EXPECT_EQ(dataset.report.merged_borders, 1);
+  EXPECT_NE(dataset.report.summary().find("1 borders inside a token"), std::string::npos);
+  EXPECT_EQ(show(read(R"({"prompt":"a.b","completion":"c"})")), (Lines{"<s> a . [bc] [</s>]"}));
+  EXPECT_EQ(show(read(R"({"prompt":"a","completion":"b"})")), (Lines{"<s> [ab] [</s>]"}));
+  EXPECT_EQ(read(R"({"prompt":"a.b","completion":".c!"})").report.merged_borders, 0);
+  options_.train_on_prompt = true;
+  EXPECT_EQ(read(R"({"prompt":"a.b","completion":"c!"})").report.merged_borders, 0);
+}
+
+// The text around an assistant's turn of ChatML, in a vocabulary without its tokens.
+TEST_F(DatasetTest, TokensAcrossTheBordersOfATurnAreTrained) {
+  options_.chat_template = ChatTemplate::plain;
+  options_.append_eos = false;
+  const Dataset dataset =
+      read(R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},)"
+           R"({"role":"user","content":"c"},{"role":"assistant","content":"d"}]})");
+  EXPECT_EQ(show(dataset),
+            (Lines{"<s> User :   a \n Assistant : [ ] [b] \n User :   c \n Assistant : [ ] [d]"}));
+  EXPECT_EQ(dataset.report.merged_borders, 0);
+}
+
+TEST_F(DatasetTest, OneBosAndOneEos) {
+  const Dataset dataset = read(R"({"text":"<s>a.b</s>"})");
+  EXPECT_EQ(show(dataset), (Lines{"<s> [a] [.] [b] [</s>]"}));
+  EXPECT_EQ(dataset.report.own_special, 1);
+  EXPECT_EQ(show(read(R"({"text":"a.b</s>"})")), (Lines{"<s> [a] [.] [b] [</s>]"}));
+  EXPECT_EQ(show(read(R"({"text":"a</s>\n"})")), (Lines{"<s> [a] [</s>] [\n]"}));
+  EXPECT_EQ(show(read(R"({"text":"a</s>b"})")), (Lines{"<s> [a] [</s>] [b] [</s>]"}));
+  EXPECT_EQ(show(read(R"({"text":"<s>"})")), (Lines{"<s> [</s>]"}));
+  EXPECT_EQ(show(read(R"({"prompt":"<s>a.","completion":"b</s>"})")), (Lines{"<s> a . [b] [</s>]"}));
+  EXPECT_EQ(show(read(R"({"prompt":"a</s>","completion":"b"})")), (Lines{"<s> a </s> [b] [</s>]"}));
+  EXPECT_EQ(show(read(R"({"prompt":"","completion":"<s>b"})")), (Lines{"<s> [b] [</s>]"}));
+  EXPECT_EQ(read(R"({"input_ids":[1,5,2]})").examples[0].ids, (std::vector<std::int32_t>{1, 5, 2}));
+  options_.append_eos = false;
+  EXPECT_EQ(show(read(R"({"text":"<s>a.b"})")), (Lines{"<s> [a] [.] [b]"}));
+  tokenizer_.special_.add_bos = false;
+  EXPECT_EQ(show(read(R"({"text":"<s>a.b</s>"})")), (Lines{"<s> [a] [.] [b] [</s>]"}));
+}
+
+TEST_F(DatasetTest, EachWindowHasOneBos) {
+  options_.max_length = 4;
+  EXPECT_EQ(show(read(R"({"text":"<s>a.b,c;d</s>"})")),
+            (Lines{"<s> [a] [.] [b]", "<s> [,] [c] [;]", "<s> [d] [</s>]"}));
+}
+
+TEST_F(DatasetTest, OneBosAndOneEosWhereTheyAreOneToken) {
+  tokenizer_.special_.bos = 2;
+  EXPECT_EQ(show(read(R"({"text":"</s>a</s>"})")), (Lines{"</s> [a] [</s>]"}));
+  EXPECT_EQ(show(read(R"({"text":"</s>a"})")), (Lines{"</s> [a] [</s>]"}));
+  EXPECT_EQ(show(read(R"({"text":"a</s>"})")), (Lines{"</s> [a] [</s>]"}));
+  EXPECT_EQ(show(read(R"({"text":"</s>"})")), (Lines{"</s> [</s>]"}));
+}
+
+TEST_F(DatasetTest, EndsOfTurnsEndATextToo) {
+  tokenizer_.special_.ends = {2, tokenizer_.encode("!").front()};
+  EXPECT_EQ(show(read(R"({"text":"a!\n"})")), (Lines{"<s> [a] [!] [\n]"}));
+}
+
+TEST_F(DatasetTest, OneEosAfterATurn) {
+  const auto line = [](const std::string& user, const std::string& assistant) {
+    return R"({"messages":[{"role":"user","content":")" + user + R"("},{"role":"assistant","content":")" +
+           assistant + R"("}]})";
+  };
+  options_.chat_template = ChatTemplate::plain;
+  const Lines once{"<s> User :   a \n Assistant : [ ] [b] [</s>]"};
+  EXPECT_EQ(show(read(line("a", "b"))), once);
+  EXPECT_EQ(show(read(line("a", "b</s>"))), once);
+  EXPECT_EQ(show(read(line("a", "b </s>\\n"))), once);
+  EXPECT_EQ(show(read(line("<s>a", "b"))), once);
+  EXPECT_EQ(read(line("a", "b</s>")).report.own_special, 1);
+  options_.chat_template = ChatTemplate::chatml;
+  EXPECT_EQ(show(read(line("a<|im_end|>", "b<|im_end|>\\n"))), show(read(line("a", "b"))));
+}
+
+TEST_F(DatasetTest, WeightsScaleTheLossOfRecordsAndMessages) {
+  const auto weights = [&](const std::string& line) { return read(line).examples.at(0).weights; };
+  using Weights = std::vector<float>;
+  EXPECT_EQ(weights(R"({"text":"a.","weight":1})"), Weights());
+  EXPECT_EQ(weights(R"({"text":"a.","weight":0.5})"), Weights(4, 0.5F));
+  EXPECT_EQ(weights(R"({"prompt":"a.","completion":"b","weight":2})"), (Weights{0, 0, 0, 2, 2}));
+  EXPECT_EQ(weights(R"({"input_ids":[5,6],"weight":3})"), Weights(2, 3.0F));
+  EXPECT_EQ(read("{\"text\":\"a\"}\n{\"text\":\"a\",\"weight\":0}").report.skipped_empty, 1);
+  EXPECT_EQ(read("{\"text\":\"a\"}\n{\"input_ids\":[5,6],\"weight\":0}").report.skipped_empty, 1);
+  options_.chat_template = ChatTemplate::plain;
+  const std::string chat = R"("messages":[{"role":"user","content":"a","weight":0},)"
+                           R"({"role":"assistant","content":"b","weight":0},{"role":"user","content":"c"},)"
+                           R"({"role":"assistant","content":"d","weight":0.5}]})";
+  const Dataset dataset = read(R"({"weight":3,)" + chat);
+  EXPECT_EQ(show(dataset),
+            (Lines{"<s> User :   a \n Assistant :   b </s> \n User :   c \n Assistant : [ ] [d] [</s>]"}));
+  EXPECT_EQ(dataset.examples[0].weights.back(), 1.5F);
+  EXPECT_EQ(dataset.report.weighted, 1);
+  options_.train_on_prompt = true;
+  EXPECT_EQ(show(read("{" + chat)),
+            (Lines{"<s> User :   a \n Assistant :   b </s> [\n] [User] [:] [ ] [c] [\n] "
+                   "[Assistant] [:] [ ] [d] [</s>]"}));
+}
+
+TEST_F(DatasetTest, LossWeightsFollowTheLossRows) {
+  const Example plain{{4, 5, 6}, {4, no_label, 6}};
+  const Example heavy{{7, 8}, {7, 9}, {2, 2}};
+  const Example* both[] = {&plain, &heavy};
+  const Example* one[] = {&plain};
+  EXPECT_EQ(loss_weights(both), (std::vector<float>{1, 2}));
+  EXPECT_TRUE(loss_weights(one).empty());
+  EXPECT_EQ(weighted_sum(std::vector<float>{3, 4}, loss_weights(both)), 11.0);
+  EXPECT_EQ(weighted_sum(std::vector<float>{3, 4}, {}, 1.0), 8.0);
+}
+
+TEST_F(DatasetTest, SaysHowMuchOfTheFileIsRead) {
+  std::string content;
+  for (int i = 0; i < 20000; ++i) content += "{\"input_ids\":[5,6,7,8]}\n";
+  std::ofstream(folder_ / "long.jsonl", std::ios::binary) << content;
+  std::vector<std::int64_t> seen;
+  (void)read_dataset(folder_ / "long.jsonl", nullptr, 10, options_,
+                     [&](std::int64_t done, std::int64_t total) {
+                       EXPECT_EQ(total, static_cast<std::int64_t>(content.size()));
+                       EXPECT_GT(done, seen.empty() ? 0 : seen.back());
+                       EXPECT_LE(done, total);
+                       seen.push_back(done);
+                     });
+  EXPECT_FALSE(seen.empty());
 }
 
 TEST_F(DatasetTest, LongPromptsAreCutFromTheLeft) {

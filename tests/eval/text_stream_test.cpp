@@ -25,6 +25,7 @@ class ByteTokenizer : public Tokenizer {
   [[nodiscard]] std::string piece(std::int32_t id) const override {
     return std::string(1, static_cast<char>(id));
   }
+  [[nodiscard]] TokenText text_of(std::int32_t id) const override { return {.bytes = piece(id)}; }
   [[nodiscard]] std::int64_t vocabulary_size() const override { return 256; }
   [[nodiscard]] const SpecialTokens& special() const override { return special_; }
 

@@ -88,12 +88,35 @@ TEST_F(TaskSequences, WhiteSpaceOnTheLeftGoesButNewlinesOnTheRightStay) {
   EXPECT_EQ(show(encode_prompt(item_, {}, encoding_)), "<s>it is|");
 }
 
-// "it is" has 3 tokens and "it isnt" too: the merge across the border leaves no token to the answer.
-TEST_F(TaskSequences, AnswerWithoutATokenIsRefused) {
+// "is" and "nt" become the one token "isnt".
+TEST_F(TaskSequences, ATokenAcrossTheBorderIsTheAnswers) {
   item_.candidates = {"it isnt", "it is hot"};
-  item_.candidate_names = {"nt", "hot"};
+  item_.answered = "it isnt so";
+  const Question question = encode_question(item_, {}, encoding_);
+  EXPECT_EQ(show(question), (Strings{"<s>it [isnt]", "<s>it is[ ][hot]"}));
+  EXPECT_EQ(question.merged_borders, 1);
+  std::int64_t merged = 0;
+  EXPECT_EQ(show(encode_answered(item_, encoding_, &merged)), "<s>it [isnt][ ][so]");
+  EXPECT_EQ(merged, 1);
+}
+
+// Where a text does not begin with its prompt, its answer's tokens are as many as it has more.
+TEST_F(TaskSequences, OtherTextsAreCountedFromTheirEnd) {
+  item_.candidates = {"it was hot", "it is not so"};
+  EXPECT_EQ(show(encode_question(item_, {}, encoding_)),
+            (Strings{"<s>it was[ ][hot]", "<s>it is[ ][not][ ][so]"}));
+}
+
+TEST_F(TaskSequences, ABosOfTheTextsOwnIsTheOne) {
+  item_.prompt = "<s>it is";
+  EXPECT_EQ(show(encode_prompt(item_, {}, encoding_)), "<s>it is");
+}
+
+TEST_F(TaskSequences, AnswerWithoutATokenIsRefused) {
+  item_.candidates = {"it is", "it is hot"};
+  item_.candidate_names = {"nothing", "hot"};
   EXPECT_EQ(refusal([&] { return encode_question(item_, {}, encoding_); }),
-            "example 17: the answer 'nt' has no token of its own: it must make the text longer");
+            "example 17: the answer 'nothing' has no token of its own: it must make the text longer");
   item_.answered = "it is";
   EXPECT_NE(refusal([&] { return encode_answered(item_, encoding_); }).find("example 17"), std::string::npos);
 }

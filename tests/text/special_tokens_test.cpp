@@ -56,11 +56,44 @@ TEST(SpecialTokens, AddBosByClassAndPostProcessor) {
     return open_tokenizer(llama.path())->special().add_bos;
   };
   EXPECT_TRUE(adds_bos({{"tokenizer_class", "PreTrainedTokenizerFast"}}));
-  EXPECT_FALSE(adds_bos({{"add_bos_token", false}}));
   json["post_processor"] = {{"type", "ByteLevel"}};
   EXPECT_FALSE(adds_bos({{"tokenizer_class", "PreTrainedTokenizerFast"}}));
+  EXPECT_FALSE(adds_bos({{"tokenizer_class", "LlamaTokenizerFast"}}));
+  json["post_processor"] = nullptr;
   EXPECT_TRUE(adds_bos({{"tokenizer_class", "LlamaTokenizerFast"}}));
   EXPECT_FALSE(adds_bos({{"tokenizer_class", "LlamaTokenizer"}, {"add_bos_token", false}}));
+}
+
+// As transformers 5 and the tokenizers package do.
+TEST(SpecialTokens, ThePostProcessorCountsAndARemarkSaysSo) {
+  const Folder folder;
+  Json json = small_llama_json();
+  const auto special = [&](const Json& config) {
+    folder.write("tokenizer.json", json);
+    folder.write("tokenizer_config.json", config);
+    return open_tokenizer(folder.path())->special();
+  };
+  EXPECT_EQ(special({{"add_bos_token", true}, {"bos_token", "<s>"}}).remark, "");
+  const SpecialTokens put_first = special({{"add_bos_token", false}});
+  EXPECT_TRUE(put_first.add_bos);
+  EXPECT_NE(put_first.remark.find("add_bos_token false"), std::string::npos) << put_first.remark;
+  const SpecialTokens another = special({{"bos_token", "</s>"}});
+  EXPECT_EQ(another.bos, 1);
+  EXPECT_NE(another.remark.find("bos_token \"</s>\""), std::string::npos) << another.remark;
+  json["post_processor"] = {{"type", "ByteLevel"}};
+  const SpecialTokens none = special({{"add_bos_token", true}, {"bos_token", "<s>"}});
+  EXPECT_FALSE(none.add_bos);
+  EXPECT_NE(none.remark.find("add_bos_token true"), std::string::npos) << none.remark;
+  EXPECT_EQ(special({{"add_bos_token", false}}).remark, "");
+}
+
+TEST(SpecialTokens, EndsAreEosAndTheEndsOfTurns) {
+  const Folder folder;
+  folder.write("tokenizer.json", small_byte_level_json());
+  const auto tokenizer = open_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer->special().ends, (Ids{1, 2}));
+  EXPECT_TRUE(tokenizer->special().is_end(2));
+  EXPECT_FALSE(tokenizer->special().is_end(3));
 }
 
 TEST(SpecialTokens, AddedTokensDecoderAndAddedTokensFile) {

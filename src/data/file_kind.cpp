@@ -1,0 +1,116 @@
+#include "data/file_kind.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "core/error.h"
+#include "io/printable.h"
+
+namespace cola {
+namespace {
+
+using namespace std::string_view_literals;
+
+struct Kind {
+  std::size_t offset = 0;
+  std::string_view bytes;
+  std::string_view name;
+  std::string_view way_out;
+};
+
+constexpr std::string_view unpack = "unpack it first";
+constexpr std::string_view write_lines =
+    "write it as JSONL, for example with pandas' to_json(orient=\"records\", lines=True)";
+constexpr std::string_view to_utf8 = "convert it with iconv to UTF-8";
+
+constexpr std::array kinds{
+    Kind{0, "\x1f\x8b"sv, "a gzip file", "unpack it first: gunzip"},
+    Kind{0, "BZh"sv, "a bzip2 file", unpack},
+    Kind{0,
+         "\xfd"
+         "7zXZ\0"sv,
+         "an xz file", unpack},
+    Kind{0, "\x28\xb5\x2f\xfd"sv, "a zstd file", "unpack it first: zstd -d"},
+    Kind{0, "\x04\x22\x4d\x18"sv, "an lz4 file", unpack},
+    Kind{0, "7z\xbc\xaf\x27\x1c"sv, "a 7z archive", unpack},
+    Kind{0, "Rar!\x1a\x07"sv, "a RAR archive", unpack},
+    Kind{0, "PK\x03\x04"sv, "a zip archive (or an .xlsx table)", unpack},
+    Kind{0, "PK\x05\x06"sv, "an empty zip archive", unpack},
+    Kind{257, "ustar"sv, "a tar archive", unpack},
+    Kind{0, "PAR1"sv, "a Parquet file", write_lines},
+    Kind{0, "ARROW1"sv, "an Arrow file", write_lines},
+    Kind{0, "\xff\xff\xff\xff"sv, "an Arrow stream", write_lines},
+    Kind{0, "ORC"sv, "an ORC file", write_lines},
+    Kind{0, "Obj\x01"sv, "an Avro file", write_lines},
+    Kind{0, "SQLite format 3\0"sv, "an SQLite data base", write_lines},
+    Kind{0, "\x89HDF\r\n"sv, "an HDF5 file", write_lines},
+    Kind{0, "\x93NUMPY"sv, "a NumPy file", write_lines},
+    Kind{0, "%PDF-"sv, "a PDF file", "its text has to be taken out and written as JSONL"},
+    Kind{0, "{\\rtf"sv, "an RTF file", "its text has to be taken out and written as JSONL"},
+    Kind{0, "\xff\xfe\0\0"sv, "UTF-32 text", to_utf8},
+    Kind{0, "\0\0\xfe\xff"sv, "UTF-32 text", to_utf8},
+    Kind{0, "{\0\0\0"sv, "UTF-32 text", to_utf8},
+    Kind{0, "\0\0\0{"sv, "UTF-32 text", to_utf8},
+    Kind{0, "\xff\xfe"sv, "UTF-16 text", to_utf8},
+    Kind{0, "\xfe\xff"sv, "UTF-16 text", to_utf8},
+    Kind{0, "{\0"sv, "UTF-16 text", to_utf8},
+    Kind{0, "\0{"sv, "UTF-16 text", to_utf8},
+};
+
+[[noreturn]] void refuse(const std::string& name, std::string_view kind, std::string_view way_out) {
+  throw Error(
+      fmt::format("{}: this is {}, and JSONL is needed, one JSON object a line: {}", name, kind, way_out));
+}
+
+bool contains_ignoring_case(std::string_view text, std::string_view word) {
+  return !std::ranges::search(text, word, {}, [](unsigned char c) { return std::tolower(c); }).empty();
+}
+
+/// A file whose first line that is not blank does not begin an object.
+void refuse_first_line(std::string_view line, const std::string& name) {
+  if (line.front() == '[') {
+    refuse(name, "a JSON array", "write its entries one a line: jq -c '.[]'");
+  }
+  if (line.front() == '<') {
+    const bool html = contains_ignoring_case(line, "html");
+    refuse(name, html ? "HTML (a page of a web site in place of the file?)" : "XML",
+           "write the data as JSONL, or fetch the file itself");
+  }
+  if (line.starts_with("version https://git-lfs")) {
+    refuse(name, "a Git LFS pointer to a file", "fetch the file itself: git lfs pull");
+  }
+  const std::string_view separators = ",;\t|";
+  for (const char separator : separators) {
+    if (line.find(separator) == std::string_view::npos) continue;
+    refuse(name,
+           separator == '\t' ? "text with tabs, as TSV (tab-separated values)"
+                             : "text, as CSV (comma-separated values)",
+           write_lines);
+  }
+}
+
+}  // namespace
+
+void refuse_other_kind(std::string_view first_bytes, const std::string& name) {
+  for (const Kind& kind : kinds) {
+    if (first_bytes.size() > kind.offset && first_bytes.substr(kind.offset).starts_with(kind.bytes))
+      refuse(name, kind.name, kind.way_out);
+  }
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  if (first_bytes.starts_with(byte_order_mark)) first_bytes.remove_prefix(byte_order_mark.size());
+  const std::size_t begin = first_bytes.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos) return;
+  const std::size_t end = std::min(first_bytes.find_first_of("\r\n", begin), first_bytes.size());
+  const std::string_view line = first_bytes.substr(begin, end - begin);
+  if (line.front() != '{') return refuse_first_line(line, name);
+  const bool ends_open = line.find_last_not_of(" \t") != std::string_view::npos &&
+                         "{,[:"sv.find(line[line.find_last_not_of(" \t")]) != std::string_view::npos;
+  const bool complete = line.find('}') != std::string_view::npos;
+  if (end < first_bytes.size() && ends_open && !complete)
+    refuse(name, "a JSON object over several lines", "write it on one: jq -c .");
+}
+
+}  // namespace cola
