@@ -151,8 +151,9 @@ TEST_F(Data, WeightsScaleTheGradient) {
   const auto first_step = [&](const std::string& lines) {
     const std::string run = (folder_ / "run").string();
     std::filesystem::remove_all(run);
-    const auto result = run_program("train --quiet --threads 1 --max-grad-norm 0 --max-steps 1 --model " +
-                                    model("llama") + " --train " + file(lines) + " --out '" + run + "'");
+    const auto result =
+        run_program("train --quiet --method lora --threads 1 --max-grad-norm 0 --max-steps 1 --model " +
+                    model("llama") + " --train " + file(lines) + " --out '" + run + "'");
     EXPECT_EQ(result.status, 0) << result.error;
     const std::string log = read_text_file(std::filesystem::path(run) / "log.jsonl");
     const std::size_t begin = log.find(R"("event":"step")");

@@ -317,7 +317,9 @@ TEST_F(DatasetTest, ErrorsNameFileAndLine) {
   expect_refusal("{\"words\":1}",
                  R"(unknown form: a line is {"text"}, {"prompt","completion"}, {"messages")");
   expect_refusal("{\"input_ids\":[1,2],\"labels\":[1]}", "1 labels for 2 input_ids");
-  expect_refusal(R"({"messages":[{"role":"user","content":"a"}]})", "--chat-template");
+  options_.no_chat_template = "give --chat-template plain";
+  expect_refusal(R"({"messages":[{"role":"user","content":"a"}]})",
+                 "a chat template: give --chat-template plain");
   options_.max_length = 2;
   expect_refusal("{\"input_ids\":[1,2,3]}", "data.jsonl:1: 3 input_ids are more than --max-length 2");
 }
