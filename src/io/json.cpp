@@ -23,7 +23,28 @@ std::string cause_of(const Json::exception& error) {
   return printable(prefix_end == std::string_view::npos ? text : text.substr(prefix_end + 2));
 }
 
+/// Brackets outside strings: text that is no JSON is left to the parser. Not in a callback of the parser,
+/// which would then look through all siblings after every object.
+void require_shallow(std::string_view text, const std::string& where) {
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') {
+      in_string = !in_string;
+    } else if (in_string) {
+      if (c == '\\') ++i;
+    } else if (c == '[' || c == '{') {
+      if (++depth > max_depth)
+        throw Error(fmt::format("{}: JSON nested deeper than {} levels is refused", where, max_depth));
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+}
+
 Json parse_with(std::string_view text, const std::string& where, const Json::parser_callback_t& callback) {
+  require_shallow(text, where);
   try {
     return Json::parse(text, callback);
   } catch (const Json::exception& error) {
@@ -31,26 +52,13 @@ Json parse_with(std::string_view text, const std::string& where, const Json::par
   }
 }
 
-void check_depth(int depth, Json::parse_event_t event, const std::string& where) {
-  const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
-  if (opens && depth >= max_depth) {
-    throw Error(fmt::format("{}: JSON nested deeper than {} levels is refused", where, max_depth));
-  }
-}
-
 }  // namespace
 
-Json parse_json(std::string_view text, const std::string& where) {
-  return parse_with(text, where, [&where](int depth, Json::parse_event_t event, Json&) {
-    check_depth(depth, event, where);
-    return true;
-  });
-}
+Json parse_json(std::string_view text, const std::string& where) { return parse_with(text, where, nullptr); }
 
 Json parse_json_with_unique_keys(std::string_view text, const std::string& where) {
   std::vector<std::unordered_set<std::string>> keys;  // of the objects that are open, by depth
   return parse_with(text, where, [&](int depth, Json::parse_event_t event, Json& parsed) {
-    check_depth(depth, event, where);
     const auto level = static_cast<std::size_t>(depth);
     if (event == Json::parse_event_t::object_start) {
       keys.resize(std::max(keys.size(), level + 2));
@@ -69,7 +77,6 @@ Json parse_json_with_key_order(std::string_view text, const std::string& where,
   keys.clear();
   std::unordered_set<std::string> seen;
   return parse_with(text, where, [&](int depth, Json::parse_event_t event, Json& parsed) {
-    check_depth(depth, event, where);
     if (event == Json::parse_event_t::key && depth == 1) {
       const auto& key = parsed.get_ref<const std::string&>();
       if (seen.insert(key).second) keys.push_back(key);

@@ -28,6 +28,7 @@ Vocabulary read_vocabulary(const JsonReader& model) {
   const std::string where = model.where() + ": vocab";
   if (!tokens.is_object()) throw Error(where + " is not an object");
   Vocabulary vocabulary;
+  vocabulary.reserve(tokens.size());
   for (const auto& [token, id] : tokens.items()) {
     if (!id.is_number_integer())
       throw Error(fmt::format("{}: the id of {:?} is not an integer", where, token));

@@ -15,6 +15,11 @@ std::int32_t checked_token_id(std::int64_t id, std::string_view token, const std
   return static_cast<std::int32_t>(id);
 }
 
+void Vocabulary::reserve(std::size_t tokens) {
+  tokens_.reserve(tokens);
+  ids_.reserve(tokens);
+}
+
 void Vocabulary::add(std::string token, std::int64_t id, const std::string& where) {
   const std::int32_t checked = checked_token_id(id, token, where);
   const auto [entry, is_new_id] = tokens_.try_emplace(checked, token);

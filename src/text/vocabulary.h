@@ -18,6 +18,8 @@ inline constexpr std::int64_t largest_token_id = 10'000'000;
 /// Tokens and their ids, one to one.
 class Vocabulary {
  public:
+  /// Room for so many tokens: large vocabularies are read faster with it.
+  void reserve(std::size_t tokens);
   /// Throws Error beginning with `where` for an id out of range, a token or an id that is already there.
   void add(std::string token, std::int64_t id, const std::string& where);
 
