@@ -64,15 +64,20 @@ void read_as_f32(const SourceTensor& tensor, std::span<float> destination) {
                           name_of(tensor.dtype)));
 }
 
+void read_as_f32(const SourceTensor& tensor, std::int64_t begin, std::span<float> destination) {
+  SourceTensor part = tensor;
+  part.shape = {static_cast<std::int64_t>(destination.size())};
+  part.bytes = destination.size() * size_of(tensor.dtype);
+  part.data += static_cast<std::size_t>(begin) * size_of(tensor.dtype);
+  read_as_f32(part, destination);
+}
+
 void require_finite(const std::string& name, const SourceTensor& tensor) {
   const std::span bytes(tensor.data, tensor.bytes);
   if (all_finite(bytes, tensor.dtype)) return;
   const std::size_t index = first_not_finite(bytes, tensor.dtype);
-  SourceTensor element = tensor;
-  element.bytes = size_of(tensor.dtype);
-  element.data += index * element.bytes;
   float value = 0.0F;
-  read_as_f32(element, {&value, 1});
+  read_as_f32(tensor, static_cast<std::int64_t>(index), {&value, 1});
   const auto row_size = static_cast<std::size_t>(tensor.shape.empty() ? 1 : tensor.shape.back());
   const std::string place = tensor.shape.size() == 2
                                 ? fmt::format("[{}, {}]", index / row_size, index % row_size)

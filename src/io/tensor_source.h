@@ -54,6 +54,9 @@ void release_pages(const SourceTensor& tensor);
 /// tensor.size(). Throws Error if the sizes differ or the tensor holds integers.
 void read_as_f32(const SourceTensor& tensor, std::span<float> destination);
 
+/// The elements [begin, begin + destination.size()), which the tensor must have.
+void read_as_f32(const SourceTensor& tensor, std::int64_t begin, std::span<float> destination);
+
 /// Throws Error naming file, tensor and element if one is NaN or infinite.
 void require_finite(const std::string& name, const SourceTensor& tensor);
 

@@ -47,16 +47,6 @@ float rounded(float value, DType dtype) {
   return value;
 }
 
-std::vector<float> values_of(const SourceTensor& tensor, std::int64_t begin, std::int64_t count) {
-  SourceTensor part = tensor;
-  part.shape = {count};
-  part.data += static_cast<std::size_t>(begin) * size_of(tensor.dtype);
-  part.bytes = static_cast<std::size_t>(count) * size_of(tensor.dtype);
-  std::vector<float> values(static_cast<std::size_t>(count));
-  read_as_f32(part, values);
-  return values;
-}
-
 /// `key` without what PEFT puts around a layer's name: "layers.0.self_attn.q_proj" of
 /// "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight".
 std::string_view inner_name(std::string_view key) {
@@ -75,16 +65,10 @@ Matrix finite_matrix(const SourceTensor& tensor, const std::string& key, std::si
         tensor.file, printable(key), fmt::join(tensor.shape, ", "), dimensions,
         dimensions == 1 ? " is" : "s are"));
   }
+  require_finite(printable(key), tensor);
   Matrix matrix;
   matrix.resize(DType::f32, tensor.shape.size() == 2 ? tensor.shape[0] : 1, tensor.shape.back());
   read_as_f32(tensor, matrix.floats());
-  const auto values = matrix.floats();
-  const auto bad = std::ranges::find_if(values, [](float value) { return !std::isfinite(value); });
-  if (bad != values.end()) {
-    const std::int64_t at = bad - values.begin();
-    throw Error(fmt::format("{}: tensor '{}' holds {} at [{}, {}]", tensor.file, printable(key), *bad,
-                            at / matrix.cols(), at % matrix.cols()));
-  }
   return matrix;
 }
 
@@ -128,12 +112,15 @@ std::string difference(const SourceTensor& copy, const SourceTensor& base) {
                        fmt::join(base.shape, ", "));
   }
   constexpr std::int64_t at_once = 1 << 20;  // a head may have a thousand times as many
+  std::vector<float> ours;
+  std::vector<float> theirs;
   std::int64_t different = 0;
   double most = 0.0;
   for (std::int64_t begin = 0; begin < copy.size(); begin += at_once) {
-    const std::int64_t count = std::min(at_once, copy.size() - begin);
-    const std::vector<float> ours = values_of(copy, begin, count);
-    const std::vector<float> theirs = values_of(base, begin, count);
+    ours.resize(static_cast<std::size_t>(std::min(at_once, copy.size() - begin)));
+    theirs.resize(ours.size());
+    read_as_f32(copy, begin, ours);
+    read_as_f32(base, begin, theirs);
     for (std::size_t i = 0; i < ours.size(); ++i) {
       if (ours[i] == rounded(theirs[i], copy.dtype) || rounded(ours[i], base.dtype) == theirs[i]) continue;
       ++different;

@@ -58,14 +58,6 @@ std::map<std::string, const SourceTensor*> tensors_by_short_name(const TensorSou
   return by_short_name;
 }
 
-/// Elements [begin, begin + values.size()) in f32.
-void read_part(const SourceTensor& tensor, std::int64_t begin, std::span<float> values) {
-  SourceTensor part = tensor;
-  part.bytes = values.size() * size_of(tensor.dtype);
-  part.data += static_cast<std::size_t>(begin) * size_of(tensor.dtype);
-  read_as_f32(part, values);
-}
-
 /// Of finite tensors of one shape.
 bool equal_values(const SourceTensor& a, const SourceTensor& b) {
   if (a.dtype == b.dtype && std::memcmp(a.data, b.data, a.bytes) == 0) return true;
@@ -76,8 +68,8 @@ bool equal_values(const SourceTensor& a, const SourceTensor& b) {
     const auto count = static_cast<std::size_t>(std::min(at_once, a.size() - begin));
     of_a.resize(count);
     of_b.resize(count);
-    read_part(a, begin, of_a);
-    read_part(b, begin, of_b);
+    read_as_f32(a, begin, of_a);
+    read_as_f32(b, begin, of_b);
     if (of_a != of_b) return false;
   }
   return true;
