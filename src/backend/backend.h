@@ -41,7 +41,8 @@ class Backend {
   [[nodiscard]] virtual bool has_bf16_products() const = 0;
   /// What products with a weight run on, for people to read.
   [[nodiscard]] virtual std::string_view product_kernel(DType dtype, bool frozen) const = 0;
-  /// Whether products with frozen weights of `dtype` are best read from packed copies (Decoder::pack_weights).
+  /// Whether products with frozen weights of `dtype` are best read from packed copies
+  /// (Decoder::pack_weights).
   [[nodiscard]] virtual bool prefers_packed(DType /*dtype*/) const { return false; }
   /// Most bytes of logits that the cross-entropy ops make at a time.
   [[nodiscard]] virtual std::int64_t logits_chunk_bytes() const = 0;

@@ -88,8 +88,7 @@ ChainManifest read_manifest(const RunFolder& run) {
 
 std::vector<Link> read_links(const RunFolder& run, std::int64_t count) {
   std::vector<Link> links;
-  for (std::int64_t number = 1; number <= count; ++number)
-    links.push_back(read_adapter(run.link(number)));
+  for (std::int64_t number = 1; number <= count; ++number) links.push_back(read_adapter(run.link(number)));
   return links;
 }
 
