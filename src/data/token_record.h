@@ -9,6 +9,6 @@ namespace cola {
 /// with `position_ids` that count from 0. Throws Error naming the key: an array that is not as long as
 /// input_ids, masks of other than 0 and 1, padding in the middle, other positions, and any other array that
 /// says something of each token.
-[[nodiscard]] TokenRecord read_tokens(const JsonReader& record);
+[[nodiscard]] TokenRecord read_tokens(const JsonReader& object);
 
 }  // namespace cola

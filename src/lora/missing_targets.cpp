@@ -1,5 +1,7 @@
 #include "lora/missing_targets.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <iterator>
@@ -42,7 +44,7 @@ std::vector<std::string> modules_in_all_layers(const Link& link) {
   constexpr std::int64_t most_names = 1'000'000;
   if ((last + 1) * std::ssize(around) > most_names) return names;
   for (std::int64_t number = 0; number <= last; ++number) {
-    for (const auto& [before, after] : around) names.push_back(before + std::to_string(number) + after);
+    for (const auto& [before, after] : around) names.push_back(fmt::format("{}{}{}", before, number, after));
   }
   return names;
 }

@@ -223,8 +223,8 @@ PeftConfig parse_peft_config(std::string_view text, const std::string& file) {
   read.modules_to_save = string_list(config, "modules_to_save");
   read.ensure_weight_tying = config.boolean("ensure_weight_tying", false);
   const auto is_set = [&](const char* field) { return config.has(field) && !is_empty(config.at(field)); };
-  if (is_set("monteclora_config")) read.ignored_tensors.push_back(".lora_monteclora_sampler.");
-  if (is_set("velora_config")) read.ignored_tensors.push_back(".lora_velora_embed");
+  if (is_set("monteclora_config")) read.ignored_tensors.emplace_back(".lora_monteclora_sampler.");
+  if (is_set("velora_config")) read.ignored_tensors.emplace_back(".lora_velora_embed");
   return read;
 }
 

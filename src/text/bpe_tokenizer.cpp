@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 #include "text/byte_level.h"
@@ -16,7 +17,7 @@ BpeTokenizer::BpeTokenizer(Bpe model, AddedTokens added, PreTokenizer pre_tokeni
       added_(std::move(added)),
       pre_tokenizer_(std::move(pre_tokenizer)),
       decoder_(std::move(decoder)),
-      special_(special) {}
+      special_(std::move(special)) {}
 
 std::vector<std::int32_t> BpeTokenizer::encode(std::string_view text) const {
   require_utf8(text, "text to tokenise");

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <ranges>
 #include <variant>
 
 #include "text/utf8.h"
@@ -124,8 +125,8 @@ class Renderer {
   }
 
   [[nodiscard]] Value variable(const std::string& name) const {
-    for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
-      if (const auto found = scope->find(name); found != scope->end()) return found->second;
+    for (const auto& scope : std::views::reverse(scopes_)) {
+      if (const auto found = scope.find(name); found != scope.end()) return found->second;
     }
     return Undefined{};
   }
@@ -239,7 +240,10 @@ class Renderer {
     bool overflow = false;
     if (operation == "+") overflow = __builtin_add_overflow(left, right, &result);
     if (operation == "-") overflow = __builtin_sub_overflow(left, right, &result);
-    if (operation == "%" && !(overflow = right <= 0 || left < 0)) result = left % right;
+    if (operation == "%") {
+      overflow = right <= 0 || left < 0;
+      if (!overflow) result = left % right;
+    }
     if (overflow) throw Error(fmt::format("{} {} {}", left, operation, right));
     return result;
   }

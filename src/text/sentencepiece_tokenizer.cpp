@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "core/error.h"
 #include "io/files.h"
@@ -70,7 +71,7 @@ class SentencePieceTokenizer final : public Tokenizer {
         decoder_({TokenDecoder::Replace{.from = std::string(space_mark), .to = " "},
                   TokenDecoder::ByteFallback{}, TokenDecoder::Fuse{},
                   TokenDecoder::Strip{.content = " ", .start = 1, .stop = 0}}),
-        special_(special) {}
+        special_(std::move(special)) {}
 
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text) const override {
     require_utf8(text, "text to tokenise");
