@@ -4,85 +4,39 @@
 
 #include <cmath>
 #include <limits>
-#include <unordered_set>
 #include <utility>
 
 #include "core/error.h"
 #include "io/files.h"
+#include "io/json_builder.h"
 #include "io/printable.h"
 
 namespace cola {
 namespace {
 
-constexpr int max_depth = 100;
-
-/// nlohmann's message without its "[json.exception.parse_error.101] " prefix.
-std::string cause_of(const Json::exception& error) {
-  const std::string_view text = error.what();
-  const std::size_t prefix_end = text.find("] ");
-  return printable(prefix_end == std::string_view::npos ? text : text.substr(prefix_end + 2));
-}
-
-/// Brackets outside strings: text that is no JSON is left to the parser. Not in a callback of the parser,
-/// which would then look through all siblings after every object.
-void require_shallow(std::string_view text, const std::string& where) {
-  int depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '"') {
-      in_string = !in_string;
-    } else if (in_string) {
-      if (c == '\\') ++i;
-    } else if (c == '[' || c == '{') {
-      if (++depth > max_depth)
-        throw Error(fmt::format("{}: JSON nested deeper than {} levels is refused", where, max_depth));
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-}
-
-Json parse_with(std::string_view text, const std::string& where, const Json::parser_callback_t& callback) {
-  require_shallow(text, where);
-  try {
-    return Json::parse(text, callback);
-  } catch (const Json::exception& error) {
-    throw Error(fmt::format("{}: not valid JSON: {}", where, cause_of(error)));
-  }
+Json parse_with(std::string_view text, const std::string& where, const JsonBuilderOptions& options) {
+  JsonBuilder builder(where, options);
+  Json::sax_parse(text, &builder);
+  return builder.take();
 }
 
 }  // namespace
 
-Json parse_json(std::string_view text, const std::string& where) { return parse_with(text, where, nullptr); }
+Json parse_json(std::string_view text, const std::string& where) { return parse_with(text, where, {}); }
 
 Json parse_json_with_unique_keys(std::string_view text, const std::string& where) {
-  std::vector<std::unordered_set<std::string>> keys;  // of the objects that are open, by depth
-  return parse_with(text, where, [&](int depth, Json::parse_event_t event, Json& parsed) {
-    const auto level = static_cast<std::size_t>(depth);
-    if (event == Json::parse_event_t::object_start) {
-      keys.resize(std::max(keys.size(), level + 2));
-      keys[level + 1].clear();
-    } else if (event == Json::parse_event_t::key &&
-               !keys.at(level).insert(parsed.get<std::string>()).second) {
-      throw Error(
-          fmt::format("{}: '{}' occurs twice", where, printable(parsed.get_ref<const std::string&>())));
-    }
-    return true;
-  });
+  return parse_with(text, where, {.unique_keys = true});
 }
 
 Json parse_json_with_key_order(std::string_view text, const std::string& where,
                                std::vector<std::string>& keys) {
   keys.clear();
-  std::unordered_set<std::string> seen;
-  return parse_with(text, where, [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::key && depth == 1) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      if (seen.insert(key).second) keys.push_back(key);
-    }
-    return true;
-  });
+  return parse_with(text, where, {.outer = &keys});
+}
+
+Json parse_json_streaming(std::string_view text, const std::string& where,
+                          std::span<const JsonStream> streams) {
+  return parse_with(text, where, {.unique_keys = true, .streams = streams});
 }
 
 Json read_json_file(const std::filesystem::path& file) {

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "core/error.h"
+#include "io/files.h"
 #include "io/json.h"
 #include "text/bpe_tokenizer.h"
 #include "text/pipeline_json.h"
@@ -23,24 +26,9 @@ void require_bpe(const JsonReader& model) {
   if (model.number("dropout", 0.0) != 0.0) throw Error(model.where() + ": dropout is not supported");
 }
 
-Vocabulary read_vocabulary(const JsonReader& model) {
-  const Json& tokens = model.at("vocab");
-  const std::string where = model.where() + ": vocab";
-  if (!tokens.is_object()) throw Error(where + " is not an object");
-  Vocabulary vocabulary;
-  vocabulary.reserve(tokens.size());
-  for (const auto& [token, id] : tokens.items()) {
-    if (!id.is_number_integer())
-      throw Error(fmt::format("{}: the id of {:?} is not an integer", where, token));
-    vocabulary.add(token, id.get<std::int64_t>(), where);
-  }
-  if (vocabulary.size() == 0) throw Error(where + " is empty");
-  return vocabulary;
-}
-
-BpeMerge read_merge(const Json& merge, const std::string& where) {
+BpeMerge read_merge(Json& merge, const std::string& where) {
   if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-    return {merge[0].get<std::string>(), merge[1].get<std::string>()};
+    return {std::move(merge[0].get_ref<std::string&>()), std::move(merge[1].get_ref<std::string&>())};
   }
   if (merge.is_string()) {
     const auto& text = merge.get_ref<const std::string&>();
@@ -52,25 +40,48 @@ BpeMerge read_merge(const Json& merge, const std::string& where) {
   throw Error(where + R"(: a merge is neither "a b" nor ["a", "b"])");
 }
 
-std::vector<BpeMerge> read_merges(const JsonReader& model) {
-  const Json& list = model.at("merges");
-  const std::string where = model.where() + ": merges";
-  if (!list.is_array()) throw Error(where + " is not an array");
+/// tokenizer.json, of whose model the two large containers are taken out while it is parsed.
+struct TokenizerFile {
+  Json json;
+  Vocabulary vocabulary;
   std::vector<BpeMerge> merges;
-  merges.reserve(list.size());
-  for (const Json& merge : list) merges.push_back(read_merge(merge, where));
-  return merges;
+};
+
+TokenizerFile read_tokenizer_file(const std::filesystem::path& file) {
+  const std::string where = file.string();
+  const std::string text = read_text_file(file);
+  TokenizerFile result;
+  const std::array streams{
+      JsonStream{.path = {"model", "vocab"},
+                 .kind = Json::value_t::object,
+                 .element =
+                     [&, vocab = where + ": model: vocab"](const std::string& token, Json& id) {
+                       if (!id.is_number_integer())
+                         throw Error(fmt::format("{}: the id of {:?} is not an integer", vocab, token));
+                       result.vocabulary.add(token, id.get<std::int64_t>(), vocab);
+                     }},
+      JsonStream{.path = {"model", "merges"},
+                 .kind = Json::value_t::array,
+                 .element = [&, merges = where + ": model: merges"](
+                                const std::string&,
+                                Json& merge) { result.merges.push_back(read_merge(merge, merges)); }},
+  };
+  result.json = parse_json_streaming(text, where, streams);
+  return result;
 }
 
-Bpe read_bpe(const Json& json, const std::string& where) {
+Bpe make_bpe(TokenizerFile& file, const Json& json, const std::string& where) {
   const JsonReader model(json, where);
   require_bpe(model);
+  if (!model.at("vocab").is_object()) throw Error(where + ": vocab is not an object");
+  if (file.vocabulary.size() == 0) throw Error(where + ": vocab is empty");
+  if (!model.at("merges").is_array()) throw Error(where + ": merges is not an array");
   BpeOptions options;
   if (model.has("unk_token")) options.unk_token = model.string("unk_token");
   options.fuse_unk = model.boolean("fuse_unk", false);
   options.byte_fallback = model.boolean("byte_fallback", false);
   options.ignore_merges = model.boolean("ignore_merges", false);
-  return {read_vocabulary(model), read_merges(model), options, where};
+  return {std::move(file.vocabulary), file.merges, options, where};
 }
 
 }  // namespace
@@ -78,12 +89,12 @@ Bpe read_bpe(const Json& json, const std::string& where) {
 std::unique_ptr<Tokenizer> open_tokenizer_json(const std::filesystem::path& file,
                                                const TokenizerConfig& config) {
   const std::string where = file.string();
-  const Json json = read_json_file(file);
-  const JsonReader reader(json, where);
+  TokenizerFile contents = read_tokenizer_file(file);
+  const JsonReader reader(contents.json, where);
   const auto member = [&](const std::string& key) -> Json {
     return reader.has(key) ? reader.at(key) : Json();
   };
-  Bpe model = read_bpe(reader.at("model"), where + ": model");
+  Bpe model = make_bpe(contents, reader.at("model"), where + ": model");
   std::vector<AddedToken> tokens = read_added_tokens(member("added_tokens"), where + ": added_tokens");
   append_missing(tokens, config.added_tokens);
   number_in_order(tokens, model.vocabulary(), where + ": added_tokens");
