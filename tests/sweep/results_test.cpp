@@ -8,6 +8,8 @@
 #include "support/files.h"
 #include "sweep/plan_file.h"
 #include "sweep/render.h"
+#include "sweep/results_csv.h"
+#include "sweep/results_json.h"
 
 namespace cola {
 namespace {
@@ -71,7 +73,7 @@ std::map<std::string, TrialResult> finished() {
 }
 
 TEST(SweepResults, ChoosesTheRateOnDevAndDoesTheArithmetic) {
-  const SweepResults results = make_results(plan(), finished());
+  const SweepResults results = make_results(plan(), {finished(), {}});
   ASSERT_EQ(results.rows.size(), 2U);
   const ResultRow& lora = results.rows[0];
   const ResultRow& cola = results.rows[1];
@@ -83,28 +85,82 @@ TEST(SweepResults, ChoosesTheRateOnDevAndDoesTheArithmetic) {
   EXPECT_FALSE(lora.relative_gain);
   EXPECT_EQ(lora.correct, (std::vector<std::int64_t>{2, 1}));
   ASSERT_EQ(results.tests.size(), 1U);
-  EXPECT_EQ(results.tests[0].a_better, 1);  // seed 1, example 0
-  EXPECT_EQ(results.tests[0].b_better, 4);
-  EXPECT_DOUBLE_EQ(results.tests[0].p, 0.375);  // 2 (1 + 5) / 2^5
+  const ResultTest& test = results.tests[0];
+  EXPECT_EQ(test.test, "sign-flip");
+  EXPECT_EQ(test.questions, 4U);  // not 8: two seeds of the same questions
+  EXPECT_EQ(test.seeds, 2U);
+  EXPECT_EQ(test.a_higher, 1U);  // question 0: 2 to 1
+  EXPECT_EQ(test.b_higher, 3U);  // 1 to 2, 0 to 2, 0 to 1
+  EXPECT_DOUBLE_EQ(test.difference, -0.375);
+  EXPECT_DOUBLE_EQ(test.p, 0.5);  // of 16 flips of 1, -1, -2, -1: 8 sum to 3 or more in magnitude
+  EXPECT_DOUBLE_EQ(test.p_holm, 0.5);
+  EXPECT_NEAR(*test.p_seeds, 0.2048, 1e-4);  // t = -0.375 / 0.125, one degree of freedom: 2 atan(1/3) / pi
+  EXPECT_EQ(lora.questions, 4);
   EXPECT_TRUE(results.missing.empty());
 }
 
-TEST(SweepResults, SaysWhatIsMissing) {
+TEST(SweepResults, ComparesRatesOverTheSeedsThatAllHave) {
   auto some = finished();
   some.erase("cb-lora-lr1e-4-seed1");
-  const SweepResults results = make_results(plan(), some);
+  const SweepResults results = make_results(plan(), {some, {}});
   EXPECT_EQ(results.missing, std::vector<std::string>{"cb-lora-lr1e-4-seed1"});
-  EXPECT_EQ(results.rows[0].learning_rate, 1e-3);  // the one with both seeds
-  EXPECT_NE(results_text(results).find("Not finished: 1 of 8"), std::string::npos);
+  EXPECT_EQ(results.rows[0].learning_rate, 1e-4);  // 0.6 against 0.4 with seed 0
+  EXPECT_TRUE(results.rows[0].provisional);
+  EXPECT_EQ(results.rows[0].seeds, std::vector<std::uint64_t>{0});
+  EXPECT_FALSE(results.rows[1].provisional);
+  const std::string text = results_text(results);
+  EXPECT_NE(text.find("Not finished: 1 of 8"), std::string::npos);
+  EXPECT_NE(text.find("‡ provisional"), std::string::npos);
+  some.erase("cb-lora-lr1e-3-seed0");  // the one rate has seed 1, the other seed 0
+  const SweepResults none = make_results(plan(), {[&] {
+                                                    auto apart = finished();
+                                                    apart.erase("cb-lora-lr1e-4-seed1");
+                                                    apart.erase("cb-lora-lr1e-3-seed0");
+                                                    return apart;
+                                                  }(),
+                                                  {}});
+  EXPECT_EQ(none.rows[0].reason, "not chosen: its rates have finished with other seeds");
+  EXPECT_TRUE(none.tests.empty());
+}
+
+TEST(SweepResults, TiesOfRatesAreNotDecidedByRounding) {
+  auto some = finished();
+  const std::vector<double> scores{1, 1, 1, 0};
+  // (0.1 + 0.2 + 0.3) / 3 and (0.3 + 0.2 + 0.1) / 3 differ as doubles; with two seeds 0.1 + 0.7 and 0.8.
+  some.at("cb-cola-lr1e-3-seed0") = trial("cb-cola-lr1e-3-seed0", scores, 0.1 + 0.2, 0.9);
+  some.at("cb-cola-lr1e-3-seed1") = trial("cb-cola-lr1e-3-seed1", scores, 0.3, 0.9);
+  some.at("cb-cola-lr1e-4-seed0") = trial("cb-cola-lr1e-4-seed0", scores, 0.3, 0.2);
+  some.at("cb-cola-lr1e-4-seed1") = trial("cb-cola-lr1e-4-seed1", scores, 0.3, 0.2);
+  EXPECT_EQ(make_results(plan(), {some, {}}).rows[1].learning_rate, 1e-4);
+}
+
+TEST(SweepResults, GainsAreOverTheSeedsThatBothHave) {
+  auto some = finished();
+  some.erase("cb-lora-lr1e-4-seed1");  // LoRA's 2 of 4; COLA's mean is 3 of 4 in both
+  some.at("cb-cola-lr1e-4-seed1") = trial("cb-cola-lr1e-4-seed1", {1, 1, 1, 1}, 0.5, 0.2);
+  const SweepResults results = make_results(plan(), {some, {}});
+  EXPECT_DOUBLE_EQ(*results.rows[1].relative_gain, 0.5);  // 3/4 over 2/4, not 7/8 over 2/4
+  EXPECT_EQ(results.rows[1].gain_base, 0U);
+}
+
+TEST(SweepResults, FailedIsToldFromNotRun) {
+  auto some = finished();
+  some.erase("cb-lora-lr1e-4-seed1");
+  some.erase("cb-lora-lr1e-4-seed0");
+  const SweepResults results = make_results(plan(), {some, {{"cb-lora-lr1e-4-seed1", "no space left"}}});
+  EXPECT_EQ(results.missing, std::vector<std::string>{"cb-lora-lr1e-4-seed0"});
+  ASSERT_EQ(results.failed.size(), 1U);
+  EXPECT_NE(results_text(results).find("Failed: 1 of 8 trials: cb-lora-lr1e-4-seed1 (no space left)"),
+            std::string::npos);
 }
 
 TEST(SweepResults, MarksRatesAtTheGridsEdge) {
-  const SweepResults results = make_results(plan(), finished());
+  const SweepResults results = make_results(plan(), {finished(), {}});
   EXPECT_TRUE(results.rows[0].at_grid_edge);
   const std::string text = results_text(results);
   EXPECT_NE(text.find("1e-4*"), std::string::npos) << text;
   EXPECT_NE(text.find("* the lowest or highest rate of its grid"), std::string::npos) << text;
-  EXPECT_NE(results_latex(results).find("% * the lowest"), std::string::npos);
+  EXPECT_NE(results_latex(results).find("\\smallskip * the lowest"), std::string::npos);
 }
 
 TEST(SweepResults, NeverChoosesARateThatDiverged) {
@@ -113,7 +169,7 @@ TEST(SweepResults, NeverChoosesARateThatDiverged) {
   diverged.id = "cb-lora-lr1e-4-seed1";
   diverged.diverged = true;
   some[diverged.id] = diverged;
-  const SweepResults results = make_results(plan(), some);
+  const SweepResults results = make_results(plan(), {some, {}});
   EXPECT_EQ(results.rows[0].learning_rate, 1e-3);
   EXPECT_EQ(results.diverged, std::vector<std::string>{diverged.id});
   EXPECT_TRUE(results.missing.empty());
@@ -121,7 +177,13 @@ TEST(SweepResults, NeverChoosesARateThatDiverged) {
             std::string::npos);
   EXPECT_EQ(results_json(results)["diverged"][0], diverged.id);
   some["cb-lora-lr1e-3-seed0"].diverged = true;
-  EXPECT_EQ(make_results(plan(), some).rows.size(), 1U);
+  const SweepResults none = make_results(plan(), {some, {}});
+  ASSERT_EQ(none.rows.size(), 2U);
+  EXPECT_EQ(none.rows[0].reason, "all rates diverged");
+  const std::string text = results_text(none);
+  EXPECT_NE(text.find("lora    diverged\n"), std::string::npos) << text;
+  EXPECT_EQ(results_json(none)["rows"][0]["reason"], "all rates diverged");
+  EXPECT_NE(results_csv(none).find("cb,lora,lora,,,0,,,,,,"), std::string::npos) << results_csv(none);
 }
 
 TEST(SweepResults, ADivergedTrialIsAFinishedOne) {
@@ -148,7 +210,7 @@ TEST(SweepResults, SaysWhatToDoWithoutPredictions) {
 }
 
 TEST(SweepResults, HasLinksOfEverySeedAndSavedFlops) {
-  const SweepResults results = make_results(plan(), finished());
+  const SweepResults results = make_results(plan(), {finished(), {}});
   EXPECT_EQ(results.rows[1].links, (std::vector<std::int64_t>{2, 3}));
   EXPECT_EQ(results.rows[1].tested_links, (std::vector<std::int64_t>{1, 1}));
   EXPECT_NE(results_text(results).find("2-3    1       1.00e+10  1.00e+06"), std::string::npos)
@@ -167,7 +229,7 @@ TEST(SweepResults, HasOfficialMetricsBesideThePapers) {
   auto some = finished();
   some.at("cb-cola-lr1e-4-seed0").official = {{"f1_macro", 0.5}, {"f1_macro_present", 0.75}};
   some.at("cb-cola-lr1e-4-seed1").official = {{"f1_macro", 0.25}, {"f1_macro_present", std::nullopt}};
-  const SweepResults results = make_results(plan(), some);
+  const SweepResults results = make_results(plan(), {some, {}});
   EXPECT_NE(results_text(results).find("Task  Method  Official metric   Mean\n"
                                        "cb    cola    f1_macro          37.50 ± 17.68\n"
                                        "cb    cola    f1_macro_present  -\n"),
@@ -175,13 +237,13 @@ TEST(SweepResults, HasOfficialMetricsBesideThePapers) {
       << results_text(results);
   EXPECT_NE(results_markdown(results).find("| cb | cola | f1_macro | 37.50 ± 17.68 |\n"), std::string::npos);
   EXPECT_NE(results_latex(results).find("cb & cola & f1\\_macro & 37.50 $\\pm$ 17.68"), std::string::npos);
-  EXPECT_NE(results_csv(results).find(",f1_macro=0.375;f1_macro_present=\n"), std::string::npos);
+  EXPECT_NE(results_csv(results).find(",f1_macro=0.375;f1_macro_present=,4,"), std::string::npos);
   const Json rows = results_json(results)["rows"];
   EXPECT_TRUE(rows[0]["official"].is_null());
   EXPECT_EQ(rows[1]["official"]["f1_macro"]["mean"], 0.375);
   EXPECT_EQ(rows[1]["official"]["f1_macro"]["scores"], (Json{0.5, 0.25}));
   EXPECT_TRUE(rows[1]["official"]["f1_macro_present"].is_null());
-  EXPECT_EQ(results.tests[0].test, "mcnemar");  // of the paper's metric
+  EXPECT_EQ(results.tests[0].test, "sign-flip");  // of the paper's metric
 }
 
 TEST(SweepResults, OfficialMetricsOfATrialAreReadBack) {
@@ -198,14 +260,33 @@ TEST(SweepResults, OfficialMetricsOfATrialAreReadBack) {
   EXPECT_TRUE(read_trial_result(folder, trial.id).official.empty());
 }
 
-TEST(SweepResults, RefusesOtherTestExamples) {
+TEST(SweepResults, WhatCannotBePairedLeavesItsCellEmpty) {
   auto other = finished();
   other.at("cb-cola-lr1e-4-seed0").items[2] = "x";
-  EXPECT_THROW((void)make_results(plan(), other), Error);
+  other.at("cb-cola-lr1e-4-seed1").items[2] = "x";
+  const SweepResults results = make_results(plan(), {other, {}});
+  ASSERT_EQ(results.tests.size(), 1U);
+  EXPECT_EQ(results.tests[0].reason, "tested on other questions");
+  EXPECT_FALSE(results.rows[1].relative_gain);
+  EXPECT_NE(results_text(results).find("cb    lora  cola  -           tested on other questions  -\n"),
+            std::string::npos)
+      << results_text(results);
+  EXPECT_NE(tests_csv(results).find("cb,lora,cola,,,,,,,,,,,,,,tested on other questions\n"),
+            std::string::npos)
+      << tests_csv(results);
+}
+
+TEST(SweepResults, QuestionsArePairedByIdNotByOrder) {
+  auto other = finished();
+  for (const char* id : {"cb-cola-lr1e-4-seed0", "cb-cola-lr1e-4-seed1"}) {
+    std::ranges::reverse(other.at(id).items);
+    std::ranges::reverse(other.at(id).item_scores);
+  }
+  EXPECT_EQ(tests_csv(make_results(plan(), {other, {}})), tests_csv(make_results(plan(), {finished(), {}})));
 }
 
 TEST(SweepResults, Rendered) {
-  const SweepResults results = make_results(plan(), finished());
+  const SweepResults results = make_results(plan(), {finished(), {}});
   EXPECT_NE(results_text(results).find("Method            cb\n"
                                        "lora              37.50 ± 17.68\n"
                                        "cola              75.00 ± 0.00\n"
