@@ -48,7 +48,7 @@ struct TrainOptions {
   std::filesystem::path extend;  ///< a finished run whose whole chain is tied before step 1
 
   std::optional<double> learning_rate;  ///< 1e-4; with full 1e-5
-  std::string lr_scheduler = "linear";
+  std::string lr_scheduler = "linear";  ///< linear, cosine, constant, each after the warm-up
   std::int64_t warmup_steps = 0;
   std::string optimizer = "adamw";
   double weight_decay = 0.0;

@@ -142,13 +142,13 @@ TEST_P(Journey, AWarmUpThatOutlastsTheRunOrALinkIsSaid) {
     return at == std::string::npos ? std::string()
                                    : trained.error.substr(at, trained.error.find('\n', at) - at);
   };
-  EXPECT_EQ(
-      said("longer", "--method lora --warmup-steps 10"),
-      "--warmup-steps 10 are not over within the 6 steps of the run: --learning-rate 0.01 is never reached");
+  EXPECT_EQ(said("longer", "--method lora --warmup-steps 10"),
+            "--warmup-steps 10 are not over within the 6 steps of the run: its learning rate reaches 0.005, "
+            "not 0.01");
   EXPECT_EQ(said("fits", "--method lora --warmup-steps 5"), "");
-  EXPECT_EQ(
-      said("link", "--knots 4 --lr-at-knot restart --warmup-steps 2"),
-      "--warmup-steps 2 are not over within the 2 steps of a link: --learning-rate 0.01 is never reached");
+  EXPECT_EQ(said("link", "--knots 4 --lr-at-knot restart --warmup-steps 2"),
+            "--warmup-steps 2 are not over within link 2 (steps 5 to 6): the learning rate there reaches "
+            "0.005, not 0.01");
   EXPECT_EQ(said("goes_on", "--knots 4 --warmup-steps 2"), "");
 }
 
