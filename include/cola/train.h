@@ -52,6 +52,7 @@ struct TrainOptions {
   std::int64_t warmup_steps = 0;
   std::string optimizer = "adamw";
   double weight_decay = 0.0;
+  bool decay_norms = false;  ///< weight decay on norms and biases too; else on matrices alone
   double momentum = 0.0;
   double max_grad_norm = 1.0;
   std::int64_t epochs = 5;

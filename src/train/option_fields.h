@@ -50,7 +50,9 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("warmup-steps", options.warmup_steps,
         "steps of linear warm-up from 0; of constant too, as constant_with_warmup of transformers");
   visit("optimizer", options.optimizer, "adamw, sgd or adagrad");
-  visit("weight-decay", options.weight_decay, "weight decay");
+  visit("weight-decay", options.weight_decay, "weight decay, of matrices alone unless --decay-norms");
+  visit("decay-norms", options.decay_norms,
+        "weight decay on norms and biases too (default: none, as Trainer)");
   visit("momentum", options.momentum, "momentum of sgd");
   visit("max-grad-norm", options.max_grad_norm, "gradient clipping; 0: none");
   visit("epochs", options.epochs, "passes over the data");
