@@ -48,10 +48,11 @@ struct TrainOptions {
   std::filesystem::path extend;  ///< a finished run whose whole chain is tied before step 1
 
   std::optional<double> learning_rate;  ///< 1e-4; with full 1e-5
-  std::string lr_scheduler = "linear";
+  std::string lr_scheduler = "linear";  ///< linear, cosine, constant, each after the warm-up
   std::int64_t warmup_steps = 0;
   std::string optimizer = "adamw";
   double weight_decay = 0.0;
+  bool decay_norms = false;  ///< weight decay on norms and biases too; else on matrices alone
   double momentum = 0.0;
   double max_grad_norm = 1.0;
   std::int64_t epochs = 5;

@@ -4,10 +4,12 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "core/error.h"
+#include "core/progress.h"
 #include "io/files.h"
 #include "sweep/emit.h"
 #include "sweep/file_lock.h"
@@ -39,7 +41,8 @@ struct OpenedPlan {
   std::vector<std::int64_t> work;
 };
 
-/// From the plan file, or from the folder's own; with `check` all that is wrong with it is refused.
+/// From the plan file, or from the folder's own; with `check` all that is wrong with it is refused, and what
+/// is odd is said.
 OpenedPlan open_plan(const SweepVerb& verb, const SweepFolder& folder, bool check) {
   const std::filesystem::path file = verb.plan.empty() ? folder.plan() : std::filesystem::path(verb.plan);
   if (verb.plan.empty() && !std::filesystem::exists(file))
@@ -48,8 +51,12 @@ OpenedPlan open_plan(const SweepVerb& verb, const SweepFolder& folder, bool chec
   const std::string resolved = resolve_plan(read_text_file(file, largest_plan), file.string(), verb.settings);
   Problems problems;
   OpenedPlan opened{expand_plan(resolved, problems), {}};
-  if (check) opened.work = check_plan_data(opened.plan, problems);
+  PlanOutlook outlook;
+  if (check) outlook = check_plan_data(opened.plan, problems);
   problems.refuse(file.string());
+  Progress progress(verb.quiet);
+  for (const std::string& line : outlook.notes) progress.note("note: " + line);
+  opened.work = std::move(outlook.work);
   return opened;
 }
 

@@ -20,6 +20,7 @@
 #include "core/system_memory.h"
 #include "train/option_fields.h"
 #include "train/options_toml.h"
+#include "train/resolved_options.h"
 
 namespace cola {
 namespace {
@@ -119,8 +120,7 @@ TrainOptions resumed_options(const TrainVerb& verb) {
     throw UsageError(
         fmt::format("--resume: {} has no config.toml: there is no run to resume", given.out.string()));
   }
-  TrainOptions options;
-  read_toml(run.config(), options);
+  TrainOptions options = options_of_run(run.config());
   options.out = given.out;  // the run may have been moved
   apply_command_line(verb, options);
   return options;

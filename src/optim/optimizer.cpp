@@ -6,7 +6,6 @@
 #include <cmath>
 #include <utility>
 
-#include "backend/update.h"
 #include "core/error.h"
 
 namespace cola {
@@ -94,26 +93,34 @@ void Optimizer::zero_gradients(ops::Context& context) const {
 
 void Optimizer::update(ops::Context& context, double learning_rate, float gradient_scale) {
   ++steps_done_;
-  std::vector<ops::UpdatedTensor> tensors;
+  std::vector<ops::UpdatedTensor> decayed;
+  std::vector<ops::UpdatedTensor> others;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const TrainableParameter& parameter = parameters_[i];
-    tensors.push_back({parameter.gradient, parameter.value, first_[i].floats(), second_[i].floats(),
-                       parameter.learning_rate_factor});
+    const bool decays = parameter.decays || options_.weight_decay == 0.0;  // without decay all in one go
+    (decays ? decayed : others)
+        .push_back({parameter.gradient, parameter.value, first_[i].floats(), second_[i].floats(),
+                    parameter.learning_rate_factor});
   }
+  update(context, learning_rate, gradient_scale, options_.weight_decay, decayed);
+  if (!others.empty()) update(context, learning_rate, gradient_scale, 0.0, others);
+}
+
+void Optimizer::update(ops::Context& context, double learning_rate, float gradient_scale, double weight_decay,
+                       std::span<const ops::UpdatedTensor> tensors) const {
   switch (options_.kind) {
     case OptimizerKind::adamw:
-      ops::adamw_update(context,
-                        {learning_rate, options_.beta1, options_.beta2, options_.epsilon,
-                         options_.weight_decay, steps_done_},
-                        gradient_scale, tensors);
+      ops::adamw_update(
+          context,
+          {learning_rate, options_.beta1, options_.beta2, options_.epsilon, weight_decay, steps_done_},
+          gradient_scale, tensors);
       break;
     case OptimizerKind::sgd:
-      ops::sgd_update(context, {learning_rate, options_.momentum, options_.weight_decay, steps_done_},
-                      gradient_scale, tensors);
+      ops::sgd_update(context, {learning_rate, options_.momentum, weight_decay, steps_done_}, gradient_scale,
+                      tensors);
       break;
     case OptimizerKind::adagrad:
-      ops::adagrad_update(context, {learning_rate, adagrad_epsilon, options_.weight_decay}, gradient_scale,
-                          tensors);
+      ops::adagrad_update(context, {learning_rate, adagrad_epsilon, weight_decay}, gradient_scale, tensors);
       break;
   }
 }

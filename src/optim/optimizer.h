@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backend/context.h"
+#include "backend/update.h"
 #include "core/matrix.h"
 
 namespace cola {
@@ -21,6 +22,7 @@ struct TrainableParameter {
   std::span<float> value;
   std::span<float> gradient;
   double learning_rate_factor = 1.0;  ///< of the run's learning rate
+  bool decays = true;                 ///< by OptimizerOptions::weight_decay
 };
 
 struct OptimizerOptions {
@@ -54,6 +56,9 @@ class Optimizer {
   void set_steps_done(std::int64_t steps) { steps_done_ = steps; }
 
  private:
+  void update(ops::Context& context, double learning_rate, float gradient_scale, double weight_decay,
+              std::span<const ops::UpdatedTensor> tensors) const;
+
   OptimizerOptions options_;
   std::vector<TrainableParameter> parameters_;
   Memory* memory_;

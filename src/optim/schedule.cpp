@@ -1,10 +1,12 @@
 #include "optim/schedule.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <span>
 
 #include "core/error.h"
 
@@ -27,6 +29,39 @@ double factor(ScheduleKind kind, std::int64_t step, std::int64_t warmup, std::in
   }
   return 1.0;
 }
+
+std::string note_of_run(const Schedule& schedule) {
+  if (schedule.total_steps == 1) {
+    return fmt::format("--warmup-steps {}: the run's only step has learning rate 0: nothing is trained",
+                       schedule.warmup_steps);
+  }
+  return fmt::format(
+      "--warmup-steps {} are not over within the {} steps of the run: its learning rate reaches {:.4g}, not "
+      "{}",
+      schedule.warmup_steps, schedule.total_steps, schedule.at(schedule.total_steps - 1),
+      schedule.learning_rate);
+}
+
+/// Links that end within their warm-up.
+struct LinksInWarmUp {
+  std::vector<std::string> names;
+  double highest_rate = 0.0;
+
+  /// A link of the updates from `begin` on, before `end`.
+  void add(std::int64_t number, std::int64_t begin, std::int64_t end, double rate) {
+    const std::string steps =
+        end - begin == 1 ? fmt::format("step {}", end) : fmt::format("steps {} to {}", begin + 1, end);
+    names.push_back(fmt::format("link {} ({})", number, steps));
+    highest_rate = std::max(highest_rate, rate);
+  }
+  /// "link 1 (step 1), link 3 (steps 5 to 7)", of many the first four.
+  [[nodiscard]] std::string text() const {
+    const auto shown = std::span(names).first(std::min<std::size_t>(names.size(), 4));
+    const std::string more =
+        shown.size() < names.size() ? fmt::format(" and {} more", names.size() - shown.size()) : "";
+    return fmt::format("{}{}", fmt::join(shown, ", "), more);
+  }
+};
 
 }  // namespace
 
@@ -71,15 +106,33 @@ double Schedule::at(std::int64_t step) const {
   return learning_rate * factor(kind, step - begin, warmup_steps, end - begin);
 }
 
-std::int64_t Schedule::shortest_pass() const {
-  if (at_knot == LearningRateAtKnot::go_on) return total_steps;
-  std::int64_t shortest = total_steps;
+std::vector<std::string> warm_up_notes(const Schedule& schedule, std::int64_t first_link) {
+  const bool restarts = schedule.at_knot == LearningRateAtKnot::restart && !schedule.knots.empty();
+  const bool whole_run = !restarts && schedule.total_steps <= schedule.warmup_steps;
+  std::vector<std::string> notes;
+  if (whole_run) notes.push_back(note_of_run(schedule));
+  if (schedule.knots.empty()) return notes;
+  LinksInWarmUp idle;
+  LinksInWarmUp slow;
   std::int64_t begin = 0;
-  for (const std::int64_t knot : knots) {
-    shortest = std::min(shortest, knot - begin);
-    begin = knot;
+  for (std::size_t i = 0; i <= schedule.knots.size(); ++i) {
+    const std::int64_t end = i < schedule.knots.size() ? schedule.knots[i] : schedule.total_steps;
+    if ((restarts ? end - begin : end) <= schedule.warmup_steps) {
+      const double rate = schedule.at(end - 1);
+      (rate == 0.0 ? idle : slow).add(first_link + static_cast<std::int64_t>(i), begin, end, rate);
+    }
+    begin = end;
   }
-  return std::min(shortest, total_steps - begin);
+  if (!idle.names.empty()) {
+    notes.push_back(fmt::format("--warmup-steps {}: learning rate 0 throughout {}: nothing is trained there",
+                                schedule.warmup_steps, idle.text()));
+  }
+  if (!slow.names.empty() && !whole_run) {
+    notes.push_back(fmt::format(
+        "--warmup-steps {} are not over within {}: the learning rate there reaches {:.4g}, not {}",
+        schedule.warmup_steps, slow.text(), slow.highest_rate, schedule.learning_rate));
+  }
+  return notes;
 }
 
 }  // namespace cola

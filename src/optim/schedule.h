@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,7 +18,8 @@ enum class LearningRateAtKnot : std::uint8_t { go_on, restart };
 [[nodiscard]] std::string_view name_of(LearningRateAtKnot choice);
 
 /// Hugging Face's get_{linear,cosine,constant}_schedule_with_warmup: the factor for the update number `step`
-/// (from 0) is (step / warmup) during warm-up, then linear to zero, half a cosine to zero, or one.
+/// (from 0) is (step / warmup) during warm-up, then linear to zero, half a cosine to zero, or one. `constant`
+/// is their constant_with_warmup: their "constant" has no warm-up whatever warmup_steps says.
 struct Schedule {
   ScheduleKind kind = ScheduleKind::linear;
   double learning_rate = 1e-4;
@@ -27,8 +29,12 @@ struct Schedule {
   std::vector<std::int64_t> knots;  ///< optimizer steps done when each knot is tied, increasing
 
   [[nodiscard]] double at(std::int64_t step) const;
-  /// The fewest updates that share one warm-up: of the run, or of a link where each has its own.
-  [[nodiscard]] std::int64_t shortest_pass() const;
 };
+
+/// What a user should be told of a warm-up that the run, or a link of it, never leaves, a line each: which
+/// steps, and the highest learning rate they have; where that is 0, that nothing is trained. Links are those
+/// between `schedule.knots`, numbered from `first_link`: with --knots auto, whose knots are not known, and
+/// for one link, the run alone is told of.
+[[nodiscard]] std::vector<std::string> warm_up_notes(const Schedule& schedule, std::int64_t first_link = 1);
 
 }  // namespace cola

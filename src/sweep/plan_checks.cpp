@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "eval/task_evaluation.h"
@@ -58,6 +59,8 @@ class DataChecker {
     if (config_) check_model(trial, size ? size->task : Task());
     return check_steps(trial, size);
   }
+
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
 
  private:
   /// Does something; what it throws becomes a problem.
@@ -137,6 +140,7 @@ class DataChecker {
         const auto splits = make_splits(in_train, in_validation, num_train, dev, test,
                                         static_cast<std::uint32_t>(*options.data_seed));
         const RunPlan run = make_run_plan(options, std::ssize(splits.train), DType::f32);
+        note_warm_up(trial, run.schedule);
         passes += run.total_steps * options.batch_size * options.gradient_accumulation_steps * 3;
         passes += options.epochs * std::ssize(splits.dev);
       });
@@ -144,7 +148,16 @@ class DataChecker {
     return std::max<std::int64_t>(1, passes) * (size ? size->characters : 1);
   }
 
+  /// Once for all rates, seeds and other settings of a method on a task: a note of each would be a flood.
+  void note_warm_up(const SweepTrial& trial, const Schedule& schedule) {
+    const auto found = warm_up_notes(schedule, std::ssize(trial.options.tied_link) + 1);
+    if (found.empty() || !noted_.insert(where_of(trial)).second) return;
+    for (const std::string& line : found) notes_.push_back(fmt::format("{}: {}", where_of(trial), line));
+  }
+
   Problems& problems_;
+  std::vector<std::string> notes_;
+  std::set<std::string> noted_;  ///< where
   std::optional<ModelConfig> config_;
   std::map<std::string, std::optional<TaskSize>> sizes_;          ///< by task
   std::map<std::string, std::unique_ptr<Tokenizer>> tokenizers_;  ///< by folder
@@ -152,11 +165,12 @@ class DataChecker {
 
 }  // namespace
 
-std::vector<std::int64_t> check_plan_data(const SweepPlan& plan, Problems& problems) {
+PlanOutlook check_plan_data(const SweepPlan& plan, Problems& problems) {
   DataChecker checker(plan, problems);
-  std::vector<std::int64_t> work;
-  for (const SweepTrial& trial : plan.trials) work.push_back(checker.check(trial));
-  return work;
+  PlanOutlook outlook;
+  for (const SweepTrial& trial : plan.trials) outlook.work.push_back(checker.check(trial));
+  outlook.notes = checker.notes();
+  return outlook;
 }
 
 }  // namespace cola

@@ -46,10 +46,13 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("tied-link", options.tied_link, "PEFT adapter tied before step 1 (repeatable)");
   visit("extend", options.extend, "finished run whose chain is tied before step 1");
   visit("learning-rate", options.learning_rate, "peak learning rate (default 1e-4; full 1e-5)");
-  visit("lr-scheduler", options.lr_scheduler, "linear, cosine or constant");
-  visit("warmup-steps", options.warmup_steps, "steps of linear warm-up");
+  visit("lr-scheduler", options.lr_scheduler, "linear, cosine or constant, each after the warm-up");
+  visit("warmup-steps", options.warmup_steps,
+        "steps of linear warm-up from 0; of constant too, as constant_with_warmup of transformers");
   visit("optimizer", options.optimizer, "adamw, sgd or adagrad");
-  visit("weight-decay", options.weight_decay, "weight decay");
+  visit("weight-decay", options.weight_decay, "weight decay, of matrices alone unless --decay-norms");
+  visit("decay-norms", options.decay_norms,
+        "weight decay on norms and biases too (default: none, as Trainer)");
   visit("momentum", options.momentum, "momentum of sgd");
   visit("max-grad-norm", options.max_grad_norm, "gradient clipping; 0: none");
   visit("epochs", options.epochs, "passes over the data");

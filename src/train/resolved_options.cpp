@@ -4,6 +4,7 @@
 
 #include "core/parallel.h"
 #include "eval/data_options.h"
+#include "train/options_toml.h"
 
 namespace cola {
 
@@ -21,6 +22,14 @@ TrainOptions resolved_options(const TrainingSession& session) {
   if (options.ranks.empty()) options.lora_r = options.lora_r.value_or(default_lora_r);
   if (options.alphas.empty()) options.lora_alpha = options.lora_alpha.value_or(default_lora_alpha);
   if (options.target_modules.empty()) options.target_modules = default_target_modules();
+  return options;
+}
+
+TrainOptions options_of_run(const std::filesystem::path& config) {
+  TrainOptions options;
+  options.decay_norms = true;  // a run without this key began before there was a choice: all decayed
+  read_toml(config, options);
+  if (!can_decay_norms(options)) options.decay_norms = false;
   return options;
 }
 

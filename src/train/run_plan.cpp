@@ -195,6 +195,10 @@ Method parse_method(const std::string& name) {
   throw UsageError(fmt::format("unknown --method '{}': use cola, lora or full", name));
 }
 
+bool can_decay_norms(const TrainOptions& options) {
+  return options.weight_decay > 0.0 && (options.method == "full" || options.bias != "none");
+}
+
 std::vector<std::string> unused_options(const TrainOptions& options) {
   const Method method = parse_method(options.method);
   const bool full = method == Method::full;
@@ -208,6 +212,7 @@ std::vector<std::string> unused_options(const TrainOptions& options) {
   add("save-dtype", !full && options.save_dtype != "auto");
   add("tie", full && options.tie != "auto");
   add("link-init", method != Method::cola && options.link_init != "fresh");
+  add("decay-norms", options.decay_norms && !can_decay_norms(options));
   add("lr-at-knot", method != Method::cola && options.lr_at_knot != "continue");
   return names;
 }

@@ -21,6 +21,9 @@ void check_options(const TrainOptions& options);
 /// The part of check_options that needs no paths: method, chain, optimizer, loop.
 void check_plan_options(const TrainOptions& options);
 
+/// Whether --decay-norms makes a difference: there is weight decay, and a norm or a bias is trained.
+[[nodiscard]] bool can_decay_norms(const TrainOptions& options);
+
 /// Names of the options that are set and make no difference to this run.
 [[nodiscard]] std::vector<std::string> unused_options(const TrainOptions& options);
 

@@ -179,7 +179,9 @@ std::vector<TrainableParameter> TrainingSession::trainables() {
   std::vector<TrainableParameter> parameters;
   if (!chain) {
     for (const auto& parameter : model->weights().all()) {
-      parameters.push_back({parameter->spec.name, parameter->master.floats(), parameter->gradient.floats()});
+      const bool decays = options.decay_norms || parameter->spec.is_matrix();
+      parameters.push_back(
+          {parameter->spec.name, parameter->master.floats(), parameter->gradient.floats(), 1.0, decays});
     }
     return parameters;
   }
@@ -194,7 +196,8 @@ std::vector<TrainableParameter> TrainingSession::trainables() {
   }
   for (auto& bias : live.biases) {
     parameters.push_back({bias.module + ".bias", bias.value.floats(),
-                          model->weights().at(bias.module + ".bias").gradient.floats()});
+                          model->weights().at(bias.module + ".bias").gradient.floats(), 1.0,
+                          options.decay_norms});
   }
   return parameters;
 }

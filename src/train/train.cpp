@@ -43,12 +43,12 @@ std::string longer_run(const TrainOptions& saved, const std::vector<std::string>
 /// The run's own options, but for where it computes and keeps its weights and what it saves them as, which
 /// the given ones must not contradict.
 TrainOptions resumed_options(TrainOptions given, const std::filesystem::path& config) {
-  TrainOptions saved;
-  read_toml(config, saved);
+  TrainOptions saved = options_of_run(config);
   saved.out = given.out;  // the run may have been moved
   saved.device = given.device;
   saved.offload_base = given.offload_base;
   saved.save_dtype = given.save_dtype;
+  if (!can_decay_norms(saved)) given.decay_norms = saved.decay_norms;
   take_resolved(saved, given);
   if (const auto names = differing_options(saved, given); !names.empty()) {
     throw UsageError(

@@ -114,12 +114,8 @@ void Trainer::announce() {
         session_.config.attention_dropout));
   }
   const RunPlan& plan = session_.plan;
-  if (const std::int64_t steps = plan.schedule.shortest_pass(); plan.schedule.warmup_steps >= steps) {
-    progress_.note(fmt::format(
-        "note: --warmup-steps {} are not over within the {} steps of {}: --learning-rate {} is never reached",
-        plan.schedule.warmup_steps, steps, steps < plan.total_steps ? "a link" : "the run",
-        plan.schedule.learning_rate));
-  }
+  for (const std::string& line : warm_up_notes(plan.schedule, std::ssize(session_.tied_origins) + 1))
+    progress_.note("note: " + line);
   if (plan.stall_rule && plan.total_steps < 2 * plan.stall_rule->min_link_steps) {
     progress_.note(
         fmt::format("note: --knots auto ties nothing here: the run's {} steps have no room for two links of "

@@ -134,6 +134,23 @@ TEST_P(Journey, ResumeTakesTheRunsOptionsAndNoOthers) {
       << full.error;
 }
 
+// Before --decay-norms all decayed: config.toml had no such key.
+TEST_P(Journey, ResumeGoesOnDecayingTheNormsOfAnOlderRun) {
+  ASSERT_EQ(
+      run_program(train_command("run", "--quiet --method full --weight-decay 0.1 --decay-norms")).status, 0);
+  const auto config = folder_ / "run" / "config.toml";
+  std::string text = read_text_file(config);
+  const std::string key = "decay-norms = true";
+  ASSERT_NE(text.find(key), std::string::npos) << text;
+  std::ofstream(config) << text.erase(text.find(key), key.size());
+  const std::string resume = "train --resume --quiet --out " + quoted(folder_ / "run");
+  EXPECT_EQ(run_program(resume).status, 0);
+  EXPECT_EQ(run_program(resume + " --decay-norms").status, 0);
+  const auto refused = run_program(resume + " --decay-norms=false");
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_NE(refused.error.find("--decay-norms differs"), std::string::npos) << refused.error;
+}
+
 TEST_P(Journey, AWarmUpThatOutlastsTheRunOrALinkIsSaid) {
   const auto said = [&](const char* run, const std::string& more) {
     const auto trained = run_program(train_command(run, more));
@@ -142,13 +159,13 @@ TEST_P(Journey, AWarmUpThatOutlastsTheRunOrALinkIsSaid) {
     return at == std::string::npos ? std::string()
                                    : trained.error.substr(at, trained.error.find('\n', at) - at);
   };
-  EXPECT_EQ(
-      said("longer", "--method lora --warmup-steps 10"),
-      "--warmup-steps 10 are not over within the 6 steps of the run: --learning-rate 0.01 is never reached");
+  EXPECT_EQ(said("longer", "--method lora --warmup-steps 10"),
+            "--warmup-steps 10 are not over within the 6 steps of the run: its learning rate reaches 0.005, "
+            "not 0.01");
   EXPECT_EQ(said("fits", "--method lora --warmup-steps 5"), "");
-  EXPECT_EQ(
-      said("link", "--knots 4 --lr-at-knot restart --warmup-steps 2"),
-      "--warmup-steps 2 are not over within the 2 steps of a link: --learning-rate 0.01 is never reached");
+  EXPECT_EQ(said("link", "--knots 4 --lr-at-knot restart --warmup-steps 2"),
+            "--warmup-steps 2 are not over within link 2 (steps 5 to 6): the learning rate there reaches "
+            "0.005, not 0.01");
   EXPECT_EQ(said("goes_on", "--knots 4 --warmup-steps 2"), "");
 }
 

@@ -114,6 +114,18 @@ TEST_F(SweepTables, KnotsThatCannotComeAreToldOf) {
   EXPECT_NE(result.error.find("--knots auto ties nothing here"), std::string::npos) << result.error;
 }
 
+TEST_F(SweepTables, WarmUpsThatALinkNeverLeavesAreToldOfBeforeTheTrials) {
+  const std::string command = sweep("warm") + " --dry-run --set train.warmup-steps=99";
+  const auto told = run_program(command);
+  EXPECT_EQ(told.status, 0) << told.error;
+  std::size_t notes = 0;
+  for (std::size_t at = 0; (at = told.error.find("--warmup-steps 99 are", at)) != std::string::npos; ++at)
+    ++notes;
+  EXPECT_EQ(notes, 4U) << told.error;  // two tasks, two methods that train
+  EXPECT_EQ(run_program(command + " --quiet").error, "");
+  EXPECT_EQ(run_program(sweep("warm") + " --dry-run").error, "");
+}
+
 TEST_F(SweepTables, DoNotDependOnWorkersOrOnWhoRunsTheTrials) {
   const auto reference = run_program(sweep("reference") + " --quiet");
   ASSERT_EQ(reference.status, 0) << reference.error;

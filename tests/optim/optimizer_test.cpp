@@ -70,6 +70,33 @@ class OptimizerTest : public testing::Test {
   std::vector<float> values_[2], gradients_[2];
 };
 
+// "second" as if there were no weight decay, bit for bit; "first" as if all had it.
+TEST_F(OptimizerTest, OnlyTheParametersThatDecayDo) {
+  const auto updated = [&](OptimizerOptions options, bool second_decays) {
+    std::vector<std::vector<float>> values(std::begin(values_), std::end(values_));
+    auto list = parameters();
+    list[0].value = values[0];
+    list[1].value = values[1];
+    list[1].decays = second_decays;
+    Optimizer optimizer(options, list);
+    for (int step = 1; step <= steps; ++step) {
+      set_gradients(step);
+      optimizer.update(context_, learning_rate, 1.0F);
+    }
+    return values;
+  };
+  for (const OptimizerKind kind : {OptimizerKind::adamw, OptimizerKind::sgd, OptimizerKind::adagrad}) {
+    const double momentum = kind == OptimizerKind::sgd ? 0.9 : 0.0;
+    const OptimizerOptions decay{.kind = kind, .weight_decay = 0.1, .momentum = momentum};
+    const OptimizerOptions none{.kind = kind, .momentum = momentum};
+    const auto chosen = updated(decay, false);
+    EXPECT_EQ(chosen[0], updated(decay, true)[0]) << name_of(kind);
+    EXPECT_EQ(chosen[1], updated(none, true)[1]) << name_of(kind);
+    EXPECT_NE(chosen[0], updated(none, true)[0]) << name_of(kind);
+    EXPECT_NE(chosen[1], updated(decay, true)[1]) << name_of(kind);
+  }
+}
+
 struct Moments {
   double m = 0.0, v = 0.0;
 };

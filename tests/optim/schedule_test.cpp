@@ -74,16 +74,65 @@ TEST(Schedule, Names) {
   EXPECT_THROW((void)parse_learning_rate_at_knot("go_on"), UsageError);
 }
 
-TEST(Schedule, AWarmUpHasTheRunOrTheShortestLink) {
-  Schedule schedule{.warmup_steps = 2, .total_steps = 10, .knots = {3, 8}};
-  EXPECT_EQ(schedule.shortest_pass(), 10);
-  schedule.at_knot = LearningRateAtKnot::restart;
-  EXPECT_EQ(schedule.shortest_pass(), 2);
-  schedule.knots = {3, 5};
-  EXPECT_EQ(schedule.shortest_pass(), 2);
-  schedule.knots.clear();
-  EXPECT_EQ(schedule.shortest_pass(), 10);
+using Notes = std::vector<std::string>;
+
+class WarmUpNotes : public testing::TestWithParam<ScheduleKind> {
+ protected:
+  [[nodiscard]] static Notes notes(std::int64_t warmup, std::int64_t total,
+                                   std::vector<std::int64_t> knots = {}, bool restart = false,
+                                   std::int64_t first_link = 1) {
+    Schedule all = schedule(GetParam(), warmup, total);
+    all.knots = std::move(knots);
+    all.at_knot = restart ? LearningRateAtKnot::restart : LearningRateAtKnot::go_on;
+    return warm_up_notes(all, first_link);
+  }
+};
+
+TEST_P(WarmUpNotes, OfTheRun) {
+  const Notes idle{"--warmup-steps 1: the run's only step has learning rate 0: nothing is trained"};
+  EXPECT_EQ(notes(1, 1), idle);
+  EXPECT_EQ(notes(1, 1, {}, true), idle);  // one link
+  EXPECT_EQ(notes(10, 6), (Notes{"--warmup-steps 10 are not over within the 6 steps of the run: its learning "
+                                 "rate reaches 0.001, not 0.002"}));
+  EXPECT_EQ(notes(6, 6).size(), 1U);  // the step that has the whole rate does not come
+  EXPECT_EQ(notes(5, 6), Notes());
+  EXPECT_EQ(notes(0, 1), Notes());
 }
+
+TEST_P(WarmUpNotes, OfLinksWithTheirOwnWarmUp) {
+  EXPECT_EQ(
+      notes(3, 20, {1, 19}, true),
+      (Notes{"--warmup-steps 3: learning rate 0 throughout link 1 (step 1), link 3 (step 20): nothing is "
+             "trained there"}));
+  EXPECT_EQ(notes(3, 20, {3, 4, 6}, true, 2),
+            (Notes{"--warmup-steps 3: learning rate 0 throughout link 3 (step 4): nothing is trained there",
+                   "--warmup-steps 3 are not over within link 2 (steps 1 to 3), link 4 (steps 5 to 6): the "
+                   "learning rate there reaches 0.001333, not 0.002"}));
+  EXPECT_EQ(
+      notes(3, 7, {1, 2, 3, 4, 5, 6}, true),
+      (Notes{"--warmup-steps 3: learning rate 0 throughout link 1 (step 1), link 2 (step 2), link 3 (step "
+             "3), link 4 (step 4) and 3 more: nothing is trained there"}));
+  EXPECT_EQ(notes(0, 20, {1, 19}, true), Notes());
+  EXPECT_EQ(notes(3, 20, {4, 16}, true), Notes());
+}
+
+TEST_P(WarmUpNotes, OfLinksInTheRunsWarmUp) {
+  EXPECT_EQ(
+      notes(3, 20, {1, 19}),
+      (Notes{"--warmup-steps 3: learning rate 0 throughout link 1 (step 1): nothing is trained there"}));
+  EXPECT_EQ(notes(4, 20, {3, 10}), (Notes{"--warmup-steps 4 are not over within link 1 (steps 1 to 3): the "
+                                          "learning rate there reaches 0.001, not 0.002"}));
+  EXPECT_EQ(notes(3, 20, {4, 19}), Notes());
+  EXPECT_EQ(notes(0, 20, {1, 19}), Notes());
+  const Notes longer = notes(40, 20, {1, 19});
+  ASSERT_EQ(longer.size(), 2U);
+  EXPECT_NE(longer[0].find("20 steps of the run"), std::string::npos);
+  EXPECT_NE(longer[1].find("throughout link 1 (step 1):"), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, WarmUpNotes,
+                         testing::Values(ScheduleKind::linear, ScheduleKind::cosine, ScheduleKind::constant),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
 
 }  // namespace
 }  // namespace cola

@@ -4,7 +4,7 @@
 #include "backend/ref/update.h"
 #include "chain/run_folder.h"
 #include "cola/train.h"
-#include "log/run_log.h"
+#include "small_run.h"
 #include "support/engine.h"
 
 namespace cola {
@@ -46,6 +46,13 @@ struct Case {
   std::string optimizer;
   double learning_rate;
   double weight_decay;
+  bool decay_norms = false;
+
+  /// Norms and biases are the vectors among a model's parameters; here by their names.
+  [[nodiscard]] double decay_of(const std::string& name) const {
+    const bool norm_or_bias = name.ends_with(".bias") || name.find("norm") != std::string::npos;
+    return norm_or_bias && !decay_norms ? 0.0 : weight_decay;
+  }
 };
 
 std::vector<Case> all_cases() {
@@ -53,7 +60,9 @@ std::vector<Case> all_cases() {
   for (const auto& model : test::parity_models()) {
     cases.push_back({model, "adamw", 1e-3, 0.0});
     cases.push_back({model, "adamw", 1e-3, 0.1});
+    cases.push_back({model, "adamw", 1e-3, 0.1, true});
     cases.push_back({model, "sgd", 1e-1, 0.0});
+    cases.push_back({model, "sgd", 1e-1, 0.1});
     cases.push_back({model, "adagrad", 1e-2, 0.0});
   }
   return cases;
@@ -77,22 +86,22 @@ ReferenceRun reference_run(const Case& test_case) {
   for (int step = 1; step <= steps; ++step) {
     run.losses.push_back(model.forward(batch));
     for (const auto& [name, gradient] : model.backward()) {
+      const double decay = test_case.decay_of(name);
       auto& elements = state[name];
       elements.resize(gradient.size());
       for (std::size_t i = 0; i < gradient.size(); ++i) {
         double& weight = model.weights.at(name)[i];
         if (test_case.optimizer == "adamw") {
           elements[i].parameter = weight;
-          elements[i] = ref::adamw(elements[i], gradient[i], test_case.learning_rate, 0.9, 0.999, 1e-8,
-                                   test_case.weight_decay, step);
+          elements[i] =
+              ref::adamw(elements[i], gradient[i], test_case.learning_rate, 0.9, 0.999, 1e-8, decay, step);
           weight = elements[i].parameter;
         } else if (test_case.optimizer == "sgd") {
-          weight = ref::sgd<double>({weight, 0.0}, gradient[i], test_case.learning_rate, 0.0,
-                                    test_case.weight_decay, step)
+          weight = ref::sgd<double>({weight, 0.0}, gradient[i], test_case.learning_rate, 0.0, decay, step)
                        .parameter;
         } else {
           const auto next = ref::adagrad<double>({weight, elements[i].v}, gradient[i],
-                                                 test_case.learning_rate, 1e-10, test_case.weight_decay);
+                                                 test_case.learning_rate, 1e-10, decay);
           weight = next.parameter;
           elements[i].v = next.sum;
         }
@@ -118,6 +127,7 @@ TrainOptions options_of(const Case& test_case, const std::filesystem::path& fold
   options.lr_scheduler = "constant";
   options.max_grad_norm = 0.0;
   options.weight_decay = test_case.weight_decay;
+  options.decay_norms = test_case.decay_norms;
   test::write_parity_data(test_case.model, options.train);
   return options;
 }
@@ -134,10 +144,7 @@ TEST_P(FullTrajectory, LossesAndFinalWeights) {
   const auto options = options_of(GetParam(), folder.path());
   (void)train(options, {.quiet = true});
   const auto expected = reference_run(GetParam());
-  std::vector<double> losses;
-  for (const auto& event : read_run_log(options.out / "log.jsonl")) {
-    if (event.at("event") == "step") losses.push_back(event.at("loss"));
-  }
+  const auto losses = test::losses(options.out);
   ASSERT_EQ(losses.size(), expected.losses.size());
   for (std::size_t i = 0; i < losses.size(); ++i)
     EXPECT_NEAR(losses[i], expected.losses[i], 2e-4) << "step " << i + 1;
@@ -155,8 +162,36 @@ TEST_P(FullTrajectory, LossesAndFinalWeights) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Parity, FullTrajectory, testing::ValuesIn(all_cases()), [](const auto& info) {
-  return info.param.model + "_" + info.param.optimizer + (info.param.weight_decay > 0.0 ? "_decay" : "");
+  return info.param.model + "_" + info.param.optimizer + (info.param.weight_decay > 0.0 ? "_decay" : "") +
+         (info.param.decay_norms ? "_of_norms_too" : "");
 });
+
+class TrainerDecay : public testing::TestWithParam<std::string> {};
+
+// 20 steps with weight decay 0.1 against transformers' Trainer (tools/parity/trainer_decay.py), tolerances as
+// above: with decay on norms and biases too, a norm's weights near 1 would be off by 20 * 1e-3 * 0.1 = 2e-3.
+TEST_P(TrainerDecay, LossesNormsAndBiases) {
+  const test::TemporaryFolder folder;
+  auto options = options_of({GetParam(), "adamw", 1e-3, 0.1}, folder.path());
+  options.max_steps = 20;
+  (void)train(options, {.quiet = true});
+  const auto expected = open_safetensors(test::parity_folder(GetParam()) / "trainer_decay.safetensors");
+  const auto losses = test::losses(options.out);
+  const auto expected_losses = test::floats_of(*expected, "losses");
+  ASSERT_EQ(losses.size(), expected_losses.size());
+  for (std::size_t i = 0; i < losses.size(); ++i)
+    EXPECT_NEAR(losses[i], expected_losses[i], 2e-4) << "step " << i + 1;
+  const auto trained = open_checkpoint(options.out / "last");
+  for (const auto& [name, tensor] : expected->tensors()) {
+    if (name == "losses" || is_key_bias(name)) continue;
+    EXPECT_LT(test::largest_difference(test::floats_of(*trained, name), test::floats_of(*expected, name)),
+              1e-4)
+        << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, TrainerDecay, testing::ValuesIn(test::parity_models()),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace cola

@@ -75,6 +75,46 @@ TEST_F(ResolvedOptions, AResumedRunSaysThatItIsComputedOtherwise) {
   EXPECT_TRUE(contains_all(said(true), {"computed with f32, 9 threads, another set", "not bit for bit"}));
 }
 
+/// Makes a run one that was stopped after step 4, by a program that had no --decay-norms.
+void make_older(const TrainOptions& options) {
+  const RunFolder run{options.out};
+  for (const std::int64_t step : run.checkpoint_steps())
+    if (step > 4) std::filesystem::remove_all(run.checkpoint(step));
+  std::string text = read_text_file(run.config());
+  const auto at = text.find("decay-norms = ");
+  ASSERT_NE(at, std::string::npos);
+  test::write_text_file_at(run.config(), text.erase(at, text.find('\n', at) - at));
+}
+
+TEST_F(ResolvedOptions, AnOlderRunGoesOnDecayingNorms) {
+  options.method = "full";
+  options.knots.clear();
+  options.weight_decay = 0.5;
+  options.decay_norms = true;
+  options.save_total_limit = 9;
+  (void)test::run(options);
+  const auto reference = test::results_of(options.out);
+  make_older(options);
+  options.decay_norms = false;
+  EXPECT_TRUE(contains_all(test::error_of(options, true), {"--decay-norms", "differs"}));
+  options.decay_norms = true;
+  (void)test::run(options, true);
+  EXPECT_EQ(test::results_of(options.out), reference);
+}
+
+TEST_F(ResolvedOptions, AnOlderRunThatTrainsNoNormsGoesOn) {
+  options.weight_decay = 0.5;
+  options.save_total_limit = 9;
+  (void)test::run(options);
+  const auto reference = test::results_of(options.out);
+  make_older(options);
+  for (const bool decay_norms : {false, true}) {  // which makes no difference
+    options.decay_norms = decay_norms;
+    EXPECT_EQ(said(true).find("decay-norms make no difference"), std::string::npos);
+    EXPECT_EQ(test::results_of(options.out), reference);
+  }
+}
+
 TEST_F(ResolvedOptions, ARunSaysWhatItStartsFromAndWhatItDoesNotUse) {
   const auto parity = test::parity_folder("opt_tiny");
   options.tied_link = {parity / "adapter", parity / "adapter2"};

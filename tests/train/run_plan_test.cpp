@@ -152,6 +152,16 @@ TEST(RunPlan, NamesOptionsThatMakeNoDifference) {
   options.method = "full";
   options.target_modules = {"fc1"};
   EXPECT_EQ(unused_options(options), (Names{"lora-r", "target-modules", "tie", "lr-at-knot"}));
+  options = minimal_options();
+  options.decay_norms = true;
+  EXPECT_EQ(unused_options(options), Names{"decay-norms"});
+  options.weight_decay = 0.1;
+  EXPECT_EQ(unused_options(options), Names{"decay-norms"});
+  options.bias = "lora_only";
+  EXPECT_EQ(unused_options(options), Names());
+  options.bias = "none";
+  options.method = "full";
+  EXPECT_EQ(unused_options(options), Names());
 }
 
 TEST(OptionsToml, RoundTrip) {

@@ -264,5 +264,24 @@ TEST_F(TrainOption, WeightDecayShrinksTheWeights) {
   }
 }
 
+TEST_F(TrainOption, BiasesOfALinkDecayOnlyWhereAsked) {
+  options.method = "lora";
+  options.knots = "";
+  options.bias = "lora_only";
+  options.max_steps = 1;
+  train_into("none", options);
+  options.weight_decay = 0.5;
+  train_into("default", options);
+  options.decay_norms = true;
+  train_into("asked", options);
+  const auto bias = [&](const char* run) { return std::move(link(run, 1).biases.front().value); };
+  const Matrix none = bias("none");
+  EXPECT_TRUE(std::ranges::equal(bias("default").floats(), none.floats()));
+  EXPECT_FALSE(std::ranges::equal(bias("asked").floats(), none.floats()));
+  const auto a = [&](const char* run) { return std::move(link(run, 1).modules.front().a); };
+  EXPECT_FALSE(std::ranges::equal(a("default").floats(), a("none").floats()));
+  EXPECT_TRUE(std::ranges::equal(a("default").floats(), a("asked").floats()));
+}
+
 }  // namespace
 }  // namespace cola
