@@ -132,6 +132,41 @@ lora-alpha = [8, 16]
   EXPECT_EQ(results_json(results)["rows"][1]["chosen"], (Json{{"lora-r", "4"}}));
 }
 
+// The gain was over the first of LoRA's settings, unnamed.
+TEST(Comparison, GainsNameTheSettingOfTheirBase) {
+  const SweepPlan plan = plan_of(R"(
+seeds = [0]
+gain-over = "lora"
+[[method]]
+method = "lora"
+lora-r = [1, 16]
+[[method]]
+method = "cola"
+lora-r = [1, 16]
+)");
+  SweepTrials trials;
+  std::size_t right = 10;
+  for (const SweepTrial& each : plan.trials)
+    trials.finished.emplace(each.id, trial(each.id, scores_of(0, right += 2)));
+  const SweepResults results = make_results(plan, trials);
+  ASSERT_EQ(results.rows.size(), 4U);
+  EXPECT_EQ(results.rows[2].gain_base, 0U);
+  EXPECT_EQ(results.rows[3].gain_base, 1U);
+  EXPECT_DOUBLE_EQ(*results.rows[3].relative_gain, 4.0 / 14.0);
+  const std::string text = results_text(results);
+  EXPECT_NE(text.find("gain over lora lora-r 1 "), std::string::npos) << text;
+  EXPECT_NE(text.find("gain over lora lora-r 16 "), std::string::npos) << text;
+  EXPECT_EQ(results_json(results)["rows"][3]["gain_over"], "lora lora-r 16");
+}
+
+TEST(Comparison, LatexTablesAreForBooktabs) {
+  const std::string text = results_latex(five_seeds(scores_of(0, 19), scores_of(6, 40)));
+  for (const char* part : {"\\usepackage{booktabs}", "\\begin{tabular}{lllrrrrrrr}", "\\toprule", "\\midrule",
+                           "\\bottomrule", " & $-$", "\\smallskip Smallest:"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  EXPECT_EQ(text.find("\\hline"), std::string::npos);
+}
+
 TEST(Comparison, ChooseNamesOptionsThatVary) {
   Problems problems;
   const std::string text =
