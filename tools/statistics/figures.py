@@ -149,7 +149,7 @@ def summary(trial):
         return 0, 0.0, 0, None
     answers = Counter(entry.get("prediction") or "" for entry in entries)
     right = Counter(text for entry in entries for text in set(entry.get("gold") or []))
-    listed = [sorted((s for s in entry["scores"] if s is not None), reverse=True)
+    listed = [sorted((s for s in np.atleast_1d(entry["scores"]) if s is not None), reverse=True)
               for entry in entries if entry.get("scores") is not None]
     ties = sum(len(s) > 1 and s[0] == s[1] for s in listed)
     classes = len(listed) == len(entries) and 0 < len(right) <= 20 and 2 * len(right) <= len(entries)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LISTS = {"ranks": "numbers", "alphas": "numbers", "target-modules": "texts", "initial-link": "texts", "tied-link": "texts"}
+LONGEST_ERROR = 200  # bytes
 EVALUATION = {"num-train", "num-dev", "bos-token-id", "no-share-prefix", "max-length", "dtype", "tokenizer", "data-seed"}
 
 
@@ -64,7 +65,7 @@ class Trial:
     rate: float | None
     seed: int
     state: str = "not finished"  # finished, diverged, failed
-    error: str | None = None  # what a failed trial said; None where its files cannot be read
+    error: str | None = None  # of a failed trial; None where it is cut, or the trial's files cannot be read
     test: dict = field(default_factory=dict)
     predictions: list = field(default_factory=list)
 
@@ -141,7 +142,9 @@ def read_trial(folder, trial):
         if error.exists():
             trial.state = "failed"
             first = error.read_text(errors="replace").split("\n", 1)[0]
-            trial.error = first or "failed"
+            trial.error = re.sub(r"[\x00-\x1f\x7f]", "?", first) or "failed"
+            if len(first.encode()) > LONGEST_ERROR:  # the tables have its beginning
+                trial.error = None
         return
     try:
         trial.test = parse(test.read_text())
@@ -151,11 +154,15 @@ def read_trial(folder, trial):
             trial.state = "diverged"
             return
         number(trial.test["score"])
-        for line in (folder / "predictions.jsonl").read_text().split("\n")[:-1]:
+        if not isinstance(trial.test.get("official") or {}, dict):
+            raise ValueError("'official' is no object")
+        lines = (folder / "predictions.jsonl").read_text().split("\n")
+        for line in lines if lines[-1] else lines[:-1]:
             entry = parse(line)
             number(entry["score"])
-            if not isinstance(entry["id"], str):
-                raise ValueError("an id is no text")
+            gold = entry.get("gold") or []
+            if not isinstance(entry["id"], str) or not isinstance(gold, list) or not all(isinstance(g, str) for g in gold):
+                raise ValueError("an id is no text, or right answers are no list of texts")
             trial.predictions.append(entry)
         if len(trial.predictions) != trial.test["total"]:
             raise ValueError("predictions and test.json differ")
