@@ -7,7 +7,9 @@
 namespace cola::ops {
 
 /// Row-wise normalisation of x [T, D] (compute dtype); weight, bias [D], statistics [T] and their gradients
-/// in f32. dx = or += by `write`; dweight, dbias are added to and may be empty (not computed).
+/// in f32. dx = or += by `write`; dweight, dbias are added to and may be empty (not computed). A row whose
+/// mean square (variance) is not finite has NaN as rstd and as all of y, not zeros, so that it cannot go
+/// unseen.
 
 /// Layer norm (Ba et al., 2016): y = (x - mean) rstd * weight + bias, rstd = 1 / sqrt(var + eps), biased
 /// variance.

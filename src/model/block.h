@@ -44,6 +44,8 @@ class Block {
                                                         BlockActivations& kept) const = 0;
 
   [[nodiscard]] virtual std::vector<Linear*> linears() = 0;
+  /// As BlockActivations::norms has them, which is the order of the forward.
+  [[nodiscard]] virtual std::array<const NormLayer*, 2> norms() const = 0;
   [[nodiscard]] virtual bool trained() const = 0;  ///< whether anything in the block gets a gradient
 };
 

@@ -172,16 +172,19 @@ void Decoder::embed_backward(const StepState& step, DecoderActivations& activati
   if (tokens_->trained()) ops::embedding_backward(context, dembedded, batch.ids, tokens_->gradient.view());
 }
 
+void Decoder::require_positions(const RaggedBatch& batch) const {
+  const auto last = std::ranges::max_element(batch.positions);
+  if (last == batch.positions.end()) return;
+  if (*last >= config_.max_position_embeddings) {
+    throw Error(fmt::format("a sequence of {} tokens is longer than the model's {} positions", *last + 1,
+                            config_.max_position_embeddings));
+  }
+  if (rotary_) rotary_->reserve(*last + 1);
+}
+
 void Decoder::forward(const StepState& step, DecoderActivations& activations,
                       std::span<SequenceCache* const> caches) const {
-  const auto& positions = step.batch.positions;
-  if (const auto last = std::ranges::max_element(positions); last != positions.end()) {
-    if (*last >= config_.max_position_embeddings) {
-      throw Error(fmt::format("a sequence of {} tokens is longer than the model's {} positions", *last + 1,
-                              config_.max_position_embeddings));
-    }
-    if (rotary_) rotary_->reserve(*last + 1);
-  }
+  require_positions(step.batch);
   if (!caches.empty()) return run_blocks(step, activations, caches);  // it makes them longer: once
   repeatable(step, "forward", [&] { run_blocks(step, activations, {}); });
 }
@@ -192,7 +195,8 @@ std::size_t Decoder::block_after(std::size_t index, std::size_t first_kept) cons
 }
 
 void Decoder::run_blocks(const StepState& step, DecoderActivations& activations,
-                         std::span<SequenceCache* const> caches) const {
+                         std::span<SequenceCache* const> caches,
+                         const std::function<void(const Block&, const BlockActivations&)>& each) const {
   const std::size_t first = step.keep ? first_trained_block() : blocks_.size();
   activations.blocks.resize(blocks_.size());
   activations.inputs.resize(blocks_.size());
@@ -211,9 +215,9 @@ void Decoder::run_blocks(const StepState& step, DecoderActivations& activations,
     std::ranges::transform(caches, block_caches.begin(),
                            [=](SequenceCache* cache) { return &(*cache)[index]; });
     const bool keep = index >= first && !keeps_input_alone(step, index);
-    blocks_[index]->forward(keep ? step : passing, stream(index), stream(index + 1),
-                            keep && !step.recompute ? activations.blocks[index] : activations.shared,
-                            block_caches);
+    BlockActivations& kept = keep && !step.recompute ? activations.blocks[index] : activations.shared;
+    blocks_[index]->forward(keep ? step : passing, stream(index), stream(index + 1), kept, block_caches);
+    if (each) each(*blocks_[index], kept);
   }
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "model/block.h"
@@ -65,6 +67,10 @@ class Decoder {
   [[nodiscard]] ConstMatrixView last_attention_input(const StepState& step,
                                                      DecoderActivations& activations) const;
 
+  /// Of this batch's forward pass, which it does again, the name of the first norm with an input row whose
+  /// mean square (of layer norm, variance) is not finite; empty if there is none.
+  [[nodiscard]] std::string overflowing_norm(const StepState& step, DecoderActivations& activations) const;
+
   /// Every linear layer that may be a target, the head ("lm_head") among them, in the order of the forward
   /// pass.
   [[nodiscard]] std::vector<Linear*> linears();
@@ -78,11 +84,13 @@ class Decoder {
 
  private:
   void repeatable(const StepState& step, std::string_view name, const std::function<void()>& body) const;
+  void require_positions(const RaggedBatch& batch) const;  ///< of the model; rotary's are made
   void embed(const StepState& step, DecoderActivations& activations, MatrixView x) const;
   /// The next block of a forward, or the first of what follows it.
   [[nodiscard]] std::size_t block_after(std::size_t index, std::size_t first_kept) const;
   void run_blocks(const StepState& step, DecoderActivations& activations,
-                  std::span<SequenceCache* const> caches) const;
+                  std::span<SequenceCache* const> caches,
+                  const std::function<void(const Block&, const BlockActivations&)>& each = {}) const;
   void blocks_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const;
   void embed_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const;
   void head_input(const StepState& step, DecoderActivations& activations,

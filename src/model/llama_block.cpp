@@ -59,6 +59,8 @@ class LlamaBlock final : public Block {
     return all;
   }
 
+  [[nodiscard]] std::array<const NormLayer*, 2> norms() const override { return {&norm1_, &norm2_}; }
+
   [[nodiscard]] bool trained() const override {
     return attention_.trained() || norm1_.trained() || norm2_.trained() || gate_.trained() || up_.trained() ||
            down_.trained();

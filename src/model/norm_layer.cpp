@@ -1,11 +1,17 @@
 #include "model/norm_layer.h"
 
 #include "backend/norm.h"
+#include "core/finite_values.h"
 
 namespace cola {
 
+bool NormActivations::finite(Memory& memory) const {
+  return all_finite(FloatsOnHost(memory, rstd.floats()).values());
+}
+
 NormLayer::NormLayer(const ModelConfig& config, Weights& weights, const std::string& name)
-    : epsilon_(static_cast<float>(config.norm_epsilon)),
+    : name_(name),
+      epsilon_(static_cast<float>(config.norm_epsilon)),
       weight_(&weights.at(name + ".weight")),
       bias_(config.architecture == Architecture::opt ? &weights.at(name + ".bias") : nullptr) {}
 

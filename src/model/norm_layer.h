@@ -9,6 +9,9 @@ namespace cola {
 /// What a norm keeps for its backward: [1, T] each, f32; the mean of layer norm only.
 struct NormActivations {
   Matrix mean, rstd;
+
+  /// Whether every row's mean square (of layer norm, variance) was finite.
+  [[nodiscard]] bool finite(Memory& memory) const;
 };
 
 /// The norm of an architecture with its parameters: layer norm with bias (OPT) or RMS norm (Llama).
@@ -27,8 +30,10 @@ class NormLayer {
                 MatrixView dx, ops::Write write) const;
 
   [[nodiscard]] bool trained() const { return weight_->trained(); }
+  [[nodiscard]] const std::string& name() const { return name_; }  ///< of the checkpoint's tensors
 
  private:
+  std::string name_;
   float epsilon_ = 0.0F;
   Parameter* weight_ = nullptr;
   Parameter* bias_ = nullptr;  ///< null for RMS norm

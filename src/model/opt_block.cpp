@@ -1,6 +1,8 @@
 // OPT's block (Zhang et al., 2022), in transformers' two forms:
 //   pre-norm:   x += attention(norm1(x)); x += fc2(relu(fc1(norm2(x))))
 //   post-norm:  x = norm1(x + attention(x)); x = norm2(x + fc2(relu(fc1(x))))      (opt-350m)
+#include <array>
+
 #include "backend/elementwise.h"
 #include "model/block.h"
 
@@ -50,6 +52,8 @@ class OptBlock final : public Block {
     all.push_back(&fc2_);
     return all;
   }
+
+  [[nodiscard]] std::array<const NormLayer*, 2> norms() const override { return {&norm1_, &norm2_}; }
 
   [[nodiscard]] bool trained() const override {
     return attention_part_trained() || fc1_.trained() || fc2_.trained() || norm2_.trained();

@@ -17,7 +17,8 @@ constexpr int lock_patience = 10;  // s: writing takes milliseconds
 std::string joined(const SweepResults& results, std::string (*form)(const TextTable&),
                    const std::string& note_prefix) {
   std::string text;
-  for (const TextTable& table : result_tables(results)) text += fmt::format("{}{}", text.empty() ? "" : "\n", form(table));
+  for (const TextTable& table : result_tables(results))
+    text += fmt::format("{}{}", text.empty() ? "" : "\n", form(table));
   for (const std::string& note : result_notes(results)) text += fmt::format("\n{}{}\n", note_prefix, note);
   return text;
 }

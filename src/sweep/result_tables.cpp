@@ -100,21 +100,22 @@ TextTable scores_table(const SweepResults& results) {
   TextTable table{.caption =
                       "Test scores in %, with 95 % intervals over questions (all seeds of a question "
                       "together), and how the rates were chosen:",
-                  .alignment = "lllrrrrrrrr",
-                  .rows = {{"Task", "Method", "Rate", "Metric", "Seeds", "Questions", "Mean", "Correct",
-                            "95% interval", "Dev", "Tries"}},
+                  .alignment = "lllrrrrrrr",
+                  .rows = {{"Task", "Method", "Rate", "Questions", "Seeds", "Mean", "Correct", "95% interval",
+                            "Dev", "Tries"}},
                   .notes = {}};
   bool edge = false, chosen = false, provisional = false;
   for (const ResultRow& row : results.rows) {
     const std::string tries = row.tries > 0 ? std::to_string(row.tries) : "-";
     if (!row.scored()) {
-      table.rows.push_back({row.task, row_label(row), "-", "-", "-", "-", row.reason, "-", "-", "-", tries});
+      table.rows.push_back({row.task, row_label(row), "-", "-", "-", row.reason, "-", "-", "-", tries});
       continue;
     }
     const std::string dev = row.dev_scores.empty() ? "-" : percent(mean_of(row.dev_scores));
     table.rows.push_back(
-        {row.task, row_label(row), rate_cell(row), row.metric, std::to_string(row.scores.size()),
-         std::to_string(row.questions), percent(row.mean) + (row.provisional ? "‡" : ""),
+        {row.task + (row.metric == "f1" ? " (F1)" : ""), row_label(row), rate_cell(row),
+         std::to_string(row.questions), std::to_string(row.scores.size()),
+         percent(row.mean) + (row.provisional ? "‡" : ""),
          row.correct.empty() ? "-" : fmt::format("{} of {}", sum(row.correct), sum(row.total)),
          fmt::format("{} to {}", percent(row.interval.low), percent(row.interval.high)),
          dev + (row.chosen_on_dev ? "†" : ""), tries});
@@ -156,22 +157,23 @@ TextTable difference_table(const SweepResults& results) {
 }
 
 TextTable test_table(const SweepResults& results) {
-  const std::string tests = std::to_string(
-      std::ranges::count_if(results.tests, [](const ResultTest& test) { return test.reason.empty(); }));
-  TextTable table{.caption = "Paired tests, by question and by seed:",
-                  .alignment = "llllrrrrrrrr",
-                  .rows = {{"Task", "A", "B", "Test", "Questions", "A higher", "B higher", "p", "Holm",
-                            "Seeds", "p by seed", "Holm"}},
-                  .notes = {"Two-sided. Holm: adjusted for all " + tests +
-                            " tests of the table. By question: do these trained models differ on such "
-                            "questions? By seed (paired t test): does the method, trained once more?"}};
+  TextTable table{
+      .caption = "Paired tests, by question and by seed:",
+      .alignment = "lllrrrrrrr",
+      .rows = {{"Task", "A", "B", "Questions", "A : B", "p", "Holm", "Seeds", "p by seed", "Holm"}},
+      .notes = {}};
   for (const ResultTest& test : results.tests) {
     if (!test.reason.empty()) continue;
-    table.rows.push_back({test.task, row_label(results.rows[test.a]), row_label(results.rows[test.b]),
-                          test.test, std::to_string(test.questions), std::to_string(test.a_higher),
-                          std::to_string(test.b_higher), p_text(test.p), p_text(test.p_holm),
-                          std::to_string(test.seeds), p_text(test.p_seeds), p_text(test.p_seeds_holm)});
+    table.rows.push_back(
+        {test.task, row_label(results.rows[test.a]), row_label(results.rows[test.b]),
+         std::to_string(test.questions), fmt::format("{} : {}", test.a_higher, test.b_higher), p_text(test.p),
+         p_text(test.p_holm), std::to_string(test.seeds), p_text(test.p_seeds), p_text(test.p_seeds_holm)});
   }
+  table.notes.push_back(fmt::format(
+      "A : B: questions with the higher score. Two-sided; Holm: adjusted for the {} tests of the "
+      "table. By question (sign flips; McNemar's test for one seed): do these trained models differ "
+      "on such questions? By seed (paired t test): would the methods, trained anew, on these?",
+      table.rows.size() - 1));
   return table;
 }
 

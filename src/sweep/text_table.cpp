@@ -27,10 +27,19 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
   return text;
 }
 
+/// Whether the letter at `i` is the minus sign of a number.
+bool is_minus(const std::string& text, std::size_t i) {
+  return text[i] == '-' && i + 1 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '9' &&
+         (i == 0 || text[i - 1] == ' ');
+}
+
 std::string latex_escaped(const std::string& text) {
   std::string escaped;
-  for (const char letter : text) {
-    if (letter == '\\') {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char letter = text[i];
+    if (is_minus(text, i)) {
+      escaped += "$-$";
+    } else if (letter == '\\') {
       escaped += "\\textbackslash{}";
     } else if (letter == '^' || letter == '~') {
       escaped += fmt::format("\\{}{{}}", letter);

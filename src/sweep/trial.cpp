@@ -161,12 +161,10 @@ TrialResult read_trial_result(const SweepFolder& folder, const std::string& id) 
   return result;
 }
 
-void run_trial(const SweepFolder& folder, const SweepTrial& trial, bool quiet) {
-  const FileLock lock(folder.trial_lock(trial.id),
-                      fmt::format("trial {} is being run by another process", trial.id), lock_patience);
-  if (folder.finished(trial.id)) return;
-  if (std::filesystem::exists(folder.trial(trial.id))) remove_leftovers(folder.trial(trial.id));
-  std::filesystem::remove(folder.error(trial.id));  // of a try before, which must not stand in the way
+namespace {
+
+/// Trains (or goes on) and tests; a trial that diverges is finished.
+void train_and_test(const SweepFolder& folder, const SweepTrial& trial, bool quiet) {
   if (!trial.trains) {
     write_trial_result(folder, trial, test(folder, trial, quiet), nullptr);
     return;
@@ -192,6 +190,25 @@ void run_trial(const SweepFolder& folder, const SweepTrial& trial, bool quiet) {
   // Training ends where a signal comes in its last evaluation; the test could take long.
   if (InterruptGuard::pending() != 0) throw stopped();
   write_trial_result(folder, trial, test(folder, trial, quiet), &trained);
+}
+
+}  // namespace
+
+void run_trial(const SweepFolder& folder, const SweepTrial& trial, bool quiet) {
+  const FileLock lock(folder.trial_lock(trial.id),
+                      fmt::format("trial {} is being run by another process", trial.id), lock_patience);
+  if (folder.finished(trial.id)) return;
+  if (std::filesystem::exists(folder.trial(trial.id))) remove_leftovers(folder.trial(trial.id));
+  std::filesystem::remove(folder.error(trial.id));  // of a try before, which must not stand in the way
+  try {
+    train_and_test(folder, trial, quiet);
+  } catch (const std::exception& error) {
+    if (InterruptGuard::pending() == 0) {  // else it goes on where it stopped
+      std::filesystem::create_directories(folder.trial(trial.id));
+      write_text_file(folder.error(trial.id), fmt::format("{}\n", error.what()));
+    }
+    throw;
+  }
 }
 
 }  // namespace cola

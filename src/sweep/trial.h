@@ -44,7 +44,8 @@ void write_diverged_trial(const SweepFolder& folder, const SweepTrial& trial, co
 [[nodiscard]] TrialResult read_trial_result(const SweepFolder& folder, const std::string& id);
 
 /// Trains (or goes on with) a trial, then tests its best state; does nothing where it is finished. A trial
-/// that diverges is finished. Throws Error, also where another process runs it.
+/// that diverges is finished. Throws Error, also where another process runs it; what a trial failed of is
+/// written to its error.txt as well.
 void run_trial(const SweepFolder& folder, const SweepTrial& trial, bool quiet);
 
 }  // namespace cola

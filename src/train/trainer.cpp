@@ -12,10 +12,8 @@
 #include "core/interrupt.h"
 #include "core/system_memory.h"
 #include "dist/agreement.h"
-#include "io/discard_folder.h"
 #include "log/flops.h"
 #include "log/tensorboard.h"
-#include "train/diverged_error.h"
 #include "train/op_profile.h"
 
 namespace cola {
@@ -69,6 +67,16 @@ void Trainer::sum_over_ranks(std::span<double> figures, bool gradients) {
   interrupted_ = interrupted_ || all.back() > 0.0;
 }
 
+StepState Trainer::state_of(const RaggedBatch& batch) {
+  return {context_,
+          batch,
+          true,
+          session_.hidden_dropout(),
+          static_cast<float>(session_.options.lora_dropout),
+          dropout_seed(session_.options.seed, state_.steps_done),
+          session_.options.activation_checkpointing};
+}
+
 Trainer::StepReport Trainer::do_step() {
   const auto start = Clock::now();
   const std::uint64_t flops_before = context_.flops();
@@ -85,14 +93,8 @@ Trainer::StepReport Trainer::do_step() {
     state_.hf_flos_saved += hf_flos(lengths, saved_parameters);
   }
   for (const auto& batch : part.batches) {
-    const StepState step{context_,
-                         batch.ragged(),
-                         true,
-                         session_.hidden_dropout(),
-                         static_cast<float>(session_.options.lora_dropout),
-                         dropout_seed(session_.options.seed, state_.steps_done),
-                         session_.options.activation_checkpointing};
-    loss_sum += forward_backward(step, *session_.model, activations_, batch, part.loss_terms);
+    loss_sum +=
+        forward_backward(state_of(batch.ragged()), *session_.model, activations_, batch, part.loss_terms);
     report.tokens += batch.ragged().tokens();
   }
   std::array figures{loss_sum, static_cast<double>(report.tokens),
@@ -101,10 +103,7 @@ Trainer::StepReport Trainer::do_step() {
   report.loss = figures[0] / static_cast<double>(part.loss_terms);
   report.tokens = static_cast<std::int64_t>(figures[1]);
   report.gradient_norm = gradient_norm(context_, optimizer_->parameters());
-  if (!std::isfinite(report.loss) || !std::isfinite(report.gradient_norm)) {
-    stop_diverged(fmt::format("step {}: the loss is {} and the gradient norm {}", state_.steps_done + 1,
-                              report.loss, report.gradient_norm));
-  }
+  require_alive(report, part);
   if (!newest_is_proven_ && writes()) folder_.prune_checkpoints(session_.options.save_total_limit);
   newest_is_proven_ = true;
   report.learning_rate = session_.plan.schedule.at(state_.steps_done);
@@ -163,18 +162,6 @@ void Trainer::watch_for_stall(double loss) {
   state_.knot_due = room && has_stalled(*plan.stall_rule, state_.link_losses);
 }
 
-void Trainer::stop_diverged(const std::string& symptom) {
-  auto saved = folder_.checkpoint_steps();
-  if (!saved.empty() && saved.back() == state_.steps_done) {
-    if (writes()) discard_folder(folder_.checkpoint(saved.back()));
-    saved.pop_back();
-  }
-  throw DivergedError(fmt::format("{}: stopped; {}\nuse a lower --learning-rate, or --max-grad-norm", symptom,
-                                  saved.empty()
-                                      ? "there is no checkpoint from before"
-                                      : fmt::format("the last good checkpoint is step {}", saved.back())));
-}
-
 void Trainer::save_checkpoint() {
   for (const auto& parameter : optimizer_->parameters()) {
     const FloatsOnHost value(context_.memory(), parameter.value);
@@ -214,10 +201,12 @@ TrainResult Trainer::run() {
           state_.steps_done, folder_.root.string()));
     }
   }
+  const std::optional<ops::Profile> profile =
+      context_.profile() != nullptr ? std::optional(*context_.profile()) : std::nullopt;
+  if (!session_.data.dev) require_finite_loss();  // no part of the run's work: after its profile
   finish();
   TrainResult done = result();
-  if (const ops::Profile* profile = context_.profile())
-    done.profile = op_profile(*profile, seconds_since(start));
+  if (profile) done.profile = op_profile(*profile, seconds_since(start));
   return done;
 }
 

@@ -40,6 +40,9 @@ class Trainer {
   void announce();
 
   StepReport do_step();
+  /// A step's forward of a micro-batch with the weights as they are.
+  [[nodiscard]] StepState state_of(const RaggedBatch& batch);
+  void require_alive(const StepReport& report, const StepPart& part);  ///< throws DivergedError
   [[nodiscard]] StepPart part_of_next_step() const;
   /// Over the ranks: `figures`, the gradients if asked for, and whether a signal came to any.
   void sum_over_ranks(std::span<double> figures, bool gradients);
@@ -55,8 +58,15 @@ class Trainer {
   void keep_best();
   void watch_for_stall(double loss);  ///< --knots auto: whether the next step begins with a knot
   void save_checkpoint();
-  /// Throws Error: the weights as they are now are no good, nor is a checkpoint that holds them (removed).
+  /// Throws DivergedError: the weights as they are now are no good, nor is a checkpoint that holds them
+  /// (removed).
   [[noreturn]] void stop_diverged(const std::string& symptom);
+  /// What to add to a symptom, of the batch of the next step: the norm whose input overflows, on any rank.
+  [[nodiscard]] std::string describe_overflow();
+  /// Throws DivergedError unless the loss that the next step would have is finite: of the run's last update,
+  /// which no step follows.
+  void require_finite_loss();
+  void require_finite_dev_loss();
   void finish();
 
   void write_links_and_manifest();

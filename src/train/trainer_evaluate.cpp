@@ -3,7 +3,6 @@
 
 #include <array>
 #include <chrono>
-#include <cmath>
 
 #include "core/error.h"
 #include "eval/generate.h"
@@ -38,6 +37,11 @@ void Trainer::evaluate_sequences(Json& event) {
 
 void Trainer::evaluate_task(Json& event) {
   const SessionData& data = session_.data;
+  const bool by_candidates = data.task->objective == TaskObjective::candidates;
+  if (!by_candidates) {
+    evaluate_sequences(event);
+    require_finite_dev_loss();  // nothing can be generated then
+  }
   TaskScoring scoring;
   scoring.task = &*data.task;
   scoring.encoding = data.encoding;
@@ -54,11 +58,9 @@ void Trainer::evaluate_task(Json& event) {
   }
   sum_over_ranks(figures, false);
   const auto examples = static_cast<double>(data.dev->items.size());
-  if (data.task->objective == TaskObjective::candidates) {
+  if (by_candidates) {
     state_.dev_loss = figures[1] / examples;
     event["dev_loss"] = *state_.dev_loss;
-  } else {
-    evaluate_sequences(event);
   }
   state_.dev_score = figures[0] / examples;
   event["dev_score"] = *state_.dev_score;
@@ -93,8 +95,7 @@ void Trainer::evaluate() {
 }
 
 void Trainer::keep_best() {
-  if (!std::isfinite(*state_.dev_loss))
-    stop_diverged(fmt::format("step {}: the dev loss is {}", state_.steps_done, *state_.dev_loss));
+  require_finite_dev_loss();
   if (!state_.best_dev_loss || *state_.dev_loss < *state_.best_dev_loss) {
     state_.best_dev_loss = state_.dev_loss;
     state_.best_dev_score = state_.dev_score;

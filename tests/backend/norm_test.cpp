@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <stdexcept>
 #include <vector>
 
@@ -171,6 +172,23 @@ TEST(Norm, VarianceSurvivesALargeMean) {
   ops::layer_norm_forward(context, x.view(), weight, bias, eps, y.view(), mean, rstd);
   EXPECT_TRUE(
       is_near(y.view(), expected, {2e-3, 0.0, 1e-6}));  // 2e-3: the spacing of floats at 1e4, 1e-3, twice
+}
+
+// Zeros instead, of 1 / sqrt(infinity), would look like any other values.
+TEST(Norm, ARowThatOverflowsIsNotANumber) {
+  for (const Norm norm : {Norm::layer, Norm::rms}) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      const Case c = {norm, dtype, 3, 33, 1};
+      Fixture f(c);
+      test::set_element(f.x.view(), 1, 32, 2e19);  // finite; its square is not
+      forward(c, f);
+      for (std::int64_t row = 0; row < c.rows; ++row) {
+        EXPECT_EQ(std::isnan(f.rstd[static_cast<std::size_t>(row)]), row == 1);
+        for (std::int64_t col = 0; col < c.cols; ++col)
+          EXPECT_EQ(std::isnan(test::element(f.y.view(), row, col)), row == 1) << row << ", " << col;
+      }
+    }
+  }
 }
 
 TEST(Norm, GradientsDoNotDependOnTheThreadCount) {

@@ -144,28 +144,92 @@ TEST_F(SweepTables, DoNotDependOnWorkersOrOnWhoRunsTheTrials) {
   EXPECT_NE(nothing_left.error.find("--collect"), std::string::npos) << nothing_left.error;
 }
 
+// The one update at 1e30 leaves nothing but the dev set to find it by. Did a norm give zeros for what
+// overflows, all logits would be equal and the loss finite.
 TEST_F(SweepTables, ListARateThatDivergesAndDoNotRepeatIt) {
-  write_plan("[" + task("choice") + "]", R"(
+  write_plan("[" + task("choice") + ", " + task("answer") + "]", R"(
 seeds = [0]
 num-test = 6
 [train]
-epochs = 2
+max-steps = 1
 num-train = 16
 num-dev = 4
 max-grad-norm = 0
 [[method]]
 method = "lora"
-learning-rate = [1e-3, 3e38]
+learning-rate = [1e-2, 1e30]
 )");
   for (int i = 0; i < 2; ++i) {
     const auto result = run_program(sweep("out") + " --quiet");
     ASSERT_EQ(result.status, 0) << result.error;
-    EXPECT_NE(result.output.find("Diverged, never chosen: 1 of 2 trials: choice-lora-lr3e38-seed0"),
+    EXPECT_NE(result.output.find(
+                  "Diverged, never chosen: 2 of 4 trials: choice-lora-lr1e30-seed0 answer-lora-lr1e30-seed0"),
               std::string::npos)
         << result.output;
   }
-  const Json test = read_json_file(folder_ / "out" / "trials" / "choice-lora-lr3e38-seed0" / "test.json");
-  EXPECT_NE(test.at("diverged").get<std::string>().find("the loss is"), std::string::npos);
+  for (const char* trial : {"choice-lora-lr1e30-seed0", "answer-lora-lr1e30-seed0"}) {
+    const Json test = read_json_file(folder_ / "out" / "trials" / trial / "test.json");
+    const auto diverged = test.at("diverged").get<std::string>();
+    EXPECT_NE(diverged.find("the input of model.decoder.layers.0."), std::string::npos) << diverged;
+  }
+  for (const Json& row : read_json_file(folder_ / "out" / "results.json").at("rows"))
+    EXPECT_EQ(row.at("learning_rate"), 1e-2);
+}
+
+TEST_F(SweepTables, TellFailedTrialsFromThoseThatHaveNotRun) {
+  ASSERT_EQ(run_program(sweep("out") + " --emit commands").status, 0);  // leaves the plan there
+  const auto collect = [&] { return run_program("sweep --collect --out " + quoted(folder_ / "out")); };
+  const auto none = collect();
+  EXPECT_EQ(none.status, 0) << none.error;
+  EXPECT_NE(none.output.find("Not finished: 14 of 14 trials"), std::string::npos) << none.output;
+  const auto trials = folder_ / "out" / "trials";
+  std::filesystem::create_directories(trials / "choice-icl-seed0");
+  write_text_file(trials / "choice-icl-seed0" / "error.txt", "the disk is full\nmore of it\n");
+  std::filesystem::create_directories(trials / "answer-icl-seed0");
+  write_text_file(trials / "answer-icl-seed0" / "test.json", "{");  // no sweep loses its tables over one file
+  const auto failed = collect();
+  EXPECT_EQ(failed.status, 1);
+  EXPECT_NE(failed.error.find("2 of 14 trials failed"), std::string::npos) << failed.error;
+  const std::string tables = read_text_file(folder_ / "out" / "results.txt");
+  EXPECT_NE(tables.find("Not finished: 12 of 14 trials"), std::string::npos) << tables;
+  EXPECT_NE(tables.find("choice-icl-seed0 (the disk is full)"), std::string::npos) << tables;
+  EXPECT_NE(read_text_file(folder_ / "out" / "trials.csv").find("choice-icl-seed0,choice,icl,,,0,failed,"),
+            std::string::npos);
+}
+
+TEST_F(SweepTables, ATrialThatFailsAloneSaysSoInItsFolder) {
+  ASSERT_EQ(run_program(sweep("out") + " --emit commands").status, 0);
+  std::filesystem::remove(folder_ / "model" / "model.safetensors");
+  const auto run = run_program("sweep --out " + quoted(folder_ / "out") + " --trial choice-icl-seed0");
+  EXPECT_EQ(run.status, 1);
+  const auto file = folder_ / "out" / "trials" / "choice-icl-seed0" / "error.txt";
+  ASSERT_TRUE(std::filesystem::exists(file));
+  EXPECT_NE(run.error.find(read_text_file(file)), std::string::npos) << run.error;
+}
+
+// vary = "seed" with data-seed and a row without training ended in exit status 1, after all the training.
+TEST_F(SweepTables, PairRowsWithoutTrainingWithEverySeedOfTheirSplit) {
+  write_plan("[" + task("choice") + "]", R"(
+seeds = [0, 1]
+vary = "seed"
+num-test = 6
+gain-over = "zero-shot"
+[train]
+epochs = 1
+num-train = 8
+num-dev = 4
+data-seed = 5
+[[method]]
+method = "lora"
+[[method]]
+method = "zero-shot"
+)");
+  const auto result = run_program(sweep("out") + " --quiet");
+  ASSERT_EQ(result.status, 0) << result.error << result.output;
+  const Json results = read_json_file(folder_ / "out" / "results.json");
+  ASSERT_EQ(results.at("tests").size(), 1U);
+  EXPECT_EQ(results.at("tests")[0].at("seeds"), 2);
+  EXPECT_EQ(results.at("tests")[0].at("questions"), 6);
 }
 
 TEST_F(SweepTables, AreOfOnePlan) {

@@ -112,6 +112,25 @@ TEST_F(CudaRun, CheckpointingAndMicroBatchesGiveTheSameLosses) {
   for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_NEAR(pieces[i], plain[i], 1e-4);
 }
 
+TEST_F(CudaRun, NamesTheNormThatOverflows) {
+  for (const char* model : {"opt_tiny", "llama_tiny"}) {
+    const TemporaryFolder folder;
+    TrainOptions options = small_options(folder.path());
+    options.model = parity_folder(model);
+    options.device = "cuda";
+    options.method = "lora";
+    options.knots.clear();
+    options.dtype = "bf16";
+    options.learning_rate = 1e30;
+    for (const char* symptom : {"step 2: the loss is", "step 1: the loss after its update is"}) {
+      const std::string error = error_of(options);
+      EXPECT_TRUE(contains_all(error, {symptom, ": the input of model.", "norm has overflowed"})) << error;
+      options.out = folder / "of-one-step";
+      options.max_steps = 1;
+    }
+  }
+}
+
 TEST_F(CudaRun, GoesOnOnTheOtherDevice) {
   for (const auto& [first, second] : {std::pair("cuda", "cpu"), std::pair("cpu", "cuda")}) {
     const TemporaryFolder folder;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -135,6 +136,31 @@ TEST(CudaNorm, TheGradientMayTakeTheInputsPlace) {
                 false, dweight.data(), nullptr, scratch.data()})));
   EXPECT_TRUE(is_near(dy.view(), expected.dx, tolerance(DType::f32)));
   EXPECT_TRUE(is_near(std::span<const float>(dweight), expected.dweight, {1e-5, 1e-5, 1e-10}));
+}
+
+TEST(CudaNorm, ARowThatOverflowsIsNotANumber) {
+  TestMatrix x = random_matrix(DType::f32, 3, 72, 1);
+  test::set_element(x.view(), 1, 5, 2e19);
+  const std::vector<float> weight = random_floats(72, 3);
+  TestMatrix y(DType::f32, 3, 72);
+  std::vector<float> mean(3);
+  std::vector<float> rstd(3);
+  for (const bool layer : {false, true}) {
+    const NormForward<float> work = {3,
+                                     72,
+                                     in<float>(x),
+                                     weight.data(),
+                                     layer ? weight.data() : nullptr,
+                                     eps,
+                                     to<float>(y),
+                                     layer ? mean.data() : nullptr,
+                                     rstd.data()};
+    ASSERT_TRUE(succeeds(layer ? layer_norm_forward(nullptr, work) : rms_norm_forward(nullptr, work)));
+    for (std::int64_t row = 0; row < 3; ++row) {
+      EXPECT_EQ(std::isnan(rstd[static_cast<std::size_t>(row)]), row == 1);
+      EXPECT_EQ(std::isnan(test::element(y.view(), row, 0)), row == 1);
+    }
+  }
 }
 
 TEST(CudaNorm, VarianceSurvivesALargeMean) {

@@ -5,6 +5,12 @@
 namespace cola::kernels::COLA_ISA_NAMESPACE {
 namespace {
 
+/// 1 / sqrt(mean_square + eps), but NaN instead of the 0 that would make an overflowing row one of zeros.
+inline float reciprocal_root(float mean_square, float eps) {
+  const float root = __builtin_sqrtf(mean_square + eps);
+  return __builtin_isinf(root) ? __builtin_nanf("") : 1.0F / root;
+}
+
 template <class T>
 void layer_norm_forward(const NormForward<T>& work) {
   const std::int64_t cols = work.cols;
@@ -15,7 +21,7 @@ void layer_norm_forward(const NormForward<T>& work) {
     const float mean = sum_over(cols, [](auto value) { return value; }, x) / count;
     const auto squared_deviation = [mean](auto value) { return (value - mean) * (value - mean); };
     const float variance = sum_over(cols, squared_deviation, x) / count;
-    const float rstd = 1.0F / __builtin_sqrtf(variance + work.eps);
+    const float rstd = reciprocal_root(variance, work.eps);
     work.mean[row] = mean;
     work.rstd[row] = rstd;
 #pragma omp simd
@@ -33,7 +39,7 @@ void rms_norm_forward(const NormForward<T>& work) {
     T* y = work.y[row];
     const float mean_square =
         sum_over(cols, [](auto value) { return value * value; }, x) / static_cast<float>(cols);
-    const float rstd = 1.0F / __builtin_sqrtf(mean_square + work.eps);
+    const float rstd = reciprocal_root(mean_square, work.eps);
     work.rstd[row] = rstd;
 #pragma omp simd
     for (std::int64_t i = 0; i < cols; ++i) store_float(to_float(x[i]) * rstd * work.weight[i], y + i);

@@ -25,6 +25,12 @@ __device__ __forceinline__ void for_each_col(std::int64_t cols, const Body& body
   for (std::int64_t col = threadIdx.x * width; col < cols; col += blockDim.x * width) body(col);
 }
 
+/// 1 / sqrt(mean_square + eps), but NaN instead of the 0 that would make an overflowing row one of zeros.
+__device__ __forceinline__ float reciprocal_root(float mean_square, float eps) {
+  const float root = sqrtf(mean_square + eps);
+  return root < INFINITY ? 1.0F / root : NAN;
+}
+
 template <class T, int width, bool centered>
 __global__ void forward_kernel(Forward<T> work) {
   using Partial = float[2][most_warps];
@@ -52,7 +58,7 @@ __global__ void forward_kernel(Forward<T> work) {
 #pragma unroll
     for (int i = 0; i < width; ++i) squares += (values[i] - mean) * (values[i] - mean);
   });
-  const float rstd = 1.0F / sqrtf(block_sum(squares, partial[1]) / count + work.eps);
+  const float rstd = reciprocal_root(block_sum(squares, partial[1]) / count, work.eps);
   if (threadIdx.x == 0) {
     if constexpr (centered) work.mean[row] = mean;
     work.rstd[row] = rstd;

@@ -1,0 +1,19 @@
+// Where a model whose loss is no longer finite breaks: a part of Decoder apart from its passes.
+#include "model/decoder.h"
+
+namespace cola {
+
+std::string Decoder::overflowing_norm(const StepState& step, DecoderActivations& activations) const {
+  require_positions(step.batch);
+  Memory& memory = step.context.memory();
+  std::string found;
+  run_blocks(step, activations, {}, [&](const Block& block, const BlockActivations& kept) {
+    for (std::size_t i = 0; i < kept.norms.size() && found.empty(); ++i)
+      if (!kept.norms[i].finite(memory)) found = block.norms()[i]->name();
+  });
+  if (!found.empty() || !final_norm_) return found;
+  head_input(step, activations, step.batch.loss_rows);
+  return activations.head_norm.finite(memory) ? "" : final_norm_->name();
+}
+
+}  // namespace cola
