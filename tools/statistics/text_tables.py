@@ -93,16 +93,17 @@ def paper(data):
 
 
 def scores(data):
-    rows = [["Task", "Method", "Rate", "Metric", "Seeds", "Questions", "Mean", "Correct", "95% interval", "Dev", "Tries"]]
+    rows = [["Task", "Method", "Rate", "Questions", "Seeds", "Mean", "Correct", "95% interval", "Dev", "Tries"]]
     for row in data["rows"]:
         tries = str(row["tries"]) if row["tries"] else "-"
         if "reason" in row:
-            rows.append([row["task"], row["label"], "-", "-", "-", "-", row["reason"], "-", "-", "-", tries])
+            rows.append([row["task"], row["label"], "-", "-", "-", row["reason"], "-", "-", "-", tries])
             continue
         star, pooled, dev = "*" if row["at_grid_edge"] else "", row["pooled"], row["dev_scores"]
         rate = row["learning_rate"]
-        rows.append([row["task"], row["label"], "-" if rate is None else with_options(rate_text(rate) + star, row["chosen"]),
-                     row["metric"], str(len(row["scores"])), str(row["questions"]),
+        rows.append([row["task"] + (" (F1)" if row["metric"] == "f1" else ""), row["label"],
+                     "-" if rate is None else with_options(rate_text(rate) + star, row["chosen"]),
+                     str(row["questions"]), str(len(row["scores"])),
                      percent(row["mean"]) + ["‡" if row["provisional"] else ""],
                      "-" if pooled["correct"] is None else f"{pooled['correct']} of {pooled['total']}",
                      to(pooled["interval"], False),
@@ -122,11 +123,11 @@ def differences(data):
 
 
 def tests(data):
-    rows = [["Task", "A", "B", "Test", "Questions", "A higher", "B higher", "p", "Holm", "Seeds", "p by seed", "Holm"]]
+    rows = [["Task", "A", "B", "Questions", "A : B", "p", "Holm", "Seeds", "p by seed", "Holm"]]
     for t in data["tests"]:
         if "reason" not in t:
-            rows.append([t["task"], t["a"], t["b"], t["test"], str(t["questions"]), str(t["a_higher"]), str(t["b_higher"]),
-                         p_cell(t["p"]), p_cell(t["p_holm"]), str(t["seeds"]), p_cell(t["p_seeds"]), p_cell(t["p_seeds_holm"])])
+            rows.append([t["task"], t["a"], t["b"], str(t["questions"]), f"{t['a_higher']} : {t['b_higher']}", p_cell(t["p"]),
+                         p_cell(t["p_holm"]), str(t["seeds"]), p_cell(t["p_seeds"]), p_cell(t["p_seeds_holm"])])
     return rows
 
 
@@ -211,7 +212,7 @@ def same_cells(report, folder, tables):
     """The other two forms have the cells of the first, row by row."""
     plain = [" ".join(line.split()) for line in (folder / "results.txt").read_text().splitlines()]
     latex = (folder / "results.tex").read_text()
-    for command, sign in (("$\\pm$", "±"), ("$^\\dagger$", "†"), ("$^\\ddagger$", "‡"), ("$<$", "<"), ("$>$", ">")):
+    for command, sign in (("$\\pm$", "±"), ("$^\\dagger$", "†"), ("$^\\ddagger$", "‡"), ("$<$", "<"), ("$>$", ">"), ("$-$", "-")):
         latex = latex.replace(command, sign)
     latex = [line.removesuffix(" \\\\") for line in re.sub(r"\\([&%$#_{}])", r"\1", latex).splitlines()]
     plain_at = latex_at = 0
