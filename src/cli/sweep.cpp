@@ -16,6 +16,7 @@
 #include "sweep/plan_file.h"
 #include "sweep/render.h"
 #include "sweep/results.h"
+#include "sweep/results_json.h"
 #include "sweep/runner.h"
 #include "sweep/trial.h"
 
@@ -84,15 +85,22 @@ void run_one_trial(const SweepVerb& verb, const SweepFolder& folder) {
                                folder.plan().string()));
 }
 
+/// Throws Error after the tables are written where a trial has failed.
 void print_results(const SweepVerb& verb, const SweepFolder& folder, const SweepPlan& plan) {
-  const SweepResults results = make_results(plan, read_finished(plan, folder));
-  write_results(results, folder);
+  const SweepTrials trials = read_trials(plan, folder);
+  const SweepResults results = make_results(plan, trials);
+  write_results(results, plan, trials, folder);
   if (verb.json) {
     print_json(results_json(results));
   } else {
     print(results_text(results) +
-          fmt::format("\ntables: {}/results.{{txt,md,tex,csv,json}}\n", folder.root.string()));
+          fmt::format("\ntables: {}/results.{{txt,md,tex,csv,json}}, {{tests,rates,trials}}.csv\n",
+                      folder.root.string()));
   }
+  if (results.failed.empty()) return;
+  const TrialNote& first = results.failed.front();
+  throw Error(fmt::format("{} of {} trials failed; of the first, {}:\n{}", results.failed.size(),
+                          plan.trials.size(), folder.error(first.trial).string(), first.text));
 }
 
 void run_sweep(const SweepVerb& verb, const SweepFolder& folder) {
@@ -112,11 +120,6 @@ void run_sweep(const SweepVerb& verb, const SweepFolder& folder) {
   if (outcome.signal != 0)
     throw Error(fmt::format("stopped by a signal; go on with: cola sweep --out {}", folder.root.string()));
   print_results(verb, folder, plan);
-  if (!outcome.failed.empty()) {
-    throw Error(fmt::format("{} of {} trials failed; of the first, {}:\n{}", outcome.failed.size(),
-                            plan.trials.size(), folder.error(outcome.failed.front()).string(),
-                            outcome.first_message));
-  }
 }
 
 void run_sweep_verb(const SweepVerb& verb) {

@@ -17,6 +17,7 @@ enum class RandomPurpose : std::uint32_t {
   benchmark = 8,
   theory = 9,
   bootstrap = 10,
+  sign_flips = 11,
 };
 
 /// Philox4x32-10 (Salmon et al., 2011): four 32-bit words from a 128-bit counter and a 64-bit key.

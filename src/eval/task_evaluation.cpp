@@ -12,7 +12,7 @@
 #include "eval/generate.h"
 #include "eval/loss.h"
 #include "eval/question_loss.h"
-#include "eval/statistics.h"
+#include "statistics/intervals.h"
 #include "tasks/metrics.h"
 #include "tasks/task_text.h"
 

@@ -31,6 +31,7 @@ class TrialList {
       }
     }
     refuse_duplicates();
+    check_choose();
     return std::move(trials_);
   }
 
@@ -71,10 +72,29 @@ class TrialList {
         problems_.add(
             fmt::format("{}: '{}' cannot be a grid: use the plan's 'seeds'", method.where, axis.option));
     }
-    // Rates that are chosen among stand together.
+    // What is chosen among stands together, rates last.
+    std::ranges::stable_partition(grid.axes, [&](const GridAxis& axis) {
+      return axis.option != "learning-rate" && !is_tuned(axis.option, trial);
+    });
     std::ranges::stable_partition(grid.axes,
                                   [](const GridAxis& axis) { return axis.option != "learning-rate"; });
     add_grid(trial, grid.axes, 0, method.where);
+  }
+
+  /// Whether the option is chosen on dev; nothing is without training.
+  [[nodiscard]] bool is_tuned(const std::string& option, const SweepTrial& trial) const {
+    return trial.trains && std::ranges::find(sections_.choose, option) != sections_.choose.end();
+  }
+
+  /// 'choose' names options that some trial takes from a grid.
+  void check_choose() {
+    for (const std::string& option : sections_.choose) {
+      const bool varies = std::ranges::any_of(trials_, [&](const SweepTrial& trial) {
+        return std::ranges::find(trial.tuned, option, &SweepSetting::value_type::first) != trial.tuned.end();
+      });
+      if (!varies)
+        problems_.add(fmt::format("'choose' has '{}', of which no method that trains has a list", option));
+    }
   }
 
   // One level an axis: at most as deep as there are options.
@@ -89,15 +109,19 @@ class TrialList {
     for (std::size_t i = 0; i < axes[axis].values.size(); ++i) {
       SweepTrial next = trial;
       set_options(axes[axis].values[i], where, next.options, problems_);
-      if (axes[axis].option != "learning-rate")
-        next.setting.emplace_back(axes[axis].option, axes[axis].texts[i]);
+      if (axes[axis].option != "learning-rate") {
+        SweepSetting& place = is_tuned(axes[axis].option, trial) ? next.tuned : next.setting;
+        place.emplace_back(axes[axis].option, axes[axis].texts[i]);
+      }
       add_grid(next, axes, axis + 1, where);
     }
   }
 
   void add_seeds(SweepTrial trial, const std::string& where) {
     std::string base = fmt::format("{}-{}", trial.task, trial.method);
-    for (const auto& [option, value] : trial.setting) base += fmt::format("-{}", folder_text(option + value));
+    for (const SweepSetting* part : {&trial.setting, &trial.tuned}) {
+      for (const auto& [option, value] : *part) base += fmt::format("-{}", folder_text(option + value));
+    }
     if (trial.trains) {
       const double fallback = trial.options.method == "full" ? 1e-5 : 1e-4;  // cola train's
       trial.learning_rate = trial.options.learning_rate.value_or(fallback);

@@ -20,7 +20,8 @@ struct SweepTrial {
   std::string task;      ///< name; empty in a plan whose tasks are all unknown
   std::string method;    ///< the plan's name for it
   bool trains = true;    ///< not with zero-shot and icl
-  SweepSetting setting;  ///< where it stands on the grid, the learning rate apart
+  SweepSetting setting;  ///< where it stands on the grid, what is chosen on dev apart
+  SweepSetting tuned;  ///< the options of the plan's 'choose', which are chosen on dev with the learning rate
   std::optional<double> learning_rate;
   std::uint64_t seed = 0;  ///< of the plan's seeds
   TrainOptions options;    ///< without `out`
@@ -36,7 +37,7 @@ struct SweepPlan {
   std::vector<std::uint64_t> seeds;
   int threads = 1;                 ///< of every trial
   std::string gain_over;           ///< the method that others are compared with
-  std::vector<SweepTrial> trials;  ///< by task, method, setting, learning rate, seed
+  std::vector<SweepTrial> trials;  ///< by task, method, setting, tuned options, learning rate, seed
   std::string text;                ///< resolved TOML
 };
 

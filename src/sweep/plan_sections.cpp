@@ -18,11 +18,12 @@ namespace {
 
 constexpr std::size_t most_seeds = 10000;
 constexpr std::int64_t paper_demonstrations = 32;
-constexpr std::array<std::string_view, 12> plan_keys{"name",     "model", "data",    "tasks",
-                                                     "seeds",    "vary",  "threads", "gain-over",
-                                                     "num-test", "train", "method",  "task"};
-constexpr std::array<std::string_view, 7> evaluation_options{
-    "num-train", "num-dev", "bos-token-id", "no-share-prefix", "max-length", "dtype", "tokenizer"};
+constexpr std::array<std::string_view, 13> plan_keys{"name",  "model",   "data",      "tasks",    "seeds",
+                                                     "vary",  "threads", "gain-over", "num-test", "choose",
+                                                     "train", "method",  "task"};
+constexpr std::array<std::string_view, 8> evaluation_options{
+    "num-train", "num-dev",   "bos-token-id", "no-share-prefix", "max-length",
+    "dtype",     "tokenizer", "data-seed"};  // which examples are tested, and which are demonstrations
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char letter) {
@@ -94,6 +95,7 @@ class SectionReader {
     if (sections_.vary != "data-seed" && sections_.vary != "seed" && sections_.vary != "both")
       problems_.add(fmt::format("'vary' is '{}': use data-seed, seed or both", printable(sections_.vary)));
     read_seeds();
+    read_choose();
     sections_.train = section("train");
     check_option_names(sections_.train, "[train]", problems_);
   }
@@ -119,6 +121,22 @@ class SectionReader {
         problems_.add(fmt::format("'seeds' has {} twice", value));
       sections_.seeds.push_back(value);
     }
+  }
+
+  void read_choose() {
+    const toml::node* node = table_.get("choose");
+    if (node == nullptr) return;
+    const toml::array* options = node->as_array();
+    for (std::size_t i = 0; options != nullptr && i < options->size(); ++i) {
+      const auto option = (*options)[i].value_exact<std::string>();
+      if (!option || !is_plan_option(*option) || *option == "learning-rate") {
+        problems_.add(
+            "'choose' must be a list of options of cola train; the learning rate is always chosen on dev");
+        return;
+      }
+      sections_.choose.push_back(*option);
+    }
+    if (options == nullptr) problems_.add("'choose' must be a list of names of options");
   }
 
   void read_tasks() {

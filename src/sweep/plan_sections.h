@@ -37,7 +37,8 @@ struct PlanSections {
   int threads = 1;
   std::optional<std::int64_t> num_test;
   std::string gain_over;
-  std::string vary;  ///< data-seed, seed or both
+  std::string vary;                 ///< data-seed, seed or both
+  std::vector<std::string> choose;  ///< options that are chosen on dev, as the learning rate always is
   std::vector<std::uint64_t> seeds;
   toml::table train;
   std::vector<PlanTask> tasks;

@@ -4,202 +4,163 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <fstream>
 #include <numeric>
 
 #include "core/error.h"
-#include "eval/statistics.h"
+#include "io/printable.h"
+#include "sweep/answers.h"
+#include "sweep/choice.h"
+#include "sweep/comparison.h"
 
 namespace cola {
 namespace {
 
-constexpr std::uint64_t bootstrap_seed = 42;  // so that tables of the same trials are the same
-
-/// Trials that differ in nothing but their seed.
-struct SeedGroup {
-  const SweepTrial* first = nullptr;
-  std::vector<std::uint64_t> seeds;
-  std::vector<const TrialResult*> trials;
-  bool diverged = false;  ///< with any seed
-};
-
-/// Whether two trials differ in learning rate and seed at most.
-bool same_row(const SweepTrial& a, const SweepTrial& b) {
-  return a.task == b.task && a.method == b.method && a.setting == b.setting;
-}
+constexpr double nearly_always = 0.95;
 
 /// Whether the trial's rate is the lowest or the highest of several.
-bool is_at_grid_edge(const SweepTrial& trial, const SweepPlan& plan) {
+bool is_at_grid_edge(const SweepTrial& trial, const RowCandidates& row) {
   bool lower = false, higher = false;
-  for (const SweepTrial& other : plan.trials) {
-    if (!same_row(other, trial)) continue;
-    lower = lower || other.learning_rate < trial.learning_rate;
-    higher = higher || other.learning_rate > trial.learning_rate;
+  for (const Candidate& other : row.candidates) {
+    lower = lower || other.first->learning_rate < trial.learning_rate;
+    higher = higher || other.first->learning_rate > trial.learning_rate;
   }
   return lower != higher;
 }
 
-double mean_dev(const SeedGroup& group, std::optional<double> TrialResult::* field, double missing) {
-  std::vector<double> values;
-  for (const TrialResult* trial : group.trials) values.push_back((trial->*field).value_or(missing));
-  return mean_of(values);
-}
-
-/// Whether `group` is chosen over `best`.
-bool is_better(const SeedGroup& group, const SeedGroup& best) {
-  if (group.diverged != best.diverged) return best.diverged;
-  if (group.trials.size() != best.trials.size()) return group.trials.size() > best.trials.size();
-  if (group.trials.empty()) return false;
-  const double score = mean_dev(group, &TrialResult::dev_score, -1.0);
-  const double best_score = mean_dev(best, &TrialResult::dev_score, -1.0);
-  if (score != best_score) return score > best_score;
-  constexpr double none = std::numeric_limits<double>::max();
-  return mean_dev(group, &TrialResult::dev_loss, none) < mean_dev(best, &TrialResult::dev_loss, none);
-}
-
-std::map<std::string, std::vector<double>> official_scores(const SeedGroup& group) {
+std::map<std::string, std::vector<double>> official_scores(const Candidate& candidate) {
   std::map<std::string, std::vector<double>> scores;
-  for (const TrialResult* trial : group.trials) {
+  for (const TrialResult* trial : candidate.trials) {
     for (const auto& [name, score] : trial->official) {
       std::vector<double>& list = scores[name];
       if (score) list.push_back(*score);
     }
   }
   for (auto& [name, list] : scores)
-    if (list.size() != group.trials.size()) list.clear();
+    if (list.size() != candidate.trials.size()) list.clear();
   return scores;
 }
 
-ResultRow make_row(const SeedGroup& group) {
-  ResultRow row;
-  row.task = group.first->task;
-  row.method = group.first->method;
-  row.setting = group.first->setting;
-  row.learning_rate = group.first->learning_rate;
-  row.metric = group.trials.front()->metric;
-  row.seeds = group.seeds;
-  std::vector<double> items, hf_flos, hf_flos_saved, real_flops;
-  for (const TrialResult* trial : group.trials) {
+void set_scores(const Candidate& candidate, ResultRow& row) {
+  row.metric = candidate.trials.front()->metric;
+  row.seeds = candidate.seeds;
+  std::vector<double> hf_flos, hf_flos_saved, real_flops;
+  for (const TrialResult* trial : candidate.trials) {
     row.trials.push_back(trial->id);
     row.scores.push_back(trial->score);
     row.total.push_back(trial->total);
     if (trial->correct) row.correct.push_back(*trial->correct);
     if (trial->dev_score) row.dev_scores.push_back(*trial->dev_score);
-    items.insert(items.end(), trial->item_scores.begin(), trial->item_scores.end());
     row.links.push_back(trial->links);
     row.tested_links.push_back(trial->tested_links);
     hf_flos.push_back(trial->hf_flos);
     hf_flos_saved.push_back(trial->hf_flos_saved);
     real_flops.push_back(trial->real_flops);
   }
+  if (row.correct.size() != row.total.size()) row.correct.clear();
   row.mean = mean_of(row.scores);
   row.spread = spread_of(row.scores);
-  row.official = official_scores(group);
+  row.official = official_scores(candidate);
   row.hf_flos = mean_of(hf_flos);
   row.hf_flos_saved = mean_of(hf_flos_saved);
   row.real_flops = mean_of(real_flops);
-  const bool counts = row.correct.size() == row.total.size();
-  if (!counts) row.correct.clear();
-  if (counts || !items.empty()) {
-    const Interval interval =
-        counts ? wilson_interval(std::accumulate(row.correct.begin(), row.correct.end(), std::int64_t{0}),
-                                 std::accumulate(row.total.begin(), row.total.end(), std::int64_t{0}))
-               : bootstrap_interval(items, bootstrap_seed);
-    row.interval_low = interval.low;
-    row.interval_high = interval.high;
-  }
+}
+
+ResultRow make_row(const RowCandidates& candidates, const Choice& choice) {
+  const SweepTrial& first = *candidates.candidates.front().first;
+  ResultRow row;
+  row.task = first.task;
+  row.method = first.method;
+  row.setting = first.setting;
+  row.tries = first.trains ? candidates.candidates.size() : 0;
+  row.reason = choice.reason;
+  if (choice.candidate == nullptr) return row;
+  row.tuned = choice.candidate->first->tuned;
+  row.learning_rate = choice.candidate->first->learning_rate;
+  row.at_grid_edge = is_at_grid_edge(*choice.candidate->first, candidates);
+  row.chosen_on_dev = choice.on_dev;
+  row.provisional = choice.provisional;
+  set_scores(*choice.candidate, row);
   return row;
 }
 
-/// Whether no option has one value in a and another in b.
-bool settings_agree(const SweepSetting& a, const SweepSetting& b) {
-  return std::ranges::all_of(a, [&](const auto& entry) {
-    return std::ranges::none_of(
-        b, [&](const auto& other) { return other.first == entry.first && other.second != entry.second; });
-  });
-}
-
-/// The row that a row's gain is over: of the same task, of the setting that agrees.
-const ResultRow* base_of(const ResultRow& row, const SweepResults& results) {
-  if (row.method == results.gain_over) return nullptr;
-  for (const ResultRow& base : results.rows) {
-    if (base.task == row.task && base.method == results.gain_over &&
-        settings_agree(base.setting, row.setting))
-      return &base;
-  }
-  return nullptr;
-}
-
-void add_gains(SweepResults& results) {
-  for (ResultRow& row : results.rows) {
-    const ResultRow* base = base_of(row, results);
-    if (base != nullptr && base->mean != 0.0) row.relative_gain = (row.mean - base->mean) / base->mean;
+void add_rates(const RowCandidates& row, const Choice& choice, SweepResults& results) {
+  for (const Candidate& candidate : row.candidates) {
+    const SweepTrial& first = *candidate.first;
+    if (!first.trains) continue;
+    RateScore rate{.task = first.task,
+                   .method = first.method,
+                   .setting = first.setting,
+                   .tuned = first.tuned,
+                   .learning_rate = *first.learning_rate,
+                   .seeds = candidate.seeds,
+                   .chosen = &candidate == choice.candidate,
+                   .diverged = candidate.diverged};
+    std::vector<double> scores;
+    for (const TrialResult* trial : candidate.trials) scores.push_back(trial->score);
+    if (!scores.empty()) rate.mean = mean_of(scores);
+    rate.spread = spread_of(scores);
+    rate.dev_score = mean_over(candidate, candidate.seeds, &TrialResult::dev_score);
+    rate.dev_loss = mean_over(candidate, candidate.seeds, &TrialResult::dev_loss);
+    results.rates.push_back(std::move(rate));
   }
 }
 
-/// The scores of two rows on the same examples, seed by seed.
-struct PairedScores {
-  std::vector<double> a, b;
-};
-
-PairedScores pair_scores(const ResultRow& a, const ResultRow& b,
-                         const std::map<std::string, TrialResult>& finished) {
-  PairedScores scores;
-  for (std::size_t i = 0; i < a.seeds.size(); ++i) {
-    const auto seed = std::ranges::find(b.seeds, a.seeds[i]);
-    if (seed == b.seeds.end()) continue;
-    const TrialResult& first = finished.at(a.trials[i]);
-    const TrialResult& second = finished.at(b.trials[static_cast<std::size_t>(seed - b.seeds.begin())]);
-    if (first.items != second.items) {
-      throw Error(
-          fmt::format("{} and {} were tested on other examples: were the data files changed between them?",
-                      first.id, second.id));
+/// Over the test examples of each seed, of whichever trial has them.
+void add_majority(const SweepPlan& plan, const SweepTrials& trials, SweepResults& results) {
+  for (const std::string& task : plan.tasks) {
+    std::map<std::uint64_t, double> scores;
+    for (const SweepTrial& trial : plan.trials) {
+      if (trial.task != task) continue;
+      const auto result = trials.finished.find(trial.id);
+      if (result == trials.finished.end() || result->second.metric != "accuracy") continue;
+      if (const auto& score = result->second.predictions.majority_score) scores.emplace(trial.seed, *score);
     }
-    scores.a.insert(scores.a.end(), first.item_scores.begin(), first.item_scores.end());
-    scores.b.insert(scores.b.end(), second.item_scores.begin(), second.item_scores.end());
+    double sum = 0.0;
+    for (const auto& [seed, score] : scores) sum += score;
+    if (!scores.empty()) results.majority.push_back({task, sum / static_cast<double>(scores.size())});
   }
-  return scores;
 }
 
-std::vector<std::uint8_t> right(const std::vector<double>& scores) {
-  std::vector<std::uint8_t> list;
-  for (const double score : scores) list.push_back(score > 0.5 ? 1 : 0);
-  return list;
-}
-
-void add_test(std::size_t a, std::size_t b, const std::map<std::string, TrialResult>& finished,
-              SweepResults& results) {
-  const ResultRow& first = results.rows[a];
-  const PairedScores scores = pair_scores(first, results.rows[b], finished);
-  if (scores.a.empty()) return;
-  ResultTest test;
-  test.task = first.task;
-  test.a = a;
-  test.b = b;
-  test.test = "mcnemar";
-  for (std::size_t i = 0; i < scores.a.size(); ++i) {
-    test.a_better += scores.a[i] > scores.b[i] ? 1 : 0;
-    test.b_better += scores.b[i] > scores.a[i] ? 1 : 0;
-  }
-  if (first.metric == "accuracy") {
-    test.p = mcnemar_p_value(right(scores.a), right(scores.b));
-  } else {
-    test.test = "paired-bootstrap";
-    test.p = paired_bootstrap_p_value(scores.a, scores.b, bootstrap_seed);
-  }
-  results.tests.push_back(test);
-}
-
-void add_tests(const std::map<std::string, TrialResult>& finished, SweepResults& results) {
-  for (std::size_t a = 0; a < results.rows.size(); ++a) {
-    for (std::size_t b = a + 1; b < results.rows.size(); ++b) {
-      const ResultRow& first = results.rows[a];
-      const ResultRow& second = results.rows[b];
-      if (first.task == second.task &&
-          (first.method == second.method || settings_agree(first.setting, second.setting)))
-        add_test(a, b, finished, results);
+void add_warnings(const SweepTrials& trials, SweepResults& results) {
+  for (const ResultRow& row : results.rows) {
+    for (const std::string& id : row.trials) {
+      const TrialResult& trial = trials.finished.at(id);
+      const PredictionSummary& predictions = trial.predictions;
+      if (predictions.most_common_share >= nearly_always && trial.total > 1)
+        results.warnings.push_back({id, fmt::format("gives one answer to {:.0f} % of the questions",
+                                                    100.0 * predictions.most_common_share)});
+      if (predictions.tied > 0)
+        results.warnings.push_back(
+            {id, fmt::format("has {} of {} questions whose best candidates score the same: the first counts",
+                             predictions.tied, trial.total)});
     }
   }
+}
+
+void sort_trials(const SweepPlan& plan, const SweepTrials& trials, SweepResults& results) {
+  for (const SweepTrial& trial : plan.trials) {
+    const auto finished = trials.finished.find(trial.id);
+    if (finished != trials.finished.end()) {
+      if (finished->second.diverged) {
+        results.diverged.push_back(trial.id);
+      } else {
+        results.seconds[trial.id] = finished->second.seconds;
+      }
+    } else if (const auto failed = trials.failed.find(trial.id); failed != trials.failed.end()) {
+      results.failed.push_back({trial.id, failed->second});
+    } else {
+      results.missing.push_back(trial.id);
+    }
+  }
+}
+
+/// The first line of what a trial said when it failed.
+std::string first_line(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  std::string line;
+  std::getline(stream, line);
+  return printable(line.substr(0, 500));
 }
 
 }  // namespace
@@ -216,7 +177,7 @@ std::optional<double> spread_of(const std::vector<double>& values) {
   return std::sqrt(sum / static_cast<double>(values.size() - 1));
 }
 
-SweepResults make_results(const SweepPlan& plan, const std::map<std::string, TrialResult>& finished) {
+SweepResults make_results(const SweepPlan& plan, const SweepTrials& trials) {
   const auto model = plan.model.has_filename() ? plan.model : plan.model.parent_path();
   SweepResults results;
   results.name = plan.name;
@@ -225,49 +186,47 @@ SweepResults make_results(const SweepPlan& plan, const std::map<std::string, Tri
   results.seeds = plan.seeds;
   results.gain_over = plan.gain_over;
   results.trial_count = plan.trials.size();
-  std::vector<SeedGroup> chosen;
-  for (std::size_t i = 0; i < plan.trials.size();) {
-    SeedGroup group;
-    group.first = &plan.trials[i];
-    for (; i < plan.trials.size() && same_row(plan.trials[i], *group.first) &&
-           plan.trials[i].learning_rate == group.first->learning_rate;
-         ++i) {
-      const auto result = finished.find(plan.trials[i].id);
-      if (result == finished.end()) {
-        results.missing.push_back(plan.trials[i].id);
-        continue;
-      }
-      if (result->second.diverged) {
-        results.diverged.push_back(plan.trials[i].id);
-        group.diverged = true;
-        continue;
-      }
-      results.seconds[result->first] = result->second.seconds;
-      group.seeds.push_back(plan.trials[i].seed);
-      group.trials.push_back(&result->second);
-    }
-    if (!chosen.empty() && same_row(*chosen.back().first, *group.first)) {
-      if (is_better(group, chosen.back())) chosen.back() = group;
-    } else {
-      chosen.push_back(group);
-    }
+  sort_trials(plan, trials, results);
+  for (const RowCandidates& row : candidates_of(plan, trials.finished)) {
+    const Choice choice = choose(row);
+    results.rows.push_back(make_row(row, choice));
+    add_rates(row, choice, results);
   }
-  for (const SeedGroup& group : chosen) {
-    if (group.trials.empty() || group.diverged) continue;
-    results.rows.push_back(make_row(group));
-    results.rows.back().at_grid_edge = is_at_grid_edge(*group.first, plan);
+  std::map<std::string, AnswerIndex> answers;
+  for (const ResultRow& row : results.rows) {
+    for (const std::string& trial : row.trials) answers[row.task].add(trials.finished.at(trial));
   }
-  add_gains(results);
-  add_tests(finished, results);
+  compare_rows(answers, results);
+  add_majority(plan, trials, results);
+  add_warnings(trials, results);
   return results;
 }
 
-std::map<std::string, TrialResult> read_finished(const SweepPlan& plan, const SweepFolder& folder) {
-  std::map<std::string, TrialResult> finished;
-  for (const SweepTrial& trial : plan.trials) {
-    if (folder.finished(trial.id)) finished.emplace(trial.id, read_trial_result(folder, trial.id));
+SweepTrials read_trials(const SweepPlan& plan, const SweepFolder& folder) {
+  const auto count = std::ssize(plan.trials);
+  std::vector<std::optional<TrialResult>> finished(plan.trials.size());
+  std::vector<std::string> errors(plan.trials.size());
+#pragma omp parallel for schedule(dynamic)
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    const std::string& id = plan.trials[index].id;
+    try {
+      if (folder.finished(id)) {
+        finished[index] = read_trial_result(folder, id);
+      } else if (std::filesystem::exists(folder.error(id))) {
+        errors[index] = first_line(folder.error(id));
+        if (errors[index].empty()) errors[index] = "failed";
+      }
+    } catch (const std::exception& error) {
+      errors[index] = error.what();
+    }
   }
-  return finished;
+  SweepTrials trials;
+  for (std::size_t i = 0; i < plan.trials.size(); ++i) {
+    if (finished[i]) trials.finished.emplace(plan.trials[i].id, std::move(*finished[i]));
+    if (!errors[i].empty()) trials.failed.emplace(plan.trials[i].id, errors[i]);
+  }
+  return trials;
 }
 
 }  // namespace cola

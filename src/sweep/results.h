@@ -5,17 +5,24 @@
 #include <string>
 #include <vector>
 
+#include "statistics/intervals.h"
 #include "sweep/plan.h"
 #include "sweep/trial.h"
 
 namespace cola {
 
-/// One method (at one setting) on one task, at the learning rate that was chosen on dev.
+/// One method (at one setting) on one task, at the learning rate (and the options of the plan's 'choose')
+/// that were chosen on dev.
 struct ResultRow {
   std::string task, method;
   SweepSetting setting;
+  std::string reason;  ///< why it has no score: then nothing below is set but tries
+  SweepSetting tuned;  ///< as chosen
   std::optional<double> learning_rate;
-  bool at_grid_edge = false;  ///< the lowest or highest rate of several: the grid may be too narrow
+  bool at_grid_edge = false;   ///< the lowest or highest rate of several: the grid may be too narrow
+  std::size_t tries = 0;       ///< rates, and settings that are chosen on dev; 0 where nothing is trained
+  bool chosen_on_dev = false;  ///< among several: dev_scores are of the best of them, so too high
+  bool provisional = false;    ///< it was chosen before all tries had finished with all seeds
   std::string metric;
   std::vector<std::uint64_t> seeds;  ///< of what follows
   std::vector<double> scores;        ///< on test, in [0, 1], one a seed
@@ -23,30 +30,57 @@ struct ResultRow {
   std::optional<double> spread;       ///< sample standard deviation over seeds; none for one seed
   std::vector<std::int64_t> correct;  ///< one a seed; empty with F1
   std::vector<std::int64_t> total;    ///< test examples, one a seed
-  double interval_low = 0.0, interval_high = 0.0;  ///< 95 % of the score over all seeds' examples together
+  std::int64_t questions = 0;         ///< different ones among them
+  Interval interval;                  ///< 95 %, over questions
   /// Official scores by name, one a seed; empty where one of the seeds has none.
   std::map<std::string, std::vector<double>> official;
-  std::optional<double> relative_gain;  ///< (mean - b) / b, b the mean of the method that gains are over
+  std::optional<std::size_t> gain_base;  ///< the row that its gain is over
+  std::optional<double> relative_gain;   ///< (a - b) / b, means over the seeds that both rows have
   std::vector<double> dev_scores;
   std::vector<std::int64_t> links, tested_links;  ///< trained, and of the tested state; one a seed
   double hf_flos = 0.0, hf_flos_saved = 0.0, real_flops = 0.0;  ///< means over seeds
   std::vector<std::string> trials;
+
+  [[nodiscard]] bool scored() const { return reason.empty(); }
 };
 
-/// Two rows of one task over the test examples and seeds that both have.
+/// Two rows of one task over the questions and seeds that both have.
 struct ResultTest {
   std::string task;
-  std::size_t a = 0, b = 0;  ///< rows
-  std::string test;          ///< "mcnemar" or "paired-bootstrap"
-  double p = 1.0;
-  std::int64_t a_better = 0,
-               b_better = 0;  ///< examples: with accuracy, where one is right and the other wrong
+  std::size_t a = 0, b = 0;          ///< rows
+  std::string reason;                ///< why they cannot be paired: then nothing below is set
+  double difference = 0.0;           ///< a's mean score less b's
+  std::optional<Interval> interval;  ///< 95 %, over questions; none where no question differs
+  std::string test;                  ///< by question: "mcnemar" (one seed, accuracy) or "sign-flip"
+  std::size_t questions = 0;
+  std::size_t a_higher = 0, b_higher = 0;       ///< questions with the higher score, over all seeds together
+  double p = 1.0, p_holm = 1.0;                 ///< by question; Holm's over all tests of the sweep
+  std::size_t seeds = 0;                        ///< pairs of trials
+  std::optional<double> p_seeds, p_seeds_holm;  ///< paired t test over the seeds
+  std::optional<double> smallest;  ///< difference that this many questions could have shown (power 0.8)
 };
 
-[[nodiscard]] double mean_of(const std::vector<double>& values);
+/// What always giving a task's most common right answer would score.
+struct MajorityScore {
+  std::string task;
+  double score = 0.0;
+};
 
-/// Sample standard deviation; none of fewer than two.
-[[nodiscard]] std::optional<double> spread_of(const std::vector<double>& values);
+/// One of the tries that a row was chosen from.
+struct RateScore {
+  std::string task, method;
+  SweepSetting setting, tuned;
+  double learning_rate = 0.0;
+  std::vector<std::uint64_t> seeds;
+  std::optional<double> dev_score{}, dev_loss{};  ///< means over seeds
+  std::optional<double> mean{}, spread{};         ///< on test
+  bool chosen = false, diverged = false;
+};
+
+/// A trial and what a reader must know of it.
+struct TrialNote {
+  std::string trial, text;
+};
 
 struct SweepResults {
   std::string name, model;
@@ -55,21 +89,33 @@ struct SweepResults {
   std::string gain_over;
   std::vector<ResultRow> rows;  ///< by task, method, setting, in the plan's order
   std::vector<ResultTest> tests;
+  std::vector<MajorityScore> majority;  ///< of tasks whose answers are classes
+  std::vector<RateScore> rates;         ///< of rows that are trained
   std::size_t trial_count = 0;
-  std::vector<std::string> missing;       ///< trials that are not finished
+  std::vector<std::string> missing;       ///< trials that have not run, or are under way
+  std::vector<TrialNote> failed;          ///< and their first line of error
   std::vector<std::string> diverged;      ///< trials whose training did
+  std::vector<TrialNote> warnings;        ///< on the rows' trials: one answer nearly always, tied scores
   std::map<std::string, double> seconds;  ///< wall clock of the finished trials
 };
 
-/// Tables of `finished`, by trial id. Of the learning rates of a row those with the most finished seeds
-/// count, and of these the one with the highest mean dev score is chosen, ties by the lower mean dev loss,
-/// then by the plan's order. A rate that diverged with any seed is never chosen. Throws Error where two
-/// trials of a seed have other test examples.
-[[nodiscard]] SweepResults make_results(const SweepPlan& plan,
-                                        const std::map<std::string, TrialResult>& finished);
+[[nodiscard]] double mean_of(const std::vector<double>& values);
 
-/// Reads the finished trials of a sweep's folder.
-[[nodiscard]] std::map<std::string, TrialResult> read_finished(const SweepPlan& plan,
-                                                               const SweepFolder& folder);
+/// Sample standard deviation; none of fewer than two.
+[[nodiscard]] std::optional<double> spread_of(const std::vector<double>& values);
+
+/// Trials of a sweep's folder.
+struct SweepTrials {
+  std::map<std::string, TrialResult> finished;  ///< by id
+  std::map<std::string, std::string> failed;    ///< the first line of the error, by id
+};
+
+/// Tables of the finished trials. Rows are chosen by choose() (sweep/choice.h); rows are compared by
+/// add_tests() (sweep/comparison.h). What cannot be said of a row or of two is left out of it, with the
+/// reason.
+[[nodiscard]] SweepResults make_results(const SweepPlan& plan, const SweepTrials& trials);
+
+/// Reads the trials of a sweep's folder. A trial whose files cannot be read counts as failed.
+[[nodiscard]] SweepTrials read_trials(const SweepPlan& plan, const SweepFolder& folder);
 
 }  // namespace cola

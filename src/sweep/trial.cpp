@@ -29,7 +29,9 @@ std::optional<double> optional_number(const JsonReader& json, const std::string&
 /// What a test.json begins with.
 Json trial_json(const SweepTrial& trial) {
   Json setting = Json::object();
-  for (const auto& [option, value] : trial.setting) setting[option] = value;
+  for (const SweepSetting* part : {&trial.setting, &trial.tuned}) {
+    for (const auto& [option, value] : *part) setting[option] = value;
+  }
   return {{"id", trial.id},
           {"task", trial.task},
           {"method", trial.method},
@@ -44,13 +46,16 @@ void read_predictions(const std::filesystem::path& file, TrialResult& result) {
     throw Error(fmt::format("{} is missing beside test.json: {}", file.string(), remedy));
   std::istringstream lines(read_text_file(file));
   std::int64_t number = 0;
+  PredictionCounter counter;
   for (std::string line; std::getline(lines, line);) {
     const std::string where = fmt::format("{}:{}", file.string(), ++number);
     const Json json = parse_json(line, where);
     const JsonReader reader(json, where);
     result.items.push_back(reader.string("id"));
     result.item_scores.push_back(reader.number("score"));
+    counter.add(reader);
   }
+  result.predictions = counter.summary();
   if (static_cast<std::int64_t>(result.items.size()) != result.total) {
     throw Error(fmt::format("{} has {} predictions, test.json {}: {}", file.string(), result.items.size(),
                             result.total, remedy));

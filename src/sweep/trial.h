@@ -8,6 +8,7 @@
 #include "cola/language_model.h"
 #include "cola/train.h"
 #include "sweep/plan.h"
+#include "sweep/prediction_summary.h"
 #include "sweep/sweep_folder.h"
 
 namespace cola {
@@ -28,6 +29,7 @@ struct TrialResult {
   double hf_flos = 0.0, hf_flos_saved = 0.0, real_flops = 0.0, seconds = 0.0;
   std::vector<std::string> items;   ///< ids of the test examples, in order
   std::vector<double> item_scores;  ///< in [0, 1]
+  PredictionSummary predictions;
 };
 
 /// Writes predictions.jsonl, then test.json, which says that the trial is finished. `trained` is null where

@@ -1,0 +1,91 @@
+#include "statistics/intervals.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "core/error.h"
+#include "core/random.h"
+
+namespace cola {
+namespace {
+
+// Published by Newcombe (1998), Statistics in Medicine 17, table I, method 3: four digits.
+TEST(Statistics, WilsonInterval) {
+  const auto expect = [](std::int64_t k, std::int64_t n, double low, double high) {
+    const Interval interval = wilson_interval(k, n);
+    EXPECT_NEAR(interval.low, low, 5e-5) << k << "/" << n;
+    EXPECT_NEAR(interval.high, high, 5e-5) << k << "/" << n;
+  };
+  expect(81, 263, 0.2553, 0.3662);
+  expect(15, 148, 0.0624, 0.1605);
+  expect(0, 20, 0.0, 0.1611);
+  expect(1, 29, 0.0061, 0.1718);
+  expect(20, 20, 1.0 - 0.1611, 1.0);
+  expect(0, 0, 0.0, 1.0);
+  EXPECT_THROW((void)wilson_interval(3, 2), UsageError);
+  EXPECT_THROW((void)wilson_interval(-1, 2), UsageError);
+}
+
+TEST(Statistics, BootstrapIntervalIsNearTheNormalOne) {
+  std::vector<double> values(400);
+  RandomStream stream(5, RandomPurpose::benchmark);
+  double sum = 0.0;
+  double squares = 0.0;
+  for (double& value : values) {
+    value = stream.next_normal();
+    sum += value;
+    squares += value * value;
+  }
+  const double mean = sum / 400.0;
+  const double half = 1.959964 * std::sqrt((squares / 400.0 - mean * mean) / 400.0);
+  const Interval interval = bootstrap_interval(values, 1);
+  // A percentile of 10000 means is off by some 3 % of the half-width (standard error sqrt(pq/n)/density 2.7
+  // %).
+  EXPECT_NEAR(interval.low, mean - half, 0.1 * half);
+  EXPECT_NEAR(interval.high, mean + half, 0.1 * half);
+}
+
+TEST(Statistics, BootstrapIntervalIsAFunctionOfTheSeed) {
+  const std::vector<double> values{0.0, 0.1, 0.25, 0.5, 0.7, 1.0, 0.9};
+  const Interval first = bootstrap_interval(values, 1, 500);
+  const Interval again = bootstrap_interval(values, 1, 500);
+  const Interval other = bootstrap_interval(values, 2, 500);
+  EXPECT_EQ(first.low, again.low);
+  EXPECT_EQ(first.high, again.high);
+  EXPECT_TRUE(first.low != other.low || first.high != other.high);
+  EXPECT_THROW((void)bootstrap_interval(std::vector<double>{}, 1), UsageError);
+  EXPECT_THROW((void)bootstrap_interval(values, 1, 0), UsageError);
+}
+
+// numpy 2.4.6 and scipy 1.17.1: 2,000,000 multinomial resamples, quantiles at normal cdf(t(0.025, 11)
+// sqrt(12 / 11)). The statistic moves in steps of some 1/55, which 10,000 resamples may miss by one.
+TEST(Statistics, BootstrapIntervalKeepsTheAnswersOfAQuestionTogether) {
+  const QuestionSums scores{{5, 0, 3, 1, 4, 2, 0, 5, 5, 3, 2, 1}, {5, 5, 5, 5, 5, 5, 3, 5, 5, 5, 4, 5}};
+  EXPECT_NEAR(scores.mean(), 0.543859649122807, 1e-15);
+  const Interval interval = bootstrap_interval(scores, 42);
+  EXPECT_NEAR(interval.low, 0.30769231, 0.01);
+  EXPECT_NEAR(interval.high, 0.77192982, 0.01);
+}
+
+TEST(Statistics, WhereAllQuestionsScoreTheSameTheIntervalIsWilsons) {
+  const QuestionSums none{std::vector<double>(56, 0.0), std::vector<double>(56, 5.0)};
+  const Interval interval = bootstrap_interval(none, 42);
+  EXPECT_EQ(interval.low, 0.0);
+  EXPECT_EQ(interval.high, wilson_interval(0, 56).high);
+  const std::vector<double> thirds(10, 0.1 + 0.2);
+  EXPECT_LT(bootstrap_interval(thirds, 42).low, 0.2);
+  EXPECT_LT(bootstrap_interval(std::vector<double>{1.0}, 42).low, 0.3);
+}
+
+TEST(Statistics, ColumnsAreResampledTogether) {
+  const std::vector<QuestionSums> columns{{{1, 0, 1, 1}, {1, 1, 1, 1}}, {{2, 1, 2, 2}, {2, 2, 2, 2}}};
+  const auto means = resampled_means(columns, 7, 100);
+  for (std::size_t r = 0; r < 100; ++r)  // the second is (1 + the first) / 2 in every sample
+    EXPECT_NEAR(means[1][r], 0.5 + 0.5 * means[0][r], 1e-15);
+  EXPECT_EQ(resampled_means({&columns[1], 1}, 7, 100).front(), means[1]);
+}
+
+}  // namespace
+}  // namespace cola
