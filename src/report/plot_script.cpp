@@ -79,7 +79,7 @@ ReportPlot PlotScript::plot(const std::string& frame) {
 ReportPlot PlotScript::finish(const std::string& x_label, const std::string& y_label) {
   const int legend = legend_lines_ * legend_line + 8, height = plot_height + legend;
   draw_legend(height);
-  return plot(frame_text(height, 74, plot_width - 12, legend + axis_height, height - 12) +
+  return plot(frame_text(height, 74, plot_width - 20, legend + axis_height, height - 12) +
               fmt::format("set border 3\nset xlabel '{}' offset 0,0.4\nset ylabel '{}' offset 1,0\n", x_label,
                           y_label));
 }

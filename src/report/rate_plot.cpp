@@ -19,14 +19,17 @@ struct RateLine {
   std::vector<const RateRow*> tries;
 };
 
+/// Whether the rate can stand on a logarithmic axis; files of strangers may have any.
+bool is_drawable(double rate) { return rate > 1e-30 && rate < 1e30; }
+
 /// Of the task's rows that have several rates.
 std::vector<RateLine> rate_lines(const SweepReport& sweep, const std::string& task) {
   std::map<std::string, std::set<double>> rates;
   for (const RateRow& rate : sweep.rates)
-    if (rate.task == task && rate.learning_rate > 0.0) rates[rate.label].insert(rate.learning_rate);
+    if (rate.task == task && is_drawable(rate.learning_rate)) rates[rate.label].insert(rate.learning_rate);
   std::vector<RateLine> lines;
   for (const RateRow& rate : sweep.rates) {
-    if (rate.task != task || rates[rate.label].size() < 2 || rate.learning_rate <= 0.0) continue;
+    if (rate.task != task || rates[rate.label].size() < 2 || !is_drawable(rate.learning_rate)) continue;
     const std::string label = rate.label + rate.tuned;
     auto line = std::ranges::find(lines, label, &RateLine::label);
     if (line == lines.end()) line = lines.insert(lines.end(), RateLine{label, {}});

@@ -59,16 +59,22 @@ void check_output(const fs::path& page) {
   }
 }
 
+fs::path whole_path(const RunReport& run) {
+  const fs::path path = fs::absolute(run.folder).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();
+}
+
 /// The last components of the paths, as many as tell them apart; a folder given twice gets a number.
 void name_runs(std::vector<RunReport>& runs) {
+  std::set<fs::path> paths;
+  for (const RunReport& run : runs) paths.insert(whole_path(run));
   std::set<std::string> names;
   bool longer = true;  // whether some name can have another component
-  for (int parts = 1; longer && names.size() < runs.size(); ++parts) {
+  for (int parts = 1; longer && names.size() < paths.size(); ++parts) {
     names.clear();
     longer = false;
     for (RunReport& run : runs) {
-      fs::path name, rest = fs::absolute(run.folder).lexically_normal();
-      if (!rest.has_filename()) rest = rest.parent_path();
+      fs::path name, rest = whole_path(run);
       for (int i = 0; i < parts && rest.has_filename(); ++i, rest = rest.parent_path())
         name = name.empty() ? rest.filename() : rest.filename() / name;
       run.name = shown_text(name.string());
@@ -77,8 +83,10 @@ void name_runs(std::vector<RunReport>& runs) {
     }
   }
   std::map<std::string, int> used;
-  for (RunReport& run : runs)
-    if (const int number = ++used[run.name]; number > 1) run.name += fmt::format(" ({})", number);
+  for (RunReport& run : runs) {
+    const int number = ++used[run.name];
+    if (number > 1) run.name += fmt::format(" ({})", number);
+  }
 }
 
 std::size_t points_a_curve(std::size_t curves) {
@@ -168,7 +176,7 @@ void add_trial_notes(const SweepReport& sweep, std::vector<std::string>& notes) 
   };
   add(sweep.failed.size(), "failed");
   add(sweep.missing.size(), sweep.tells_failed ? "not finished" : "not finished, or failed");
-  add(sweep.diverged.size(), "diverged in training: their rates are never chosen");
+  add(sweep.diverged.size(), "diverged in training, whose rates are never chosen");
   if (!sweep.warnings.empty())
     notes.push_back(fmt::format("Warnings on the rows' trials: {}.", sweep.warnings.size()));
 }

@@ -226,6 +226,10 @@ TEST(RatePlot, HasDevAndTestOfEveryTryOnALogarithmicAxisAndMarksTheChosen) {
   EXPECT_NE(script.find("at first 0.01, graph 0.04 point pt 2"), std::string::npos) << script;
   EXPECT_EQ(plots[0].texts, Texts{"lora"});  // full has one rate
   EXPECT_NE(plots[0].note.find("diverged"), std::string::npos);
+  sweep.rates.push_back(try_of("lora", 1e300, 0.5));
+  sweep.rates.push_back(try_of("lora", 0.0, 0.5));
+  EXPECT_EQ(rate_plots(sweep).at(0).script, script);
+  sweep.rates.erase(sweep.rates.begin() + 4, sweep.rates.end());
   sweep.rates.erase(sweep.rates.begin() + 1, sweep.rates.begin() + 3);
   EXPECT_TRUE(rate_plots(sweep).empty());
 }

@@ -77,6 +77,7 @@ TEST_F(Report, OfASweepShowsChainLengthsTablesAndChosenTrials) {
   for (const char* text :
        {"cb: score against chain length", "rte: score against chain length", "41 of 56", "60.00 to 83.00",
         "76.00 ± 1.40", "mcnemar", "small sweep", "opt-tiny", "2 trials not finished, or failed.",
+        "not finished, or failed</td><td class=\"text key\">rte-9",
         "over the test items of all seeds together", "<td>3</td><td>7</td><td>0.2500</td>"})
     EXPECT_NE(page.find(text), std::string::npos) << text;
   EXPECT_EQ(count(page, "<details>"), 3U);
@@ -111,6 +112,15 @@ TEST_F(Report, OfASweepHasOfficialMetricsWhereThereAreOthers) {
   for (const char* text : {"Official metrics", "f1_macro", "37.50 ± 10.00", "exact_match"})
     EXPECT_NE(page.find(text), std::string::npos) << text;
   EXPECT_EQ(count(page, "<table"), 6U);
+}
+
+TEST_F(Report, NoTwoRunsHaveOneName) {
+  const std::string deep = "seed/with/many/folders/of/one/name";
+  for (const char* folder_name : {"a", "b"}) test::write_run(folder / folder_name / deep, 20, 1.0);
+  (void)write_report({folder / "a" / deep, folder / "b" / deep, folder / "b" / deep}, folder / "out.html");
+  const std::string page = read_text_file(folder / "out.html");
+  for (const std::string& name : {"a/" + deep, "b/" + deep, "b/" + deep + " (2)"})
+    EXPECT_EQ(count(page, "<summary>" + name + "</summary>"), 1U) << name;
 }
 
 TEST_F(Report, TextOfFilesIsText) {
