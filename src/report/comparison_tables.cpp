@@ -22,7 +22,7 @@ std::string percent(std::optional<double> share) {
 
 std::string count(std::optional<std::int64_t> value) { return value ? std::to_string(*value) : nothing; }
 
-/// What the table of tests says of two rows is out of files of before: without all that came later.
+/// Whether the test is of a file that has more than counts and p, as those of before do.
 bool has_details(const PairedTest& test) { return test.p_holm || test.questions || test.seeds; }
 
 /// Names of `most` trials, and a line with the number of the rest.

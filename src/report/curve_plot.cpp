@@ -90,20 +90,20 @@ bool lies_on(const CurveGroup& chain, const CurveGroup& lora, const CurveKind& k
          });
 }
 
-/// Empty where no chain lies on a LoRA run.
-std::string lora_note(std::span<const CurveGroup> groups, const CurveKind& kind) {
-  std::string note;
+/// One for each LoRA that chains lie on.
+std::vector<std::string> lora_sentences(std::span<const CurveGroup> groups, const CurveKind& kind) {
+  std::vector<std::string> sentences;
   for (const CurveGroup& lora : groups) {
     std::vector<std::string> chains;
     for (const CurveGroup& chain : groups) {
       if (lies_on(chain, lora, kind)) chains.push_back(chain.label);
     }
     if (!chains.empty())
-      note += fmt::format(" Up to the first knot {} {} LoRA: the curve of {} is drawn over {}.",
-                          fmt::join(chains, ", "), chains.size() == 1 ? "is" : "are", lora.label,
-                          chains.size() == 1 ? "it" : "them");
+      sentences.push_back(fmt::format("Up to the first knot {} {} LoRA: the curve of {} is drawn over {}.",
+                                      fmt::join(chains, ", "), chains.size() == 1 ? "is" : "are", lora.label,
+                                      chains.size() == 1 ? "it" : "them"));
   }
-  return note;
+  return sentences;
 }
 
 void add_line(const RunReport& run, const CurveKind& kind, std::size_t most_points, const std::string& style,
@@ -146,12 +146,34 @@ void add_bands(std::span<const Band> bands, std::span<const std::size_t> order, 
   }
 }
 
+std::string style_of(const CurveKind& kind, std::size_t group) {
+  return fmt::format("{} lw 1.5 lc rgb '{}'", kind.dots ? "linespoints pt 7 ps 0.4" : "lines",
+                     plot_colours.at(group));
+}
+
+void add_legend(std::span<const CurveGroup> groups, std::span<const Band> bands, const CurveKind& kind,
+                PlotScript& script) {
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const std::size_t runs = runs_with(groups[i], kind).size();
+    if (runs == 0) continue;
+    std::string name = groups[i].label;
+    if (runs > 1) name += fmt::format(", {}{} seeds", bands[i].points > 0 ? "mean of " : "", runs);
+    script.add_to_legend(plot_colours.at(i), kind.dots, name);
+  }
+}
+
+std::string note_of(std::span<const CurveGroup> groups, std::span<const Band> bands, bool knots,
+                    const CurveKind& kind) {
+  std::vector<std::string> sentences;
+  if (std::ranges::any_of(bands, [](const Band& band) { return band.points > 0; }))
+    sentences.emplace_back("Bands: from the lowest to the highest seed.");
+  if (knots) sentences.emplace_back("Dashed lines: knots.");
+  std::ranges::move(lora_sentences(groups, kind), std::back_inserter(sentences));
+  return fmt::format("{}", fmt::join(sentences, " "));
+}
+
 ReportPlot curve_plot(std::span<const CurveGroup> groups, const CurveKind& kind, std::size_t most_points) {
   PlotScript script;
-  const auto style = [&](std::size_t i) {
-    return fmt::format("{} lw 1.5 lc rgb '{}'", kind.dots ? "linespoints pt 7 ps 0.4" : "lines",
-                       plot_colours.at(i));
-  };
   const std::vector<std::size_t> order = drawing_order(groups);
   std::vector<Band> bands;
   for (const CurveGroup& group : groups)
@@ -159,27 +181,17 @@ ReportPlot curve_plot(std::span<const CurveGroup> groups, const CurveKind& kind,
   add_bands(bands, order, script);
   for (const std::size_t i : order) {
     if (bands[i].points > 0) {
-      script.add(fmt::format("{} using 1:2 with {}", bands[i].data, style(i)));
+      script.add(fmt::format("{} using 1:2 with {}", bands[i].data, style_of(kind, i)));
     } else {
       for (const RunReport* run : runs_with(groups[i], kind))
-        add_line(*run, kind, most_points, style(i), script);
+        add_line(*run, kind, most_points, style_of(kind, i), script);
     }
   }
-  for (std::size_t i = 0; i < groups.size(); ++i) {
-    const std::size_t runs = runs_with(groups[i], kind).size();
-    const char* const what = runs < 2 ? "{}" : bands[i].points > 0 ? "{}, mean of {} seeds" : "{}, {} seeds";
-    if (runs > 0)
-      script.add_to_legend(plot_colours.at(i), kind.dots,
-                           fmt::format(fmt::runtime(what), groups[i].label, runs));
-  }
   if (script.empty()) return {};
+  add_legend(groups, bands, kind, script);
   const bool knots = set_knots(groups, kind, script);
   ReportPlot plot = script.finish("optimizer step", kind.y_label);
-  if (std::ranges::any_of(bands, [](const Band& band) { return band.points > 0; }))
-    plot.note += " Bands: from the lowest to the highest seed.";
-  if (knots) plot.note += " Dashed lines: knots.";
-  plot.note += lora_note(groups, kind);
-  if (!plot.note.empty()) plot.note.erase(0, 1);
+  plot.note = note_of(groups, bands, knots, kind);
   return plot;
 }
 

@@ -94,7 +94,8 @@ ReportPlot difference_plot(const Pairs& all, const SweepReport& sweep, bool name
   return plot;
 }
 
-/// Tests of the task, or of all for "", that have an interval; `without` counts the paired ones that do not.
+/// Tests of the task, or of all tasks for null, that have an interval; `without` counts the paired ones that
+/// do not.
 Pairs drawable(const SweepReport& sweep, const std::string* task, std::size_t& without) {
   Pairs pairs;
   without = 0;

@@ -33,7 +33,7 @@ std::string mean_and_spread(const ScoreRow& row) {
   return row.scores.size() < 2 ? mean : mean + " ± " + score(row.spread, row.metric);
 }
 
-/// With the mark of a provisional choice; what there is to say of a row without a score is in `reason`.
+/// Of a scored row, with the mark of a provisional choice.
 std::string marked_score(const ScoreRow& row) { return mean_and_spread(row) + (row.provisional ? "‡" : ""); }
 
 std::string flops(double count) { return count > 0.0 ? fmt::format("{:.3g}", count) : nothing; }
