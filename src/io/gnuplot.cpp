@@ -93,7 +93,7 @@ void require_gnuplot() {
     throw Error(fmt::format("gnuplot --version ended with status {}: reinstall gnuplot-nox", status));
 }
 
-void write_svg_plot(const std::string& script, const std::filesystem::path& file) {
+std::string svg_plot(const std::string& script, const std::string& what) {
   const ChildStreams streams;
   if (std::fwrite(script.data(), 1, script.size(), streams.input.get()) != script.size() ||
       std::fflush(streams.input.get()) != 0) {
@@ -102,12 +102,16 @@ void write_svg_plot(const std::string& script, const std::filesystem::path& file
   go_to_start(streams.input);
   // -d: not the user's settings
   const int status = run_program({"gnuplot", "-d", "-"}, streams);
-  const std::string picture = contents(streams.output);
+  std::string picture = contents(streams.output);
   if (status != 0 || !picture.starts_with("<?xml")) {
-    throw Error(fmt::format("gnuplot made no plot for {} (status {}): {}", file.string(), status,
+    throw Error(fmt::format("gnuplot made no plot for {} (status {}): {}", what, status,
                             last_line(contents(streams.error))));
   }
-  write_text_file(file, picture);
+  return picture;
+}
+
+void write_svg_plot(const std::string& script, const std::filesystem::path& file) {
+  write_text_file(file, svg_plot(script, file.string()));
 }
 
 }  // namespace cola

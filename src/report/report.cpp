@@ -3,16 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "core/error.h"
 #include "io/durable_file.h"
 #include "io/files.h"
 #include "io/gnuplot.h"
-#include "io/printable.h"
 #include "report/report_page.h"
 #include "report/report_plot.h"
 #include "report/report_tables.h"
+#include "report/report_text.h"
 
 namespace cola {
 namespace {
@@ -58,19 +59,33 @@ void check_output(const fs::path& page) {
   }
 }
 
-/// The last components of the paths, as many as tell them apart.
+fs::path whole_path(const RunReport& run) {
+  const fs::path path = fs::absolute(run.folder).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();
+}
+
+/// The last components of the paths, as many as tell them apart; a folder given twice gets a number.
 void name_runs(std::vector<RunReport>& runs) {
-  for (int parts = 1; parts <= 4; ++parts) {
-    std::set<std::string> names;
+  std::set<fs::path> paths;
+  for (const RunReport& run : runs) paths.insert(whole_path(run));
+  std::set<std::string> names;
+  bool longer = true;  // whether some name can have another component
+  for (int parts = 1; longer && names.size() < paths.size(); ++parts) {
+    names.clear();
+    longer = false;
     for (RunReport& run : runs) {
-      fs::path name, rest = fs::absolute(run.folder).lexically_normal();
-      if (!rest.has_filename()) rest = rest.parent_path();
+      fs::path name, rest = whole_path(run);
       for (int i = 0; i < parts && rest.has_filename(); ++i, rest = rest.parent_path())
         name = name.empty() ? rest.filename() : rest.filename() / name;
-      run.name = printable(name.string());
+      run.name = shown_text(name.string());
+      longer = longer || rest.has_filename();
       names.insert(run.name);
     }
-    if (names.size() == runs.size()) return;
+  }
+  std::map<std::string, int> used;
+  for (RunReport& run : runs) {
+    const int number = ++used[run.name];
+    if (number > 1) run.name += fmt::format(" ({})", number);
   }
 }
 
@@ -126,7 +141,7 @@ void read_chosen_trials(const fs::path& folder, const SweepReport& sweep, Report
       continue;
     }
     report.runs.push_back(read_run_report(path));
-    report.runs.back().name = printable(trial);
+    report.runs.back().name = shown_text(trial);
   }
   if (left_out > 0)
     report.page.notes.push_back(
@@ -138,14 +153,15 @@ void add_task_plots(const SweepReport& sweep, Report& report) {
   for (const ScoreRow& row : sweep.rows) {
     if (std::ranges::find(tasks, row.task) == tasks.end()) tasks.push_back(row.task);
   }
-  const std::size_t most_points = points_a_curve(3 * report.runs.size());
+  const std::size_t most_points = points_a_curve(9 * sweep.rows.size());  // three kinds of mean, low and high
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     std::vector<CurveGroup> groups;
     for (const ScoreRow& row : sweep.rows) {
       if (row.task != tasks[i]) continue;
       CurveGroup group{row.label, {}};
       for (const RunReport& run : report.runs) {
-        if (std::ranges::find(row.trials, run.name) != row.trials.end()) group.runs.push_back(&run);
+        if (std::ranges::find(row.trials, run.folder.filename().string()) != row.trials.end())
+          group.runs.push_back(&run);
       }
       if (!group.runs.empty()) groups.push_back(std::move(group));
     }
@@ -153,23 +169,34 @@ void add_task_plots(const SweepReport& sweep, Report& report) {
   }
 }
 
+/// How many trials are not in the page, or not to be trusted blindly; the table of trials names them.
+void add_trial_notes(const SweepReport& sweep, std::vector<std::string>& notes) {
+  const auto add = [&](std::size_t count, const char* what) {
+    if (count > 0) notes.push_back(fmt::format("{} trial{} {}.", count, count == 1 ? "" : "s", what));
+  };
+  add(sweep.failed.size(), "failed");
+  add(sweep.missing.size(), sweep.tells_failed ? "not finished" : "not finished, or failed");
+  add(sweep.diverged.size(), "diverged in training, whose rates are never chosen");
+  if (!sweep.warnings.empty())
+    notes.push_back(fmt::format("Warnings on the rows' trials: {}.", sweep.warnings.size()));
+}
+
 Report report_of_sweep(const fs::path& folder) {
   const SweepReport sweep = read_sweep_report(folder);
   Report report;
   read_chosen_trials(folder, sweep, report);
-  report.plots = chain_length_plots(sweep);
+  report.plots = difference_plots(sweep);
+  std::ranges::move(rate_plots(sweep), std::back_inserter(report.plots));
+  std::ranges::move(chain_length_plots(sweep), std::back_inserter(report.plots));
   add_task_plots(sweep, report);
   report.page.title = sweep.name.empty() ? "cola sweep" : sweep.name;
   report.page.subtitle =
-      fmt::format("A sweep of {}; {} seed{}. Curves are those of the chosen learning rates, one a seed.",
+      fmt::format("A sweep of {}; {} seed{}. Curves are those of the chosen learning rates.",
                   sweep.model.empty() ? "one model" : sweep.model, sweep.seeds, sweep.seeds == 1 ? "" : "s");
-  if (sweep.missing > 0)
-    report.page.notes.push_back(fmt::format("{} trials have not ended and are not in it.", sweep.missing));
-  if (sweep.diverged > 0)
-    report.page.notes.push_back(
-        fmt::format("The training of {} trials diverged: their rates are never chosen.", sweep.diverged));
-  report.page.tables =
-      overview_table(sweep) + scores_table(sweep) + official_table(sweep) + tests_table(sweep);
+  add_trial_notes(sweep, report.page.notes);
+  report.page.tables = overview_table(sweep) + differences_table(sweep) + tests_table(sweep) +
+                       scores_table(sweep) + official_table(sweep) + rates_table(sweep) + costs_table(sweep) +
+                       trials_table(sweep);
   return report;
 }
 
@@ -184,10 +211,9 @@ ReportResult write_report(const std::vector<fs::path>& inputs, const fs::path& p
   std::string html;
   write_folder(plots_folder(page), [&](const fs::path& folder) {
     for (const ReportPlot& plot : report.plots) {
-      const fs::path file = folder / (plot.name + ".svg");
-      write_svg_plot(plot.script, file);
-      report.page.plots.push_back({plot.name, plot.heading, read_text_file(file)});
-      write_text_file(file, standalone_svg(report.page.plots.back().svg));
+      const std::string svg = with_texts(svg_plot(plot.script, plot.name), plot.texts);
+      write_text_file(folder / (plot.name + ".svg"), standalone_svg(svg));
+      report.page.plots.push_back({plot.name, plot.heading, plot.note, svg});
     }
     html = html_page(report.page);
     if (html.size() > largest_page) {

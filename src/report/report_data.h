@@ -35,33 +35,72 @@ struct ScoreRow {
   std::string task, method, metric;
   std::string label;         ///< method and setting, as the sweep's own tables call them
   std::string chain_series;  ///< what rows that differ in their chain length alone have in common
-  bool at_grid_edge = false;
+  std::string reason;        ///< why it has no score: then nothing below is set but tries
+  std::int64_t tries = 0;    ///< that it was chosen from; 0 where nothing is trained, or the file has none
+  std::string chosen;        ///< the options that were chosen on dev beside the rate, as in labels
+  std::string gain_over;     ///< label of the row that its gain is over
+  bool at_grid_edge = false, chosen_on_dev = false, provisional = false;
   std::optional<double> learning_rate, relative_gain;
   double mean = 0.0, spread = 0.0;
-  std::optional<std::int64_t> correct;  ///< pooled over the seeds, where the metric counts answers
+  std::optional<std::int64_t> correct;    ///< pooled over the seeds, where the metric counts answers
+  std::optional<std::int64_t> questions;  ///< different test examples; none in files of before
   std::int64_t total = 0;
-  double low = 0.0, high = 0.0;         ///< 95 % interval of the pooled score
+  double low = 0.0, high = 0.0;         ///< 95 % interval
   std::vector<OfficialScore> official;  ///< where the paper's metric is another
   std::vector<double> scores, dev_scores;
   std::vector<double> links, tested_links;  ///< one a seed
   double hf_flos = 0.0, hf_flos_saved = 0.0, real_flops = 0.0;
   std::vector<std::string> trials;  ///< names of folders below trials/
+
+  [[nodiscard]] bool scored() const { return reason.empty(); }
 };
 
+/// Two rows of a task. Files of before have counts and p alone.
 struct PairedTest {
-  std::string task, a, b, test;
-  double p = 1.0;
-  std::optional<std::int64_t> a_only, b_only;  ///< items that only one of them has right
+  std::string task, a, b;
+  std::string reason;  ///< why the two cannot be paired: then nothing below is set
+  std::string test;
+  std::optional<double> difference, low, high;  ///< a - b with its 95 % interval
+  std::optional<double> smallest;               ///< that would have been shown with a power of 0.8
+  std::optional<std::int64_t> questions, seeds;
+  std::optional<std::int64_t> a_higher, b_higher;  ///< questions on which it has the higher score
+  std::optional<double> p, p_holm, p_seeds, p_seeds_holm;
+};
+
+/// One of the learning rates that a row was chosen from.
+struct RateRow {
+  std::string task, label;
+  std::string tuned;  ///< the options that are chosen on dev beside the rate, as in labels
+  double learning_rate = 0.0;
+  std::int64_t seeds = 0;
+  std::optional<double> dev_score, dev_loss;  ///< means over the seeds
+  std::optional<double> mean, spread;         ///< on test
+  bool chosen = false, diverged = false;
+};
+
+/// A trial and what a reader must know of it.
+struct ReportedTrial {
+  std::string trial, text;
+};
+
+/// What always giving a task's most common right answer would score.
+struct MajorityRow {
+  std::string task;
+  double score = 0.0;
 };
 
 struct SweepReport {
   std::string name, model;
   std::size_t seeds = 0;
   std::string gain_over;
-  std::size_t missing = 0;   ///< trials that have not ended
-  std::size_t diverged = 0;  ///< trials whose training did
+  std::vector<std::string> missing;   ///< trials that have not ended
+  std::vector<std::string> diverged;  ///< trials whose training did
+  std::vector<ReportedTrial> failed, warnings;
+  bool tells_failed = false;  ///< files of before count a trial that failed as missing
   std::vector<ScoreRow> rows;
   std::vector<PairedTest> tests;
+  std::vector<RateRow> rates;
+  std::vector<MajorityRow> majority;
 };
 
 /// The file that makes a folder a sweep's.
@@ -70,7 +109,7 @@ inline constexpr const char* sweep_results_name = "results.json";
 /// Reads config.toml and log.jsonl of a run folder. Throws Error naming the file, and what is wrong with it.
 [[nodiscard]] RunReport read_run_report(const std::filesystem::path& folder);
 
-/// Reads results.json of a sweep. Throws Error likewise.
+/// Reads results.json of a sweep, of this release or of one before. Throws Error likewise.
 [[nodiscard]] SweepReport read_sweep_report(const std::filesystem::path& folder);
 
 }  // namespace cola

@@ -22,6 +22,7 @@ p { margin: .25rem 0 .75rem; color: var(--quiet); }
 .plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); }
 figure { margin: 0; padding: .5rem; min-width: 0; border: 1px solid var(--line); border-radius: .5rem; }
 figcaption { font-weight: 600; padding: 0 .25rem .25rem; }
+figure p { font-size: .8125rem; margin: 0; padding: 0 .25rem .25rem; }
 svg { display: block; width: 100%; height: auto; }
 svg [stroke="black"] { stroke: var(--ink); }
 svg [fill="black"] { fill: var(--ink); }
@@ -86,14 +87,11 @@ std::string html_page(const ReportPage& page) {
   for (const std::string& note : page.notes) html += "<p>" + html_escaped(note) + "</p>\n";
   html += "</header>\n";
   if (!page.plots.empty()) {
-    html +=
-        "<section id=\"plots\">\n<h2>Plots</h2>\n<p>Dashed vertical lines are knots. Up to its first knot a "
-        "chain is LoRA, whose curve is drawn over "
-        "it.</p>\n<div "
-        "class=\"plots\">\n";
+    html += "<section id=\"plots\">\n<h2>Plots</h2>\n<div class=\"plots\">\n";
     for (const DrawnPlot& plot : page.plots) {
-      html += "<figure><figcaption>" + html_escaped(plot.heading) + "</figcaption>\n" + inline_svg(plot) +
-              "</figure>\n";
+      html += "<figure><figcaption>" + html_escaped(plot.heading) + "</figcaption>\n";
+      if (!plot.note.empty()) html += "<p>" + html_escaped(plot.note) + "</p>\n";
+      html += inline_svg(plot) + "</figure>\n";
     }
     html += "</div>\n</section>\n";
   }

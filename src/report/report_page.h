@@ -8,7 +8,7 @@ namespace cola {
 
 /// A plot as it goes into the page.
 struct DrawnPlot {
-  std::string name, heading;
+  std::string name, heading, note;
   std::string svg;  ///< gnuplot's file
 };
 

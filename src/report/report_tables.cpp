@@ -11,8 +11,6 @@
 namespace cola {
 namespace {
 
-const char* const nothing = "–";
-
 std::string number(std::optional<double> value, const char* format) {
   return value ? fmt::format(fmt::runtime(format), *value) : nothing;
 }
@@ -35,6 +33,9 @@ std::string mean_and_spread(const ScoreRow& row) {
   return row.scores.size() < 2 ? mean : mean + " ± " + score(row.spread, row.metric);
 }
 
+/// Of a scored row, with the mark of a provisional choice.
+std::string marked_score(const ScoreRow& row) { return mean_and_spread(row) + (row.provisional ? "‡" : ""); }
+
 std::string flops(double count) { return count > 0.0 ? fmt::format("{:.3g}", count) : nothing; }
 
 std::string gain(const ScoreRow& row) {
@@ -48,31 +49,68 @@ std::string range(const std::vector<double>& values) {
   return low == high ? fmt::format("{:.0f}", low) : fmt::format("{:.0f}-{:.0f}", low, high);
 }
 
-std::string section(const char* id, const char* heading, const std::string& content) {
-  return fmt::format("<section id=\"{}\">\n<h2>{}</h2>\n{}</section>\n", id, heading, content);
+std::string rate_cell(const ScoreRow& row) {
+  return row.learning_rate
+             ? fmt::format("{:.3g}{}{}", *row.learning_rate, row.at_grid_edge ? "*" : "", row.chosen)
+             : nothing;
+}
+
+std::string dev_cell(const ScoreRow& row) {
+  if (row.dev_scores.empty()) return nothing;
+  const double sum = std::accumulate(row.dev_scores.begin(), row.dev_scores.end(), 0.0);
+  return score(sum / static_cast<double>(row.dev_scores.size()), row.metric) + (row.chosen_on_dev ? "†" : "");
 }
 
 std::vector<Cell> score_cells(const ScoreRow& row) {
+  const std::string tries = row.tries > 0 ? std::to_string(row.tries) : nothing;
+  if (!row.scored()) {
+    return {text_cell(row.task), key_cell(row.label), {nothing}, text_cell(nothing), {nothing}, {nothing},
+            {row.reason},        {nothing},           {nothing}, {nothing},          {nothing}, {tries}};
+  }
   const std::string counted =
       row.correct ? fmt::format("{} of {}", *row.correct, row.total) : fmt::format("{} answers", row.total);
-  const double dev_sum = std::accumulate(row.dev_scores.begin(), row.dev_scores.end(), 0.0);
-  const std::string dev = row.dev_scores.empty()
-                              ? nothing
-                              : score(dev_sum / static_cast<double>(row.dev_scores.size()), row.metric);
   return {text_cell(row.task),
           key_cell(row.label),
-          {number(row.learning_rate, "{:.3g}") + (row.at_grid_edge ? "*" : "")},
+          {rate_cell(row)},
           text_cell(is_share(row.metric) ? row.metric + ", %" : row.metric),
-          {mean_and_spread(row)},
+          {row.scores.empty() ? nothing : std::to_string(row.scores.size())},
+          {row.questions ? std::to_string(*row.questions) : nothing},
+          {marked_score(row)},
           {gain(row)},
           {row.total > 0 ? counted : nothing},
           {row.total > 0 ? score(row.low, row.metric) + " to " + score(row.high, row.metric) : nothing},
-          {dev},
-          {range(row.links)},
-          {range(row.tested_links)},
-          {flops(row.hf_flos)},
-          {flops(row.hf_flos_saved)},
-          {flops(row.real_flops)}};
+          {dev_cell(row)},
+          {tries}};
+}
+
+/// The explanations of the marks that occur.
+std::string notes_of_marks(const SweepReport& sweep) {
+  std::string notes;
+  const auto add = [&](bool ScoreRow::* mark, const char* note) {
+    if (std::ranges::any_of(sweep.rows, mark)) notes += fmt::format("<p>{}</p>\n", note);
+  };
+  add(&ScoreRow::at_grid_edge,
+      "* the lowest or highest rate of its grid: a wider grid could have a better one");
+  add(&ScoreRow::chosen_on_dev,
+      "† the best of its tries on dev: this number chose the rate, so it is too high");
+  add(&ScoreRow::provisional, "‡ provisional: chosen before all its tries had finished with all seeds");
+  return notes;
+}
+
+std::string overview_cell(const ScoreRow* row) {
+  if (row == nullptr) return nothing;
+  if (row->scored()) return marked_score(*row);
+  return row->reason.find("diverged") == std::string::npos ? nothing : "diverged";
+}
+
+/// The last line of the overview: what always giving the most common right answer would score.
+std::vector<Cell> majority_cells(const SweepReport& sweep, const std::vector<std::string>& header) {
+  std::vector<Cell> cells = {key_cell("(majority class)")};
+  for (std::size_t i = 1; i < header.size(); ++i) {
+    const auto row = std::ranges::find(sweep.majority, header[i], &MajorityRow::task);
+    cells.push_back({row == sweep.majority.end() ? nothing : fmt::format("{:.2f}", 100.0 * row->score)});
+  }
+  return cells;
 }
 
 }  // namespace
@@ -93,10 +131,10 @@ std::string runs_table(std::span<const RunReport> runs) {
                     {flops(run.hf_flos)},
                     {flops(run.real_flops)}});
   }
-  return section("runs", "Runs",
-                 html_table({"run", "method", "links", "steps", "last loss", "dev loss", "best dev loss",
-                             "dev score, %", "tokens", "seconds", "hf_flos", "real FLOPs"},
-                            rows));
+  return html_section("runs", "Runs",
+                      html_table({"run", "method", "links", "steps", "last loss", "dev loss", "best dev loss",
+                                  "dev score, %", "tokens", "seconds", "hf_flos", "real FLOPs"},
+                                 rows));
 }
 
 std::string overview_table(const SweepReport& sweep) {
@@ -114,31 +152,59 @@ std::string overview_table(const SweepReport& sweep) {
     for (std::size_t i = 1; i < header.size(); ++i) {
       const auto cell = found.find({label, header[i]});
       const ScoreRow* row = cell == found.end() ? nullptr : cell->second;
-      scores.push_back({row == nullptr ? nothing : mean_and_spread(*row)});
+      scores.push_back({overview_cell(row)});
       gains.push_back({row == nullptr ? nothing : gain(*row)});
-      has_gain = has_gain || (row != nullptr && row->relative_gain);
+      if (row == nullptr || !row->relative_gain) continue;
+      has_gain = true;
+      if (!row->gain_over.empty()) gains.front() = key_cell("gain over " + row->gain_over);
     }
     rows.push_back(std::move(scores));
     if (has_gain) rows.push_back(std::move(gains));
   }
-  return section(
-      "overview", "Scores by task",
-      "<p>Mean and spread over the seeds; accuracy and F1 in percent.</p>\n" + html_table(header, rows));
+  if (!sweep.majority.empty()) rows.push_back(majority_cells(sweep, header));
+  return html_section("overview", "Scores by task",
+                      "<p>Test scores, mean ± sample standard deviation over the seeds; accuracy and F1 in "
+                      "percent. The learning rate is the best on dev.</p>\n" +
+                          html_table(header, rows));
 }
 
 std::string scores_table(const SweepReport& sweep) {
   std::vector<std::vector<Cell>> rows;
   for (const ScoreRow& row : sweep.rows) rows.push_back(score_cells(row));
-  const bool edge = std::ranges::any_of(sweep.rows, &ScoreRow::at_grid_edge);
-  const std::string text = fmt::format(
-      "<p>Counts and 95 % intervals are over the test items of all seeds together. Links: trained, and of "
-      "the state that was tested, which is that of the best epoch.{}</p>\n",
-      edge ? " * the lowest or highest rate of its grid: a wider grid could have a better one." : "");
-  return section("scores", "Scores in full",
-                 text + html_table({"task", "method", "learning rate", "metric", "score", "relative gain",
-                                    "correct", "95 % interval", "dev score", "links", "tested links",
-                                    "hf_flos", "hf_flos saved", "real FLOPs"},
-                                   rows));
+  const bool by_question =
+      std::ranges::any_of(sweep.rows, [](const ScoreRow& row) { return row.questions.has_value(); });
+  const char* const text =
+      by_question ? "<p>95 % intervals are over questions, all seeds of a question together.</p>\n"
+                  : "<p>Counts and 95 % intervals are over the test items of all seeds together.</p>\n";
+  return html_section(
+      "scores", "Scores in full",
+      text + notes_of_marks(sweep) +
+          html_table({"task", "method", "learning rate", "metric", "seeds", "questions", "score",
+                      "relative gain", "correct", "95 % interval", "dev score", "tries"},
+                     rows));
+}
+
+std::string costs_table(const SweepReport& sweep) {
+  std::vector<std::vector<Cell>> rows;
+  for (const ScoreRow& row : sweep.rows) {
+    if (!row.scored() || (range(row.links) == nothing && row.hf_flos <= 0.0 && row.real_flops <= 0.0))
+      continue;
+    rows.push_back({text_cell(row.task),
+                    key_cell(row.label),
+                    {range(row.links)},
+                    {range(row.tested_links)},
+                    {flops(row.hf_flos)},
+                    {flops(row.hf_flos_saved)},
+                    {flops(row.real_flops)}});
+  }
+  if (rows.empty()) return {};
+  return html_section(
+      "costs", "Links and cost",
+      "<p>Links: trained, and of the state that was tested, which is that of the best epoch. Cost: means "
+      "over "
+      "the seeds.</p>\n" +
+          html_table({"task", "method", "links", "tested links", "hf_flos", "hf_flos saved", "real FLOPs"},
+                     rows));
 }
 
 std::string official_table(const SweepReport& sweep) {
@@ -151,29 +217,10 @@ std::string official_table(const SweepReport& sweep) {
     }
   }
   if (rows.empty()) return {};
-  return section(
+  return html_section(
       "official", "Official metrics",
       "<p>What the data sets' own scripts give, in percent, where the paper's metric is another.</p>\n" +
           html_table({"task", "method", "official metric", "score, %"}, rows));
-}
-
-std::string tests_table(const SweepReport& sweep) {
-  if (sweep.tests.empty()) return {};
-  std::vector<std::vector<Cell>> rows;
-  const auto count = [](std::optional<std::int64_t> value) {
-    return value ? std::to_string(*value) : nothing;
-  };
-  for (const PairedTest& test : sweep.tests) {
-    rows.push_back({text_cell(test.task),
-                    text_cell(test.a),
-                    text_cell(test.b),
-                    text_cell(test.test),
-                    {count(test.a_only)},
-                    {count(test.b_only)},
-                    {fmt::format("{:.3g}", test.p)}});
-  }
-  return section("tests", "Paired tests",
-                 html_table({"task", "a", "b", "test", "only a right", "only b right", "p"}, rows));
 }
 
 }  // namespace cola

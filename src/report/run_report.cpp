@@ -5,9 +5,9 @@
 #include "core/error.h"
 #include "io/files.h"
 #include "io/json.h"
-#include "io/printable.h"
 #include "log/run_log.h"
 #include "report/report_data.h"
+#include "report/report_text.h"
 
 namespace cola {
 namespace {
@@ -38,7 +38,7 @@ void read_step(const JsonReader& event, RunReport& run) {
 void read_event(const JsonReader& event, RunReport& run) {
   const std::string kind = event.string("event");
   if (kind == "start") {
-    run.method = printable(event.string("method", ""));
+    run.method = shown_text(event.string("method", ""));
   } else if (kind == "step") {
     read_step(event, run);
   } else if (kind == "eval") {

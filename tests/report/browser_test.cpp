@@ -25,13 +25,8 @@ std::string dom_of(const std::filesystem::path& page, const std::filesystem::pat
   return read_text_file(scratch / "dom");
 }
 
-TEST(Browser, ShowsEveryPlotAndTableWithoutSidewaysScrolling) {
-  if (std::system("chromium --version >/dev/null 2>&1") != 0)  // NOLINT(cert-env33-c)
-    GTEST_SKIP() << "chromium is not installed";
-  if (!test::gnuplot_is_there()) GTEST_SKIP() << "gnuplot is not installed";
-  const test::TemporaryFolder folder;
-  test::write_sweep(folder / "sweep");
-  const auto result = write_report({folder / "sweep"}, folder / "out.html");
+/// What the browser says of the page out.html in the folder, in frames of a phone's and a desktop's width.
+std::string measured(const std::filesystem::path& folder) {
   // A page around it measures it: frames of a phone's and a desktop's width.
   write_text_file(folder / "check.html", R"(<!DOCTYPE html><title>not measured</title>
 <iframe id="phone" src="out.html" style="width:390px;height:800px;border:0"></iframe>
@@ -57,10 +52,37 @@ window.onload = () => {
 };
 </script>
 )");
-  const std::string dom = dom_of(folder / "check.html", folder.path());
-  const std::string expected = fmt::format("fits true plots {} tables 3 outside 0.", result.plot_count);
-  EXPECT_NE(dom.find("phone: sideways true stay true " + expected), std::string::npos) << dom;
-  EXPECT_NE(dom.find("desktop: sideways 0 stay true " + expected), std::string::npos) << dom;
+  return dom_of(folder / "check.html", folder);
+}
+
+class Browser : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (std::system("chromium --version >/dev/null 2>&1") != 0)  // NOLINT(cert-env33-c)
+      GTEST_SKIP() << "chromium is not installed";
+    if (!test::gnuplot_is_there()) GTEST_SKIP() << "gnuplot is not installed";
+  }
+  void expect_all_seen(int tables) const {
+    const auto result = write_report({folder / "sweep"}, folder / "out.html");
+    const std::string dom = measured(folder.path());
+    const std::string expected =
+        fmt::format("fits true plots {} tables {} outside 0.", result.plot_count, tables);
+    EXPECT_NE(dom.find("phone: sideways true stay true " + expected), std::string::npos) << dom;
+    EXPECT_NE(dom.find("desktop: sideways 0 stay true " + expected), std::string::npos) << dom;
+  }
+  const test::TemporaryFolder folder;
+};
+
+TEST_F(Browser, ShowsEveryPlotAndTableWithoutSidewaysScrolling) {
+  test::write_results(folder / "sweep", test::results_of_today());
+  test::write_run(folder / "sweep" / "trials" / "lora-0", 40, 1.0);
+  test::write_run(folder / "sweep" / "trials" / "lora-1", 40, 2.0);
+  expect_all_seen(7);
+}
+
+TEST_F(Browser, ShowsSweepsOfBefore) {
+  test::write_sweep(folder / "sweep");
+  expect_all_seen(5);
 }
 
 }  // namespace

@@ -6,8 +6,6 @@
 #include <set>
 
 #include "report/report_fixture.h"
-#include "report/report_plot.h"
-#include "report/report_text.h"
 #include "support/files.h"
 
 namespace cola {
@@ -75,10 +73,12 @@ TEST_F(Report, OfASweepShowsChainLengthsTablesAndChosenTrials) {
   EXPECT_EQ(result.run_count, 3);
   EXPECT_EQ(result.plot_count, 2 + 3);  // chain lengths of two tasks; three curves of the one with trials
   const std::string page = read_text_file(folder / "out.html");
-  EXPECT_EQ(count(page, "<table"), 3U);
+  EXPECT_EQ(count(page, "<table"), 5U);  // overview, tests, scores, costs, trials
   for (const char* text :
        {"cb: score against chain length", "rte: score against chain length", "41 of 56", "60.00 to 83.00",
-        "76.00 ± 1.40", "mcnemar", "small sweep", "opt-tiny", "2 trials have not ended"})
+        "76.00 ± 1.40", "mcnemar", "small sweep", "opt-tiny", "2 trials not finished, or failed.",
+        "not finished, or failed</td><td class=\"text key\">rte-9",
+        "over the test items of all seeds together", "<td>3</td><td>7</td><td>0.2500</td>"})
     EXPECT_NE(page.find(text), std::string::npos) << text;
   EXPECT_EQ(count(page, "<details>"), 3U);
 }
@@ -95,7 +95,7 @@ TEST_F(Report, OfASweepHasGainsMarksAndSavings) {
   (void)write_report({folder / "sweep"}, folder / "out.html");
   const std::string page = read_text_file(folder / "out.html");
   for (const char* text : {"gain over lora", "+3.33 %", "<td>0.0001*</td>", "* the lowest or highest rate",
-                           "<td>1.5e+06</td>", "The training of 1 trials diverged"})
+                           "<td>1.5e+06</td>", "1 trial diverged"})
     EXPECT_NE(page.find(text), std::string::npos) << text;
 }
 
@@ -111,54 +111,16 @@ TEST_F(Report, OfASweepHasOfficialMetricsWhereThereAreOthers) {
   const std::string page = read_text_file(folder / "out.html");
   for (const char* text : {"Official metrics", "f1_macro", "37.50 ± 10.00", "exact_match"})
     EXPECT_NE(page.find(text), std::string::npos) << text;
-  EXPECT_EQ(count(page, "<table"), 4U);
+  EXPECT_EQ(count(page, "<table"), 6U);
 }
 
-ScoreRow row_of(const std::string& method, double links, const std::string& series = "") {
-  ScoreRow row;
-  row.task = "cb";
-  row.method = row.label = method;
-  row.chain_series = series;
-  row.metric = "accuracy";
-  row.scores = {0.5, 0.6};
-  row.links = {links, links};
-  return row;
-}
-
-TEST(ChainLengthPlot, HasOnePointOfALengthInALine) {
-  SweepReport sweep;
-  sweep.rows = {row_of("lora", 1), row_of("cola-2", 2), row_of("cola-3", 3)};
-  const auto lines = [&] { return count(chain_length_plots(sweep).at(0).script, "yerrorlines"); };
-  EXPECT_EQ(lines(), 1U);
-  sweep.rows.push_back(row_of("rslora", 1));
-  sweep.rows.push_back(row_of("rac-lora", 3));
-  EXPECT_EQ(lines(), 5U);
-  sweep.rows = {row_of("lora", 1), row_of("cola", 2), row_of("cola", 2)};
-  sweep.rows[1].label = "cola ranks 8,6";
-  sweep.rows[2].label = "cola ranks 8,4";
-  EXPECT_EQ(lines(), 3U);
-}
-
-TEST(ChainLengthPlot, SaysWhenThereIsOneSeed) {
-  SweepReport sweep;
-  sweep.rows = {row_of("lora", 1), row_of("cola-2", 2)};
-  EXPECT_NE(chain_length_plots(sweep).at(0).script.find("'mean and spread over the seeds'"),
-            std::string::npos);
-  for (ScoreRow& row : sweep.rows) row.scores = {0.5};
-  EXPECT_NE(chain_length_plots(sweep).at(0).script.find("'score of one seed'"), std::string::npos);
-}
-
-TEST(CurvePlot, DrawsRunsWithoutKnotsOverThoseWithAndScoresInPercent) {
-  RunReport lora, chain;
-  lora.loss = chain.loss = {{1, 2.0}, {2, 1.0}};
-  lora.dev_score = {{2, 0.5}};
-  chain.knots = {1};
-  const std::vector<CurveGroup> groups = {{"lora", {&lora}}, {"chain", {&chain}}};
-  const auto plots = curve_plots("x", "", groups, 10);
-  ASSERT_EQ(plots.size(), 2U);
-  EXPECT_LT(plots[0].script.find("'chain'"), plots[0].script.find("'lora'"));
-  EXPECT_NE(plots[1].script.find("2 50\n"), std::string::npos) << plots[1].script;
-  EXPECT_NE(plots[1].script.find("score in %"), std::string::npos);
+TEST_F(Report, NoTwoRunsHaveOneName) {
+  const std::string deep = "seed/with/many/folders/of/one/name";
+  for (const char* folder_name : {"a", "b"}) test::write_run(folder / folder_name / deep, 20, 1.0);
+  (void)write_report({folder / "a" / deep, folder / "b" / deep, folder / "b" / deep}, folder / "out.html");
+  const std::string page = read_text_file(folder / "out.html");
+  for (const std::string& name : {"a/" + deep, "b/" + deep, "b/" + deep + " (2)"})
+    EXPECT_EQ(count(page, "<summary>" + name + "</summary>"), 1U) << name;
 }
 
 TEST_F(Report, TextOfFilesIsText) {
@@ -211,11 +173,6 @@ TEST_F(Report, MalformedFilesAreNamedWithWhatIsWrong) {
   write_text_file(results, json.dump());
   EXPECT_NE(refusal({folder / "sweep"}, folder / "out.html").find("rows[0]: 'mean' is missing"),
             std::string::npos);
-}
-
-TEST(HtmlEscaped, LeavesNoMarkupAndNoInvalidBytes) {
-  EXPECT_EQ(html_escaped("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
-  EXPECT_EQ(html_escaped("a\xFFz\x01"), "a\uFFFDz\uFFFD");
 }
 
 }  // namespace
