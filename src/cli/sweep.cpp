@@ -106,8 +106,8 @@ void print_results(const SweepVerb& verb, const SweepFolder& folder, const Sweep
   }
   if (results.failed.empty()) return;
   const TrialNote& first = results.failed.front();
-  throw Error(fmt::format("{} of {} trials failed; of the first, {}:\n{}", results.failed.size(),
-                          plan.trials.size(), folder.error(first.trial).string(), first.text));
+  throw Error(fmt::format("{} of {} trials failed; the first, {}:\n{}", results.failed.size(),
+                          plan.trials.size(), folder.trial(first.trial).string(), first.text));
 }
 
 void run_sweep(const SweepVerb& verb, const SweepFolder& folder) {

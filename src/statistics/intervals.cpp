@@ -13,13 +13,12 @@
 namespace cola {
 namespace {
 
-constexpr double normal_975 = 1.959963984540054;
-
-/// Wilson's interval of a share p of n answers.
-Interval wilson(double p, double n) {
-  const double z2 = normal_975 * normal_975;
+constexpr double normal_975 =
+    1.959963984540054;  /// Wilson's interval of a share p of n answers, with the quantile z.
+Interval wilson(double p, double n, double z = normal_975) {
+  const double z2 = z * z;
   const double centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
-  const double half = normal_975 / (1.0 + z2 / n) * std::sqrt(p * (1.0 - p) / n + z2 / (4.0 * n * n));
+  const double half = z / (1.0 + z2 / n) * std::sqrt(p * (1.0 - p) / n + z2 / (4.0 * n * n));
   // At the ends the formula is exactly 0 and 1, up to rounding.
   return {p == 0.0 ? 0.0 : centre - half, p == 1.0 ? 1.0 : centre + half};
 }
@@ -37,6 +36,12 @@ double quantile(std::vector<double>& values, double probability) {
 
 double dot(const std::vector<double>& a, const std::vector<double>& b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+}
+double variance_of(const std::vector<double>& values) {
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  double squares = 0.0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return squares / static_cast<double>(values.size());
 }
 
 /// How often each question is drawn in resample `resample`.
@@ -102,6 +107,19 @@ Interval bootstrap_interval(const QuestionSums& scores, const std::vector<double
     return wilson(std::abs(mean - near) < 1e-9 ? near : mean, static_cast<double>(scores.questions()));
   }
   return percentile_interval(means, scores.questions());
+}
+
+Interval accuracy_interval(const QuestionSums& scores, const std::vector<double>& means) {
+  constexpr double enough = 10.0;
+  const double p = scores.mean();
+  const auto n = static_cast<double>(scores.questions());
+  const double variance = variance_of(means);
+  if (std::min(p, 1.0 - p) * n >= enough || variance == 0.0 || scores.questions() < 2)
+    return bootstrap_interval(scores, means);
+  const double answers = std::accumulate(scores.counts.begin(), scores.counts.end(), 0.0);
+  // A resampled variance is (n - 1) / n of that of the mean.
+  const double effective = std::clamp(p * (1.0 - p) / (variance * n / (n - 1.0)), n, std::max(n, answers));
+  return wilson(p, effective, student_t_quantile(0.975, n - 1.0));
 }
 
 Interval bootstrap_interval(const QuestionSums& scores, std::uint64_t seed, std::int64_t resamples) {

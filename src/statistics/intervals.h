@@ -36,16 +36,22 @@ struct QuestionSums {
 /// is a tenth too narrow. Throws UsageError for fewer than two questions or no means.
 [[nodiscard]] Interval percentile_interval(std::vector<double> means, std::size_t questions);
 
-/// 95 % interval of the mean of `scores` by percentile_interval. Where a bootstrap can say nothing, because
-/// all questions have one mean score (0 of 56, all of 56) or there is but one question, Wilson's interval for
-/// as many answers as there are questions: wider than needed where scores are not 0 or 1. Throws UsageError
-/// for no questions.
+/// 95 % interval of the mean of `scores`, of which `means` are resampled, by percentile_interval. Where a
+/// bootstrap can say nothing, because all questions have one mean score (0 of 56, all of 56) or there is but
+/// one question, Wilson's interval for as many answers as there are questions: wider than needed where scores
+/// are not 0 or 1. Throws UsageError for no questions.
+[[nodiscard]] Interval bootstrap_interval(const QuestionSums& scores, const std::vector<double>& means);
+
+/// As bootstrap_interval, of right and wrong answers. Where fewer than ten questions' worth of them are
+/// right, or wrong, percentiles are too narrow (nine tenths of what they should hold): then Wilson's interval
+/// of as many answers as give the resampled means' variance, at least the questions and at most the answers,
+/// with Student's t.
+[[nodiscard]] Interval accuracy_interval(const QuestionSums& scores, const std::vector<double>& means);
+
+/// bootstrap_interval of means that are resampled here.
 [[nodiscard]] Interval bootstrap_interval(const QuestionSums& scores, std::uint64_t seed,
                                           std::int64_t resamples = 10000);
 /// As above, of scores with one answer a question.
 [[nodiscard]] Interval bootstrap_interval(std::span<const double> scores, std::uint64_t seed,
                                           std::int64_t resamples = 10000);
-/// As above, of means that are already resampled from `scores`.
-[[nodiscard]] Interval bootstrap_interval(const QuestionSums& scores, const std::vector<double>& means);
-
 }  // namespace cola

@@ -59,6 +59,30 @@ double exact_share(std::span<const double> values, double bound) {
   return extreme / static_cast<double>(left.size() * right.size());
 }
 
+constexpr double most_steps = 1e8;  // of whole_number_share: a tenth of a second
+
+bool are_whole(std::span<const double> values) {
+  return std::ranges::all_of(values, [](double value) { return value == std::round(value); });
+}
+
+/// The same of whole numbers: the distribution of the sum of those that are flipped to plus, one after
+/// another.
+double whole_number_share(std::span<const double> values, double magnitude, double observed) {
+  std::vector<double> share(static_cast<std::size_t>(magnitude) + 1, 0.0);
+  share[0] = 1.0;
+  std::size_t largest = 0;  // sum so far
+  for (const double value : values) {
+    const auto step = static_cast<std::size_t>(std::abs(value));
+    largest += step;
+    for (std::size_t sum = largest + 1; sum-- > 0;)
+      share[sum] = 0.5 * (share[sum] + (sum >= step ? share[sum - step] : 0.0));
+  }
+  // The whole sum is twice that less the magnitude, and symmetric.
+  const auto last = static_cast<std::size_t>((magnitude - std::abs(observed)) / 2.0);
+  return std::min(
+      1.0, 2.0 * std::accumulate(share.begin(), share.begin() + static_cast<std::ptrdiff_t>(last) + 1, 0.0));
+}
+
 constexpr std::size_t byte_values = 256;
 
 /// The signed sums of up to eight values for each byte, a bit a sign.
@@ -115,8 +139,11 @@ double sign_flip_p_value(std::span<const double> differences, std::uint64_t seed
   }
   if (values.empty()) return 1.0;
   // Sums that are equal but for the order of their terms count as equal.
-  const double bound = std::abs(std::accumulate(values.begin(), values.end(), 0.0)) - 1e-9 * magnitude;
+  const double sum = std::accumulate(values.begin(), values.end(), 0.0);
+  const double bound = std::abs(sum) - 1e-9 * magnitude;
   if (bound <= 0.0) return 1.0;
+  if (are_whole(values) && magnitude * static_cast<double>(values.size()) <= most_steps)
+    return whole_number_share(values, magnitude, sum);
   if (values.size() <= most_exact_sign_flips) return exact_share(values, bound);
   const auto extreme = static_cast<double>(extreme_draws(values, bound, seed, draws));
   return (1.0 + extreme) / (1.0 + static_cast<double>(draws));

@@ -14,12 +14,13 @@ namespace cola {
 
 /// Questions that differ up to which all sign flips are looked at.
 inline constexpr std::size_t most_exact_sign_flips = 20;
-inline constexpr std::int64_t sign_flip_draws = 100'000;
-
-/// How often the sum of `differences` (one a question, over all its seeds) is as far from 0 as it is when
-/// their signs are flipped at random (Fisher, 1935): all flips where at most most_exact_sign_flips of them
-/// are not 0, else `draws` of them, counting the observed one (Davison and Hinkley, 1997, section 4.2.1), so
-/// that p is at least 1 / (draws + 1). 1 where nothing differs. A function of its arguments alone.
+inline constexpr std::int64_t sign_flip_draws =
+    100'000;  /// How often the sum of `differences` (one a question, over all its seeds) is as far from 0 as
+              /// it is when their
+/// signs are flipped at random (Fisher, 1935): exact where they are whole numbers (right answers) that are
+/// not too many, or at most most_exact_sign_flips of them are not 0; else of `draws` flips, counting the
+/// observed one (Davison and Hinkley, 1997, section 4.2.1), so that p is at least 1 / (draws + 1). 1 where
+/// nothing differs. A function of its arguments alone.
 [[nodiscard]] double sign_flip_p_value(std::span<const double> differences, std::uint64_t seed,
                                        std::int64_t draws = sign_flip_draws);
 

@@ -1,6 +1,7 @@
 #include "sweep/answers.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace cola {
 
@@ -33,14 +34,20 @@ const std::vector<double>& AnswerIndex::counts(const std::string& trial) const {
 }
 
 AnswerSums AnswerIndex::sum(std::span<const std::string> trials) const {
+  const auto answers_of = [](const QuestionSet& set) {
+    return std::accumulate(set.counts.begin(), set.counts.end(), 0.0);
+  };
+  double most = 0.0;
+  for (const std::string& trial : trials) most = std::max(most, answers_of(*sets_[of(trial).set]));
   std::map<std::size_t, std::pair<double, double>> by_question;  // sum and count
   for (const std::string& trial : trials) {
     const TrialAnswers& answers = of(trial);
     const QuestionSet& set = *sets_[answers.set];
+    const double weight = most / answers_of(set);
     for (std::size_t i = 0; i < answers.sums.size(); ++i) {
       auto& [sum, count] = by_question[set.questions[i]];
-      sum += answers.sums[i];
-      count += set.counts[i];
+      sum += weight * answers.sums[i];
+      count += weight * set.counts[i];
     }
   }
   AnswerSums result;

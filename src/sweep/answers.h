@@ -38,7 +38,8 @@ class AnswerIndex {
   /// How many times each question of the trial's occurs in it, as the sums of TrialAnswers: once, but where
   /// ids are not unique.
   [[nodiscard]] const std::vector<double>& counts(const std::string& trial) const;
-  /// All answers of the trials, by question.
+  /// All answers of the trials, by question. Trials count alike: where one has fewer questions than another,
+  /// each of them weighs more.
   [[nodiscard]] AnswerSums sum(std::span<const std::string> trials) const;
 
  private:

@@ -45,10 +45,10 @@ std::vector<RowCandidates> candidates_of(const SweepPlan& plan,
     if (previous == nullptr || !same_row(*previous, trial)) rows.emplace_back();
     std::vector<Candidate>& candidates = rows.back().candidates;
     if (candidates.empty() || !same_candidate(*previous, trial))
-      candidates.push_back({.first = &trial, .planned = 0, .seeds = {}, .trials = {}});
+      candidates.push_back({.first = &trial, .planned = {}, .seeds = {}, .trials = {}});
     previous = &trial;
     Candidate& candidate = candidates.back();
-    ++candidate.planned;
+    candidate.planned.push_back(&trial);
     const auto result = finished.find(trial.id);
     if (result == finished.end()) continue;
     if (result->second.diverged) {
@@ -82,12 +82,11 @@ Choice choose(const RowCandidates& row) {
   for (const Candidate& candidate : row.candidates) {
     if (candidate.diverged) continue;
     ++alive;
-    if (candidate.trials.size() < candidate.planned) choice.provisional = true;
+    if (candidate.trials.size() < candidate.planned.size()) choice.provisional = true;
     if (!candidate.trials.empty()) open.push_back(&candidate);
   }
   if (open.empty()) {
-    choice.reason =
-        alive == 0 ? (row.candidates.size() == 1 ? "diverged" : "all rates diverged") : "not finished";
+    choice.reason = alive > 0 ? not_finished : row.candidates.size() == 1 ? "diverged" : "all rates diverged";
     return choice;
   }
   std::vector<std::uint64_t> seeds = open.front()->seeds;
@@ -97,11 +96,19 @@ Choice choose(const RowCandidates& row) {
     choice.reason = "not chosen: its rates have finished with other seeds";
     return choice;
   }
+  const auto has_dev = [&](const Candidate* candidate) {
+    return mean_over(*candidate, seeds, &TrialResult::dev_score) ||
+           mean_over(*candidate, seeds, &TrialResult::dev_loss);
+  };
+  if (open.size() > 1 && std::ranges::none_of(open, has_dev)) {
+    choice.reason = "not chosen: there is no dev score";
+    return choice;
+  }
   choice.candidate = open.front();
   for (const Candidate* candidate : open)
     if (is_better(*candidate, *choice.candidate, seeds)) choice.candidate = candidate;
-  choice.on_dev = row.candidates.size() > 1;
-  choice.provisional = choice.provisional && choice.on_dev;
+  choice.on_dev = open.size() > 1;
+  choice.provisional = choice.provisional && row.candidates.size() > 1;
   return choice;
 }
 

@@ -14,8 +14,8 @@ namespace cola {
 /// setting of the options that are chosen on dev.
 struct Candidate {
   const SweepTrial* first = nullptr;
-  std::size_t planned = 0;           ///< trials of the plan
-  std::vector<std::uint64_t> seeds;  ///< of the trials that have finished, in the plan's order
+  std::vector<const SweepTrial*> planned;  ///< its trials
+  std::vector<std::uint64_t> seeds;        ///< of the trials that have finished, in the plan's order
   std::vector<const TrialResult*> trials;
   bool diverged = false;  ///< with any seed: never chosen
 };
@@ -24,6 +24,9 @@ struct Candidate {
 struct RowCandidates {
   std::vector<Candidate> candidates;
 };
+
+/// The reason of a row whose trials are under way, or have not run.
+inline constexpr const char* not_finished = "not finished";
 
 /// Which candidate a row shows.
 struct Choice {
@@ -40,7 +43,7 @@ struct Choice {
 /// Among the candidates of which no seed diverged and one has finished: the highest mean dev score over the
 /// seeds that all of these have finished, ties by the lower mean dev loss, then by the plan's order. Means
 /// that are equal but for rounding are a tie: of counts they are either that, or 1 / (seeds x questions)
-/// apart. No candidate where there is no such seed.
+/// apart. No candidate where there is no such seed, or several candidates and no dev score or loss.
 [[nodiscard]] Choice choose(const RowCandidates& row);
 
 /// Mean of a field over the trials of the candidate's seeds that are in `seeds`; none where one lacks it.

@@ -99,6 +99,8 @@ void set_interval(const Resamples& resamples, ResultRow& row) {
   row.questions = std::ssize(column.answers.questions);
   if (row.trials.size() == 1 && !row.correct.empty()) {
     row.interval = wilson_interval(row.correct.front(), row.total.front());
+  } else if (!row.correct.empty()) {
+    row.interval = accuracy_interval(column.answers.scores, column.means);
   } else {
     row.interval = bootstrap_interval(column.answers.scores, column.means);
   }

@@ -46,7 +46,8 @@ void write_results(const SweepResults& results, const SweepPlan& plan, const Swe
   write_text_file(folder.root / "tests.csv", tests_csv(results));
   write_text_file(folder.root / "rates.csv", rates_csv(results));
   write_text_file(folder.root / "trials.csv", trials_csv(plan, trials));
-  write_text_file(folder.root / "results.json", results_json(results).dump(2) + "\n");
+  write_text_file(folder.root / "results.json",
+                  results_json(results).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   double sum = 0.0;
   for (const auto& [id, seconds] : results.seconds) sum += seconds;
   write_text_file(folder.root / "timing.json",

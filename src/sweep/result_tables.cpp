@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 namespace cola {
@@ -65,6 +66,14 @@ std::string paper_cell(const ResultRow* row) {
   return row->reason.find("diverged") == std::string::npos ? "-" : "diverged";
 }
 
+/// "  gain over lora", or with the tasks where tasks have other bases; empty without any.
+std::string gain_label(const std::map<std::string, std::vector<std::string>>& bases) {
+  std::vector<std::string> names;
+  for (const auto& [base, tasks] : bases)
+    names.push_back(bases.size() == 1 ? base : fmt::format("{} ({})", base, fmt::join(tasks, ", ")));
+  return names.empty() ? "" : fmt::format("  gain over {}", fmt::join(names, ", "));
+}
+
 TextTable paper_table(const SweepResults& results) {
   TextTable table{
       .caption = fmt::format("{}: {}, seeds {}. Test score in %: mean ± sample standard deviation "
@@ -76,13 +85,15 @@ TextTable paper_table(const SweepResults& results) {
   table.rows.back().insert(table.rows.back().end(), results.tasks.begin(), results.tasks.end());
   for (const std::string& label : labels_of(results)) {
     std::vector<std::string> scores{label}, gains{""};
+    std::map<std::string, std::vector<std::string>> bases;  // tasks by the row that the gain is over
     for (const std::string& task : results.tasks) {
       const ResultRow* row = find_row(results, label, task);
       scores.push_back(paper_cell(row));
       const bool has_gain = row != nullptr && row->relative_gain;
       gains.push_back(has_gain ? fmt::format("{:+.2f}%", 100.0 * *row->relative_gain) : "-");
-      if (has_gain) gains.front() = fmt::format("  gain over {}", row_label(results.rows[*row->gain_base]));
+      if (has_gain) bases[row_label(results.rows[*row->gain_base])].push_back(task);
     }
+    gains.front() = gain_label(bases);
     table.rows.push_back(std::move(scores));
     if (!gains.front().empty()) table.rows.push_back(std::move(gains));
   }

@@ -12,6 +12,7 @@
 #include "sweep/answers.h"
 #include "sweep/choice.h"
 #include "sweep/comparison.h"
+#include "text/utf8.h"
 
 namespace cola {
 namespace {
@@ -64,6 +65,15 @@ void set_scores(const Candidate& candidate, ResultRow& row) {
   row.hf_flos = mean_of(hf_flos);
   row.hf_flos_saved = mean_of(hf_flos_saved);
   row.real_flops = mean_of(real_flops);
+}
+
+/// Whether all trials of the row that have not finished have failed.
+bool has_failed(const RowCandidates& row, const SweepTrials& trials) {
+  return std::ranges::all_of(row.candidates, [&](const Candidate& candidate) {
+    return candidate.diverged || std::ranges::all_of(candidate.planned, [&](const SweepTrial* trial) {
+             return trials.failed.contains(trial->id);
+           });
+  });
 }
 
 ResultRow make_row(const RowCandidates& candidates, const Choice& choice) {
@@ -153,14 +163,15 @@ void sort_trials(const SweepPlan& plan, const SweepTrials& trials, SweepResults&
       results.missing.push_back(trial.id);
     }
   }
-}
+}  /// A file's or an error's line, fit for tables and JSON.
+std::string message_text(const std::string& line) { return printable(replace_invalid_utf8(line)); }
 
 /// The first line of what a trial said when it failed.
 std::string first_line(const std::filesystem::path& file) {
   std::ifstream stream(file);
   std::string line;
   std::getline(stream, line);
-  return printable(line.substr(0, 500));
+  return line.empty() ? "failed" : message_text(line);
 }
 
 }  // namespace
@@ -188,7 +199,8 @@ SweepResults make_results(const SweepPlan& plan, const SweepTrials& trials) {
   results.trial_count = plan.trials.size();
   sort_trials(plan, trials, results);
   for (const RowCandidates& row : candidates_of(plan, trials.finished)) {
-    const Choice choice = choose(row);
+    Choice choice = choose(row);
+    if (choice.reason == not_finished && has_failed(row, trials)) choice.reason = "failed";
     results.rows.push_back(make_row(row, choice));
     add_rates(row, choice, results);
   }
@@ -215,10 +227,9 @@ SweepTrials read_trials(const SweepPlan& plan, const SweepFolder& folder) {
         finished[index] = read_trial_result(folder, id);
       } else if (std::filesystem::exists(folder.error(id))) {
         errors[index] = first_line(folder.error(id));
-        if (errors[index].empty()) errors[index] = "failed";
       }
     } catch (const std::exception& error) {
-      errors[index] = error.what();
+      errors[index] = message_text(error.what());
     }
   }
   SweepTrials trials;

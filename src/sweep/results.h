@@ -50,7 +50,7 @@ struct ResultTest {
   std::size_t a = 0, b = 0;          ///< rows
   std::string reason;                ///< why they cannot be paired: then nothing below is set
   double difference = 0.0;           ///< a's mean score less b's
-  std::optional<Interval> interval;  ///< 95 %, over questions; none where no question differs
+  std::optional<Interval> interval;  ///< 95 %, over questions; none where all differ by the same
   std::string test;                  ///< by question: "mcnemar" (one seed, accuracy) or "sign-flip"
   std::size_t questions = 0;
   std::size_t a_higher = 0, b_higher = 0;       ///< questions with the higher score, over all seeds together
@@ -111,7 +111,7 @@ struct SweepTrials {
 };
 
 /// Tables of the finished trials. Rows are chosen by choose() (sweep/choice.h); rows are compared by
-/// add_tests() (sweep/comparison.h). What cannot be said of a row or of two is left out of it, with the
+/// compare_rows() (sweep/comparison.h). What cannot be said of a row or of two is left out of it, with the
 /// reason.
 [[nodiscard]] SweepResults make_results(const SweepPlan& plan, const SweepTrials& trials);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <sstream>
 
 #include "chain/run_folder.h"
@@ -18,6 +19,7 @@
 namespace cola {
 namespace {
 
+constexpr const char* rerun_trial = "remove the trial's folder and run it again";
 constexpr int lock_patience = 10;  // s: a killed sweep's trial may be on its way out
 
 Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
@@ -41,9 +43,8 @@ Json trial_json(const SweepTrial& trial) {
 }
 
 void read_predictions(const std::filesystem::path& file, TrialResult& result) {
-  constexpr const char* remedy = "remove the trial's folder and run it again";
   if (!std::filesystem::exists(file))
-    throw Error(fmt::format("{} is missing beside test.json: {}", file.string(), remedy));
+    throw Error(fmt::format("{} is missing beside test.json: {}", file.string(), rerun_trial));
   std::istringstream lines(read_text_file(file));
   std::int64_t number = 0;
   PredictionCounter counter;
@@ -58,7 +59,23 @@ void read_predictions(const std::filesystem::path& file, TrialResult& result) {
   result.predictions = counter.summary();
   if (static_cast<std::int64_t>(result.items.size()) != result.total) {
     throw Error(fmt::format("{} has {} predictions, test.json {}: {}", file.string(), result.items.size(),
-                            result.total, remedy));
+                            result.total, rerun_trial));
+  }
+}
+
+/// Throws Error unless score and counts are those of the predictions. A score may have been rounded.
+void require_agreement(const TrialResult& result, const std::filesystem::path& file) {
+  double sum = 0.0;
+  for (const double score : result.item_scores) {
+    if (!(score >= 0.0 && score <= 1.0))
+      throw Error(fmt::format("{}: a prediction's score is {}, not in [0, 1]", file.string(), score));
+    sum += score;
+  }
+  const double mean = result.total > 0 ? sum / static_cast<double>(result.total) : 0.0;
+  if (result.total < 1 || std::abs(mean - result.score) > 1e-3 ||
+      (result.correct && std::abs(static_cast<double>(*result.correct) - sum) > 1e-6)) {
+    throw Error(fmt::format("{}: score, correct and total are not those of its predictions: {}",
+                            file.string(), rerun_trial));
   }
 }
 
@@ -133,7 +150,7 @@ TrialResult read_trial_result(const SweepFolder& folder, const std::string& id) 
   TrialResult result;
   result.id = reader.string("id");
   if (result.id != id) throw Error(fmt::format("{} is of trial {}", file.string(), result.id));
-  result.diverged = reader.has("diverged");
+  result.diverged = !reader.string("diverged", "").empty();
   if (result.diverged) return result;
   result.metric = reader.string("metric");
   result.score = reader.number("score");
@@ -158,6 +175,7 @@ TrialResult read_trial_result(const SweepFolder& folder, const std::string& id) 
   result.real_flops = reader.number("real_flops", 0.0);
   result.seconds = reader.number("seconds", 0.0);
   read_predictions(folder.predictions(id), result);
+  require_agreement(result, file);
   return result;
 }
 

@@ -3,7 +3,7 @@
 cmake_minimum_required(VERSION 3.25)
 
 # The order of docs/architecture.md: a layer includes only itself and those before it.
-set(layers core io text backend dist lora model chain optim data tasks log eval train bench sweep theory report cli)
+set(layers core io text backend dist lora model chain optim data tasks log statistics eval train bench sweep theory report cli)
 set(violations)
 
 function(violation)

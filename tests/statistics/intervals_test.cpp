@@ -79,6 +79,25 @@ TEST(Statistics, WhereAllQuestionsScoreTheSameTheIntervalIsWilsons) {
   EXPECT_LT(bootstrap_interval(std::vector<double>{1.0}, 42).low, 0.3);
 }
 
+// Five of 56 questions right with each of five seeds: Wilson's interval of 5 of 56 is 3.9 to 19.3,
+// percentiles 1.8 to 17.9.
+TEST(Statistics, FewRightAnswersHaveWilsonsInterval) {
+  QuestionSums scores{std::vector<double>(56, 0.0), std::vector<double>(56, 5.0)};
+  for (std::size_t i = 0; i < 5; ++i) scores.sums[i] = 5.0;
+  const auto means = resampled_means({&scores, 1}, 42).front();
+  const Interval interval = accuracy_interval(scores, means);
+  EXPECT_NEAR(interval.low, 0.038, 0.001);
+  EXPECT_NEAR(interval.high, 0.196, 0.002);
+  for (std::size_t i = 5; i < 30; ++i) scores.sums[i] = 5.0;  // and of many, the percentiles
+  const auto many = resampled_means({&scores, 1}, 42).front();
+  EXPECT_EQ(accuracy_interval(scores, many).low, bootstrap_interval(scores, many).low);
+  for (double& sum : scores.sums) sum = 5.0;
+  scores.sums[3] = 4.0;  // 279 of 280 is not much surer than 280 of 280
+  const Interval nearly = accuracy_interval(scores, resampled_means({&scores, 1}, 42).front());
+  EXPECT_LT(nearly.low, 0.982);
+  EXPECT_LT(nearly.high, 1.0);
+}
+
 TEST(Statistics, ColumnsAreResampledTogether) {
   const std::vector<QuestionSums> columns{{{1, 0, 1, 1}, {1, 1, 1, 1}}, {{2, 1, 2, 2}, {2, 2, 2, 2}}};
   const auto means = resampled_means(columns, 7, 100);

@@ -77,12 +77,22 @@ TEST(PairedTests, SignFlipsOfManyQuestionsAreDrawn) {
   EXPECT_NEAR(sign_flip_p_value(values, 42), 0.00182, 0.0005);
   EXPECT_EQ(sign_flip_p_value(values, 42), sign_flip_p_value(values, 42));
   EXPECT_NE(sign_flip_p_value(values, 42), sign_flip_p_value(values, 43));
-  // 60 and 40 of 100: McNemar's exact test is the answer.
+  EXPECT_DOUBLE_EQ(sign_flip_p_value(std::vector<double>(100, 0.5), 42), 1.0 / 100001.0);
+  EXPECT_THROW((void)sign_flip_p_value(values, 42, 0), UsageError);
+}
+
+TEST(PairedTests, SignFlipsOfWholeNumbersAreExact) {
+  // 60 and 40 of 100: McNemar's exact test.
   std::vector<double> answers(100, 1.0);
   for (std::size_t i = 60; i < 100; ++i) answers[i] = -1.0;
-  EXPECT_NEAR(sign_flip_p_value(answers, 42), mcnemar_p_value(60, 40), 0.003);
-  EXPECT_DOUBLE_EQ(sign_flip_p_value(std::vector<double>(100, 1.0), 42), 1.0 / 100001.0);
-  EXPECT_THROW((void)sign_flip_p_value(answers, 42, 0), UsageError);
+  EXPECT_NEAR(sign_flip_p_value(answers, 42), mcnemar_p_value(60, 40), 1e-12);
+  EXPECT_NEAR(sign_flip_p_value(std::vector<double>(100, 1.0), 42), std::ldexp(1.0, -99), 1e-40);
+  // As many flips as can be looked at one after another, of several seeds.
+  const std::vector<double> counts{3, -1, 2, 5, -2, 1, 1, 0, 4, -5, 2, 2, -1, 3};
+  EXPECT_NEAR(sign_flip_p_value(counts, 1), flipped_slowly(counts), 1e-12);
+  std::vector<double> halves = counts;  // the same test, by the halves of the list
+  for (double& value : halves) value *= 0.1;
+  EXPECT_NEAR(sign_flip_p_value(halves, 1), flipped_slowly(counts), 1e-12);
 }
 
 TEST(PairedTests, StudentsOverSeeds) {

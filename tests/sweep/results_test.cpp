@@ -152,6 +152,14 @@ TEST(SweepResults, FailedIsToldFromNotRun) {
   ASSERT_EQ(results.failed.size(), 1U);
   EXPECT_NE(results_text(results).find("Failed: 1 of 8 trials: cb-lora-lr1e-4-seed1 (no space left)"),
             std::string::npos);
+  EXPECT_TRUE(results.rows[0].scored());  // at the other rate
+  EXPECT_FALSE(results.rows[0].chosen_on_dev);
+  some.erase("cb-lora-lr1e-3-seed0");
+  some.erase("cb-lora-lr1e-3-seed1");
+  std::map<std::string, std::string> all;
+  for (const char* id : {"lr1e-4-seed0", "lr1e-4-seed1", "lr1e-3-seed0", "lr1e-3-seed1"})
+    all[std::string("cb-lora-") + id] = "no space left";
+  EXPECT_EQ(make_results(plan(), {some, all}).rows[0].reason, "failed");
 }
 
 TEST(SweepResults, MarksRatesAtTheGridsEdge) {
@@ -251,6 +259,10 @@ TEST(SweepResults, OfficialMetricsOfATrialAreReadBack) {
   const SweepFolder folder{root.path()};
   const SweepTrial trial = plan().trials.front();
   TaskResult tested;
+  tested.metric = "f1";
+  tested.predictions = {{"0", "yes", {"yes"}, 1.0, {}, {}}};
+  tested.score = 1.0;
+  tested.total = 1;
   tested.official = {{"f1_a", 0.125}, {"exact_match", std::nullopt}};
   write_trial_result(folder, trial, tested, nullptr);
   EXPECT_EQ(read_trial_result(folder, trial.id).official, tested.official);
@@ -258,6 +270,53 @@ TEST(SweepResults, OfficialMetricsOfATrialAreReadBack) {
   json.erase("official");  // of an earlier version
   write_text_file(folder.test(trial.id), json.dump());
   EXPECT_TRUE(read_trial_result(folder, trial.id).official.empty());
+}
+
+TEST(SweepResults, ATrialsScoreIsThatOfItsPredictions) {
+  const test::TemporaryFolder root;
+  const SweepFolder folder{root.path()};
+  const SweepTrial trial = plan().trials.front();
+  TaskResult tested;
+  tested.metric = "accuracy";
+  tested.predictions = {{"0", "yes", {"yes"}, 1.0, {}, {}}, {"1", "yes", {"no"}, 0.0, {}, {}}};
+  tested.score = 0.5;
+  tested.correct = 1;
+  tested.total = 2;
+  write_trial_result(folder, trial, tested, nullptr);
+  EXPECT_EQ(read_trial_result(folder, trial.id).score, 0.5);
+  const Json right = read_json_file(folder.test(trial.id));
+  for (const auto& [key, value] : std::map<std::string, Json>{{"score", 1.0}, {"correct", 2}, {"total", 3}}) {
+    Json wrong = right;
+    wrong[key] = value;
+    write_text_file(folder.test(trial.id), wrong.dump());
+    EXPECT_THROW((void)read_trial_result(folder, trial.id), Error) << key;
+  }
+  tested.predictions.clear();
+  tested.score = 0.0;
+  tested.correct = 0;
+  tested.total = 0;
+  write_trial_result(folder, trial, tested, nullptr);
+  EXPECT_THROW((void)read_trial_result(folder, trial.id), Error);
+}
+
+TEST(SweepResults, NothingIsChosenWithoutDevScores) {
+  auto some = finished();
+  for (auto& [id, result] : some) {
+    result.dev_score.reset();
+    result.dev_loss.reset();
+  }
+  const SweepResults results = make_results(plan(), {some, {}});
+  EXPECT_EQ(results.rows[0].reason, "not chosen: there is no dev score");
+}
+
+TEST(SweepResults, SeedsCountAlikeWhateverTheirNumberOfQuestions) {
+  auto some = finished();
+  some.at("cb-lora-lr1e-4-seed0") = trial("cb-lora-lr1e-4-seed0", std::vector<double>(10, 1.0), 0.6, 0.5);
+  some.at("cb-lora-lr1e-4-seed1") = trial("cb-lora-lr1e-4-seed1", std::vector<double>(100, 0.0), 0.6, 0.5);
+  const SweepResults results = make_results(plan(), {some, {}});
+  EXPECT_DOUBLE_EQ(results.rows[0].mean, 0.5);
+  EXPECT_LT(results.rows[0].interval.low, 0.5);
+  EXPECT_GT(results.rows[0].interval.high, 0.5);
 }
 
 TEST(SweepResults, WhatCannotBePairedLeavesItsCellEmpty) {
