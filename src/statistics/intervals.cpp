@@ -37,13 +37,6 @@ double quantile(std::vector<double>& values, double probability) {
 double dot(const std::vector<double>& a, const std::vector<double>& b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
 }
-double variance_of(const std::vector<double>& values) {
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-  double squares = 0.0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return squares / static_cast<double>(values.size());
-}
-
 /// How often each question is drawn in resample `resample`.
 void draw(std::uint64_t seed, std::size_t resample, std::vector<double>& times) {
   RandomStream stream(seed, RandomPurpose::bootstrap, resample);
@@ -113,12 +106,16 @@ Interval accuracy_interval(const QuestionSums& scores, const std::vector<double>
   constexpr double enough = 10.0;
   const double p = scores.mean();
   const auto n = static_cast<double>(scores.questions());
-  const double variance = variance_of(means);
-  if (std::min(p, 1.0 - p) * n >= enough || variance == 0.0 || scores.questions() < 2)
-    return bootstrap_interval(scores, means);
+  if (std::min(p, 1.0 - p) * n >= enough || scores.questions() < 2) return bootstrap_interval(scores, means);
   const double answers = std::accumulate(scores.counts.begin(), scores.counts.end(), 0.0);
-  // A resampled variance is (n - 1) / n of that of the mean.
-  const double effective = std::clamp(p * (1.0 - p) / (variance * n / (n - 1.0)), n, std::max(n, answers));
+  double squares = 0.0;
+  for (std::size_t i = 0; i < scores.questions(); ++i) {
+    const double residual = scores.sums[i] - p * scores.counts[i];
+    squares += residual * residual;
+  }
+  const double variance = n / (n - 1.0) * squares / (answers * answers);  // of p, by question
+  if (variance < 1e-24) return bootstrap_interval(scores, means);         // all the same
+  const double effective = std::clamp(p * (1.0 - p) / variance, n, std::max(n, answers));
   return wilson(p, effective, student_t_quantile(0.975, n - 1.0));
 }
 

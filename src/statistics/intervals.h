@@ -43,8 +43,8 @@ struct QuestionSums {
 [[nodiscard]] Interval bootstrap_interval(const QuestionSums& scores, const std::vector<double>& means);
 
 /// As bootstrap_interval, of right and wrong answers. Where fewer than ten questions' worth of them are
-/// right, or wrong, percentiles are too narrow (nine tenths of what they should hold): then Wilson's interval
-/// of as many answers as give the resampled means' variance, at least the questions and at most the answers,
+/// right, or wrong, percentiles are too narrow (they hold in nine tenths): then it is Wilson's interval of as
+/// many answers as have the variance that p has by question, at least the questions and at most the answers,
 /// with Student's t.
 [[nodiscard]] Interval accuracy_interval(const QuestionSums& scores, const std::vector<double>& means);
 

@@ -97,10 +97,15 @@ def choose(row):
     if not alive:
         return None, "diverged" if len(row) == 1 else "all rates diverged", False
     if not opened:
-        return None, "not finished", False
+        failed = all(t.state == "failed" for trials in alive.values() for t in trials)
+        return None, "failed" if failed else "not finished", False
     seeds = set.intersection(*({t.seed for t in finished(trials)} for trials in opened.values()))
     if not seeds:
         return None, "not chosen: its rates have finished with other seeds", False
+    dev = [t.test.get(name) for trials in opened.values() for t in finished(trials) if t.seed in seeds
+           for name in ("dev_score", "dev_loss")]
+    if len(opened) > 1 and all(value is None for value in dev):
+        return None, "not chosen: there is no dev score", False
     ranks = {key: rank(trials, seeds) for key, trials in opened.items()}
     best_score = max(score for score, _ in ranks.values())
     tied = [key for key, (score, _) in ranks.items() if best_score - score < Fraction(1, 10**9)]
@@ -113,12 +118,14 @@ def choose(row):
 # Scores by question
 
 def by_question(trials):
-    """Ids, sums of scores and counts of the answers that several trials gave."""
+    """Ids, sums of scores and counts of the answers that several trials gave, which count alike."""
     sums, counts = {}, Counter()
+    most = max(len(trial.predictions) for trial in trials)
     for trial in trials:
+        weight = most / len(trial.predictions)
         for entry in trial.predictions:
-            sums.setdefault(entry["id"], []).append(entry["score"])
-            counts[entry["id"]] += 1
+            sums.setdefault(entry["id"], []).append(weight * entry["score"])
+            counts[entry["id"]] += weight
     ids = sorted(sums)
     return ids, np.array([math.fsum(sums[i]) for i in ids]), np.array([float(counts[i]) for i in ids])
 
@@ -139,6 +146,13 @@ def interval_of_mean(trials):
     shares, n = sums / counts, len(sums)
     if n == 1 or np.ptp(shares) <= 1e-9:
         return list(map(float, proportion_confint(round(float(np.mean(shares)), 12) * n, n, method="wilson")))
+    p = sums.sum() / counts.sum()
+    if trials[0].test.get("correct") is not None and min(p, 1 - p) * n < 10:  # few right, or few wrong
+        variance = n / (n - 1) * np.sum((sums - p * counts) ** 2) / counts.sum() ** 2
+        answers = min(max(p * (1 - p) / variance, n), max(n, counts.sum()))
+        z = stats.t.ppf(0.975, n - 1)
+        limits = sorted(np.roots([1 + z * z / answers, -(2 * p + z * z / answers), p * p]))  # of Wilson's equation
+        return list(map(float, limits))
     return [Bootstrap(sums, counts, False), Bootstrap(sums, counts, True)]
 
 
@@ -188,7 +202,7 @@ def sign_flips(differences, rng):
         chances[size] = 1.0
         for step in np.abs(whole):
             chances = 0.5 * (np.roll(chances, step) + np.roll(chances, -step))
-        return SignFlips(float(chances[np.abs(np.arange(-size, size + 1)) >= bound].sum()), 0.0)
+        return float(min(1.0, chances[np.abs(np.arange(-size, size + 1)) >= bound].sum()))
     draws, extreme = 400_000, 0
     for _ in range(20):
         signs = rng.integers(0, 2, (draws // 20, len(values)), dtype=np.int8) * 2.0 - 1.0
@@ -277,7 +291,7 @@ def make_row(key, row):
     return result | costs | {
         "of": of, "chosen": dict(tuned), "learning_rate": rate,
         "at_grid_edge": bool(rates) and any(r < rate for r in rates) != any(r > rate for r in rates),
-        "chosen_on_dev": len(row) > 1, "provisional": provisional, "metric": tests[0]["metric"],
+        "chosen_on_dev": sum(bool(finished(t)) and all(o.state != "diverged" for o in t) for t in row.values()) > 1, "provisional": provisional, "metric": tests[0]["metric"],
         "seeds": [t.seed for t in of], "scores": scores, "mean": mean(scores), "spread": spread(scores),
         "correct": correct, "total": total, "questions": len(by_question(of)[0]),
         "pooled": {"correct": None if correct is None else sum(correct), "total": sum(total),
