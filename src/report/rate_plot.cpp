@@ -35,6 +35,10 @@ std::vector<RateLine> rate_lines(const SweepReport& sweep, const std::string& ta
     if (line == lines.end()) line = lines.insert(lines.end(), RateLine{label, {}});
     line->tries.push_back(&rate);
   }
+  std::erase_if(lines, [](const RateLine& line) {  // nothing has finished: nothing to draw
+    return std::ranges::none_of(line.tries,
+                                [](const RateRow* rate) { return rate->mean || rate->dev_score; });
+  });
   for (RateLine& line : lines) std::ranges::stable_sort(line.tries, {}, &RateRow::learning_rate);
   return lines;
 }

@@ -210,6 +210,12 @@ RateRow try_of(const std::string& label, double rate, std::optional<double> scor
   return row;
 }
 
+TEST(RatePlot, RatesOfWhichNothingHasFinishedAreNotDrawn) {
+  SweepReport sweep;
+  sweep.rates = {try_of("lora", 1e-3, std::nullopt), try_of("lora", 1e-4, std::nullopt)};
+  EXPECT_TRUE(rate_plots(sweep).empty());
+}
+
 TEST(RatePlot, HasDevAndTestOfEveryTryOnALogarithmicAxisAndMarksTheChosen) {
   SweepReport sweep;
   sweep.rates = {try_of("lora", 1e-3, 0.5), try_of("lora", 1e-4, 0.25), try_of("lora", 1e-2, std::nullopt),
