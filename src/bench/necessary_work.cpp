@@ -3,11 +3,9 @@
 namespace cola {
 namespace {
 
-bool is_token_table(const ParameterSpec& spec) { return spec.name.ends_with("embed_tokens.weight"); }
-
 bool is_looked_up(const ModelConfig& config, const ParameterSpec& spec) {
-  return spec.name.ends_with("embed_positions.weight") ||
-         (is_token_table(spec) && !config.tie_word_embeddings);
+  return spec.role == ParameterRole::position_table ||
+         (spec.role == ParameterRole::token_table && !config.tie_word_embeddings);
 }
 
 }  // namespace
@@ -16,8 +14,8 @@ double weights_by_rows(const ModelConfig& config, double tokens, double head_row
   double products = 0.0;
   for (const auto& spec : parameter_specs(config)) {
     if (!spec.is_matrix() || is_looked_up(config, spec)) continue;
-    const bool of_head = is_token_table(spec) || spec.name.ends_with("lm_head.weight") ||
-                         spec.name.ends_with("project_out.weight");
+    const bool of_head =
+        spec.is_table() || spec.role == ParameterRole::head || spec.role == ParameterRole::project_out;
     products += static_cast<double>(spec.size()) * (of_head ? head_rows : tokens);
   }
   return products;

@@ -45,12 +45,11 @@ class OpsTimer {
   /// `progress` counts groups of ops.
   std::vector<OpRate> run(const std::function<void(std::int64_t, std::int64_t)>& progress) {
     using Group = void (OpsTimer::*)();
-    const bool opt = config_.architecture == Architecture::opt;
     std::vector<Group> groups{&OpsTimer::embedding,     &OpsTimer::residual, &OpsTimer::attention,
                               &OpsTimer::cross_entropy, &OpsTimer::update,   &OpsTimer::lora};
-    const std::vector<Group> own =
-        opt ? std::vector<Group>{&OpsTimer::layer_norm, &OpsTimer::relu}
-            : std::vector<Group>{&OpsTimer::rms_norm, &OpsTimer::silu_gate, &OpsTimer::rotary};
+    std::vector<Group> own{config_.norm == NormKind::layer ? &OpsTimer::layer_norm : &OpsTimer::rms_norm,
+                           config_.activation == Activation::relu ? &OpsTimer::relu : &OpsTimer::silu_gate};
+    if (config_.rotary) own.push_back(&OpsTimer::rotary);
     groups.insert(groups.begin() + 1, own.begin(), own.end());
     std::int64_t done = 0;
     for (const Group group : groups) {
@@ -229,7 +228,7 @@ void OpsTimer::update() {
        [&] { ops::adamw_update(context_, setting, 1.0F, {&tensor, 1}); });
 }
 
-/// On q_proj.
+/// On the projection of queries.
 void OpsTimer::lora() {
   const std::int64_t out = config_.num_attention_heads * config_.head_dim;
   Matrix x = tokens_by(config_.hidden_size);

@@ -27,8 +27,8 @@ DType dtype_in_place(const TensorSource& source) {
   return dtype == DType::f16 && mixed ? DType::f32 : dtype;
 }
 
-bool changes_head(const Link& link) {
-  return std::ranges::find(link.modules, "lm_head", &LoraModule::name) != link.modules.end();
+bool has_module(const Link& link, const std::string& name) {
+  return std::ranges::find(link.modules, name, &LoraModule::name) != link.modules.end();
 }
 
 /// Gives each parameter its merged values, one at a time, and measures on the way.
@@ -102,9 +102,11 @@ MergeReport write_merged_checkpoint(ops::Context& context, const std::filesystem
   const DType in_file = dominant_dtype(*base.tensors);
   const DType in_place = dtype_in_place(*base.tensors);
   Weights weights(config, std::move(base.tensors), in_place);
-  const bool untie = config.tie_word_embeddings && std::ranges::any_of(links, changes_head);
+  const std::string head = head_spec(config).module();
+  const bool untie = config.tie_word_embeddings &&
+                     std::ranges::any_of(links, [&](const Link& link) { return has_module(link, head); });
   if (untie) {
-    weights.untie_head();
+    weights.untie_head(config);
     config.tie_word_embeddings = false;
   }
   Decoder decoder(config, std::move(weights));

@@ -9,6 +9,7 @@
 #include "core/system_memory.h"
 #include "io/tensor_source.h"
 #include "model/base_model.h"
+#include "model/family.h"
 #include "model/weight_names.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
@@ -74,7 +75,7 @@ void add_weights(const ModelConfig& config, const TensorSource& source, Inspecti
 Inspection inspect_model(const std::filesystem::path& folder, const std::filesystem::path& tokenizer) {
   const BaseModel base = open_base_model(folder);
   const ModelConfig& config = base.config;
-  const std::string architecture = config.architecture == Architecture::opt ? "opt" : "llama";
+  const std::string_view architecture = config.family->model_type;
   Inspection inspection;
   inspection.json = {{"model", folder.string()},
                      {"architecture", architecture},

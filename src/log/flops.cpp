@@ -26,7 +26,7 @@ double hf_flos(std::span<const std::int64_t> lengths, std::int64_t parameters) {
 std::int64_t hf_flos_parameters(const ModelConfig& config) {
   std::int64_t count = 0;
   for (const auto& spec : parameter_specs(config)) {
-    if (spec.name.find(".embed_") == std::string::npos) count += spec.size();
+    if (!spec.is_table()) count += spec.size();
   }
   return count;
 }

@@ -23,18 +23,6 @@ bool is_pattern(const std::string& selector) {
 
 std::string_view last_component(std::string_view name) { return name.substr(name.rfind('.') + 1); }
 
-/// Whether a layer belongs to a block: a component "layers" is followed by a number, unlike the head and
-/// project_in/out.
-bool is_in_block(const std::string& name) {
-  constexpr std::string_view layers = "layers.";
-  for (std::size_t at = name.find(layers); at != std::string::npos; at = name.find(layers, at + 1)) {
-    const std::size_t digit = at + layers.size();
-    const bool whole_component = at == 0 || name[at - 1] == '.';
-    if (whole_component && digit < name.size() && name[digit] >= '0' && name[digit] <= '9') return true;
-  }
-  return false;
-}
-
 /// Upper bound of the product of all repetition counts: what limits the size of the compiled automaton.
 std::size_t repetition_product(const std::string& pattern) {
   std::size_t product = 1;
@@ -76,21 +64,22 @@ std::regex compile(const std::string& pattern) {
 std::vector<bool> matches(const std::vector<LinearName>& linears, const std::string& selector, bool alone) {
   std::vector<bool> matched(linears.size());
   const auto mark = [&](const auto& accepts) {
-    std::transform(linears.begin(), linears.end(), matched.begin(),
-                   [&](const LinearName& linear) { return accepts(linear.name); });
+    std::transform(linears.begin(), linears.end(), matched.begin(), accepts);
   };
   if (selector == all_linear && alone) {
-    mark(is_in_block);
+    mark([](const LinearName& linear) { return linear.in_block; });
   } else if (is_pattern(selector)) {
     const std::regex pattern = compile(selector);
     try {
-      mark([&](const std::string& name) { return std::regex_match(name, pattern); });
+      mark([&](const LinearName& linear) { return std::regex_match(linear.name, pattern); });
     } catch (const std::regex_error& error) {
       throw UsageError(
           fmt::format("target modules: '{}' is too complex a pattern: {}", selector, error.what()));
     }
   } else {
-    mark([&](const std::string& name) { return name == selector || name.ends_with("." + selector); });
+    mark([&](const LinearName& linear) {
+      return linear.name == selector || linear.name.ends_with("." + selector);
+    });
   }
   return matched;
 }

@@ -6,8 +6,10 @@ namespace cola {
 
 BaseTensors base_tensors(const ModelConfig& config, const TensorSource& source) {
   BaseTensors tensors = match_tensors(config, source);
-  const std::string table = parameter_specs(config).front().name;
-  if (config.tie_word_embeddings) tensors.emplace("lm_head.weight", tensors.at(table));
+  if (config.tie_word_embeddings) {
+    const std::string table = parameter_of(config, ParameterRole::token_table).name;
+    tensors.emplace(head_spec(config).name, tensors.at(table));
+  }
   return tensors;
 }
 

@@ -4,8 +4,8 @@ namespace cola {
 
 std::unique_ptr<Block> make_block(const ModelConfig& config, Weights& weights, std::int64_t index,
                                   const RotaryTable* rotary) {
-  return config.architecture == Architecture::opt ? make_opt_block(config, weights, index)
-                                                  : make_llama_block(config, weights, index, rotary);
+  return config.activation == Activation::relu ? make_opt_block(config, weights, index)
+                                               : make_llama_block(config, weights, index, rotary);
 }
 
 MatrixView room_for_middle(const StepState& step, ConstMatrixView input, MatrixView out,

@@ -14,9 +14,9 @@ namespace cola {
 /// backward reads it.
 struct BlockActivations {
   Matrix middle;                         ///< [T, D] the residual stream after attention
-  Matrix gate, up;                       ///< [T, F] Llama's gate and up projections
-  Matrix hidden;                         ///< [T, F] OPT only: input of the last projection
-  Buffer positive;                       ///< OPT only: relu's mask, [relu_mask_bytes(T, F)]
+  Matrix gate, up;                       ///< [T, F] of a gated MLP
+  Matrix hidden;                         ///< [T, F] without a gate: input of the last projection
+  Buffer positive;                       ///< without a gate: relu's mask, [relu_mask_bytes(T, F)]
   Matrix last;                           ///< [T, D] post-norm only: input of the last norm
   std::array<NormActivations, 2> norms;  ///< of the first and second norm
   AttentionActivations attention;
@@ -39,7 +39,8 @@ class Block {
   virtual void backward(const StepState& step, MatrixView d, ConstMatrixView input, BlockActivations& kept,
                         bool input_gradient) const = 0;
 
-  /// What q_proj, k_proj and v_proj of the block read, [T, D], in scratch, made again from the block's input.
+  /// What the projections of queries, keys and values read, [T, D], in scratch, made again from the block's
+  /// input.
   [[nodiscard]] virtual ConstMatrixView attention_input(const StepState& step, ConstMatrixView input,
                                                         BlockActivations& kept) const = 0;
 
@@ -49,7 +50,7 @@ class Block {
   [[nodiscard]] virtual bool trained() const = 0;  ///< whether anything in the block gets a gradient
 };
 
-/// `index` numbers the block; rotary is null for OPT.
+/// `index` numbers the block; rotary is null where positions have a table of their own.
 [[nodiscard]] std::unique_ptr<Block> make_block(const ModelConfig& config, Weights& weights,
                                                 std::int64_t index, const RotaryTable* rotary);
 [[nodiscard]] std::unique_ptr<Block> make_opt_block(const ModelConfig& config, Weights& weights,

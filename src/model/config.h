@@ -10,7 +10,11 @@
 
 namespace cola {
 
-enum class Architecture : std::uint8_t { opt, llama };
+struct Family;
+
+enum class NormKind : std::uint8_t { layer, rms };
+/// What stands between an MLP's first and last layer: relu(up), or silu(gate) up.
+enum class Activation : std::uint8_t { relu, silu_gate };
 
 /// How rotary frequencies are stretched (`rope_scaling` of config.json).
 struct RopeScaling {
@@ -26,7 +30,7 @@ struct RopeScaling {
 
 /// The shape of a decoder, in Hugging Face's terms. Checked when read: positive, divisible, bounded.
 struct ModelConfig {
-  Architecture architecture = Architecture::opt;
+  const Family* family = nullptr;  ///< see model/family.h
   std::int64_t vocab_size = 0;
   std::int64_t hidden_size = 0;
   std::int64_t intermediate_size = 0;  ///< OPT's ffn_dim
@@ -42,7 +46,10 @@ struct ModelConfig {
   bool attention_bias = false;
   bool mlp_bias = false;
   bool tie_word_embeddings = true;
+  NormKind norm = NormKind::layer;
   double norm_epsilon = 1e-5;
+  Activation activation = Activation::relu;
+  bool rotary = false;  ///< positions turn queries and keys; else they have a table of their own
   double rope_theta = 10000.0;
   RopeScaling rope_scaling;
   double dropout = 0.0;            ///< configured hidden dropout (OPT 0.1); used only with --dropout config
@@ -56,27 +63,73 @@ struct ModelConfig {
 [[nodiscard]] ModelConfig read_model_config(const std::filesystem::path& folder_or_file);
 [[nodiscard]] ModelConfig parse_model_config(const Json& json, const std::string& where);
 
-/// opt-125m ... opt-66b, llama-2-7b/13b/70b, tinyllama-1.1b, or the path of a config.json. Throws UsageError.
+/// A published shape of a family ("opt-125m", see model/family.h), or the path of a config.json. Throws
+/// UsageError.
 [[nodiscard]] ModelConfig config_of_shape(const std::string& name_or_file);
 
 /// config.json as transformers reads it.
 [[nodiscard]] Json huggingface_config(const ModelConfig& config, DType file_dtype);
 
+/// What a parameter is for, whatever its family calls it. A bias has the role of its layer. Norms stand
+/// before the branch they are named after, those of `..._output` behind it.
+enum class ParameterRole : std::uint8_t {
+  token_table,
+  position_table,
+  project_in,
+  attention_norm,
+  query,
+  key,
+  value,
+  query_key_value,  ///< the three in one matrix, in this order
+  query_norm,
+  key_norm,
+  attention_output,
+  attention_output_norm,
+  mlp_norm,
+  gate,
+  up,  ///< of an MLP without a gate, its first layer
+  gate_up,
+  down,
+  mlp_output_norm,
+  final_norm,
+  project_out,
+  head,
+};
+
 /// One tensor of the model, by the name that transformers' save_pretrained gives it.
 struct ParameterSpec {
   std::string name;
   std::vector<std::int64_t> shape;  ///< [out, in] or [n]
+  ParameterRole role = ParameterRole::token_table;
+  std::int64_t block = -1;  ///< number of the decoder block that it is part of; -1 outside
+  bool bias = false;
+
   [[nodiscard]] std::int64_t size() const;
+  /// The name of the module that it belongs to: without ".weight" or ".bias".
+  [[nodiscard]] std::string module() const { return name.substr(0, name.rfind('.')); }
   [[nodiscard]] bool is_matrix() const { return shape.size() == 2; }
   /// Whether it is the matrix of a decoder block's linear layer.
-  [[nodiscard]] bool is_block_matrix() const {
-    return is_matrix() && name.find(".layers.") != std::string::npos;
+  [[nodiscard]] bool is_block_matrix() const { return is_matrix() && block >= 0; }
+  /// Whether it is a table whose rows are looked up; a tied head multiplies by it all the same.
+  [[nodiscard]] bool is_table() const {
+    return role == ParameterRole::token_table || role == ParameterRole::position_table;
   }
 };
 
 /// Every parameter once (a tied head is the embedding table), in the order of the forward pass.
 [[nodiscard]] std::vector<ParameterSpec> parameter_specs(const ModelConfig& config);
 [[nodiscard]] std::int64_t parameter_count(const ModelConfig& config);
+
+/// The one of this role that is no bias. Throws std::out_of_range if there is none.
+[[nodiscard]] ParameterSpec parameter_of(const ModelConfig& config, ParameterRole role,
+                                         std::int64_t block = -1);
+
+/// The head's weight as a parameter of its own, which it is not where the model ties it to the token table.
+[[nodiscard]] ParameterSpec head_spec(ModelConfig config);
+
+/// The weights of the linear layers that may be targets, in the order of the forward pass; the head's last,
+/// tied or not.
+[[nodiscard]] std::vector<ParameterSpec> linear_specs(const ModelConfig& config);
 
 /// Prefix of block `index`: "model.decoder.layers.3" or "model.layers.3".
 [[nodiscard]] std::string block_prefix(const ModelConfig& config, std::int64_t index);

@@ -12,14 +12,16 @@
 namespace cola {
 namespace {
 
-constexpr std::int32_t opt_position_offset = 2;  // OPT's table has two rows before position 0
 constexpr std::uint64_t project_in_index = std::uint64_t{1} << 24;  // after every block's layers
 constexpr std::uint64_t project_out_index = project_in_index + 1;
 constexpr std::uint64_t head_index = project_in_index + 2;
 
-std::vector<std::int32_t> shifted_positions(const RaggedBatch& batch) {
+/// The batch's rows of a table of positions, which may have rows before position 0: OPT's has two.
+std::vector<std::int32_t> position_rows(const ModelConfig& config, const ParameterSpec& table,
+                                        const RaggedBatch& batch) {
   std::vector<std::int32_t> rows(batch.positions);
-  for (auto& row : rows) row += opt_position_offset;
+  const auto first = static_cast<std::int32_t>(table.shape.front() - config.max_position_embeddings);
+  for (auto& row : rows) row += first;
   return rows;
 }
 
@@ -59,26 +61,19 @@ class WrittenForHost {
 }  // namespace
 
 Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), weights_(std::move(weights)) {
-  const bool opt = config_.architecture == Architecture::opt;
-  const std::string root = opt ? "model.decoder" : "model";
-  tokens_ = &weights_.at(root + ".embed_tokens.weight");
-  if (opt) {
-    positions_ = &weights_.at(root + ".embed_positions.weight");
-  } else {
-    rotary_ = std::make_unique<RotaryTable>(config_, weights_.memory());
-  }
-  head_.emplace(head_index, config_.tie_word_embeddings ? *tokens_ : weights_.at("lm_head.weight"));
+  tokens_ = &weights_.at(ParameterRole::token_table);
+  positions_ = weights_.find(ParameterRole::position_table);
+  if (config_.rotary) rotary_ = std::make_unique<RotaryTable>(config_, weights_.memory());
+  head_.emplace(head_spec(config_).module(), head_index,
+                config_.tie_word_embeddings ? *tokens_ : weights_.at(ParameterRole::head));
   if (config_.has_projections()) {
-    project_in_.emplace(root + ".project_in", project_in_index, weights_.at(root + ".project_in.weight"),
-                        nullptr);
-    project_out_.emplace(root + ".project_out", project_out_index, weights_.at(root + ".project_out.weight"),
-                         nullptr);
+    project_in_ = make_linear(weights_, ParameterRole::project_in, -1, project_in_index);
+    project_out_ = make_linear(weights_, ParameterRole::project_out, -1, project_out_index);
   }
   for (std::int64_t index = 0; index < config_.num_hidden_layers; ++index) {
     blocks_.push_back(make_block(config_, weights_, index, rotary_.get()));
   }
-  if (config_.final_layer_norm)
-    final_norm_.emplace(config_, weights_, root + (opt ? ".final_layer_norm" : ".norm"));
+  if (config_.final_layer_norm) final_norm_.emplace(config_, weights_, ParameterRole::final_norm);
   for (Linear* linear : linears()) {
     if (linear->bias() != nullptr) weights_.round(*linear->bias());
   }
@@ -151,14 +146,16 @@ void Decoder::embed(const StepState& step, DecoderActivations& activations, Matr
     ops::embedding_forward(context, tokens_->weight(), batch.ids, x);
   }
   if (positions_ != nullptr)
-    ops::embedding_forward(context, positions_->value, shifted_positions(batch), x, ops::Write::add);
+    ops::embedding_forward(context, positions_->value, position_rows(config_, positions_->spec, batch), x,
+                           ops::Write::add);
 }
 
 void Decoder::embed_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const {
   auto& context = step.context;
   const RaggedBatch& batch = step.batch;
   if (positions_ != nullptr && positions_->trained()) {
-    ops::embedding_backward(context, d, shifted_positions(batch), positions_->gradient.view());
+    ops::embedding_backward(context, d, position_rows(config_, positions_->spec, batch),
+                            positions_->gradient.view());
   }
   if (!project_in_) {
     if (tokens_->trained()) ops::embedding_backward(context, d, batch.ids, tokens_->gradient.view());

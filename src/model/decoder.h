@@ -30,7 +30,7 @@ struct DecoderActivations {
 /// Keys and values of a sequence being generated, one a block.
 using SequenceCache = std::vector<KeyValueCache>;
 
-/// A decoder language model (OPT or Llama) with its weights and whatever is attached to its linear layers.
+/// A decoder language model with its weights and whatever is attached to its linear layers.
 class Decoder {
  public:
   Decoder(const ModelConfig& config, Weights weights);
@@ -62,8 +62,8 @@ class Decoder {
   void logits(const StepState& step, DecoderActivations& activations, std::span<const std::int32_t> rows,
               MatrixView logits) const;
 
-  /// What q_proj, k_proj and v_proj of the last block had as input [T, D], in scratch, after a forward with
-  /// step.keep in which that block is trained.
+  /// What the last block's projections of queries, keys and values had as input [T, D], in scratch, after a
+  /// forward with step.keep in which that block is trained.
   [[nodiscard]] ConstMatrixView last_attention_input(const StepState& step,
                                                      DecoderActivations& activations) const;
 
@@ -71,7 +71,7 @@ class Decoder {
   /// mean square (of layer norm, variance) is not finite; empty if there is none.
   [[nodiscard]] std::string overflowing_norm(const StepState& step, DecoderActivations& activations) const;
 
-  /// Every linear layer that may be a target, the head ("lm_head") among them, in the order of the forward
+  /// Every linear layer that may be a target, the head among them, in the order of the forward
   /// pass.
   [[nodiscard]] std::vector<Linear*> linears();
   /// An empty cache with room for `capacity` tokens, of cache_bytes(capacity).
@@ -110,9 +110,10 @@ class Decoder {
 
   ModelConfig config_;
   Weights weights_;
-  std::unique_ptr<RotaryTable> rotary_;  ///< null for OPT; grows with the positions that a forward meets
+  std::unique_ptr<RotaryTable>
+      rotary_;  ///< null where positions have a table; grows with the positions that a forward meets
   Parameter* tokens_ = nullptr;
-  Parameter* positions_ = nullptr;  ///< null for Llama
+  Parameter* positions_ = nullptr;  ///< null with rotary
   std::optional<LanguageModelHead> head_;
   std::optional<Linear> project_in_, project_out_;
   std::vector<std::unique_ptr<Block>> blocks_;

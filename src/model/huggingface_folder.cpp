@@ -68,7 +68,7 @@ void name_dtype(Json& config, const std::string& name) {
 /// Whether the configuration ties a head that the weights have of their own.
 bool ties_own_head(const Json& config, const Weights& weights) {
   const bool own_head = std::ranges::any_of(
-      weights.all(), [](const auto& parameter) { return parameter->spec.name == "lm_head.weight"; });
+      weights.all(), [](const auto& parameter) { return parameter->spec.role == ParameterRole::head; });
   return own_head && parse_model_config(config, "config.json").tie_word_embeddings;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/cross_entropy.h"
@@ -8,14 +10,15 @@
 
 namespace cola {
 
-/// The head of a language model: a linear layer "lm_head" without bias, whose logits [L, V] the loss never
+/// The head of a language model: a linear layer without bias, whose logits [L, V] the loss never
 /// holds at once. Where the model ties its word embeddings the weight is the token table, which branches and
 /// a merged weight leave alone: they act on the logits only. A step's batch holds the token keys of the L
 /// rows.
 class LanguageModelHead {
  public:
   /// `index`: number of the layer in the model, part of its dropout masks' key.
-  LanguageModelHead(std::uint64_t index, Parameter& weight) : linear_("lm_head", index, weight, nullptr) {}
+  LanguageModelHead(std::string name, std::uint64_t index, Parameter& weight)
+      : linear_(std::move(name), index, weight, nullptr) {}
 
   /// nll [L] of `targets` given x [L, E]; correct [L] may be empty.
   void loss(const StepState& step, ConstMatrixView x, std::span<const std::int32_t> targets,

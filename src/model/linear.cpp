@@ -15,6 +15,11 @@ ops::DropoutKey dropout_key(const StepState& step, RandomPurpose purpose, std::u
   return {step.dropout_seed, (static_cast<std::uint64_t>(purpose) << 32) | site, probability};
 }
 
+Linear make_linear(Weights& weights, ParameterRole role, std::int64_t block, std::uint64_t index) {
+  Parameter& weight = weights.at(role, block);
+  return {weight.spec.module(), index, weight, weights.find(role, block, true)};
+}
+
 const LowRankBranch* Linear::live_branch() const {
   const auto found = std::ranges::find_if(branches, &LowRankBranch::live);
   return found == branches.end() ? nullptr : &*found;

@@ -66,8 +66,8 @@ class Linear {
   void backward_relu(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,
                      std::span<const std::uint8_t> positive, MatrixView dx) const;
 
-  /// Of Llama's down_proj, whose x is silu(gate) up: dhidden as backward writes it, and then gate's and up's
-  /// gradients, which may be written in their place.
+  /// Of a gated MLP's last layer, whose x is silu(gate) up: dhidden as backward writes it, and then gate's
+  /// and up's gradients, which may be written in their place.
   struct GatedGradient {
     ConstMatrixView gate, up;
     MatrixView dhidden, dgate, dup;
@@ -132,6 +132,10 @@ class Linear {
   WeightStream* stream_ = nullptr;
   ConstMatrixView resident_;
 };
+
+/// The layer of this role with its bias, if it has one; `index` as of the constructor.
+[[nodiscard]] Linear make_linear(Weights& weights, ParameterRole role, std::int64_t block,
+                                 std::uint64_t index);
 
 /// A layer's part in a forward of all layers that read the same x.
 struct LinearForward {

@@ -6,8 +6,7 @@
 
 namespace cola {
 
-/// Decoder::linears() before there is a model: every linear layer that may be a target, in the order of the
-/// forward pass.
+/// linear_specs() by the modules' names: Decoder::linears() before there is a model.
 [[nodiscard]] std::vector<LinearName> linear_names(const ModelConfig& config);
 
 }  // namespace cola

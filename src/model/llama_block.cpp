@@ -9,19 +9,18 @@
 namespace cola {
 namespace {
 
-constexpr std::uint64_t linears_per_block = 7;
+std::uint64_t first_linear(std::int64_t block) { return 7 * static_cast<std::uint64_t>(block); }
 
 class LlamaBlock final : public Block {
  public:
   LlamaBlock(const ModelConfig& config, Weights& weights, std::int64_t index, const RotaryTable* rotary)
       : site_(2 * static_cast<std::uint64_t>(index)),
-        attention_(config, weights, block_prefix(config, index) + ".self_attn",
-                   linears_per_block * static_cast<std::uint64_t>(index), rotary),
-        norm1_(config, weights, block_prefix(config, index) + ".input_layernorm"),
-        norm2_(config, weights, block_prefix(config, index) + ".post_attention_layernorm"),
-        gate_(mlp_linear(config, weights, index, ".mlp.gate_proj", 4)),
-        up_(mlp_linear(config, weights, index, ".mlp.up_proj", 5)),
-        down_(mlp_linear(config, weights, index, ".mlp.down_proj", 6)) {}
+        attention_(config, weights, index, first_linear(index), rotary),
+        norm1_(config, weights, ParameterRole::attention_norm, index),
+        norm2_(config, weights, ParameterRole::mlp_norm, index),
+        gate_(make_linear(weights, ParameterRole::gate, index, first_linear(index) + 4)),
+        up_(make_linear(weights, ParameterRole::up, index, first_linear(index) + 5)),
+        down_(make_linear(weights, ParameterRole::down, index, first_linear(index) + 6)) {}
 
   void forward(const StepState& step, ConstMatrixView input, MatrixView out, BlockActivations& kept,
                std::span<KeyValueCache* const> caches) const override {
@@ -67,13 +66,6 @@ class LlamaBlock final : public Block {
   }
 
  private:
-  static Linear mlp_linear(const ModelConfig& config, Weights& weights, std::int64_t index,
-                           const std::string& suffix, std::uint64_t place) {
-    const std::string name = block_prefix(config, index) + suffix;
-    return {name, linears_per_block * static_cast<std::uint64_t>(index) + place, weights.at(name + ".weight"),
-            config.mlp_bias ? &weights.at(name + ".bias") : nullptr};
-  }
-
   [[nodiscard]] static MatrixView hidden_scratch(const StepState& step, const BlockActivations& kept) {
     const ConstMatrixView gate = kept.gate.view();
     return step.context.scratch("block.hidden", gate.dtype, gate.rows, gate.cols);

@@ -9,11 +9,10 @@ bool NormActivations::finite(Memory& memory) const {
   return all_finite(FloatsOnHost(memory, rstd.floats()).values());
 }
 
-NormLayer::NormLayer(const ModelConfig& config, Weights& weights, const std::string& name)
-    : name_(name),
-      epsilon_(static_cast<float>(config.norm_epsilon)),
-      weight_(&weights.at(name + ".weight")),
-      bias_(config.architecture == Architecture::opt ? &weights.at(name + ".bias") : nullptr) {}
+NormLayer::NormLayer(const ModelConfig& config, Weights& weights, ParameterRole role, std::int64_t block)
+    : epsilon_(static_cast<float>(config.norm_epsilon)),
+      weight_(&weights.at(role, block)),
+      bias_(config.norm == NormKind::layer ? weights.find(role, block, true) : nullptr) {}
 
 void NormLayer::forward(ops::Context& context, ConstMatrixView x, MatrixView y, NormActivations& kept) const {
   kept.rstd.resize(context.memory(), DType::f32, 1, x.rows);

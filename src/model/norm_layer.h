@@ -14,11 +14,11 @@ struct NormActivations {
   [[nodiscard]] bool finite(Memory& memory) const;
 };
 
-/// The norm of an architecture with its parameters: layer norm with bias (OPT) or RMS norm (Llama).
+/// A norm with its parameters: layer norm with bias, or RMS norm.
 class NormLayer {
  public:
   NormLayer() = default;
-  NormLayer(const ModelConfig& config, Weights& weights, const std::string& name);
+  NormLayer(const ModelConfig& config, Weights& weights, ParameterRole role, std::int64_t block = -1);
 
   /// y = norm(x), [T, D]; `kept` is written.
   void forward(ops::Context& context, ConstMatrixView x, MatrixView y, NormActivations& kept) const;
@@ -30,10 +30,9 @@ class NormLayer {
                 MatrixView dx, ops::Write write) const;
 
   [[nodiscard]] bool trained() const { return weight_->trained(); }
-  [[nodiscard]] const std::string& name() const { return name_; }  ///< of the checkpoint's tensors
+  [[nodiscard]] std::string name() const { return weight_->spec.module(); }
 
  private:
-  std::string name_;
   float epsilon_ = 0.0F;
   Parameter* weight_ = nullptr;
   Parameter* bias_ = nullptr;  ///< null for RMS norm

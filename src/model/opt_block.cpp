@@ -9,19 +9,18 @@
 namespace cola {
 namespace {
 
-constexpr std::uint64_t linears_per_block = 6;
+std::uint64_t first_linear(std::int64_t block) { return 6 * static_cast<std::uint64_t>(block); }
 
 class OptBlock final : public Block {
  public:
   OptBlock(const ModelConfig& config, Weights& weights, std::int64_t index)
       : pre_norm_(config.do_layer_norm_before),
         site_(2 * static_cast<std::uint64_t>(index)),
-        attention_(config, weights, block_prefix(config, index) + ".self_attn",
-                   linears_per_block * static_cast<std::uint64_t>(index), nullptr),
-        norm1_(config, weights, block_prefix(config, index) + ".self_attn_layer_norm"),
-        norm2_(config, weights, block_prefix(config, index) + ".final_layer_norm"),
-        fc1_(mlp_linear(config, weights, index, ".fc1", 4)),
-        fc2_(mlp_linear(config, weights, index, ".fc2", 5)) {}
+        attention_(config, weights, index, first_linear(index), nullptr),
+        norm1_(config, weights, ParameterRole::attention_norm, index),
+        norm2_(config, weights, ParameterRole::mlp_norm, index),
+        fc1_(make_linear(weights, ParameterRole::up, index, first_linear(index) + 4)),
+        fc2_(make_linear(weights, ParameterRole::down, index, first_linear(index) + 5)) {}
 
   void forward(const StepState& step, ConstMatrixView input, MatrixView out, BlockActivations& kept,
                std::span<KeyValueCache* const> caches) const override {
@@ -60,13 +59,6 @@ class OptBlock final : public Block {
   }
 
  private:
-  static Linear mlp_linear(const ModelConfig& config, Weights& weights, std::int64_t index,
-                           const std::string& suffix, std::uint64_t place) {
-    const std::string name = block_prefix(config, index) + suffix;
-    return {name, linears_per_block * static_cast<std::uint64_t>(index) + place, weights.at(name + ".weight"),
-            config.mlp_bias ? &weights.at(name + ".bias") : nullptr};
-  }
-
   [[nodiscard]] bool attention_part_trained() const { return attention_.trained() || norm1_.trained(); }
 
   /// sum = stream + the MLP's branch for `in`; of an empty sum only `kept` is computed.

@@ -143,4 +143,20 @@ void read_rope(const JsonReader& reader, ModelConfig& config) {
   }
 }
 
+Json rope_scaling_json(const RopeScaling& scaling) {
+  switch (scaling.kind) {
+    case RopeScaling::Kind::none:
+      return nullptr;
+    case RopeScaling::Kind::linear:
+      return {{"type", "linear"}, {"rope_type", "linear"}, {"factor", scaling.factor}};
+    case RopeScaling::Kind::llama3:
+      return {{"rope_type", "llama3"},
+              {"factor", scaling.factor},
+              {"low_freq_factor", scaling.low_freq_factor},
+              {"high_freq_factor", scaling.high_freq_factor},
+              {"original_max_position_embeddings", scaling.original_max_position_embeddings}};
+  }
+  return nullptr;
+}
+
 }  // namespace cola

@@ -10,4 +10,7 @@ namespace cola {
 /// two fields say differently, and what readers of such files understand differently.
 void read_rope(const JsonReader& reader, ModelConfig& config);
 
+/// `rope_scaling` of config.json for `scaling`; null for none.
+[[nodiscard]] Json rope_scaling_json(const RopeScaling& scaling);
+
 }  // namespace cola

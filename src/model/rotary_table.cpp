@@ -72,7 +72,7 @@ void RotaryTable::reserve(std::int64_t positions) {
 }
 
 std::int64_t rotary_table_bytes(const ModelConfig& config, std::int64_t positions) {
-  if (config.architecture != Architecture::llama) return 0;
+  if (!config.rotary) return 0;
   return rows_for(config, positions) * config.head_dim * static_cast<std::int64_t>(sizeof(float));
 }
 

@@ -8,10 +8,6 @@
 namespace cola {
 namespace {
 
-Linear make_linear(Weights& weights, const std::string& name, std::uint64_t index, bool bias) {
-  return {name, index, weights.at(name + ".weight"), bias ? &weights.at(name + ".bias") : nullptr};
-}
-
 /// Appends the new rows' keys and values to the caches; what each then holds.
 std::vector<ops::CachedSequence> append(const StepState& step, const AttentionActivations& kept,
                                         std::span<KeyValueCache* const> caches) {
@@ -33,16 +29,15 @@ std::vector<ops::CachedSequence> append(const StepState& step, const AttentionAc
 
 }  // namespace
 
-SelfAttention::SelfAttention(const ModelConfig& config, Weights& weights, const std::string& prefix,
+SelfAttention::SelfAttention(const ModelConfig& config, Weights& weights, std::int64_t block,
                              std::uint64_t first_index, const RotaryTable* rotary)
     : shape_{config.num_attention_heads, config.num_key_value_heads, config.head_dim,
              static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.head_dim)))},
       rotary_(rotary),
-      q_(make_linear(weights, prefix + ".q_proj", first_index, config.attention_bias)),
-      k_(make_linear(weights, prefix + ".k_proj", first_index + 1, config.attention_bias)),
-      v_(make_linear(weights, prefix + ".v_proj", first_index + 2, config.attention_bias)),
-      out_(make_linear(weights, prefix + (config.architecture == Architecture::opt ? ".out_proj" : ".o_proj"),
-                       first_index + 3, config.attention_bias)) {}
+      q_(make_linear(weights, ParameterRole::query, block, first_index)),
+      k_(make_linear(weights, ParameterRole::key, block, first_index + 1)),
+      v_(make_linear(weights, ParameterRole::value, block, first_index + 2)),
+      out_(make_linear(weights, ParameterRole::attention_output, block, first_index + 3)) {}
 
 bool SelfAttention::trained() const { return inner_trained() || out_.trained(); }
 

@@ -23,12 +23,12 @@ struct AttentionActivations {
   LinearActivations q_linear, k_linear, v_linear, out_linear;
 };
 
-/// Causal self-attention with its four projections; rotary for Llama, none for OPT.
+/// Causal self-attention with its four projections.
 class SelfAttention {
  public:
-  /// `prefix`: "model.layers.3.self_attn"; `first_index`: number of its first linear layer in the model.
-  SelfAttention(const ModelConfig& config, Weights& weights, const std::string& prefix,
-                std::uint64_t first_index, const RotaryTable* rotary);
+  /// Of this block; `first_index`: number of its first linear layer in the model. `rotary`: null for none.
+  SelfAttention(const ModelConfig& config, Weights& weights, std::int64_t block, std::uint64_t first_index,
+                const RotaryTable* rotary);
 
   /// y [T, D] = addend + attention of x [T, D]; addend as of Linear::forward. With caches, one a sequence of
   /// the batch, sequence s goes on from what caches[s] holds, and its keys and values are appended there.

@@ -7,11 +7,10 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "model/family.h"
 
 namespace cola {
 namespace {
-
-const std::string head_name = "lm_head.weight";
 
 /// The name without what varies: "model.decoder.layers.0.fc1.weight" and "decoder.layers.0.fc1.weight" are
 /// one.
@@ -19,12 +18,9 @@ std::string without_prefix(const std::string& name) {
   return name.rfind("model.", 0) == 0 ? name.substr(6) : name;
 }
 
-bool carries_no_weights(const std::string& name) {
-  return name.ends_with("rotary_emb.inv_freq") || name.ends_with("decoder.version");
-}
-
-std::string embedding_name(const ModelConfig& config) {
-  return config.architecture == Architecture::opt ? "decoder.embed_tokens.weight" : "embed_tokens.weight";
+bool carries_no_weights(const ModelConfig& config, const std::string& name) {
+  return std::ranges::any_of(config.family->ignored_tensors,
+                             [&](std::string_view end) { return name.ends_with(end); });
 }
 
 std::string first_few(const std::vector<std::string>& names) {
@@ -46,10 +42,11 @@ void check(const ParameterSpec& spec, const SourceTensor& tensor) {
 }
 
 /// Every tensor that carries weights, by its name without the prefix.
-std::map<std::string, const SourceTensor*> tensors_by_short_name(const TensorSource& source) {
+std::map<std::string, const SourceTensor*> tensors_by_short_name(const ModelConfig& config,
+                                                                 const TensorSource& source) {
   std::map<std::string, const SourceTensor*> by_short_name;
   for (const auto& [name, tensor] : source.tensors()) {
-    if (carries_no_weights(name)) continue;
+    if (carries_no_weights(config, name)) continue;
     if (!by_short_name.emplace(without_prefix(name), &tensor).second) {
       throw Error(fmt::format("{}: tensor '{}' is there twice, with and without the prefix 'model.'",
                               tensor.file, without_prefix(name)));
@@ -78,14 +75,16 @@ bool equal_values(const SourceTensor& a, const SourceTensor& b) {
 }  // namespace
 
 bool has_own_head(const ModelConfig& config, const TensorSource& source) {
-  const auto tensors = tensors_by_short_name(source);
-  const auto table = tensors.find(embedding_name(config));
-  const auto head = tensors.find(head_name);
+  const auto tensors = tensors_by_short_name(config, source);
+  const ParameterSpec table_spec = parameter_of(config, ParameterRole::token_table);
+  const ParameterSpec own_head = head_spec(config);
+  const auto table = tensors.find(without_prefix(table_spec.name));
+  const auto head = tensors.find(without_prefix(own_head.name));
   if (table == tensors.end() || head == tensors.end()) return false;
-  for (const auto& [name, tensor] :
-       {std::pair("model." + table->first, table->second), std::pair(head_name, head->second)}) {
-    check({name, {config.vocab_size, config.word_embed_proj_dim}}, *tensor);
-    require_finite(name, *tensor);
+  for (const auto& [spec, tensor] :
+       {std::pair(table_spec, table->second), std::pair(own_head, head->second)}) {
+    check(spec, *tensor);
+    require_finite(spec.name, *tensor);
   }
   const bool equal = equal_values(*table->second, *head->second);
   release_pages(*table->second);
@@ -95,11 +94,13 @@ bool has_own_head(const ModelConfig& config, const TensorSource& source) {
 
 std::map<std::string, const SourceTensor*> match_tensors(const ModelConfig& config,
                                                          const TensorSource& source) {
-  auto by_short_name = tensors_by_short_name(source);
+  auto by_short_name = tensors_by_short_name(config, source);
   if (config.tie_word_embeddings) {  // one table under two names: the embedding's own wins
-    if (const auto head = by_short_name.find(head_name); head != by_short_name.end()) {
-      by_short_name.emplace(embedding_name(config), head->second);
-      by_short_name.erase(head_name);
+    const auto head = by_short_name.find(without_prefix(head_spec(config).name));
+    if (head != by_short_name.end()) {
+      by_short_name.emplace(without_prefix(parameter_of(config, ParameterRole::token_table).name),
+                            head->second);
+      by_short_name.erase(head);
     }
   }
   std::map<std::string, const SourceTensor*> found;

@@ -63,6 +63,7 @@ Parameter& Weights::add(const ParameterSpec& spec) {
   parameter.spec = spec;
   parameter.memory = spec.is_block_matrix() ? block_matrices_ : memory_;
   by_name_[spec.name] = &parameter;
+  by_role_[{spec.role, spec.block, spec.bias}] = &parameter;
   return parameter;
 }
 
@@ -123,7 +124,7 @@ void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_
       }
     });
   } else {
-    const float constant = parameter.spec.name.ends_with(".bias") ? 0.0F : 1.0F;
+    const float constant = parameter.spec.bias ? 0.0F : 1.0F;
     std::ranges::fill(parameter.owned.floats(), constant);
   }
   parameter.owned = Matrix::moved_to(*parameter.memory, std::move(parameter.owned));
@@ -173,9 +174,14 @@ DType Weights::file_dtype(const Parameter& parameter) const {
   return tensor != tensors_.end() ? tensor->second->dtype : compute_dtype_;
 }
 
-void Weights::untie_head() {
-  const Parameter& table = *parameters_.front();  // the first of parameter_specs
-  Parameter& head = add({"lm_head.weight", table.spec.shape});
+Parameter* Weights::find(ParameterRole role, std::int64_t block, bool bias) {
+  const auto found = by_role_.find({role, block, bias});
+  return found == by_role_.end() ? nullptr : found->second;
+}
+
+void Weights::untie_head(const ModelConfig& config) {
+  const Parameter& table = at(ParameterRole::token_table);
+  Parameter& head = add(head_spec(config));
   head.value = table.value;
   if (const auto tensor = tensors_.find(table.spec.name); tensor != tensors_.end())
     tensors_[head.spec.name] = tensor->second;

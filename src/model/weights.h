@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "backend/backend.h"
@@ -62,6 +63,11 @@ class Weights {
 
   [[nodiscard]] Parameter& at(const std::string& name) { return *by_name_.at(name); }
   [[nodiscard]] const Parameter& at(const std::string& name) const { return *by_name_.at(name); }
+  [[nodiscard]] Parameter& at(ParameterRole role, std::int64_t block = -1) {
+    return *by_role_.at({role, block, false});
+  }
+  /// Null if the model has none.
+  [[nodiscard]] Parameter* find(ParameterRole role, std::int64_t block = -1, bool bias = false);
   [[nodiscard]] const std::vector<std::unique_ptr<Parameter>>& all() const { return parameters_; }
   [[nodiscard]] DType compute_dtype() const { return compute_dtype_; }
   /// Where all but the blocks' matrices lie, and what is computed with.
@@ -75,9 +81,9 @@ class Weights {
   /// dtype of the parameter in the file (the compute dtype for random weights).
   [[nodiscard]] DType file_dtype(const Parameter& parameter) const;
 
-  /// Gives a model that ties its word embeddings a head of its own, "lm_head.weight", with the token table's
-  /// values: for a Decoder whose configuration does not tie them.
-  void untie_head();
+  /// Gives a model that ties its word embeddings a head of its own with the token table's values: for a
+  /// Decoder whose configuration does not tie them.
+  void untie_head(const ModelConfig& config);
 
   /// Puts a frozen bf16 matrix into the layout of tile products; the row-major one is given back. Others
   /// stay.
@@ -103,6 +109,7 @@ class Weights {
   std::map<std::string, const SourceTensor*> tensors_;
   std::vector<std::unique_ptr<Parameter>> parameters_;
   std::map<std::string, Parameter*> by_name_;
+  std::map<std::tuple<ParameterRole, std::int64_t, bool>, Parameter*> by_role_;  ///< role, block, bias
 };
 
 /// dtype of most of a checkpoint's matrices: what `--dtype auto` and `--merge-dtype` look at.

@@ -50,9 +50,8 @@ LabelledInputs record_query_inputs(ops::Context& context, Decoder& model, std::s
   const auto targets = std::span(batch.targets).first(static_cast<std::size_t>(rows));
   const auto class_of = frequent_tokens(targets, classes);
 
-  const std::string query =
-      block_prefix(model.config(), model.config().num_hidden_layers - 1) + ".self_attn.q_proj.weight";
-  model.weights().make_trained(model.weights().at(query));
+  Weights& weights = model.weights();
+  weights.make_trained(weights.at(ParameterRole::query, model.config().num_hidden_layers - 1));
   DecoderActivations activations;
   const StepState step{.context = context, .batch = batch, .keep = true};
   model.forward(step, activations);

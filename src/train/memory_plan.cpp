@@ -29,14 +29,14 @@ constexpr std::int64_t knot_rows = 64;  // whose logits a knot compares, before 
 
 struct Widths {
   explicit Widths(const ModelConfig& config)
-      : opt(config.architecture == Architecture::opt),
+      : gated(config.activation == Activation::silu_gate),
         post_norm(!config.do_layer_norm_before),
         hidden(config.hidden_size),
         query(config.num_attention_heads * config.head_dim),
         key(config.num_key_value_heads * config.head_dim),
         mlp(config.intermediate_size) {}
 
-  bool opt, post_norm;
+  bool gated, post_norm;
   std::int64_t hidden, query, key, mlp;
 };
 
@@ -53,16 +53,15 @@ std::vector<BlockTargets> block_targets(const ModelConfig& config, const MemoryP
     std::ranges::fill(blocks, BlockTargets{0, true, true});
     return blocks;
   }
-  const std::size_t per_block = block_linear_names(config).size();
-  const std::size_t first = config.has_projections() ? 1 : 0;
+  const auto linears = linear_specs(config);
   for (const std::size_t index : input.targets) {
-    if (index < first && !blocks.empty()) blocks.front().any = true;  // project_in: the backward goes below
-    if (index < first || index - first >= per_block * blocks.size()) continue;
-    BlockTargets& block = blocks[(index - first) / per_block];
-    const std::size_t place = (index - first) % per_block;  // q, k, v, out, MLP
+    const ParameterSpec& spec = linears[index];
+    if (spec.role == ParameterRole::project_in) blocks.front().any = true;  // the backward goes below
+    if (spec.block < 0) continue;
+    BlockTargets& block = blocks[static_cast<std::size_t>(spec.block)];
     block.any = true;
     ++block.branches;
-    block.last_input |= place + 1 == per_block;
+    block.last_input |= spec.role == ParameterRole::down;
   }
   return blocks;
 }
@@ -73,26 +72,27 @@ std::int64_t block_bytes(const ModelConfig& config, const BlockTargets& block, s
   const Widths width(config);
   std::int64_t elements = 2 * width.query + 2 * width.key;  // q, attention's output; k, v
   if (width.post_norm) elements += 2 * width.hidden;        // inputs of both norms
-  if (!width.opt) elements += 2 * width.mlp;                // gate, up
+  if (width.gated) elements += 2 * width.mlp;               // gate, up
   std::int64_t bytes = float_bytes * (config.num_attention_heads + 4 + block.branches * rank);
   if (keep) {
     if (!width.post_norm) elements += width.hidden;  // the stream between the branches
-    if (block.last_input && width.opt) elements += width.mlp;
-    if (width.opt) bytes += ops::relu_mask_bytes(1, width.mlp);
+    if (block.last_input && !width.gated) elements += width.mlp;
+    if (!width.gated) bytes += ops::relu_mask_bytes(1, width.mlp);
   }
   return bytes + elements * element;
 }
 
 /// Scratch elements for one token, once for the whole model: the residual stream and what passes in a block.
-std::int64_t forward_elements(const Widths& width, const MemoryPlanInput& input) {
+std::int64_t forward_elements(const ModelConfig& config, const MemoryPlanInput& input) {
+  const Widths width(config);
   std::int64_t elements = 2 * width.hidden + width.mlp;  // x, normed, hidden
-  if (width.opt) elements += width.hidden;               // positions' rows
+  if (!config.rotary) elements += width.hidden;          // positions' rows
   if (input.hidden_dropout) elements += width.hidden;
   return elements;
 }
 std::int64_t backward_elements(const Widths& width, const MemoryPlanInput& input, bool last_input) {
   std::int64_t elements = (width.post_norm ? 2 : 1) * width.hidden + 2 * width.query + 2 * width.key;
-  if (last_input && !width.opt) elements += width.mlp;  // its input is made again beside its gradient
+  if (last_input && width.gated) elements += width.mlp;  // its input is made again beside its gradient
   if (input.hidden_dropout) elements += width.hidden;
   if (input.lora_dropout) elements += 2 * std::max(width.hidden, last_input ? width.mlp : 0);
   return elements;
@@ -122,7 +122,7 @@ std::int64_t plan_blocks(const ModelConfig& config, const MemoryPlanInput& input
       std::max(input.activation_checkpointing ? input.batch_tokens * largest : 0, passing_tokens * passing);
   const std::int64_t forward_tokens = std::max(input.batch_tokens, input.evaluation_tokens);
   return input.batch_tokens * (kept + element * backward_elements(width, input, last_input)) + shared +
-         forward_tokens * element * forward_elements(width, input);
+         forward_tokens * element * forward_elements(config, input);
 }
 
 /// Rows of logits that are made at a time.
@@ -165,10 +165,10 @@ void offload(const ModelConfig& config, const MemoryPlanInput& input, std::int64
   plan.weights += streamed.on_device - streamed.on_host;
   plan.offloaded = streamed.on_host;
   if (plan.merged == 0) return;
-  const auto linears = linear_names(config);
+  const auto linears = linear_specs(config);
   for (const std::size_t index : input.targets) {
-    if (linears[index].name.find(".layers.") == std::string::npos) continue;
-    const std::int64_t bytes = linears[index].out_features * linears[index].in_features * element;
+    if (linears[index].block < 0) continue;
+    const std::int64_t bytes = linears[index].size() * element;
     plan.merged -= bytes;
     plan.offloaded += bytes;
   }

@@ -13,7 +13,6 @@ namespace {
 
 /// A linear layer [out, in] with its branches; ranks are 0 where it is not a target.
 struct CountedLinear {
-  std::string name;
   double out = 0.0, in = 0.0, rank = 0.0, stacked_rank = 0.0;
 
   [[nodiscard]] bool trained() const { return rank > 0.0; }
@@ -29,8 +28,7 @@ std::vector<CountedLinear> counted_linears(const ModelConfig& config, const Link
   const auto names = linear_names(config);
   std::vector<CountedLinear> linears;
   for (const auto& name : names) {
-    linears.push_back(
-        {name.name, static_cast<double>(name.out_features), static_cast<double>(name.in_features)});
+    linears.push_back({static_cast<double>(name.out_features), static_cast<double>(name.in_features)});
   }
   for (const std::size_t index : select_target_modules(names, link.target_modules)) {
     const auto& name = names[index];
@@ -64,30 +62,32 @@ struct CountedModel {
 
 CountedModel counted_model(const ModelConfig& config, const LinkInTraining& link) {
   CountedModel model;
+  model.blocks.resize(static_cast<std::size_t>(config.num_hidden_layers));
+  const auto specs = linear_specs(config);
   const auto linears = counted_linears(config, link);
-  const std::size_t per_block = block_linear_names(config).size();
-  std::size_t in_block = per_block;
-  for (const auto& linear : linears) {
-    if (linear.name.ends_with(".project_in")) {
-      model.project_in.push_back(linear);
-    } else if (linear.name.ends_with(".project_out")) {
-      model.project_out.push_back(linear);
-    } else if (linear.name == "lm_head") {
-      model.head = linear;
-    } else {
-      if (in_block == per_block) {
-        model.blocks.emplace_back();
-        in_block = 0;
-      }
-      ++in_block;
-      CountedBlock& block = model.blocks.back();
-      if (linear.name.find(".self_attn.") == std::string::npos) {
-        block.mlp.push_back(linear);
-      } else if (linear.name.ends_with("out_proj") || linear.name.ends_with("o_proj")) {
-        block.out = linear;
-      } else {
-        block.inner.push_back(linear);
-      }
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    const auto block = static_cast<std::size_t>(specs[i].block);  // where it has one
+    switch (specs[i].role) {
+      case ParameterRole::project_in:
+        model.project_in.push_back(linears[i]);
+        break;
+      case ParameterRole::project_out:
+        model.project_out.push_back(linears[i]);
+        break;
+      case ParameterRole::head:
+        model.head = linears[i];
+        break;
+      case ParameterRole::query:
+      case ParameterRole::key:
+      case ParameterRole::value:
+      case ParameterRole::query_key_value:
+        model.blocks[block].inner.push_back(linears[i]);
+        break;
+      case ParameterRole::attention_output:
+        model.blocks[block].out = linears[i];
+        break;
+      default:
+        model.blocks[block].mlp.push_back(linears[i]);
     }
   }
   return model;

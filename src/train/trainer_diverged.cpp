@@ -16,7 +16,7 @@ void Trainer::require_alive(const StepReport& report, const StepPart& part) {
     stop_diverged(fmt::format("step {}: the loss is {} and the gradient norm {}", step, report.loss,
                               report.gradient_norm));
   }
-  // Rightly 0 where nothing is left to learn, and for q_proj and k_proj where a token attends to itself
+  // Rightly 0 where nothing is left to learn, and for queries and keys where a token attends to itself
   // alone, as the one with a loss in a sequence of two does.
   const bool attends = std::ranges::any_of(part.lengths, [](const auto& lengths) {
     return std::ranges::any_of(lengths, [](auto n) { return n > 2; });
@@ -53,7 +53,7 @@ std::string Trainer::describe_overflow() {
   const auto norms = ranks_.gather(norm);
   const auto first = std::ranges::find_if(norms, [](const auto& name) { return !name.empty(); });
   if (first == norms.end()) return "";
-  const bool layer_norm = session_.config.architecture == Architecture::opt;
+  const bool layer_norm = session_.config.norm == NormKind::layer;
   return fmt::format(": the input of {} has overflowed (its {} is not finite)", *first,
                      layer_norm ? "variance" : "mean square");
 }

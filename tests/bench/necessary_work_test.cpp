@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "bench/tiny_shape.h"
+#include "support/renamed_family.h"
 
 namespace cola {
 namespace {
@@ -21,6 +22,7 @@ TEST(NecessaryWork, FlopsAreThoseOfThePublishedTable) {
   // OPT-350m: what leads from the blocks to the head meets the head's rows only.
   const ModelConfig projected = config_of_shape("opt-350m");
   EXPECT_DOUBLE_EQ(weights_by_rows(projected, 0, 1), 50272.0 * 512.0 + 512.0 * 1024.0);
+  EXPECT_EQ(weights_by_rows(test::renamed(projected), 3, 1), weights_by_rows(projected, 3, 1));
 }
 
 TEST(NecessaryWork, BytesOfAToken) {

@@ -10,10 +10,9 @@
 namespace cola {
 namespace {
 
-OpsBenchmarkOptions tiny_options(Architecture architecture) {
+OpsBenchmarkOptions tiny_options() {
   OpsBenchmarkOptions options;
   options.config = test::tiny_shape();
-  options.config.architecture = architecture;
   options.batch_size = 3;
   options.seq_length = 5;
   options.lora_r = 2;
@@ -32,7 +31,7 @@ void expect_to_fit(const OpsBenchmark& result) {
 }
 
 TEST(OpsBenchmark, OfOpt) {
-  OpsBenchmarkOptions options = tiny_options(Architecture::opt);
+  OpsBenchmarkOptions options = tiny_options();
   options.dtype = DType::bf16;
   std::int64_t reports = 0, expected = 0;
   const OpsBenchmark result = benchmark_ops(options, [&](std::int64_t done, std::int64_t total) {
@@ -48,7 +47,11 @@ TEST(OpsBenchmark, OfOpt) {
 }
 
 TEST(OpsBenchmark, OfLlamaByHand) {
-  const OpsBenchmark result = benchmark_ops(tiny_options(Architecture::llama));
+  OpsBenchmarkOptions options = tiny_options();
+  options.config.norm = NormKind::rms;
+  options.config.activation = Activation::silu_gate;
+  options.config.rotary = true;
+  const OpsBenchmark result = benchmark_ops(options);
   expect_to_fit(result);
   const auto op = [&](const std::string& name) {
     const auto found = std::ranges::find(result.results, name, &OpRate::op);
@@ -71,7 +74,7 @@ TEST(OpsBenchmark, OfLlamaByHand) {
 
 TEST(OpsBenchmark, RefusesWhatCannotBe) {
   const auto refuses = [](auto change) {
-    OpsBenchmarkOptions options = tiny_options(Architecture::opt);
+    OpsBenchmarkOptions options = tiny_options();
     change(options);
     EXPECT_THROW((void)benchmark_ops(options), UsageError);
   };

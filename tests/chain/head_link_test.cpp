@@ -93,8 +93,7 @@ TEST_P(MergedHead, HoldsTheHeadsLinksAndLeavesTheTableAlone) {
   for (Link& link : links()) chain.add_tied(engine.context, std::move(link));
   const auto before = open_checkpoint(model);
   const auto after = open_checkpoint(folder / "out");
-  const bool opt = engine.model.config().architecture == Architecture::opt;
-  const std::string table = opt ? "model.decoder.embed_tokens.weight" : "model.embed_tokens.weight";
+  const std::string table = parameter_of(engine.model.config(), ParameterRole::token_table).name;
   EXPECT_EQ(test::floats_of(*after, table), test::floats_of(*before, table));
   EXPECT_TRUE(std::ranges::equal(test::floats_of(*after, "lm_head.weight"),
                                  engine.targets({"lm_head"}).front()->merged.floats()));

@@ -107,7 +107,7 @@ TEST_P(LoraGradients, UnderBothDropouts) {
 }
 
 TEST_P(LoraGradients, WithStretchedRotation) {
-  if (engine.model.config().architecture == Architecture::opt) {
+  if (!engine.model.config().rotary) {
     EXPECT_TRUE(engine.model.config().rope_scaling.kind == RopeScaling::Kind::none);
     return;
   }
@@ -190,7 +190,7 @@ TEST_P(LoraGradients, OfTheTargetsOwnBiases) {
   const auto targets = engine.targets({"q_proj", "v_proj", "fc1", "down_proj"});
   chain.begin_live(test::random_link_on(targets, {3, 6.0}, 17, true), true);
   auto& biases = chain.live().biases;
-  if (engine.model.config().architecture == Architecture::llama) {
+  if (!engine.model.config().attention_bias) {
     EXPECT_TRUE(biases.empty());
     return;
   }

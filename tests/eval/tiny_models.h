@@ -1,4 +1,5 @@
 #pragma once
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -8,10 +9,10 @@
 
 namespace cola::test {
 
-inline ModelConfig tiny_config(Architecture architecture) {
-  const bool opt = architecture == Architecture::opt;
-  ModelConfig config;
-  config.architecture = architecture;
+/// Of the family with this `model_type`: "opt" or "llama".
+inline ModelConfig tiny_config(const std::string& family) {
+  const bool opt = family == "opt";
+  ModelConfig config = config_of_shape(opt ? "opt-125m" : "llama-2-7b");
   config.vocab_size = 37;
   config.hidden_size = 16;
   config.intermediate_size = 24;
@@ -21,14 +22,12 @@ inline ModelConfig tiny_config(Architecture architecture) {
   config.head_dim = 4;
   config.max_position_embeddings = 48;
   config.word_embed_proj_dim = 16;
-  config.attention_bias = config.mlp_bias = opt;
-  config.tie_word_embeddings = opt;
   return config;
 }
 
 /// Random weights, scaled up so that the predictions are far from uniform.
-inline Decoder tiny_model(Architecture architecture) {
-  const ModelConfig config = tiny_config(architecture);
+inline Decoder tiny_model(const std::string& family) {
+  const ModelConfig config = tiny_config(family);
   Decoder model(config, Weights(config, 7, DType::f32));
   for (const auto& parameter : model.weights().all()) {
     if (!parameter->spec.is_matrix()) continue;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/renamed_family.h"
+
 namespace cola {
 namespace {
 
@@ -22,6 +24,7 @@ TEST(HfFlos, LeavesOutTheTablesButNotAnUntiedHead) {
   EXPECT_EQ(hf_flos_parameters(opt), parameter_count(opt) - (50272 + 2050) * 768);
   const ModelConfig llama = config_of_shape("llama-2-7b");
   EXPECT_EQ(hf_flos_parameters(llama), parameter_count(llama) - 32000 * 4096);
+  EXPECT_EQ(hf_flos_parameters(test::renamed(opt)), hf_flos_parameters(opt));
 }
 
 }  // namespace

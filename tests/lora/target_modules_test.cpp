@@ -11,7 +11,7 @@ using Indices = std::vector<std::size_t>;
 
 std::vector<LinearName> linears() {
   std::vector<LinearName> list;
-  for (const char* name :
+  for (const std::string name :
        {"model.decoder.project_in",                        // 0
         "model.decoder.layers.0.self_attn.k_proj",         // 1
         "model.decoder.layers.0.self_attn.v_proj",         // 2
@@ -20,7 +20,8 @@ std::vector<LinearName> linears() {
         "model.decoder.layers.11.self_attn.q_proj",        // 5
         "model.decoder.layers.11.self_attn.extra_q_proj",  // 6: ends with q_proj, but not .q_proj
         "lm_head"}) {                                      // 7
-    list.push_back({name, 4, 4});
+    const bool in_block = name != "model.decoder.project_in" && name != "lm_head";
+    list.push_back({name, 4, 4, in_block});
   }
   return list;
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "model/config.h"
+#include "model/family.h"
 #include "support/parity.h"
 
 namespace cola {
@@ -34,7 +34,7 @@ void expect_refusal(const std::string& model, const std::string& key, const Json
 
 TEST(ModelConfig, ReadsTheFourParityModels) {
   const auto opt = read_model_config(test::parity_folder("opt_tiny"));
-  EXPECT_EQ(opt.architecture, Architecture::opt);
+  EXPECT_EQ(opt.family, find_family("opt"));
   EXPECT_EQ(opt.intermediate_size, 128);
   EXPECT_TRUE(opt.final_layer_norm && opt.attention_bias && opt.tie_word_embeddings);
   EXPECT_FALSE(opt.has_projections());
@@ -42,7 +42,7 @@ TEST(ModelConfig, ReadsTheFourParityModels) {
   EXPECT_TRUE(opt350.has_projections());
   EXPECT_FALSE(opt350.do_layer_norm_before || opt350.final_layer_norm);
   const auto llama = read_model_config(test::parity_folder("llama_gqa_tiny"));
-  EXPECT_EQ(llama.architecture, Architecture::llama);
+  EXPECT_EQ(llama.family, find_family("llama"));
   EXPECT_EQ(llama.num_key_value_heads, 2);
   EXPECT_EQ(llama.head_dim, 16);
   EXPECT_FALSE(llama.tie_word_embeddings || llama.attention_bias);
@@ -83,7 +83,7 @@ TEST(ModelConfig, RefusesOtherArchitecturesByName) {
   EXPECT_THROW((void)parse_model_config(Json::array(), "config.json"), Error);
   json.erase("model_type");
   json["architectures"] = {"LlamaForCausalLM"};
-  EXPECT_EQ(parse_model_config(json, "config.json").architecture, Architecture::llama);
+  EXPECT_EQ(parse_model_config(json, "config.json").family, find_family("llama"));
   expect_refusal("opt_tiny", "activation_function", "gelu", "'gelu'");
   expect_refusal("llama_tiny", "hidden_act", "gelu", "'gelu'");
   expect_refusal("opt_tiny", "layer_norm_elementwise_affine", false, "layer_norm_elementwise_affine");
@@ -184,7 +184,7 @@ TEST(ModelConfig, WhatIsWrittenIsReadAgain) {
   for (const char* name :
        {"opt-125m", "opt-350m", "opt-1.3b", "llama-2-7b", "llama-2-70b", "tinyllama-1.1b"}) {
     auto config = config_of_shape(name);
-    if (config.architecture == Architecture::llama) {
+    if (config.rotary) {
       config.rope_scaling = {RopeScaling::Kind::llama3, 8.0, 1.0, 4.0, 4096};
     }
     const auto again = parse_model_config(huggingface_config(config, DType::bf16), "written");

@@ -12,6 +12,7 @@
 #include "lora/target_modules.h"
 #include "model/linear_names.h"
 #include "small_run.h"
+#include "support/renamed_family.h"
 #include "train/memory_plan.h"
 #include "train/options_toml.h"
 
@@ -238,6 +239,24 @@ TEST(MemoryPlan, CountsTheRotaryTableOfThePositionsInUse) {
   input.positions = 4096;
   // cos and sin of 64 frequencies in f32 for each of 2,048 positions more.
   EXPECT_EQ(plan_memory(config, input).activations - half, std::int64_t{2048} * 2 * 64 * 4);
+}
+
+TEST(MemoryPlan, CountsByRolesNotByNames) {
+  for (const char* shape : {"opt-350m", "llama-2-7b"}) {
+    const auto plan = [](const ModelConfig& config, bool offload) {
+      MemoryPlanInput input;
+      input.run.method = Method::cola;
+      input.run.links.assign(2, {default_lora_r, default_lora_alpha});
+      input.targets = select_target_modules(linear_names(config), {"all-linear"});
+      input.compute_dtype = DType::bf16;
+      input.batch_tokens = input.batch_loss_tokens = 100;
+      input.in_device_memory = input.offload_base = offload;
+      return plan_memory(config, input).summary();
+    };
+    const ModelConfig config = config_of_shape(shape);
+    for (const bool offload : {false, true})
+      EXPECT_EQ(plan(test::renamed(config), offload), plan(config, offload)) << shape;
+  }
 }
 
 class MemoryRefusal : public testing::Test {

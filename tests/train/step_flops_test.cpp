@@ -6,8 +6,10 @@
 #include "core/error.h"
 #include "eval/question_loss.h"
 #include "lora/target_modules.h"
+#include "model/linear_names.h"
 #include "support/engine.h"
 #include "support/questions.h"
+#include "support/renamed_family.h"
 
 namespace cola {
 namespace {
@@ -18,11 +20,9 @@ class StepFlopsOf : public testing::TestWithParam<std::string> {
  protected:
   static std::vector<Linear*> targets(test::Engine& engine, const std::vector<std::string>& selectors) {
     const auto linears = engine.model.linears();
-    std::vector<LinearName> names;
-    for (const Linear* linear : linears)
-      names.push_back({linear->name(), linear->out_features(), linear->in_features()});
     std::vector<Linear*> chosen;
-    for (const std::size_t index : select_target_modules(names, selectors)) chosen.push_back(linears[index]);
+    for (const std::size_t index : select_target_modules(linear_names(engine.model.config()), selectors))
+      chosen.push_back(linears[index]);
     return chosen;
   }
 
@@ -98,6 +98,17 @@ TEST_P(StepFlopsOf, RefusesWhatCannotBeTrained) {
   EXPECT_THROW((void)step_flops(config, {{"nothing"}, 2, 0}, 1), UsageError);
   EXPECT_THROW((void)step_flops(config, {{"q_proj"}, 0, 0}, 1), UsageError);
   EXPECT_THROW((void)step_flops(config, {{"q_proj"}, config.hidden_size + 1, 0}, 1), UsageError);
+}
+
+TEST_P(StepFlopsOf, CountsByRolesNotByNames) {
+  const ModelConfig config = test::Engine(GetParam()).model.config();
+  for (const bool recompute : {false, true}) {
+    const StepFlops flops = step_flops(config, {{"all-linear"}, 2, 3}, 1, recompute);
+    const StepFlops renamed = step_flops(test::renamed(config), {{"all-linear"}, 2, 3}, 1, recompute);
+    EXPECT_EQ(renamed.per_token, flops.per_token);
+    EXPECT_EQ(renamed.per_pair, flops.per_pair);
+    EXPECT_EQ(renamed.per_loss_row, flops.per_loss_row);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, StepFlopsOf, testing::ValuesIn(test::parity_models()),

@@ -1,0 +1,86 @@
+#include "model/families/common.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <utility>
+
+#include "core/error.h"
+
+namespace cola {
+
+std::int64_t positive(const JsonReader& reader, const std::string& key, std::int64_t limit) {
+  const std::int64_t value = reader.integer(key);
+  if (value < 1 || value > limit) {
+    throw Error(fmt::format("{}: '{}' is {}, expected 1 to {}", reader.where(), key, value, limit));
+  }
+  return value;
+}
+
+std::int64_t positive(const JsonReader& reader, const std::string& key, std::int64_t limit,
+                      std::int64_t fallback) {
+  return reader.has(key) ? positive(reader, key, limit) : fallback;
+}
+
+double positive_number(const JsonReader& reader, const std::string& key, double fallback) {
+  const double value = reader.number(key, fallback);
+  if (!(value > 0.0) || !std::isfinite(value)) {
+    throw Error(fmt::format("{}: '{}' is {}, expected a positive number", reader.where(), key, value));
+  }
+  return value;
+}
+
+double dropout_probability(const JsonReader& reader, const std::string& key, double fallback) {
+  const double value = reader.number(key, fallback);
+  if (!(value >= 0.0 && value < 1.0)) {
+    throw Error(fmt::format("{}: '{}' is {}, expected a probability in [0, 1)", reader.where(), key, value));
+  }
+  return value;
+}
+
+void read_common(const JsonReader& reader, ModelConfig& config) {
+  config.vocab_size = positive(reader, "vocab_size", max_rows);
+  config.hidden_size = positive(reader, "hidden_size", max_width);
+  config.num_hidden_layers = positive(reader, "num_hidden_layers", 4096);
+  config.num_attention_heads = positive(reader, "num_attention_heads", max_width);
+  config.max_position_embeddings = positive(reader, "max_position_embeddings", max_rows);
+  config.attention_dropout = dropout_probability(reader, "attention_dropout", 0.0);
+}
+
+void require_divisible(const JsonReader& reader, const ModelConfig& config) {
+  if (config.hidden_size % config.num_attention_heads != 0) {
+    throw Error(fmt::format("{}: hidden_size {} is not divisible by num_attention_heads {}", reader.where(),
+                            config.hidden_size, config.num_attention_heads));
+  }
+}
+
+void require_activation(const JsonReader& reader, const std::string& key, const std::string& only,
+                        const std::string& family) {
+  const std::string activation = reader.string(key, only);
+  if (activation == only) return;
+  throw Error(
+      fmt::format("{}: {} '{}' is not supported: {} uses {}", reader.where(), key, activation, family, only));
+}
+
+void ParameterList::begin(std::string prefix, std::int64_t block) {
+  prefix_ = std::move(prefix);
+  block_ = block;
+}
+
+void ParameterList::linear(ParameterRole role, const std::string& name, std::int64_t out, std::int64_t in,
+                           bool bias) {
+  add(role, name + ".weight", {out, in}, false);
+  if (bias) add(role, name + ".bias", {out}, true);
+}
+
+void ParameterList::norm(ParameterRole role, const std::string& name, std::int64_t width, bool bias) {
+  add(role, name + ".weight", {width}, false);
+  if (bias) add(role, name + ".bias", {width}, true);
+}
+
+void ParameterList::add(ParameterRole role, const std::string& name, std::vector<std::int64_t> shape,
+                        bool bias) {
+  specs_.push_back({prefix_.empty() ? name : prefix_ + "." + name, std::move(shape), role, block_, bias});
+}
+
+}  // namespace cola

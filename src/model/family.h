@@ -1,0 +1,44 @@
+#pragma once
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/json.h"
+#include "model/config.h"
+
+namespace cola {
+
+/// A published model by name; its shape as the text of a config.json, keys at their defaults left out.
+struct PublishedShape {
+  std::string_view name;
+  std::string_view config;
+};
+
+/// What sets one family of models apart from others: how its config.json is read and what its tensors are
+/// called. Each is a file in model/families/.
+struct Family {
+  std::string_view model_type;    ///< of config.json: "opt"
+  std::string_view architecture;  ///< what `architectures` of config.json says: "OPTForCausalLM"
+  std::string_view name;          ///< as people write it: "OPT"
+
+  std::string_view blocks;                            ///< what the blocks' tensors begin with: "model.layers"
+  std::span<const std::string_view> ignored_tensors;  ///< ends of names in files that carry no weights
+  std::span<const std::string_view> default_targets;  ///< of LoRA, as in PEFT; none where PEFT has none
+  std::span<const PublishedShape> published;
+
+  /// The shape that a config.json says. Throws Error naming a key that is not supported or not sound.
+  ModelConfig (*read)(const JsonReader& reader);
+  /// The keys of config.json that are the family's own, beside those of huggingface_config().
+  Json (*write)(const ModelConfig& config);
+  /// See parameter_specs().
+  std::vector<ParameterSpec> (*parameters)(const ModelConfig& config);
+};
+
+/// All of them.
+[[nodiscard]] std::span<const Family* const> all_families();
+
+/// The family of this `model_type`, or of this architecture where the type is empty; null if there is none.
+[[nodiscard]] const Family* find_family(std::string_view model_type, std::string_view architecture = "");
+
+}  // namespace cola
