@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <span>
@@ -10,9 +11,23 @@
 
 namespace cola {
 
-/// The tensors of the model that an adapter is for, by the names that save_pretrained gives them; a head that
-/// is tied to the token table has its name too. See base_tensors().
-using BaseTensors = std::map<std::string, const SourceTensor*>;
+/// A tensor of the model that an adapter is for.
+struct BaseTensor {
+  /// What the model does with it.
+  enum class Use : std::uint8_t {
+    look_up,       ///< a table, of tokens or positions
+    block_linear,  ///< multiplies, in a decoder block
+    linear,        ///< multiplies, elsewhere
+    head,
+    vector,  ///< a norm or a bias
+  };
+  const SourceTensor* tensor = nullptr;
+  Use use = Use::vector;
+};
+
+/// Of a whole model, by the names that save_pretrained gives them; a head that is tied to the token table has
+/// its name too. See base_tensors().
+using BaseTensors = std::map<std::string, BaseTensor>;
 
 /// An adapter folder as it was read.
 struct Adapter {

@@ -98,12 +98,19 @@ std::string expected_peft_key(const std::string& found, const BaseTensors* base)
   if (base == nullptr) return key(inner.starts_with("layers.") ? "model." + inner : "<module>");
   std::string example;
   for (const auto& [name, tensor] : *base) {
-    if (tensor->shape.size() != 2 || !name.ends_with(".weight")) continue;
-    const std::string module = name.substr(0, name.size() - std::string(".weight").size());
+    if (tensor.use == BaseTensor::Use::vector) continue;
+    const std::string module = name.substr(0, name.rfind('.'));
     if (module == inner || module.ends_with("." + inner)) return key(module);
-    if (example.empty() && name.find(".layers.") != std::string::npos) example = module;
+    if (example.empty() && tensor.use == BaseTensor::Use::block_linear) example = module;
   }
   return key(example.empty() ? "<module>" : example);
+}
+
+bool is_linear_but_head(const std::string& module, const BaseTensors* base) {
+  if (base == nullptr) return module != "lm_head";
+  const auto found = base->find(module + ".weight");
+  return found != base->end() &&
+         (found->second.use == BaseTensor::Use::block_linear || found->second.use == BaseTensor::Use::linear);
 }
 
 std::string difference(const SourceTensor& copy, const SourceTensor& base) {

@@ -18,6 +18,10 @@ void check_module(const LoraModule& module, const std::string& file);
 /// in it, or an example.
 [[nodiscard]] std::string expected_peft_key(const std::string& found, const BaseTensors* base);
 
+/// Whether PEFT's "all-linear" takes a module: a linear layer, and not the head. Without a base its name
+/// alone tells the head.
+[[nodiscard]] bool is_linear_but_head(const std::string& module, const BaseTensors* base);
+
 /// Whether a copy has the base's values, which may have been rounded to the copy's type or the copy's to the
 /// base's; "" or what differs.
 [[nodiscard]] std::string difference(const SourceTensor& copy, const SourceTensor& base);

@@ -8,17 +8,17 @@
 #include <set>
 #include <utility>
 
+#include "lora/adapter_tensors.h"
+
 namespace cola {
 namespace {
 
-const std::string weight = ".weight";
 const std::string layers = "layers.";
 
 std::vector<std::string> matrices_of(const BaseTensors& base) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : base) {
-    if (tensor->shape.size() == 2 && name.ends_with(weight))
-      names.push_back(name.substr(0, name.size() - weight.size()));
+    if (tensor.use != BaseTensor::Use::vector) names.push_back(name.substr(0, name.rfind('.')));
   }
   return names;
 }
@@ -57,7 +57,8 @@ std::vector<std::string> missing_targets(const PeftTargets& targets, const Link&
   for (const auto& module : link.modules) there.insert(module.name);
   std::vector<std::string> missing;
   for (auto& name : base != nullptr ? matrices_of(*base) : modules_in_all_layers(link)) {
-    if (!there.contains(name) && targets.left_out_by(name).empty()) missing.push_back(std::move(name));
+    if (!there.contains(name) && targets.left_out_by(name, is_linear_but_head(name, base)).empty())
+      missing.push_back(std::move(name));
   }
   if (base != nullptr) return missing;
   for (const auto& name : targets.names()) {

@@ -37,6 +37,11 @@ void require_lora(const JsonReader& config) {
       type == "full" ? "; it holds weights, not a change (mlx_lm.fuse makes a model of it)" : ""));
 }
 
+bool is_look_up(const BaseTensors& base, const std::string& module) {
+  const auto found = base.find(module + ".weight");
+  return found != base.end() && found->second.use == BaseTensor::Use::look_up;
+}
+
 LoraModule read_module(const std::string& name, const SourceTensor& a, const TensorSource& source,
                        double scale) {
   const auto b = source.tensors().find(name + suffix_b);
@@ -81,7 +86,8 @@ Adapter read_mlx_adapter(const std::filesystem::path& folder, const Json& json, 
         throw Error(fmt::format("{}: '{}' has no lora_a", tensor.file, printable(name)));
       continue;
     }
-    if (name.ends_with("embed_tokens"))
+    const bool is_table = base == nullptr ? name.ends_with("embed_tokens") : is_look_up(*base, name);
+    if (is_table)
       throw Error(fmt::format("{}: tensor '{}' is not supported: an adapter on the token table", tensor.file,
                               printable(key)));
     if (base != nullptr && !base->contains(name + ".weight")) {

@@ -119,16 +119,23 @@ class PeftReader {
                             printable(expected_peft_key(key, base_))));
   }
 
+  /// Without a base its name alone tells it.
+  [[nodiscard]] bool is_head(const std::string& module) const {
+    return base_ == nullptr ? module == "lm_head"
+                            : base_->at(module + ".weight").use == BaseTensor::Use::head;
+  }
+
   void add_module(const std::string& name, const std::string& key, const SourceTensor& tensor) {
     const auto b = source_.tensors().find(peft_key_b(name));
     if (b == source_.tensors().end())
       throw Error(fmt::format("{}: '{}' has no lora_B", tensor.file, printable(name)));
     if (base_ != nullptr && !base_->contains(name + ".weight")) refuse_name(key, tensor);
-    if (const auto field = config_.targets.left_out_by(name); !field.empty()) {
+    if (const auto field = config_.targets.left_out_by(name, is_linear_but_head(name, base_));
+        !field.empty()) {
       throw Error(fmt::format("{}: '{}' gives '{}' no adapter, and {} has one for it", config_.file, field,
                               printable(name), tensor.file));
     }
-    if (config_.ensure_weight_tying && name == "lm_head")
+    if (config_.ensure_weight_tying && is_head(name))
       throw Error(
           fmt::format("{}: 'ensure_weight_tying' is not supported for an adapter on the head", config_.file));
     LoraModule module{name, finite_matrix(tensor, key), finite_matrix(b->second, b->first),
@@ -146,8 +153,9 @@ class PeftReader {
   /// PEFT saves the frozen weight of a head or table beside an adapter on it, and both where the vocabulary
   /// was resized; modules_to_save are whole layers. They are nothing new where they are the base model's.
   void take_copy(const std::string& key, const std::string& parameter, const SourceTensor& tensor) {
-    const bool is_head_or_table = parameter == "lm_head.weight" || parameter.ends_with("embed_tokens.weight");
-    if (base_ == nullptr) {
+    if (base_ == nullptr) {  // then the name alone says what it is
+      const bool is_head_or_table =
+          parameter == "lm_head.weight" || parameter.ends_with("embed_tokens.weight");
       if (!is_head_or_table) refuse_name(key, tensor);
       note(fmt::format(
           "tensor '{}' is taken to be a copy of the base model's '{}' and left out: without --model "
@@ -155,7 +163,7 @@ class PeftReader {
           printable(key), printable(parameter)));
       return;
     }
-    const std::string found = difference(tensor, *base_->at(parameter));
+    const std::string found = difference(tensor, *base_->at(parameter).tensor);
     if (!found.empty()) {
       throw Error(
           fmt::format("{}: tensor '{}' is not a copy of the base model's '{}', and whole weights in an "

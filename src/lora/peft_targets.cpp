@@ -41,11 +41,6 @@ std::set<std::int64_t> layer_numbers(const JsonReader& config) {
   return layers;
 }
 
-/// Of the modules with a matrix that Llama and OPT have.
-bool is_linear_but_head(const std::string& module) {
-  return module != "lm_head" && !module.ends_with(".embed_tokens") && !module.ends_with(".embed_positions");
-}
-
 /// The digits of `name` from `begin` on, where a '.' follows them.
 std::optional<std::int64_t> layer_number(std::string_view name, std::size_t begin) {
   const std::size_t end = name.find_first_not_of("0123456789", begin);
@@ -145,12 +140,12 @@ bool PeftTargets::is_in_layers(const std::string& module) const {
   return number && layers_->contains(*number);
 }
 
-std::string_view PeftTargets::left_out_by(const std::string& module) const {
+std::string_view PeftTargets::left_out_by(const std::string& module, bool linear) const {
   if (is_excluded(module)) return "exclude_modules";
   if (std::ranges::any_of(saved_, [&](const Regex& saved) { return matches(saved, module); }))
     return "modules_to_save";
   if (is_named(parameters_, module + ".weight")) return "";
-  if (all_linear_) return is_linear_but_head(module) ? "" : "target_modules";
+  if (all_linear_) return linear ? "" : "target_modules";
   if (pattern_) return matches(*pattern_, module) ? "" : "target_modules";
   if (!is_named(names_, module)) return "target_modules";
   const bool by_whole_name = std::ranges::find(names_, module) != names_.end();

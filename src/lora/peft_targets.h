@@ -19,8 +19,9 @@ class PeftTargets {
   /// supported.
   explicit PeftTargets(const JsonReader& config);
 
-  /// The field that keeps a module without a LoRA, "" if it gets one.
-  [[nodiscard]] std::string_view left_out_by(const std::string& module) const;
+  /// The field that keeps a module without a LoRA, "" if it gets one. `linear`: whether "all-linear" takes
+  /// it.
+  [[nodiscard]] std::string_view left_out_by(const std::string& module, bool linear) const;
   /// The names of target_modules where they alone decide; none where it is a pattern, or other fields have a
   /// say.
   [[nodiscard]] std::vector<std::string> plain_names() const;

@@ -3,12 +3,25 @@
 #include "model/weight_names.h"
 
 namespace cola {
+namespace {
+
+BaseTensor::Use use_of(const ParameterSpec& spec) {
+  if (!spec.is_matrix()) return BaseTensor::Use::vector;
+  if (spec.is_table()) return BaseTensor::Use::look_up;
+  if (spec.role == ParameterRole::head) return BaseTensor::Use::head;
+  return spec.block >= 0 ? BaseTensor::Use::block_linear : BaseTensor::Use::linear;
+}
+
+}  // namespace
 
 BaseTensors base_tensors(const ModelConfig& config, const TensorSource& source) {
-  BaseTensors tensors = match_tensors(config, source);
+  const auto found = match_tensors(config, source);
+  BaseTensors tensors;
+  for (const auto& spec : parameter_specs(config))
+    tensors.emplace(spec.name, BaseTensor{found.at(spec.name), use_of(spec)});
   if (config.tie_word_embeddings) {
     const std::string table = parameter_of(config, ParameterRole::token_table).name;
-    tensors.emplace(head_spec(config).name, tensors.at(table));
+    tensors.emplace(head_spec(config).name, BaseTensor{found.at(table), BaseTensor::Use::head});
   }
   return tensors;
 }

@@ -41,7 +41,8 @@ TEST(AdapterTensors, ACopyMayBeRoundedToEitherType) {
 
 TEST(AdapterTensors, TheExpectedNameIsOfALayerThatTheModelHas) {
   const SourceTensor matrix = tensor_of(std::vector<float>(4), DType::f32, {2, 2});
-  const BaseTensors base{{"model.layers.0.self_attn.q_proj.weight", &matrix}, {"lm_head.weight", &matrix}};
+  const BaseTensors base{{"model.layers.0.self_attn.q_proj.weight", {&matrix, BaseTensor::Use::block_linear}},
+                         {"lm_head.weight", {&matrix, BaseTensor::Use::head}}};
   const std::string expected = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight";
   for (const char* found :
        {"base_model.model.layers.0.self_attn.q_proj.lora_A.weight",

@@ -12,7 +12,7 @@ const std::string q1 = "model.layers.1.self_attn.q_proj";
 const std::string up1 = "model.layers.1.mlp.up_proj";
 
 std::string left_out_by(const Json& config, const std::string& module) {
-  return std::string(PeftTargets(JsonReader(config, "config")).left_out_by(module));
+  return std::string(PeftTargets(JsonReader(config, "config")).left_out_by(module, module != "lm_head"));
 }
 
 std::string refusal(const Json& config) {
