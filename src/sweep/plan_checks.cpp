@@ -120,7 +120,8 @@ class DataChecker {
     std::vector<std::int64_t> ranks = options.ranks;
     if (ranks.empty()) ranks = {options.lora_r.value_or(default_lora_r)};
     for (const std::int64_t rank : ranks) {
-      tell(where_of(trial), [&] { (void)link_parameters(*config_, {target_modules_of(options), rank, 0}); });
+      tell(where_of(trial),
+           [&] { (void)link_parameters(*config_, {target_modules_of(options, *config_), rank, 0}); });
     }
   }
 

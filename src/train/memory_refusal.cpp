@@ -51,7 +51,7 @@ std::vector<Remedy> remedies(const MemoryPlanInput& input) {
 MemoryPlanInput as_chain(const ModelConfig& config, MemoryPlanInput input) {
   input.run.method = Method::cola;
   input.run.links.assign(2, {default_lora_r, default_lora_alpha});
-  input.targets = select_target_modules(linear_names(config), default_target_modules());
+  input.targets = select_target_modules(linear_names(config), default_target_modules(config));
   return input;
 }
 

@@ -21,7 +21,7 @@ TrainOptions resolved_options(const TrainingSession& session) {
   if (!options.initial_link.empty()) return options;  // rank, alpha and modules are the adapters' own
   if (options.ranks.empty()) options.lora_r = options.lora_r.value_or(default_lora_r);
   if (options.alphas.empty()) options.lora_alpha = options.lora_alpha.value_or(default_lora_alpha);
-  if (options.target_modules.empty()) options.target_modules = default_target_modules();
+  if (options.target_modules.empty()) options.target_modules = default_target_modules(session.config);
   return options;
 }
 

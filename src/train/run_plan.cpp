@@ -10,6 +10,7 @@
 #include "chain/knot_plan.h"
 #include "core/error.h"
 #include "core/thread_option.h"
+#include "model/family.h"
 #include "text/chat_template.h"
 
 namespace cola {
@@ -217,10 +218,13 @@ std::vector<std::string> unused_options(const TrainOptions& options) {
   return names;
 }
 
-std::vector<std::string> default_target_modules() { return {"q_proj", "v_proj"}; }
+std::vector<std::string> default_target_modules(const ModelConfig& config) {
+  const auto targets = config.family->default_targets;
+  return {targets.begin(), targets.end()};
+}
 
-std::vector<std::string> target_modules_of(const TrainOptions& options) {
-  return options.target_modules.empty() ? default_target_modules() : options.target_modules;
+std::vector<std::string> target_modules_of(const TrainOptions& options, const ModelConfig& config) {
+  return options.target_modules.empty() ? default_target_modules(config) : options.target_modules;
 }
 
 void check_options(const TrainOptions& options) {

@@ -224,8 +224,8 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
                                   options.gradient_accumulation_steps, !options.no_shuffle, options.seed);
   const bool full = session.plan.method == Method::full;
   const auto names = linear_names(session.config);
-  const auto chosen =
-      full ? std::vector<std::size_t>() : select_target_modules(names, target_modules_of(options));
+  const auto chosen = full ? std::vector<std::size_t>()
+                           : select_target_modules(names, target_modules_of(options, session.config));
   load_links(session, base_tensors(session.config, *base.tensors));
   check_initial_links(session);
   check_initial_modules(session, names, chosen);

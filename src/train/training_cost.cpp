@@ -34,8 +34,8 @@ struct LinkRates {
 LinkRates link_rates(const CostPlan& plan, const RunPlan& run, std::size_t number) {
   const std::int64_t forward_heads = plan.objective == TaskObjective::candidates ? 2 : 1;
   const std::int64_t first_rank = run.links.front().rank;
-  LinkInTraining link{target_modules_of(plan.options), run.links[number].rank, 0};
-  LinkInTraining at_first_rank{target_modules_of(plan.options), first_rank, 0};
+  LinkInTraining link{target_modules_of(plan.options, plan.config), run.links[number].rank, 0};
+  LinkInTraining at_first_rank{target_modules_of(plan.options, plan.config), first_rank, 0};
   if (run.tie == TieMode::stack) {
     for (std::size_t tied = 0; tied < number; ++tied) link.stacked_rank += run.links[tied].rank;
     at_first_rank.stacked_rank = first_rank * static_cast<std::int64_t>(number);

@@ -136,7 +136,7 @@ class StreamedModel : public testing::Test {
     std::vector<Linear*> targets;
     const auto linears = model.linears();
     for (const std::size_t index :
-         select_target_modules(linear_names(model.config()), default_target_modules()))
+         select_target_modules(linear_names(model.config()), default_target_modules(model.config())))
       targets.push_back(linears[index]);
     Link link = make_link(targets, {4, 8.0}, false);
     initialise_link(link, 1, 0);
@@ -239,7 +239,7 @@ class OffloadPlan : public testing::Test {
     input.run.method = Method::cola;
     input.run.links.assign(2, {default_lora_r, default_lora_alpha});
     input.run.tie = TieMode::stack;
-    input.targets = select_target_modules(linear_names(config), default_target_modules());
+    input.targets = select_target_modules(linear_names(config), default_target_modules(config));
     input.compute_dtype = input.file_dtype = DType::bf16;
     input.batch_tokens = input.batch_loss_tokens = 512;
     input.in_device_memory = true;

@@ -301,7 +301,7 @@ TEST_F(MemoryRefusal, ProcessesShareTheHostsMemoryAndHaveADeviceEach) {
 TEST_F(MemoryRefusal, CountsAllThatTheAdvisedChainKeeps) {
   MemoryPlanInput chain = input;
   chain.run.links.assign(2, {default_lora_r, default_lora_alpha});
-  chain.targets = select_target_modules(linear_names(config), default_target_modules());
+  chain.targets = select_target_modules(linear_names(config), default_target_modules(config));
   const std::int64_t needed = plan_memory(config, chain).total();
   EXPECT_GT(needed, plan_memory(config, input).total());
   input.run.method = Method::full;
