@@ -11,7 +11,8 @@
 namespace cola {
 
 void add_bench_options(CLI::App& verb, BenchOptions& options) {
-  auto* shape = verb.add_option("--shape", options.shape, "opt-125m, llama-2-7b, ... or a config.json");
+  auto* shape =
+      verb.add_option("--shape", options.shape, "opt-125m, llama-2-7b, qwen3-0.6b, ... or a config.json");
   if (options.shape.empty()) {
     shape->required();
   } else {

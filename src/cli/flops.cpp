@@ -111,7 +111,7 @@ void add_flops(CLI::App& app) {
   verb->add_option("--task", state->task, "sst2 ... drop, or a TOML file of your own")->required();
   verb->add_option("--task-data", state->task_data, "folder of the task's files")->required();
   verb->add_option("--tokenizer", state->tokenizer, "folder of the tokenizer")->required();
-  verb->add_option("--shape", state->shape, "opt-125m ... opt-66b, llama-2-7b ..., or a config.json")
+  verb->add_option("--shape", state->shape, "opt-125m, llama-2-7b, qwen3-0.6b, ... or a config.json")
       ->required();
   verb->add_option("--links", options.links, "number of links (default 2)");
   verb->add_option("--knots", options.knots, "where links are tied: epochs (3ep) or optimizer steps");

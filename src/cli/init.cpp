@@ -110,7 +110,7 @@ void add_init(CLI::App& app) {
   CLI::App& verb = *app.add_subcommand("init", "a randomly initialised checkpoint of a given shape");
   const auto state = std::make_shared<InitVerb>();
   verb.add_option("--shape", state->shape,
-                  "opt-125m ... opt-66b, llama-2-7b/13b/70b, tinyllama-1.1b, or a config.json")
+                  "opt-125m, llama-2-7b, tinyllama-1.1b, qwen3-0.6b, ... or a config.json")
       ->type_name("NAME")
       ->required();
   verb.add_option("--out", state->out, "model folder to create")->type_name("DIR")->required();

@@ -4,8 +4,9 @@ namespace cola {
 
 std::unique_ptr<Block> make_block(const ModelConfig& config, Weights& weights, std::int64_t index,
                                   const RotaryTable* rotary) {
-  return config.activation == Activation::relu ? make_opt_block(config, weights, index)
-                                               : make_llama_block(config, weights, index, rotary);
+  if (config.activation == Activation::relu) return make_opt_block(config, weights, index);
+  const bool turns = config.rotary_layers.empty() || config.rotary_layers.at(static_cast<std::size_t>(index));
+  return make_llama_block(config, weights, index, turns ? rotary : nullptr);
 }
 
 MatrixView room_for_middle(const StepState& step, ConstMatrixView input, MatrixView out,

@@ -43,13 +43,16 @@ struct ModelConfig {
       0;                             ///< width of the embedding tables; = hidden_size without project_in/out
   bool do_layer_norm_before = true;  ///< OPT: pre-LN (all sizes but 350m)
   bool final_layer_norm = true;      ///< a norm after the last block
-  bool attention_bias = false;
+  bool attention_bias = false;       ///< of queries, keys and values
+  bool attention_output_bias = false;
   bool mlp_bias = false;
   bool tie_word_embeddings = true;
   NormKind norm = NormKind::layer;
   double norm_epsilon = 1e-5;
   Activation activation = Activation::relu;
-  bool rotary = false;  ///< positions turn queries and keys; else they have a table of their own
+  bool head_norms = false;          ///< a norm over each head of queries and keys, before rotary
+  bool rotary = false;              ///< positions turn queries and keys; else they have a table of their own
+  std::vector<bool> rotary_layers;  ///< which blocks do; empty: all
   double rope_theta = 10000.0;
   RopeScaling rope_scaling;
   double dropout = 0.0;            ///< configured hidden dropout (OPT 0.1); used only with --dropout config

@@ -44,8 +44,8 @@ void require_whole_head(const JsonReader& reader) {
   const auto factor = positive_number(reader, "partial_rotary_factor");
   if (!factor || *factor == 1.0) return;
   throw Error(
-      fmt::format("{}: partial_rotary_factor {} is not supported: some readers turn that part of a "
-                  "Llama's heads, others ignore it and turn all; remove it or set it to 1",
+      fmt::format("{}: partial_rotary_factor {} is not supported: some readers turn that part of "
+                  "the heads, others ignore it and turn all; remove it or set it to 1",
                   reader.where(), *factor));
 }
 
@@ -122,7 +122,7 @@ std::optional<RopeFields> read_dictionary(const JsonReader& config, const std::s
 
 }  // namespace
 
-void read_rope(const JsonReader& reader, ModelConfig& config) {
+void read_rope(const JsonReader& reader, ModelConfig& config, double default_theta) {
   if (reader.object().contains("rope_theta")) (void)reader.at("rope_theta");  // null is no number
   require_whole_head(reader);
   const auto scaling = read_dictionary(reader, "rope_scaling");
@@ -135,7 +135,7 @@ void read_rope(const JsonReader& reader, ModelConfig& config) {
   const RopeFields fields = scaling ? *scaling : parameters.value_or(RopeFields{});
   const auto beside = positive_number(reader, "rope_theta");
   config.rope_scaling = fields.scaling;
-  config.rope_theta = fields.theta ? *fields.theta : beside.value_or(10000.0);
+  config.rope_theta = fields.theta ? *fields.theta : beside.value_or(default_theta);
   for (const auto& theta : {beside, parameters ? parameters->theta : std::nullopt}) {
     if (!theta || *theta == config.rope_theta) continue;
     throw Error(fmt::format("{}: 'rope_theta' is {} in one place and {} in another", reader.where(),

@@ -27,6 +27,11 @@ std::vector<ops::CachedSequence> append(const StepState& step, const AttentionAc
   return sequences;
 }
 
+/// A row a head: [T * heads, head_dim] of [T, heads * head_dim].
+MatrixView by_heads(const MatrixView& matrix, std::int64_t head_dim) {
+  return {matrix.data, matrix.dtype, matrix.rows * matrix.cols / head_dim, head_dim, head_dim};
+}
+
 }  // namespace
 
 SelfAttention::SelfAttention(const ModelConfig& config, Weights& weights, std::int64_t block,
@@ -37,7 +42,11 @@ SelfAttention::SelfAttention(const ModelConfig& config, Weights& weights, std::i
       q_(make_linear(weights, ParameterRole::query, block, first_index)),
       k_(make_linear(weights, ParameterRole::key, block, first_index + 1)),
       v_(make_linear(weights, ParameterRole::value, block, first_index + 2)),
-      out_(make_linear(weights, ParameterRole::attention_output, block, first_index + 3)) {}
+      out_(make_linear(weights, ParameterRole::attention_output, block, first_index + 3)) {
+  if (!config.head_norms) return;
+  q_norm_.emplace(config, weights, ParameterRole::query_norm, block);
+  k_norm_.emplace(config, weights, ParameterRole::key_norm, block);
+}
 
 bool SelfAttention::trained() const { return inner_trained() || out_.trained(); }
 
@@ -50,10 +59,22 @@ void SelfAttention::forward(const StepState& step, ConstMatrixView x, ConstMatri
   kept.k.resize(context.memory(), x.dtype, x.rows, k_.out_features());
   kept.v.resize(context.memory(), x.dtype, x.rows, v_.out_features());
   kept.out.resize(context.memory(), x.dtype, x.rows, q_.out_features());
-  const std::array projections = {LinearForward{&q_, kept.q.view(), &kept.q_linear},
-                                  LinearForward{&k_, kept.k.view(), &kept.k_linear},
-                                  LinearForward{&v_, kept.v.view(), &kept.v_linear}};
+  if (q_norm_) {
+    kept.q_raw.resize(context.memory(), x.dtype, x.rows, q_.out_features());
+    kept.k_raw.resize(context.memory(), x.dtype, x.rows, k_.out_features());
+  }
+  const std::array projections = {
+      LinearForward{&q_, q_norm_ ? kept.q_raw.view() : kept.q.view(), &kept.q_linear},
+      LinearForward{&k_, k_norm_ ? kept.k_raw.view() : kept.k.view(), &kept.k_linear},
+      LinearForward{&v_, kept.v.view(), &kept.v_linear}};
   forward_together(step, x, projections);
+  if (q_norm_) {
+    const std::int64_t width = shape_.head_dim;
+    q_norm_->forward(context, by_heads(kept.q_raw.view(), width), by_heads(kept.q.view(), width),
+                     kept.q_norm);
+    k_norm_->forward(context, by_heads(kept.k_raw.view(), width), by_heads(kept.k.view(), width),
+                     kept.k_norm);
+  }
   if (rotary_ != nullptr) {
     for (Matrix* heads : {&kept.q, &kept.k}) {
       ops::rotary(context, heads->view(), shape_.head_dim, step.batch.positions, rotary_->cosines(),
@@ -90,8 +111,18 @@ void SelfAttention::backward(const StepState& step, ConstMatrixView dy, ConstMat
                   rotary_->sines(), true);
     }
   }
-  const std::array projections = {LinearBackward{&q_, dq, &kept.q_linear},
-                                  LinearBackward{&k_, dk, &kept.k_linear},
+  MatrixView dq_raw = dq, dk_raw = dk;
+  if (q_norm_) {
+    const std::int64_t width = shape_.head_dim;
+    dq_raw = context.scratch("attention.dq_raw", dq.dtype, dq.rows, dq.cols);
+    dk_raw = context.scratch("attention.dk_raw", dk.dtype, dk.rows, dk.cols);
+    q_norm_->backward(context, by_heads(dq, width), by_heads(kept.q_raw.view(), width), kept.q_norm,
+                      by_heads(dq_raw, width), ops::Write::replace);
+    k_norm_->backward(context, by_heads(dk, width), by_heads(kept.k_raw.view(), width), kept.k_norm,
+                      by_heads(dk_raw, width), ops::Write::replace);
+  }
+  const std::array projections = {LinearBackward{&q_, dq_raw, &kept.q_linear},
+                                  LinearBackward{&k_, dk_raw, &kept.k_linear},
                                   LinearBackward{&v_, dv, &kept.v_linear}};
   backward_together(step, x, projections, dx, ops::Write::replace);
 }

@@ -4,6 +4,7 @@
 
 #include "backend/attention.h"
 #include "model/linear.h"
+#include "model/norm_layer.h"
 #include "model/rotary_table.h"
 
 namespace cola {
@@ -21,9 +22,12 @@ struct AttentionActivations {
   Matrix out;          ///< [T, heads * head_dim], input of the output projection
   Matrix log_sum_exp;  ///< [T, heads], f32
   LinearActivations q_linear, k_linear, v_linear, out_linear;
+  Matrix q_raw, k_raw;             ///< before their heads' norms; empty without
+  NormActivations q_norm, k_norm;  ///< a row a head and token
 };
 
-/// Causal self-attention with its four projections.
+/// Causal self-attention with its four projections. Queries and keys may have a norm over each head, then
+/// rotary.
 class SelfAttention {
  public:
   /// Of this block; `first_index`: number of its first linear layer in the model. `rotary`: null for none.
@@ -44,11 +48,15 @@ class SelfAttention {
   [[nodiscard]] std::vector<Linear*> linears() { return {&q_, &k_, &v_, &out_}; }
 
  private:
-  [[nodiscard]] bool inner_trained() const { return q_.trained() || k_.trained() || v_.trained(); }
+  [[nodiscard]] bool inner_trained() const {
+    return q_.trained() || k_.trained() || v_.trained() ||
+           (q_norm_ && (q_norm_->trained() || k_norm_->trained()));
+  }
 
   ops::AttentionShape shape_;
-  const RotaryTable* rotary_;
+  const RotaryTable* rotary_;  ///< null for none
   Linear q_, k_, v_, out_;
+  std::optional<NormLayer> q_norm_, k_norm_;
 };
 
 }  // namespace cola

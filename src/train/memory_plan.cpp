@@ -30,13 +30,14 @@ constexpr std::int64_t knot_rows = 64;  // whose logits a knot compares, before 
 struct Widths {
   explicit Widths(const ModelConfig& config)
       : gated(config.activation == Activation::silu_gate),
+        head_norms(config.head_norms),
         post_norm(!config.do_layer_norm_before),
         hidden(config.hidden_size),
         query(config.num_attention_heads * config.head_dim),
         key(config.num_key_value_heads * config.head_dim),
         mlp(config.intermediate_size) {}
 
-  bool gated, post_norm;
+  bool gated, head_norms, post_norm;
   std::int64_t hidden, query, key, mlp;
 };
 
@@ -74,6 +75,10 @@ std::int64_t block_bytes(const ModelConfig& config, const BlockTargets& block, s
   if (width.post_norm) elements += 2 * width.hidden;        // inputs of both norms
   if (width.gated) elements += 2 * width.mlp;               // gate, up
   std::int64_t bytes = float_bytes * (config.num_attention_heads + 4 + block.branches * rank);
+  if (width.head_norms) {  // what they read, and a number a head
+    elements += width.query + width.key;
+    bytes += float_bytes * (config.num_attention_heads + config.num_key_value_heads);
+  }
   if (keep) {
     if (!width.post_norm) elements += width.hidden;  // the stream between the branches
     if (block.last_input && !width.gated) elements += width.mlp;
@@ -92,6 +97,7 @@ std::int64_t forward_elements(const ModelConfig& config, const MemoryPlanInput& 
 }
 std::int64_t backward_elements(const Widths& width, const MemoryPlanInput& input, bool last_input) {
   std::int64_t elements = (width.post_norm ? 2 : 1) * width.hidden + 2 * width.query + 2 * width.key;
+  if (width.head_norms) elements += width.query + width.key;
   if (last_input && width.gated) elements += width.mlp;  // its input is made again beside its gradient
   if (input.hidden_dropout) elements += width.hidden;
   if (input.lora_dropout) elements += 2 * std::max(width.hidden, last_input ? width.mlp : 0);

@@ -187,7 +187,7 @@ TEST_P(Chains, RefusesLinksThatDoNotFit) {
   EXPECT_THROW((void)make_link(engine.targets(targets), {65, 1.0}, false), UsageError);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Chains, testing::ValuesIn(test::parity_models()),
+INSTANTIATE_TEST_SUITE_P(Models, Chains, testing::ValuesIn(test::models_of_all_families()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -102,7 +102,7 @@ TEST_P(PackedWeights, AStackedTieLeavesEveryBitOfTheLogits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, PackedWeights, testing::ValuesIn(test::parity_models()),
+INSTANTIATE_TEST_SUITE_P(Models, PackedWeights, testing::ValuesIn(test::models_of_all_families()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include <algorithm>
 
 #include "core/error.h"
@@ -68,15 +70,82 @@ TEST(ModelConfig, RefusesHeadsThatDoNotDivide) {
   expect_refusal("llama_tiny", "head_dim", 15, "head size 15 is odd");
 }
 
+ModelConfig changed(const std::string& model, const std::function<void(Json&)>& change) {
+  Json json = config_json(model);
+  change(json);
+  return parse_model_config(json, "config.json");
+}
+
+// Defaults of absent keys are each family's own.
+TEST(ModelConfig, AbsentKeysAreTheFamilysDefaults) {
+  const auto without = [](const std::string& model, std::vector<std::string> keys) {
+    return changed(model, [&](Json& json) {
+      for (const std::string& key : keys) json.erase(key);
+    });
+  };
+  EXPECT_EQ(changed("qwen2_untied",
+                    [](Json& json) {
+                      json.erase("num_key_value_heads");
+                      json["num_attention_heads"] = 64;
+                      json["hidden_size"] = 128;
+                    })
+                .num_key_value_heads,
+            32);
+  EXPECT_EQ(without("qwen3_tied", {"head_dim"}).head_dim, 128);
+  EXPECT_FALSE(without("qwen3_tied", {"tie_word_embeddings"}).tie_word_embeddings);
+  EXPECT_TRUE(without("smollm3_layers", {"tie_word_embeddings"}).tie_word_embeddings);
+  EXPECT_EQ(without("smollm3_layers", {"rope_parameters"}).rope_theta, 2000000.0);
+  EXPECT_EQ(without("qwen2_untied", {"rope_parameters"}).rope_theta, 10000.0);
+  EXPECT_EQ(without("smollm3_layers", {"no_rope_layers"}).rotary_layers,
+            (std::vector<bool>{true, true, true, false}));
+  EXPECT_EQ(read_model_config(test::parity_folder("smollm3_layers")).rotary_layers,
+            (std::vector<bool>{true, false, true, true}));
+  EXPECT_FALSE(without("qwen2_untied", {}).attention_output_bias);
+  EXPECT_TRUE(without("qwen2_untied", {}).attention_bias);
+}
+
+TEST(ModelConfig, RefusesWhatAFamilysLayersCannotDo) {
+  const auto refused = [](const std::string& model, const std::function<void(Json&)>& change,
+                          const std::string& part) {
+    try {
+      (void)changed(model, change);
+      ADD_FAILURE() << "accepted: " << part;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+  };
+  refused("mistral_full", [](Json& json) { json["sliding_window"] = 8; }, "window of 8 positions");
+  refused("mistral_full", [](Json& json) { json.erase("sliding_window"); }, "window of 4096 positions");
+  refused(
+      "qwen2_untied",
+      [](Json& json) {
+        json["use_sliding_window"] = true;
+        json["sliding_window"] = 16;
+      },
+      "window of 16 positions");
+  refused("qwen3_tied", [](Json& json) { json["layer_types"] = {"full_attention"}; }, "'layer_types'");
+  refused(
+      "qwen3_tied", [](Json& json) { json["layer_types"] = {"full_attention", "sliding_attention"}; },
+      "sliding_attention");
+  refused("qwen3_tied", [](Json& json) { json["head_dim"] = nullptr; }, "'head_dim' is missing");
+  refused("smollm3_layers", [](Json& json) { json["no_rope_layers"] = {1, 0}; }, "'no_rope_layers'");
+  refused("smollm3_layers", [](Json& json) { json["no_rope_layers"] = {1, 0, 2, 1}; }, "'no_rope_layers'");
+  refused("qwen3_tied", [](Json& json) { json["hidden_act"] = "gelu"; }, "Qwen3 uses silu");
+  refused(
+      "qwen2_untied",
+      [](Json& json) { json["rope_parameters"] = {{"rope_type", "dynamic"}, {"factor", 2.0}}; },
+      "'dynamic' is not supported");
+}
+
 TEST(ModelConfig, RefusesOtherArchitecturesByName) {
   Json json = config_json("llama_tiny");
-  json["model_type"] = "mistral";
-  json["architectures"] = {"MistralForCausalLM"};
+  json["model_type"] = "mixtral";
+  json["architectures"] = {"MixtralForCausalLM"};
   try {
     (void)parse_model_config(json, "config.json");
     FAIL() << "accepted";
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("'MistralForCausalLM' (model_type 'mistral')"),
+    EXPECT_NE(std::string(error.what()).find("'MixtralForCausalLM' (model_type 'mixtral')"),
               std::string::npos);
   }
   EXPECT_THROW((void)parse_model_config(Json::object(), "config.json"), Error);

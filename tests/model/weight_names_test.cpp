@@ -42,7 +42,7 @@ Checkpoint without_prefix(const Checkpoint& tensors) {
 }
 
 TEST_F(WeightNames, AreFoundWithAndWithoutThePrefix) {
-  for (const auto& model : test::parity_models()) {
+  for (const auto& model : test::models_of_all_families()) {
     const auto tensors = test::parity_checkpoint(model);
     const auto config = read_model_config(test::parity_folder(model));
     EXPECT_EQ(match(model, tensors).size(), parameter_specs(config).size()) << model;

@@ -1,5 +1,7 @@
 #pragma once
-// The fixtures of tests/files/parity: numbers of transformers and PEFT for four tiny models (see its README).
+// The fixtures of tests/files/parity: numbers of transformers and PEFT for tiny models (see its README).
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -19,7 +21,33 @@ inline const std::vector<std::string>& parity_models() {
 }
 
 inline std::filesystem::path parity_folder(const std::string& model) {
-  return test_files() / "parity" / model;
+  const auto committed = test_files() / "parity" / model;
+  const char* shared = std::getenv("COLA_TEST_DATA");
+  return shared == nullptr || std::filesystem::exists(committed)
+             ? committed
+             : std::filesystem::path(shared) / "parity" / model;
+}
+
+/// Models of the families that came later: LoRA on all linear layers, full gradients, config.json in both
+/// forms. One of each, and more where COLA_TEST_DATA has them.
+inline const std::vector<std::string>& parity_families() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> list{"mistral_full", "qwen2_untied", "qwen3_tied", "smollm3_layers"};
+    for (const char* more : {"qwen3_untied", "smollm3_interval", "llama_rope_llama3", "llama_rope_linear"})
+      if (std::filesystem::exists(parity_folder(more))) list.emplace_back(more);
+    return list;
+  }();
+  return names;
+}
+
+/// One model of each family, and four of the first two.
+inline const std::vector<std::string>& models_of_all_families() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> list = parity_models();
+    list.insert(list.end(), {"mistral_full", "qwen2_untied", "qwen3_tied", "smollm3_layers"});
+    return list;
+  }();
+  return names;
 }
 
 inline std::vector<float> floats_of(const TensorSource& source, const std::string& name) {
@@ -37,7 +65,16 @@ inline std::vector<std::int64_t> integers_of(const TensorSource& source, const s
 }
 
 inline constexpr std::int64_t parity_rows = 3;
-inline constexpr std::int64_t parity_width = 17;
+
+/// Tokens of a row of the fixture, padding included.
+inline std::int64_t parity_width(const std::string& model) {
+  return open_safetensors(parity_folder(model) / "inputs.safetensors")->tensors().at("input_ids").shape.at(1);
+}
+
+/// Whether ReferenceDecoder computes the model.
+inline bool has_reference(const std::string& model) {
+  return std::ranges::find(parity_models(), model) != parity_models().end();
+}
 
 /// The three sequences of inputs.safetensors without their padding.
 inline std::vector<Example> parity_examples(const std::string& model) {
@@ -46,9 +83,10 @@ inline std::vector<Example> parity_examples(const std::string& model) {
   const auto mask = integers_of(*source, "attention_mask");
   const auto labels = integers_of(*source, "labels");
   std::vector<Example> examples(parity_rows);
+  const auto width = static_cast<std::size_t>(source->tensors().at("input_ids").shape.at(1));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (mask[i] == 0) continue;
-    auto& example = examples[i / parity_width];
+    auto& example = examples[i / width];
     example.ids.push_back(static_cast<std::int32_t>(ids[i]));
     example.labels.push_back(static_cast<std::int32_t>(labels[i]));
   }

@@ -115,7 +115,7 @@ TEST_P(ActivationCheckpointing, AllWeights) {
 
 std::vector<Case> cases() {
   std::vector<Case> result;
-  for (const auto& model : test::parity_models()) {
+  for (const auto& model : test::models_of_all_families()) {
     for (const DType dtype : {DType::f32, DType::bf16}) result.push_back({model, dtype});
   }
   return result;

@@ -1,4 +1,4 @@
-// Logits, loss and LoRA gradients of the four parity models against transformers + PEFT, in f32.
+// Logits, loss and gradients of the parity models against transformers + PEFT, in f32.
 // Tolerances: the fixtures are within 3.4e-6 (logits), 6.3e-7 (loss) and 1.9e-6 of the largest (gradients) of
 // a float64 computation; ours may be about ten times as far, and 1e-4, 1e-5, 1e-5 leave room for another
 // order of summation.
@@ -50,11 +50,12 @@ class Parity : public testing::TestWithParam<std::string> {
   double logit_error(const TensorSource& expected, const std::vector<float>& logits) const {
     const auto reference = test::floats_of(expected, "logits");
     const auto vocabulary = static_cast<std::size_t>(config.vocab_size);
+    const auto width = static_cast<std::size_t>(test::parity_width(GetParam()));
     double largest = 0.0;
     std::size_t row = 0;
     for (std::size_t sequence = 0; sequence < examples.size(); ++sequence) {
       for (std::size_t token = 0; token < examples[sequence].ids.size(); ++token, ++row) {
-        const std::size_t place = (sequence * test::parity_width + token) * vocabulary;
+        const std::size_t place = (sequence * width + token) * vocabulary;
         for (std::size_t i = 0; i < vocabulary; ++i) {
           const double error =
               std::abs(static_cast<double>(logits[row * vocabulary + i] - reference[place + i]));
@@ -63,6 +64,19 @@ class Parity : public testing::TestWithParam<std::string> {
       }
     }
     return largest;
+  }
+
+  /// Within 1e-5 of the fixture's largest entry.
+  static void check_gradient(const TensorSource& expected, const std::string& key, const Matrix& gradient) {
+    const auto reference = test::floats_of(expected, "grad." + key);
+    ASSERT_EQ(reference.size(), gradient.floats().size()) << key;
+    double largest = 0.0;
+    double error = 0.0;
+    for (std::size_t i = 0; i < reference.size(); ++i) {
+      largest = std::max(largest, std::abs(static_cast<double>(reference[i])));
+      error = std::max(error, std::abs(static_cast<double>(gradient.floats()[i] - reference[i])));
+    }
+    EXPECT_LT(error, 1e-5 * largest) << key;
   }
 
   ModelConfig config;
@@ -85,22 +99,33 @@ TEST_P(Parity, LoraLogitsLossAndGradients) {
   chain.begin_live(read_adapter(test::parity_folder(GetParam()) / "adapter"), true);
   EXPECT_LT(logit_error(*expected, all_logits()), 1e-4);
   EXPECT_NEAR(loss_and_backward(), static_cast<double>(test::floats_of(*expected, "loss")[0]), 1e-5);
-  const auto check = [&](const std::string& key, const Matrix& gradient) {
-    const auto reference = test::floats_of(*expected, "grad." + key);
-    ASSERT_EQ(reference.size(), gradient.floats().size());
-    double largest = 0.0;
-    double error = 0.0;
-    for (std::size_t i = 0; i < reference.size(); ++i) {
-      largest = std::max(largest, std::abs(static_cast<double>(reference[i])));
-      error = std::max(error, std::abs(static_cast<double>(gradient.floats()[i] - reference[i])));
-    }
-    EXPECT_LT(error, 1e-5 * largest) << key;
-  };
   for (std::size_t i = 0; i < chain.live().modules.size(); ++i) {
     const std::string& name = chain.live().modules[i].name;
-    check(peft_key_a(name), chain.a_gradients()[i]);
-    check(peft_key_b(name), chain.b_gradients()[i]);
+    check_gradient(*expected, peft_key_a(name), chain.a_gradients()[i]);
+    check_gradient(*expected, peft_key_b(name), chain.b_gradients()[i]);
   }
+}
+
+TEST_P(Parity, FullGradients) {
+  const auto file = test::parity_folder(GetParam()) / "full_expected.safetensors";
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << "the fixture has none";
+  const auto expected = open_safetensors(file);
+  for (const auto& parameter : model.weights().all()) model.weights().make_trained(*parameter);
+  EXPECT_NEAR(loss_and_backward(), static_cast<double>(test::floats_of(*expected, "loss")[0]), 1e-5);
+  for (const auto& parameter : model.weights().all())
+    check_gradient(*expected, parameter->spec.name, parameter->gradient);
+}
+
+TEST_P(Parity, ConfigurationsInTheOldFormSayTheSame) {
+  const auto old = test::parity_folder(GetParam()) / "config.old.json";
+  if (!std::filesystem::exists(old)) GTEST_SKIP() << "the fixture has none";
+  EXPECT_EQ(huggingface_config(read_model_config(old), DType::f32), huggingface_config(config, DType::f32));
+}
+
+// What `init` writes is read as the same model.
+TEST_P(Parity, ConfigurationsAreWrittenAsTheyAreRead) {
+  const Json json = huggingface_config(config, DType::f32);
+  EXPECT_EQ(huggingface_config(parse_model_config(json, "written"), DType::f32), json);
 }
 
 TEST_P(Parity, TyingLeavesTheLogits) {
@@ -122,6 +147,8 @@ TEST_P(Parity, TyingLeavesTheLogits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Parity, testing::ValuesIn(test::parity_models()),
+                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Families, Parity, testing::ValuesIn(test::parity_families()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

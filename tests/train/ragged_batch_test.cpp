@@ -141,7 +141,7 @@ TEST_P(RaggedBatches, TheSameStepTwiceHasTheSameBits) {
 
 std::vector<Case> cases(const std::vector<DType>& dtypes) {
   std::vector<Case> result;
-  for (const auto& model : test::parity_models()) {
+  for (const auto& model : test::models_of_all_families()) {
     for (const DType dtype : dtypes) result.push_back({model, dtype});
   }
   return result;

@@ -111,7 +111,7 @@ TEST_P(StepFlopsOf, CountsByRolesNotByNames) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, StepFlopsOf, testing::ValuesIn(test::parity_models()),
+INSTANTIATE_TEST_SUITE_P(Models, StepFlopsOf, testing::ValuesIn(test::models_of_all_families()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

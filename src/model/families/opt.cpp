@@ -45,7 +45,8 @@ ModelConfig read(const JsonReader& reader) {
   config.word_embed_proj_dim = positive(reader, "word_embed_proj_dim", max_width, config.hidden_size);
   config.do_layer_norm_before = reader.boolean("do_layer_norm_before", true);
   config.final_layer_norm = config.do_layer_norm_before && !reader.boolean("_remove_final_layer_norm", false);
-  config.attention_bias = config.mlp_bias = reader.boolean("enable_bias", true);
+  config.attention_bias = config.attention_output_bias = config.mlp_bias =
+      reader.boolean("enable_bias", true);
   config.tie_word_embeddings = reader.boolean("tie_word_embeddings", true);
   config.dropout = dropout_probability(reader, "dropout", 0.1);
   require_activation(reader, "activation_function", "relu", "OPT");
@@ -78,7 +79,7 @@ void add_block(ParameterList& list, const ModelConfig& config) {
   list.linear(query, "self_attn.q_proj", width, width, config.attention_bias);
   list.linear(key, "self_attn.k_proj", width, width, config.attention_bias);
   list.linear(value, "self_attn.v_proj", width, width, config.attention_bias);
-  list.linear(attention_output, "self_attn.out_proj", width, width, config.attention_bias);
+  list.linear(attention_output, "self_attn.out_proj", width, width, config.attention_output_bias);
   list.norm(mlp_norm, "final_layer_norm", width, true);
   list.linear(up, "fc1", config.intermediate_size, width, config.mlp_bias);
   list.linear(down, "fc2", width, config.intermediate_size, config.mlp_bias);

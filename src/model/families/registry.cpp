@@ -7,12 +7,13 @@
 namespace cola {
 namespace families {
 
-extern const Family opt, llama;
+extern const Family opt, llama, mistral, qwen2, qwen3, smollm3;
 
 }  // namespace families
 
 std::span<const Family* const> all_families() {
-  static constexpr std::array all{&families::opt, &families::llama};
+  static constexpr std::array all{&families::opt,   &families::llama, &families::mistral,
+                                  &families::qwen2, &families::qwen3, &families::smollm3};
   return all;
 }
 

@@ -1,0 +1,49 @@
+// Qwen2 and Qwen2.5 (Yang et al., 2024): Llama's block with biases on queries, keys and values.
+#include <array>
+
+#include "model/families/llama_like.h"
+
+namespace cola::families {
+namespace {
+
+constexpr std::array<std::string_view, 2> targets{"q_proj", "v_proj"};
+
+constexpr std::array published{
+    PublishedShape{"qwen2.5-0.5b", R"({"hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14,
+      "num_key_value_heads": 2, "intermediate_size": 4864, "vocab_size": 151936,
+      "max_position_embeddings": 32768, "rope_theta": 1000000.0, "tie_word_embeddings": true})"},
+    PublishedShape{"qwen2.5-1.5b", R"({"hidden_size": 1536, "num_hidden_layers": 28,
+      "num_attention_heads": 12, "num_key_value_heads": 2, "intermediate_size": 8960, "vocab_size": 151936,
+      "max_position_embeddings": 131072, "rope_theta": 1000000.0, "tie_word_embeddings": true})"},
+    PublishedShape{"qwen2.5-7b", R"({"hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28,
+      "num_key_value_heads": 4, "intermediate_size": 18944, "vocab_size": 152064,
+      "max_position_embeddings": 131072, "rope_theta": 1000000.0})"},
+};
+
+ModelConfig read(const JsonReader& reader) {
+  ModelConfig config = read_llama_like(reader, {.num_key_value_heads = 32}, "Qwen2");
+  config.attention_bias = true;
+  require_full_attention(reader, config);
+  return config;
+}
+
+Json write(const ModelConfig& config) {
+  Json json = llama_like_json(config);
+  json["use_sliding_window"] = false;
+  return json;
+}
+
+}  // namespace
+
+extern const Family qwen2{.model_type = "qwen2",
+                          .architecture = "Qwen2ForCausalLM",
+                          .name = "Qwen2",
+                          .blocks = "model.layers",
+                          .ignored_tensors = {},
+                          .default_targets = targets,
+                          .published = published,
+                          .read = read,
+                          .write = write,
+                          .parameters = llama_like_parameters};
+
+}  // namespace cola::families

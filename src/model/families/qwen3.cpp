@@ -1,0 +1,48 @@
+// Qwen3 (Yang et al., 2025): Llama's block with an RMS norm over each head of queries and keys before rotary.
+#include <array>
+
+#include "model/families/llama_like.h"
+
+namespace cola::families {
+namespace {
+
+constexpr std::array<std::string_view, 2> targets{"q_proj", "v_proj"};
+
+constexpr std::array published{
+    PublishedShape{"qwen3-0.6b", R"({"hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16,
+      "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 3072, "vocab_size": 151936,
+      "max_position_embeddings": 40960, "rope_theta": 1000000.0, "tie_word_embeddings": true})"},
+    PublishedShape{"qwen3-1.7b", R"({"hidden_size": 2048, "num_hidden_layers": 28, "num_attention_heads": 16,
+      "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 6144, "vocab_size": 151936,
+      "max_position_embeddings": 40960, "rope_theta": 1000000.0, "tie_word_embeddings": true})"},
+};
+
+ModelConfig read(const JsonReader& reader) {
+  ModelConfig config = read_llama_like(reader, {.num_key_value_heads = 32, .head_dim = 128}, "Qwen3");
+  config.attention_bias = config.attention_output_bias = reader.boolean("attention_bias", false);
+  config.head_norms = true;
+  require_full_attention(reader, config);
+  return config;
+}
+
+Json write(const ModelConfig& config) {
+  Json json = llama_like_json(config);
+  json["attention_bias"] = config.attention_bias;
+  json["use_sliding_window"] = false;
+  return json;
+}
+
+}  // namespace
+
+extern const Family qwen3{.model_type = "qwen3",
+                          .architecture = "Qwen3ForCausalLM",
+                          .name = "Qwen3",
+                          .blocks = "model.layers",
+                          .ignored_tensors = {},
+                          .default_targets = targets,
+                          .published = published,
+                          .read = read,
+                          .write = write,
+                          .parameters = llama_like_parameters};
+
+}  // namespace cola::families
