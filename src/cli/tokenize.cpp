@@ -41,8 +41,8 @@ class Converter {
     if (!json.is_object()) throw Error(fmt::format("{}: not a JSON object: {}", where, forms));
     const JsonReader record(json, where);
     if (record.has("text") == record.has("ids"))
-      throw Error(fmt::format("{}: {}, and this has {}", where, forms,
-                              record.has("text") ? "both" : "neither"));
+      throw Error(
+          fmt::format("{}: {}, and this has {}", where, forms, record.has("text") ? "both" : "neither"));
     if (record.has("text"))
       return fmt::format("{{\"ids\":[{}]}}\n", fmt::join(ids_of(record.string("text"), where), ","));
     const std::string text = tokenizer_->decode(read_ids(record), !special_);

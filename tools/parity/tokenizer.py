@@ -4,10 +4,10 @@ characters, code, emoji sequences, spaces, added tokens, characters new in Unico
 
     python tools/parity/tokenizer.py build/release/cola FOLDER... [--count 10000] [--seed 1] [--lists 1000]
 
-A FOLDER has tokenizer.json, vocab.json with merges.txt (GPT-2's, OPT's), or tokenizer.model, which transformers converts.
+A FOLDER has tokenizer.json, vocab.json with merges.txt (GPT-2's, OPT's), or tokenizer.model (Llama 2's), which is converted.
 Compared are the ids of each string, what they decode to with and without special tokens, and what random lists of ids
 decode to. Prints a line for each folder and the first differences; exit status 1 where there is any.
-Written with tokenizers 0.23.3 and transformers 5.24.0.
+Written with tokenizers 0.23.3 and sentencepiece 0.2.3.
 """
 import argparse
 import json
@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tokenizers import ByteLevelBPETokenizer, Tokenizer
+from tokenizers import AddedToken, ByteLevelBPETokenizer, Tokenizer, decoders, models, normalizers
 
 RANGES = {
     "latin": [(0x20, 0x7E)] * 4 + [(0xA0, 0x24F)],
@@ -94,12 +94,32 @@ def open_package(folder):
         return Tokenizer.from_file(str(folder / "tokenizer.json"))
     if (folder / "vocab.json").exists():
         tokenizer = ByteLevelBPETokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))._tokenizer
-        # cola takes these for special tokens of such folders
-        known = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
-        tokenizer.add_special_tokens([t for t in ("<s>", "<pad>", "</s>", "<unk>", "<mask>", "<|endoftext|>") if t in known])
+        # Without a configuration the special tokens are by default OPT's or GPT-2's.
+        is_opt = tokenizer.token_to_id("</s>") == 2
+        tokenizer.add_special_tokens(["</s>", "<pad>"] if is_opt else ["<|endoftext|>"])
         return tokenizer
-    from transformers import LlamaTokenizer
-    return LlamaTokenizer.from_pretrained(str(folder), legacy=True)._tokenizer
+    return convert_sentencepiece(folder / "tokenizer.model")
+
+
+def convert_sentencepiece(file):
+    """A BPE model of sentencepiece as tokenizer.json files of Llama 2 have it: transformers' LlamaConverter, legacy."""
+    from sentencepiece import SentencePieceProcessor
+    model = SentencePieceProcessor(model_file=str(file))
+    pieces = [model.id_to_piece(i) for i in range(model.get_piece_size())]
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    merges = []
+    for piece, i in vocabulary.items():
+        parts = [(piece[:k], piece[k:]) for k in range(1, len(piece)) if piece[:k] in vocabulary and piece[k:] in vocabulary]
+        merges += [(left, right, model.get_score(i)) for left, right in sorted(parts, key=lambda p: [vocabulary[x] for x in p])]
+    merges.sort(key=lambda merge: (merge[2], len(merge[0]), len(merge[1])), reverse=True)
+    tokenizer = Tokenizer(models.BPE(vocabulary, [merge[:2] for merge in merges], unk_token=model.id_to_piece(model.unk_id()),
+                                     fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(),
+                                           decoders.Strip(" ", 1, 0)])
+    control = [AddedToken(p, normalized=False) for i, p in enumerate(pieces) if model.is_control(i) or model.is_unknown(i)]
+    tokenizer.add_special_tokens(control)
+    return tokenizer
 
 
 def run_cola(program, folder, records, *options):
