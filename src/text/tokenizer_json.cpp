@@ -51,6 +51,8 @@ TokenizerFile read_tokenizer_file(const std::filesystem::path& file) {
   const std::string where = file.string();
   const std::string text = read_text_file(file);
   TokenizerFile result;
+  constexpr std::size_t bytes_a_merge = 32;  // of the file, at least, in most
+  result.merges.reserve(text.size() / bytes_a_merge);
   const std::array streams{
       JsonStream{.path = {"model", "vocab"},
                  .kind = Json::value_t::object,
