@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "core/error.h"
@@ -86,6 +87,22 @@ Bpe make_bpe(TokenizerFile& file, const Json& json, const std::string& where) {
   return {std::move(file.vocabulary), file.merges, options, where};
 }
 
+/// Where the configuration names a class whose own rules transformers 5 may take instead of the file's, and
+/// these are others: classes of sentencepiece's rules with a byte-level file.
+std::string class_remark(const TokenizerConfig& config, bool byte_level, const std::string& where) {
+  const std::string& name = config.tokenizer_class;
+  constexpr std::array<std::string_view, 3> with_other_rules{"Llama", "CodeLlama", "Gemma"};
+  const bool is_other = byte_level && std::ranges::any_of(with_other_rules, [&](auto start) {
+                          return name.starts_with(start);
+                        });
+  if (!is_other) return "";
+  return fmt::format(
+      "{}: tokenizer_config.json says tokenizer_class {:?}, which is not byte-level as this file is; the "
+      "file "
+      "counts",
+      where, name);
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> open_tokenizer_json(const std::filesystem::path& file,
@@ -109,13 +126,15 @@ std::unique_ptr<Tokenizer> open_tokenizer_json(const std::filesystem::path& file
   const Json pre_tokenizer = member("pre_tokenizer");
   const Json decoder = member("decoder");
   const bool byte_level = has_byte_level(pre_tokenizer) || has_byte_level(decoder);
-  const SpecialTokens special = resolve_special_tokens(
+  SpecialTokens special = resolve_special_tokens(
       config, default_tokens(find, byte_level),
       read_post_processor_bos(member("post_processor"), where + ": post_processor"), find, where);
+  if (const std::string remark = class_remark(config, byte_level, where); !remark.empty())
+    special.remark += (special.remark.empty() ? "" : "\n") + remark;
   PreTokenizer words = read_pre_tokenizer(pre_tokenizer, where + ": pre_tokenizer");
   TokenDecoder text = read_decoder(decoder, where + ": decoder");
   return std::make_unique<BpeTokenizer>(std::move(model), std::move(added), std::move(words), std::move(text),
-                                        special);
+                                        std::move(special));
 }
 
 }  // namespace cola
