@@ -55,9 +55,9 @@ struct LaterCandidate {
 }  // namespace
 
 Bpe::Bpe(Vocabulary vocabulary, std::span<const BpeMerge> merges, const BpeOptions& options,
-         const std::string& where)
+         const std::string& where, std::span<const std::uint32_t> ranks)
     : vocabulary_(std::move(vocabulary)), options_(options), joins_(join_bits / 64) {
-  add_merges(merges, where);
+  add_merges(merges, ranks, where);
   for (const auto& [token, id] : vocabulary_.tokens()) {
     if (token.empty()) continue;
     const Utf8Step step = utf8_step(token, 0);
@@ -75,14 +75,15 @@ Bpe::Bpe(Vocabulary vocabulary, std::span<const BpeMerge> merges, const BpeOptio
   }
 }
 
-void Bpe::add_merges(std::span<const BpeMerge> merges, const std::string& where) {
+void Bpe::add_merges(std::span<const BpeMerge> merges, std::span<const std::uint32_t> ranks,
+                     const std::string& where) {
   if (merges.size() >= no_rank) throw Error(where + ": too many merges");
   merges_.reserve(merges.size());
   constexpr std::size_t group = 32;  // merges at a time: their memory is fetched at once
   std::array<std::string, group> results;
   std::array<std::string_view, 3 * group> tokens;
   std::array<std::int32_t, 3 * group> ids{};
-  std::uint32_t rank = 0;
+  std::uint32_t number = 0;
   for (; !merges.empty(); merges = merges.subspan(std::min(group, merges.size()))) {
     const std::span<const BpeMerge> some = merges.first(std::min(group, merges.size()));
     for (std::size_t i = 0; i < some.size(); ++i) {
@@ -99,7 +100,9 @@ void Bpe::add_merges(std::span<const BpeMerge> merges, const std::string& where)
           throw Error(fmt::format("{}: merge {:?} + {:?} needs the token {:?}, which the vocabulary lacks",
                                   where, some[i].first, some[i].second, tokens[k]));
       }
-      merges_[pair_key(ids[3 * i], ids[3 * i + 1])] = {.rank = rank++, .id = ids[3 * i + 2]};
+      merges_[pair_key(ids[3 * i], ids[3 * i + 1])] = {.rank = ranks.empty() ? number : ranks[number],
+                                                       .id = ids[3 * i + 2]};
+      ++number;
       add_join(some[i].first, some[i].second);
     }
   }

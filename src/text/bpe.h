@@ -27,10 +27,11 @@ using BpeMerge = std::pair<std::string, std::string>;
 /// characters beforehand.
 class Bpe {
  public:
-  /// Throws Error beginning with `where` if a merge names a token that the vocabulary lacks, or unk_token
-  /// does.
+  /// `ranks`: one for each merge, below 2^32 - 1, where the list is not their order; of merges of one rank
+  /// the leftmost in the word comes first. Throws Error beginning with `where` if a merge names a token that
+  /// the vocabulary lacks, or unk_token does.
   Bpe(Vocabulary vocabulary, std::span<const BpeMerge> merges, const BpeOptions& options,
-      const std::string& where);
+      const std::string& where, std::span<const std::uint32_t> ranks = {});
 
   /// Appends the ids of `word`, which must be valid UTF-8. O(n log n).
   void encode(std::string_view word, std::vector<std::int32_t>& ids) const;
@@ -43,7 +44,8 @@ class Bpe {
     std::int32_t id = 0;
   };
 
-  void add_merges(std::span<const BpeMerge> merges, const std::string& where);
+  void add_merges(std::span<const BpeMerge> merges, std::span<const std::uint32_t> ranks,
+                  const std::string& where);
   void add_join(std::string_view left, std::string_view right);
   [[nodiscard]] bool append_bytes(std::string_view character, std::vector<std::int32_t>& ids) const;
   /// Whether a merge may join what ends in the one character with what begins with the other.
