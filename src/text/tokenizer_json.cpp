@@ -6,14 +6,16 @@
 #include <array>
 
 #include "core/error.h"
-#include "io/files.h"
 #include "io/json.h"
+#include "io/memory_map.h"
 #include "text/bpe_tokenizer.h"
 #include "text/pipeline_json.h"
 
 namespace cola {
 
 namespace {
+
+constexpr std::size_t file_size_limit = std::size_t{1} << 30;
 
 /// Older files have no type; their BPE is known by its merges.
 void require_bpe(const JsonReader& model) {
@@ -50,7 +52,10 @@ struct TokenizerFile {
 
 TokenizerFile read_tokenizer_file(const std::filesystem::path& file) {
   const std::string where = file.string();
-  const std::string text = read_text_file(file);
+  const MemoryMap map(file);  // some have 30 MB, which would be copied twice
+  const std::string_view text(reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size());
+  if (text.size() > file_size_limit)
+    throw Error(fmt::format("{} is larger than {} bytes, the most that is read", where, file_size_limit));
   TokenizerFile result;
   constexpr std::size_t bytes_a_merge = 32;  // of the file, at least, in most
   result.merges.reserve(text.size() / bytes_a_merge);
