@@ -13,7 +13,7 @@ build_packages=(
   libcli11-dev             # command line
   libsentencepiece-dev     # Llama-2's tokenizer
   libonig-dev              # pre-tokenizer patterns (Oniguruma)
-  libicu-dev               # Unicode: case of letters, words
+  libicu-dev               # Unicode: case of letters, words, normalization
   libzip-dev               # PyTorch .bin files
   libeigen3-dev            # dense linear algebra of `cola theory`
   libspectra-dev           # top singular pair in `cola theory`: Lanczos iterations on Eigen's matrices

@@ -12,6 +12,9 @@ namespace cola {
 
 namespace {
 
+/// Of all tokens' strings: some 60 bytes of memory are needed for each.
+constexpr std::size_t bytes_limit = std::size_t{4} << 20;
+
 /// Unicode's White_Space property.
 bool is_white_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
@@ -85,33 +88,18 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocab
     token.special = token.special || earlier.special;
     earlier = std::move(token);
   }
+  std::size_t bytes = 0;
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     const AddedToken& token = tokens_[i];
-    if (token.normalized) {
-      add_pattern(normalized_, normalize_(token.content), i);
-    } else {
-      add_pattern(raw_, token.content, i);
-    }
+    const std::string text = token.normalized ? normalize_(token.content) : token.content;
+    bytes += text.size();
+    if (bytes > bytes_limit) throw Error(fmt::format("{}: more than {} bytes of tokens", where, bytes_limit));
+    const std::size_t same = (token.normalized ? normalized_ : raw_).add(text, i);
+    if (same == i) continue;
+    // tokenizers takes one or the other, by chance.
+    throw Error(fmt::format("{}: tokens {:?} and {:?} are both {:?} once normalised", where,
+                            tokens_[same].content, token.content, text));
   }
-  for (Patterns* patterns : {&raw_, &normalized_}) {
-    for (auto& [lead, list] : *patterns) {
-      std::ranges::sort(list, [](const Pattern& a, const Pattern& b) {
-        return a.text.size() != b.text.size() ? a.text.size() > b.text.size() : a.text < b.text;
-      });
-      const auto same = std::ranges::adjacent_find(list, {}, &Pattern::text);
-      if (same == list.end()) continue;
-      // tokenizers takes one or the other, by chance.
-      throw Error(fmt::format("{}: tokens {:?} and {:?} are both {:?} once normalised", where,
-                              tokens_[same->token].content, tokens_[std::next(same)->token].content,
-                              same->text));
-    }
-  }
-}
-
-void AddedTokens::add_pattern(Patterns& patterns, std::string text, std::size_t token) {
-  if (text.empty()) return;
-  const char lead = text.front();
-  patterns[lead].push_back({.text = std::move(text), .token = token});
 }
 
 std::vector<TextSection> AddedTokens::split(std::string_view text) const {
@@ -130,31 +118,21 @@ std::vector<TextSection> AddedTokens::split(std::string_view text) const {
   return sections;
 }
 
-const AddedTokens::Pattern* AddedTokens::match_at(const Patterns& patterns, std::string_view text,
-                                                  std::size_t position) const {
-  const auto entry = patterns.find(text[position]);
-  if (entry == patterns.end()) return nullptr;
-  for (const Pattern& pattern : entry->second) {
-    if (text.substr(position).starts_with(pattern.text)) return &pattern;
-  }
-  return nullptr;
-}
-
-void AddedTokens::cut(const Patterns& patterns, std::string_view text,
+void AddedTokens::cut(const TokenTrie& patterns, std::string_view text,
                       std::vector<TextSection>& sections) const {
   std::size_t start = 0;  // of the text not yet given out
   const auto give_text = [&](std::size_t end) {
     if (end > start) sections.push_back({.text = std::string(text.substr(start, end - start))});
   };
   for (std::size_t position = 0; !patterns.empty() && position < text.size();) {
-    const Pattern* pattern = match_at(patterns, text, position);
-    if (pattern == nullptr) {
+    const std::optional<TokenTrie::Match> match = patterns.longest(text.substr(position));
+    if (!match) {
       ++position;
       continue;
     }
-    const AddedToken& token = tokens_[pattern->token];
+    const AddedToken& token = tokens_[match->number];
     const std::size_t begin = position;
-    const std::size_t end = position + pattern->text.size();
+    const std::size_t end = position + match->length;
     position = end;
     if (token.single_word && touches_word(text, begin, end)) continue;
     // White space that a token takes with it may hold tokens too: the text goes on behind the last one.

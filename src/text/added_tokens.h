@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "text/regex.h"
+#include "text/token_trie.h"
 #include "text/vocabulary.h"
 
 namespace cola {
@@ -59,22 +60,13 @@ class AddedTokens {
   }  ///< one more than the largest id, 0 where there is none
 
  private:
-  struct Pattern {
-    std::string text;
-    std::size_t token = 0;  // index into tokens_
-  };
-  using Patterns = std::unordered_map<char, std::vector<Pattern>>;  // by first byte, longest first
-
-  void add_pattern(Patterns& patterns, std::string text, std::size_t token);
-  [[nodiscard]] const Pattern* match_at(const Patterns& patterns, std::string_view text,
-                                        std::size_t position) const;
-  void cut(const Patterns& patterns, std::string_view text, std::vector<TextSection>& sections) const;
+  void cut(const TokenTrie& patterns, std::string_view text, std::vector<TextSection>& sections) const;
   [[nodiscard]] bool touches_word(std::string_view text, std::size_t begin, std::size_t end) const;
 
   std::vector<AddedToken> tokens_;
   std::unordered_map<std::int32_t, std::size_t> by_id_;
-  Patterns raw_;
-  Patterns normalized_;
+  TokenTrie raw_;  // of numbers of tokens_
+  TokenTrie normalized_;
   Normalize normalize_;
   Regex word_character_;
   std::int64_t size_ = 0;

@@ -4,10 +4,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "text/flat_map.h"
 #include "text/vocabulary.h"
 
 namespace cola {
@@ -27,10 +27,11 @@ using BpeMerge = std::pair<std::string, std::string>;
 /// characters beforehand.
 class Bpe {
  public:
-  /// Throws Error beginning with `where` if a merge names a token that the vocabulary lacks, or unk_token
-  /// does.
+  /// `ranks`: one for each merge, below 2^32 - 1, where the list is not their order; of merges of one rank
+  /// the leftmost in the word comes first. Throws Error beginning with `where` if a merge names a token that
+  /// the vocabulary lacks, or unk_token does.
   Bpe(Vocabulary vocabulary, std::span<const BpeMerge> merges, const BpeOptions& options,
-      const std::string& where);
+      const std::string& where, std::span<const std::uint32_t> ranks = {});
 
   /// Appends the ids of `word`, which must be valid UTF-8. O(n log n).
   void encode(std::string_view word, std::vector<std::int32_t>& ids) const;
@@ -43,17 +44,25 @@ class Bpe {
     std::int32_t id = 0;
   };
 
-  void append_characters(std::string_view word, std::vector<std::int32_t>& ids) const;
+  void add_merges(std::span<const BpeMerge> merges, std::span<const std::uint32_t> ranks,
+                  const std::string& where);
+  void add_join(std::string_view left, std::string_view right);
   [[nodiscard]] bool append_bytes(std::string_view character, std::vector<std::int32_t>& ids) const;
-  void merge(std::vector<std::int32_t>& ids) const;
+  /// Whether a merge may join what ends in the one character with what begins with the other.
+  [[nodiscard]] bool may_join(char32_t last, char32_t first) const;
+  /// Merges `ids` from `begin` on.
+  void merge(std::vector<std::int32_t>& ids, std::size_t begin) const;
+  void merge_few(std::vector<std::int32_t>& ids, std::size_t begin) const;
+  void merge_many(std::vector<std::int32_t>& ids, std::size_t begin) const;
   [[nodiscard]] const Merge* find_merge(std::int32_t left, std::int32_t right) const;
 
   Vocabulary vocabulary_;
   BpeOptions options_;
   std::optional<std::int32_t> unk_;
-  std::unordered_map<std::uint64_t, Merge> merges_;        // key: both ids
-  std::unordered_map<char32_t, std::int32_t> characters_;  // tokens of one character
-  std::vector<std::optional<std::int32_t>> byte_tokens_;   // [256] with byte_fallback, else empty
+  FlatMap<Merge> merges_;                                 // by both ids
+  std::vector<std::uint64_t> joins_;                      // a bit by the hash of two characters: see may_join
+  FlatMap<std::int32_t> characters_;                      // tokens of one character
+  std::vector<std::optional<std::int32_t>> byte_tokens_;  // [256] with byte_fallback, else empty
 };
 
 }  // namespace cola

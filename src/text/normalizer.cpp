@@ -1,5 +1,7 @@
 #include "text/normalizer.h"
 
+#include <utility>
+
 namespace cola {
 
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
@@ -19,6 +21,8 @@ std::string Normalizer::operator()(std::string text) const {
       if (!text.empty()) text.insert(0, prepend->text);
     } else if (const auto* replace = std::get_if<Replace>(&step)) {
       text = replace_all(text, replace->from, replace->to);
+    } else {
+      text = to_unicode_form(std::get<UnicodeForm>(step), std::move(text));
     }
   }
   return text;

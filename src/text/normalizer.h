@@ -4,6 +4,8 @@
 #include <variant>
 #include <vector>
 
+#include "text/unicode_form.h"
+
 namespace cola {
 
 /// Every occurrence of `from` (not empty) in `text` becomes `to`, left to right.
@@ -19,10 +21,11 @@ class Normalizer {
     std::string from;
     std::string to;
   };
-  using Step = std::variant<Prepend, Replace>;
+  using Step = std::variant<Prepend, Replace, UnicodeForm>;
 
   Normalizer() = default;
   explicit Normalizer(std::vector<Step> steps) : steps_(std::move(steps)) {}
+  /// `text` must be valid UTF-8.
   [[nodiscard]] std::string operator()(std::string text) const;
 
  private:

@@ -38,6 +38,14 @@ std::vector<const Json*> steps_of(const Json& json, const std::string& key, cons
   return steps;
 }
 
+std::optional<UnicodeForm> unicode_form_of(std::string_view type) {
+  if (type == "NFC") return UnicodeForm::nfc;
+  if (type == "NFD") return UnicodeForm::nfd;
+  if (type == "NFKC") return UnicodeForm::nfkc;
+  if (type == "NFKD") return UnicodeForm::nfkd;
+  return std::nullopt;
+}
+
 /// {"String": ...}; `what` names the step.
 std::string string_pattern(const JsonReader& step, const std::string& what) {
   const JsonReader pattern(step.at("pattern"), step.where() + ": " + what);
@@ -132,6 +140,8 @@ Normalizer read_normalizer(const Json& json, const std::string& where) {
     } else if (type == "Replace") {
       steps.emplace_back(
           Normalizer::Replace{.from = string_pattern(step, "Replace"), .to = step.string("content")});
+    } else if (const std::optional<UnicodeForm> form = unicode_form_of(type)) {
+      steps.emplace_back(*form);
     } else {
       refuse(where, type);
     }

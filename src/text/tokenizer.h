@@ -17,7 +17,7 @@ struct SpecialTokens {
   std::optional<std::int32_t> pad;
   bool add_bos = false;            ///< whether the tokenizer puts BOS before a text
   std::vector<std::int32_t> ends;  ///< that end a text or a turn: EOS, and chat templates' ends of turns
-  std::string remark;              ///< one line where the folder's files contradict each other, else empty
+  std::string remark;              ///< a line for each contradiction among the folder's files, or empty
 
   [[nodiscard]] bool is_end(std::int32_t id) const;
 };

@@ -2,17 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "core/error.h"
-#include "io/files.h"
 #include "io/json.h"
+#include "io/memory_map.h"
 #include "text/bpe_tokenizer.h"
 #include "text/pipeline_json.h"
 
 namespace cola {
 
 namespace {
+
+constexpr std::size_t file_size_limit = std::size_t{1} << 30;
 
 /// Older files have no type; their BPE is known by its merges.
 void require_bpe(const JsonReader& model) {
@@ -49,8 +52,13 @@ struct TokenizerFile {
 
 TokenizerFile read_tokenizer_file(const std::filesystem::path& file) {
   const std::string where = file.string();
-  const std::string text = read_text_file(file);
+  const MemoryMap map(file);  // some have 30 MB, which would be copied twice
+  const std::string_view text(reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size());
+  if (text.size() > file_size_limit)
+    throw Error(fmt::format("{} is larger than {} bytes, the most that is read", where, file_size_limit));
   TokenizerFile result;
+  constexpr std::size_t bytes_a_merge = 32;  // of the file, at least, in most
+  result.merges.reserve(text.size() / bytes_a_merge);
   const std::array streams{
       JsonStream{.path = {"model", "vocab"},
                  .kind = Json::value_t::object,
@@ -84,6 +92,22 @@ Bpe make_bpe(TokenizerFile& file, const Json& json, const std::string& where) {
   return {std::move(file.vocabulary), file.merges, options, where};
 }
 
+/// Where the configuration names a class whose own rules transformers 5 may take instead of the file's, and
+/// these are others: classes of sentencepiece's rules with a byte-level file.
+std::string class_remark(const TokenizerConfig& config, bool byte_level, const std::string& where) {
+  const std::string& name = config.tokenizer_class;
+  constexpr std::array<std::string_view, 3> with_other_rules{"Llama", "CodeLlama", "Gemma"};
+  const bool is_other = byte_level && std::ranges::any_of(with_other_rules, [&](auto start) {
+                          return name.starts_with(start);
+                        });
+  if (!is_other) return "";
+  return fmt::format(
+      "{}: tokenizer_config.json says tokenizer_class {:?}, which is not byte-level as this file is; the "
+      "file "
+      "counts",
+      where, name);
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> open_tokenizer_json(const std::filesystem::path& file,
@@ -107,13 +131,15 @@ std::unique_ptr<Tokenizer> open_tokenizer_json(const std::filesystem::path& file
   const Json pre_tokenizer = member("pre_tokenizer");
   const Json decoder = member("decoder");
   const bool byte_level = has_byte_level(pre_tokenizer) || has_byte_level(decoder);
-  const SpecialTokens special = resolve_special_tokens(
+  SpecialTokens special = resolve_special_tokens(
       config, default_tokens(find, byte_level),
       read_post_processor_bos(member("post_processor"), where + ": post_processor"), find, where);
+  if (const std::string remark = class_remark(config, byte_level, where); !remark.empty())
+    special.remark += (special.remark.empty() ? "" : "\n") + remark;
   PreTokenizer words = read_pre_tokenizer(pre_tokenizer, where + ": pre_tokenizer");
   TokenDecoder text = read_decoder(decoder, where + ": decoder");
   return std::make_unique<BpeTokenizer>(std::move(model), std::move(added), std::move(words), std::move(text),
-                                        special);
+                                        std::move(special));
 }
 
 }  // namespace cola

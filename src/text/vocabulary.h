@@ -1,10 +1,10 @@
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <vector>
 
 namespace cola {
 
@@ -18,23 +18,35 @@ inline constexpr std::int64_t largest_token_id = 10'000'000;
 /// Tokens and their ids, one to one.
 class Vocabulary {
  public:
-  /// Room for so many tokens: large vocabularies are read faster with it.
-  void reserve(std::size_t tokens);
+  struct Token {
+    std::string text;
+    std::int32_t id = 0;
+  };
+
   /// Throws Error beginning with `where` for an id out of range, a token or an id that is already there.
   void add(std::string token, std::int64_t id, const std::string& where);
 
   [[nodiscard]] std::optional<std::int32_t> find(std::string_view token) const;
+  /// The id of each of `tokens` into `ids`, negative where there is none: faster than one by one, as the
+  /// memory behind all of them is asked for first.
+  void find(std::span<const std::string_view> tokens, std::span<std::int32_t> ids) const;
   [[nodiscard]] const std::string* token(std::int32_t id) const;  ///< null where no token has this id
   [[nodiscard]] std::int64_t size() const { return size_; }       ///< one more than the largest id
-  [[nodiscard]] const std::unordered_map<std::int32_t, std::string>& tokens() const { return tokens_; }
+  [[nodiscard]] std::span<const Token> tokens() const { return tokens_; }  ///< in the order of adding
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  /// An entry of the table of texts: open addressing, at most half full.
+  struct Slot {
+    std::uint32_t hash = 0;
+    std::int32_t index = -1;  // into tokens_; negative: free
   };
-  std::unordered_map<std::string, std::int32_t, Hash, std::equal_to<>> ids_;
-  std::unordered_map<std::int32_t, std::string> tokens_;
+
+  [[nodiscard]] std::size_t place(std::string_view token, std::size_t hash) const;
+  void grow();
+
+  std::vector<Token> tokens_;
+  std::vector<Slot> by_text_;        // a power of two of them
+  std::vector<std::int32_t> by_id_;  // into tokens_; negative: no token
   std::int64_t size_ = 0;
 };
 

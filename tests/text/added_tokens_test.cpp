@@ -127,5 +127,9 @@ TEST(AddedTokens, SingleWordsEndAtWhatRustsRegexCallsNoWord) {
   }
 }
 
+TEST(AddedTokens, TooManyBytesAreRefused) {
+  EXPECT_THROW(make({{.content = std::string(5 << 20, 'x'), .id = 1}}), Error);
+}
+
 }  // namespace
 }  // namespace cola

@@ -60,7 +60,7 @@ TEST(Bpe, MergesAsTheDefinitionDoes) {
     }
     const Bpe bpe(letters_and(merges), merges, {}, "test");
     std::string word;
-    for (std::size_t i = 0, length = random() % 40; i < length; ++i)
+    for (std::size_t i = 0, length = random() % 120; i < length; ++i)
       word += static_cast<char>('a' + random() % 4);
     Ids ids;
     bpe.encode(word, ids);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "text/fixtures.h"
 
 namespace cola::test {
@@ -85,6 +87,26 @@ TEST(SpecialTokens, ThePostProcessorCountsAndARemarkSaysSo) {
   EXPECT_FALSE(none.add_bos);
   EXPECT_NE(none.remark.find("add_bos_token true"), std::string::npos) << none.remark;
   EXPECT_EQ(special({{"add_bos_token", false}}).remark, "");
+}
+
+TEST(SpecialTokens, TheFileCountsWhereTheClassHasOtherRules) {
+  const Folder folder;
+  const auto remark = [&](const Json& file, const Json& config) {
+    folder.write("tokenizer.json", file);
+    folder.write("tokenizer_config.json", config);
+    return open_tokenizer(folder.path())->special().remark;
+  };
+  Json json = small_byte_level_json();
+  const std::string one = remark(json, {{"tokenizer_class", "LlamaTokenizerFast"}});
+  EXPECT_NE(one.find("tokenizer_class \"LlamaTokenizerFast\""), std::string::npos) << one;
+  EXPECT_EQ(std::ranges::count(one, '\n'), 0) << one;
+  json["post_processor"] = {{"type", "ByteLevel"}};
+  const std::string two = remark(
+      json, {{"tokenizer_class", "LlamaTokenizerFast"}, {"add_bos_token", true}, {"bos_token", "<|other|>"}});
+  EXPECT_NE(two.find("add_bos_token true"), std::string::npos) << two;
+  EXPECT_EQ(std::ranges::count(two, '\n'), 1) << two;
+  EXPECT_EQ(remark(json, {{"tokenizer_class", "PreTrainedTokenizerFast"}}), "");
+  EXPECT_EQ(remark(small_llama_json(), {{"tokenizer_class", "LlamaTokenizer"}}), "");
 }
 
 TEST(SpecialTokens, EndsAreEosAndTheEndsOfTurns) {
