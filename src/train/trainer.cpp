@@ -211,7 +211,7 @@ TrainResult Trainer::run() {
 }
 
 void Trainer::finish() {
-  folder_.prune_checkpoints(session_.options.save_total_limit);
+  if (writes()) folder_.prune_checkpoints(session_.options.save_total_limit);
   write_links_and_manifest();
   write_state_folder(folder_.last(), "last");
   const TrainResult done = result();
