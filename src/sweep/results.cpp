@@ -4,15 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <numeric>
 
-#include "core/error.h"
-#include "io/printable.h"
 #include "sweep/answers.h"
 #include "sweep/choice.h"
 #include "sweep/comparison.h"
-#include "text/utf8.h"
 
 namespace cola {
 namespace {
@@ -163,17 +159,7 @@ void sort_trials(const SweepPlan& plan, const SweepTrials& trials, SweepResults&
       results.missing.push_back(trial.id);
     }
   }
-}  /// A file's or an error's line, fit for tables and JSON.
-std::string message_text(const std::string& line) { return printable(replace_invalid_utf8(line)); }
-
-/// The first line of what a trial said when it failed.
-std::string first_line(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  std::string line;
-  std::getline(stream, line);
-  return line.empty() ? "failed" : message_text(line);
 }
-
 }  // namespace
 
 double mean_of(const std::vector<double>& values) {
@@ -212,32 +198,6 @@ SweepResults make_results(const SweepPlan& plan, const SweepTrials& trials) {
   add_majority(plan, trials, results);
   add_warnings(trials, results);
   return results;
-}
-
-SweepTrials read_trials(const SweepPlan& plan, const SweepFolder& folder) {
-  const auto count = std::ssize(plan.trials);
-  std::vector<std::optional<TrialResult>> finished(plan.trials.size());
-  std::vector<std::string> errors(plan.trials.size());
-#pragma omp parallel for schedule(dynamic)
-  for (std::ptrdiff_t i = 0; i < count; ++i) {
-    const auto index = static_cast<std::size_t>(i);
-    const std::string& id = plan.trials[index].id;
-    try {
-      if (folder.finished(id)) {
-        finished[index] = read_trial_result(folder, id);
-      } else if (std::filesystem::exists(folder.error(id))) {
-        errors[index] = first_line(folder.error(id));
-      }
-    } catch (const std::exception& error) {
-      errors[index] = message_text(error.what());
-    }
-  }
-  SweepTrials trials;
-  for (std::size_t i = 0; i < plan.trials.size(); ++i) {
-    if (finished[i]) trials.finished.emplace(plan.trials[i].id, std::move(*finished[i]));
-    if (!errors[i].empty()) trials.failed.emplace(plan.trials[i].id, errors[i]);
-  }
-  return trials;
 }
 
 }  // namespace cola

@@ -154,7 +154,6 @@ class Runner {
     write_text_file(folder_.error(id), text);
     outcome_.failed.push_back(id);
     const std::string line = printable(text.substr(0, text.find('\n')));
-    if (outcome_.failed.size() == 1) outcome_.first_message = line;
     progress_.note(fmt::format("trial {} failed: {}", id, line));
   }
 

@@ -19,7 +19,6 @@ struct RunnerOptions {
 struct RunnerOutcome {
   std::int64_t already_finished = 0, run = 0;
   std::vector<std::string> failed;  ///< ids
-  std::string first_message;        ///< the first line of what the first of them said
   int signal = 0;                   ///< that stopped it, or 0
 };
 

@@ -156,11 +156,6 @@ TrialResult read_trial_result(const SweepFolder& folder, const std::string& id) 
   result.score = reader.number("score");
   if (reader.has("correct")) result.correct = reader.integer("correct");
   result.total = reader.integer("total");
-  const Json& interval = reader.at("interval");
-  if (!interval.is_array() || interval.size() != 2 || !interval[0].is_number() || !interval[1].is_number())
-    throw Error(fmt::format("{}: 'interval' must be two numbers", file.string()));
-  result.interval_low = interval[0].get<double>();
-  result.interval_high = interval[1].get<double>();
   if (reader.has("official")) {  // not in files of earlier versions
     const JsonReader official(reader.at("official"), file.string() + ": official");
     for (const auto& member : official.object().items())

@@ -21,7 +21,6 @@ struct TrialResult {
   double score = 0.0;
   std::optional<std::int64_t> correct;
   std::int64_t total = 0;
-  double interval_low = 0.0, interval_high = 0.0;
   std::map<std::string, std::optional<double>> official;
   std::int64_t links = 0;         ///< trained
   std::int64_t tested_links = 0;  ///< of the state that was tested: fewer where an earlier epoch was the best

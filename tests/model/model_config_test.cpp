@@ -115,11 +115,55 @@ TEST(ModelConfig, RefusesWhatAFamilysLayersCannotDo) {
     }
   };
   refused("mistral_full", [](Json& json) { json["sliding_window"] = 8; }, "window of 8 positions");
-  refused("mistral_full", [](Json& json) { json.erase("sliding_window"); }, "window of 4096 positions");
+  refused(
+      "mistral_full",
+      [](Json& json) {
+        json.erase("sliding_window");
+        json["max_position_embeddings"] = 8192;
+      },
+      "window of 4096 positions");
+  refused("mistral_full", [](Json& json) { json["num_key_value_heads"] = nullptr; }, "is missing");
+  const auto slide = [](Json& json) {  // from layer 1 on
+    json.erase("layer_types");
+    json["use_sliding_window"] = true;
+    json["max_window_layers"] = 1;
+    json["max_position_embeddings"] = 8192;
+  };
+  for (const char* model : {"qwen2_untied", "qwen3_tied"}) {
+    refused(
+        model,
+        [&](Json& json) {
+          slide(json);
+          json.erase("sliding_window");
+        },
+        "window of 4096 positions");
+    refused(
+        model,
+        [&](Json& json) {
+          slide(json);
+          json["sliding_window"] = nullptr;
+        },
+        "'sliding_window' is missing");
+  }
+  // Windows that hide nothing, and layers of which none slides.
+  EXPECT_NO_THROW((void)changed("mistral_full", [](Json& json) { json["sliding_window"] = 128; }));
+  EXPECT_NO_THROW((void)changed("qwen3_tied", [&](Json& json) {
+    slide(json);
+    json["sliding_window"] = 8192;
+  }));
+  EXPECT_NO_THROW((void)changed("qwen3_tied", [&](Json& json) {
+    slide(json);
+    json["sliding_window"] = 16;
+    json["max_window_layers"] = 2;
+  }));
+  EXPECT_NO_THROW(
+      (void)changed("smollm3_layers", [](Json& json) { json["no_rope_layers"] = {1, 0, 1, 1, 7}; }));
   refused(
       "qwen2_untied",
       [](Json& json) {
+        json.erase("layer_types");
         json["use_sliding_window"] = true;
+        json["max_window_layers"] = 0;
         json["sliding_window"] = 16;
       },
       "window of 16 positions");
@@ -225,10 +269,22 @@ TEST(ModelConfig, RefusesOtherRopeScaling) {
 // Arithmetic: opt-125m 50272 768 + 2050 768 + 12 (4 (768^2 + 768) + 2 768 3072 + 3072 + 768 + 4 768) + 2 768;
 // llama-2-7b 2 32000 4096 + 32 (4 4096^2 + 3 4096 11008 + 2 4096) + 4096; the others likewise.
 TEST(ModelConfig, PublishedShapesHaveTheirPublishedSizes) {
-  const std::vector<std::pair<std::string, std::int64_t>> sizes{
-      {"opt-125m", 125'239'296},       {"opt-350m", 331'196'416},        {"opt-1.3b", 1'315'758'080},
-      {"opt-6.7b", 6'658'473'984},     {"llama-2-7b", 6'738'415'616},    {"llama-2-13b", 13'015'864'320},
-      {"llama-2-70b", 68'976'648'192}, {"tinyllama-1.1b", 1'100'048'384}};
+  const std::vector<std::pair<std::string, std::int64_t>> sizes{{"opt-125m", 125'239'296},
+                                                                {"opt-350m", 331'196'416},
+                                                                {"opt-1.3b", 1'315'758'080},
+                                                                {"opt-6.7b", 6'658'473'984},
+                                                                {"llama-2-7b", 6'738'415'616},
+                                                                {"llama-2-13b", 13'015'864'320},
+                                                                {"llama-2-70b", 68'976'648'192},
+                                                                {"tinyllama-1.1b", 1'100'048'384},
+                                                                {"qwen2.5-0.5b", 494'032'768},
+                                                                {"qwen2.5-1.5b", 1'543'714'304},
+                                                                {"qwen2.5-7b", 7'615'616'512},
+                                                                {"qwen3-0.6b", 596'049'920},
+                                                                {"qwen3-1.7b", 1'720'574'976},
+                                                                {"mistral-7b-v0.3", 7'248'023'552},
+                                                                {"mistral-nemo-12b", 12'247'782'400},
+                                                                {"smollm3-3b", 3'075'098'624}};
   for (const auto& [name, size] : sizes) EXPECT_EQ(parameter_count(config_of_shape(name)), size) << name;
   EXPECT_THROW((void)config_of_shape("opt-126m"), UsageError);
 }

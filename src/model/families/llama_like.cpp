@@ -54,6 +54,19 @@ void add_block(ParameterList& list, const ModelConfig& config) {
   list.linear(down, "mlp.down_proj", width, config.intermediate_size, config.mlp_bias);
 }
 
+void require_full_layers(const JsonReader& reader, const ModelConfig& config) {
+  const Json& types = reader.at("layer_types");
+  if (!types.is_array() || std::ssize(types) != config.num_hidden_layers) {
+    throw Error(fmt::format("{}: 'layer_types' must be a list of one for each of the {} layers",
+                            reader.where(), config.num_hidden_layers));
+  }
+  for (const Json& type : types) {
+    if (type == "full_attention") continue;
+    throw Error(fmt::format("{}: layer type {} is not supported, only full_attention is", reader.where(),
+                            printable(type.dump(-1, ' ', false, Json::error_handler_t::replace))));
+  }
+}
+
 }  // namespace
 
 ModelConfig read_llama_like(const JsonReader& reader, const LlamaLikeDefaults& defaults,
@@ -101,24 +114,19 @@ std::vector<ParameterSpec> llama_like_parameters(const ModelConfig& config) {
   return list.take();
 }
 
-void require_full_attention(const JsonReader& reader, const ModelConfig& config) {
-  if (reader.boolean("use_sliding_window", false) && reader.has("sliding_window")) {
-    throw Error(
-        fmt::format("{}: layers that attend to a window of {} positions (use_sliding_window) are not "
-                    "supported",
-                    reader.where(), reader.integer("sliding_window")));
-  }
-  if (!reader.has("layer_types")) return;
-  const Json& types = reader.at("layer_types");
-  if (!types.is_array() || std::ssize(types) != config.num_hidden_layers) {
-    throw Error(fmt::format("{}: 'layer_types' must be a list of one for each of the {} layers",
-                            reader.where(), config.num_hidden_layers));
-  }
-  for (const Json& type : types) {
-    if (type == "full_attention") continue;
-    throw Error(fmt::format("{}: layer type {} is not supported, only full_attention is", reader.where(),
-                            printable(type.dump(-1, ' ', false, Json::error_handler_t::replace))));
-  }
+void require_full_attention(const JsonReader& reader, const ModelConfig& config,
+                            std::int64_t first_sliding_layer) {
+  if (reader.has("layer_types")) return require_full_layers(reader, config);
+  if (!reader.boolean("use_sliding_window", false) || first_sliding_layer >= config.num_hidden_layers) return;
+  if (reader.object().contains("sliding_window")) (void)reader.at("sliding_window");  // null is no window
+  require_no_shorter_window(reader, config, positive(reader, "sliding_window", max_rows, 4096));
+}
+
+void require_no_shorter_window(const JsonReader& reader, const ModelConfig& config, std::int64_t window) {
+  if (window >= config.max_position_embeddings) return;
+  throw Error(
+      fmt::format("{}: layers that attend to a window of {} positions (sliding_window{}) are not supported",
+                  reader.where(), window, reader.has("sliding_window") ? "" : ", where the key is absent"));
 }
 
 }  // namespace cola

@@ -1,4 +1,6 @@
 #pragma once
+#include <array>
+
 #include "model/families/common.h"
 
 // The decoder of Llama, and of the families that change a part of it: RMS norms before attention and MLP,
@@ -24,8 +26,31 @@ struct LlamaLikeDefaults {
 /// Llama's names; with norms of the heads of queries and keys where the configuration has them.
 [[nodiscard]] std::vector<ParameterSpec> llama_like_parameters(const ModelConfig& config);
 
-/// Throws Error where layers attend to a window: `use_sliding_window` with a `sliding_window`, or
-/// `layer_types` that are not full attention or not one for each layer.
-void require_full_attention(const JsonReader& reader, const ModelConfig& config);
+/// Throws Error where layers attend to less than all positions before them: `layer_types` that are not full
+/// attention, or without that list `use_sliding_window` from `first_sliding_layer` on.
+void require_full_attention(const JsonReader& reader, const ModelConfig& config,
+                            std::int64_t first_sliding_layer);
+/// Throws Error for a window that is shorter than the model's longest sequence; a longer one hides nothing.
+void require_no_shorter_window(const JsonReader& reader, const ModelConfig& config, std::int64_t window);
+
+/// What PEFT targets in most of these families, and the paper in all.
+inline constexpr std::array<std::string_view, 2> query_and_value{"q_proj", "v_proj"};
+
+/// One of these families: with Llama's names of tensors.
+constexpr Family llama_like_family(std::string_view model_type, std::string_view architecture,
+                                   std::string_view name, std::span<const PublishedShape> published,
+                                   ModelConfig (*read)(const JsonReader&),
+                                   Json (*write)(const ModelConfig&)) {
+  return {.model_type = model_type,
+          .architecture = architecture,
+          .name = name,
+          .blocks = "model.layers",
+          .ignored_tensors = {},
+          .default_targets = query_and_value,
+          .published = published,
+          .read = read,
+          .write = write,
+          .parameters = llama_like_parameters};
+}
 
 }  // namespace cola

@@ -1,16 +1,11 @@
 // Mistral (Jiang et al., 2023): Llama's block without biases, heads of any size. Of its models those without
 // a sliding window.
-#include <fmt/format.h>
-
 #include <array>
 
-#include "core/error.h"
 #include "model/families/llama_like.h"
 
 namespace cola::families {
 namespace {
-
-constexpr std::array<std::string_view, 2> targets{"q_proj", "v_proj"};
 
 constexpr std::array published{
     PublishedShape{"mistral-7b-v0.3", R"({"hidden_size": 4096, "num_hidden_layers": 32,
@@ -23,20 +18,13 @@ constexpr std::array published{
       "rope_theta": 1000000.0, "sliding_window": null})"},
 };
 
-/// Absent it is 4096, null it is none; `layer_types` counts for nothing.
-void require_no_window(const JsonReader& reader) {
-  const bool absent = !reader.object().contains("sliding_window");
-  if (!absent && !reader.has("sliding_window")) return;
-  throw Error(
-      fmt::format("{}: attention to a window of {} positions (sliding_window{}) is not supported: of "
-                  "the Mistrals those with \"sliding_window\": null are",
-                  reader.where(), absent ? 4096 : reader.integer("sliding_window"),
-                  absent ? ", where the key is absent" : ""));
-}
-
+/// `layer_types` counts for nothing here, and null is no number of key and value heads.
 ModelConfig read(const JsonReader& reader) {
+  if (reader.object().contains("num_key_value_heads")) (void)reader.at("num_key_value_heads");
   ModelConfig config = read_llama_like(reader, {.num_key_value_heads = 8}, "Mistral");
-  require_no_window(reader);
+  const bool absent = !reader.object().contains("sliding_window");  // null is none
+  if (absent || reader.has("sliding_window"))
+    require_no_shorter_window(reader, config, positive(reader, "sliding_window", max_rows, 4096));
   return config;
 }
 
@@ -48,15 +36,7 @@ Json write(const ModelConfig& config) {
 
 }  // namespace
 
-extern const Family mistral{.model_type = "mistral",
-                            .architecture = "MistralForCausalLM",
-                            .name = "Mistral",
-                            .blocks = "model.layers",
-                            .ignored_tensors = {},
-                            .default_targets = targets,
-                            .published = published,
-                            .read = read,
-                            .write = write,
-                            .parameters = llama_like_parameters};
+extern const Family mistral =
+    llama_like_family("mistral", "MistralForCausalLM", "Mistral", published, read, write);
 
 }  // namespace cola::families

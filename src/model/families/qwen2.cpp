@@ -6,8 +6,6 @@
 namespace cola::families {
 namespace {
 
-constexpr std::array<std::string_view, 2> targets{"q_proj", "v_proj"};
-
 constexpr std::array published{
     PublishedShape{"qwen2.5-0.5b", R"({"hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14,
       "num_key_value_heads": 2, "intermediate_size": 4864, "vocab_size": 151936,
@@ -23,7 +21,7 @@ constexpr std::array published{
 ModelConfig read(const JsonReader& reader) {
   ModelConfig config = read_llama_like(reader, {.num_key_value_heads = 32}, "Qwen2");
   config.attention_bias = true;
-  require_full_attention(reader, config);
+  require_full_attention(reader, config, reader.integer("max_window_layers", 28));
   return config;
 }
 
@@ -35,15 +33,6 @@ Json write(const ModelConfig& config) {
 
 }  // namespace
 
-extern const Family qwen2{.model_type = "qwen2",
-                          .architecture = "Qwen2ForCausalLM",
-                          .name = "Qwen2",
-                          .blocks = "model.layers",
-                          .ignored_tensors = {},
-                          .default_targets = targets,
-                          .published = published,
-                          .read = read,
-                          .write = write,
-                          .parameters = llama_like_parameters};
+extern const Family qwen2 = llama_like_family("qwen2", "Qwen2ForCausalLM", "Qwen2", published, read, write);
 
 }  // namespace cola::families

@@ -6,8 +6,6 @@
 namespace cola::families {
 namespace {
 
-constexpr std::array<std::string_view, 2> targets{"q_proj", "v_proj"};
-
 constexpr std::array published{
     PublishedShape{"qwen3-0.6b", R"({"hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16,
       "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 3072, "vocab_size": 151936,
@@ -21,7 +19,7 @@ ModelConfig read(const JsonReader& reader) {
   ModelConfig config = read_llama_like(reader, {.num_key_value_heads = 32, .head_dim = 128}, "Qwen3");
   config.attention_bias = config.attention_output_bias = reader.boolean("attention_bias", false);
   config.head_norms = true;
-  require_full_attention(reader, config);
+  require_full_attention(reader, config, reader.integer("max_window_layers", 28));
   return config;
 }
 
@@ -34,15 +32,6 @@ Json write(const ModelConfig& config) {
 
 }  // namespace
 
-extern const Family qwen3{.model_type = "qwen3",
-                          .architecture = "Qwen3ForCausalLM",
-                          .name = "Qwen3",
-                          .blocks = "model.layers",
-                          .ignored_tensors = {},
-                          .default_targets = targets,
-                          .published = published,
-                          .read = read,
-                          .write = write,
-                          .parameters = llama_like_parameters};
+extern const Family qwen3 = llama_like_family("qwen3", "Qwen3ForCausalLM", "Qwen3", published, read, write);
 
 }  // namespace cola::families

@@ -9,9 +9,6 @@
 namespace cola::families {
 namespace {
 
-// PEFT has no default for SmolLM3: these are the other families'.
-constexpr std::array<std::string_view, 2> targets{"q_proj", "v_proj"};
-
 constexpr std::array published{
     PublishedShape{"smollm3-3b", R"({"hidden_size": 2048, "num_hidden_layers": 36, "num_attention_heads": 16,
       "num_key_value_heads": 4, "intermediate_size": 11008, "vocab_size": 128256,
@@ -28,10 +25,11 @@ std::vector<bool> rotary_layers(const JsonReader& reader, std::int64_t layers) {
     return rotary;
   }
   const Json& list = reader.at("no_rope_layers");
-  if (!list.is_array() || std::ssize(list) != layers)
+  if (!list.is_array() || std::ssize(list) < layers)  // what is more counts for nothing
     throw Error(fmt::format("{}: 'no_rope_layers' must be a list of one number for each of the {} layers",
                             reader.where(), layers));
-  for (const Json& entry : list) {
+  for (std::int64_t i = 0; i < layers; ++i) {
+    const Json& entry = list[static_cast<std::size_t>(i)];
     if (entry != 0 && entry != 1)
       throw Error(fmt::format("{}: 'no_rope_layers' must hold 0 (no rotary) and 1", reader.where()));
     rotary.push_back(entry == 1);
@@ -45,7 +43,8 @@ ModelConfig read(const JsonReader& reader) {
   config.attention_bias = config.attention_output_bias = reader.boolean("attention_bias", false);
   config.mlp_bias = reader.boolean("mlp_bias", false);
   config.rotary_layers = rotary_layers(reader, config.num_hidden_layers);
-  require_full_attention(reader, config);
+  // The window is for the layers without rotary; without one there is none.
+  require_full_attention(reader, config, reader.has("sliding_window") ? 0 : config.num_hidden_layers);
   return config;
 }
 
@@ -62,15 +61,7 @@ Json write(const ModelConfig& config) {
 
 }  // namespace
 
-extern const Family smollm3{.model_type = "smollm3",
-                            .architecture = "SmolLM3ForCausalLM",
-                            .name = "SmolLM3",
-                            .blocks = "model.layers",
-                            .ignored_tensors = {},
-                            .default_targets = targets,
-                            .published = published,
-                            .read = read,
-                            .write = write,
-                            .parameters = llama_like_parameters};
+extern const Family smollm3 =
+    llama_like_family("smollm3", "SmolLM3ForCausalLM", "SmolLM3", published, read, write);
 
 }  // namespace cola::families
