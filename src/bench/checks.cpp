@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/system_memory.h"
+#include "model/parameter_spec.h"
 #include "model/weight_stream.h"
 
 namespace cola {
@@ -29,14 +30,14 @@ void require_bytes(const Memory& memory, std::int64_t needed, const char* what) 
 
 }  // namespace
 
-void require_memory_for_weights(const Memory& memory, const ModelConfig& config, DType dtype,
+void require_memory_for_weights(const Memory& memory, const DecoderSpec& config, DType dtype,
                                 std::int64_t extra_bytes_per_parameter) {
   const auto element_bytes = static_cast<std::int64_t>(size_of(dtype));
   const std::int64_t needed = parameter_count(config) * (element_bytes + extra_bytes_per_parameter);
   require_bytes(memory, needed, "memory");
 }
 
-void require_memory_for_streamed_weights(ops::Backend& backend, const ModelConfig& config, DType dtype) {
+void require_memory_for_streamed_weights(ops::Backend& backend, const DecoderSpec& config, DType dtype) {
   const StreamedBytes streamed = streamed_bytes(config, dtype);
   const std::int64_t all = parameter_count(config) * static_cast<std::int64_t>(size_of(dtype));
   require_bytes(ops::uploads_of(backend).memory(), streamed.on_host, "the host's memory");

@@ -4,7 +4,7 @@
 #include "backend/backend.h"
 #include "core/dtype.h"
 #include "core/memory.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
@@ -16,10 +16,10 @@ void require_seconds(double seconds);
 
 /// Throws Error if the weights of the shape do not fit into the memory that is available, with
 /// `extra_bytes_per_parameter` beside each.
-void require_memory_for_weights(const Memory& memory, const ModelConfig& config, DType dtype,
+void require_memory_for_weights(const Memory& memory, const DecoderSpec& config, DType dtype,
                                 std::int64_t extra_bytes_per_parameter = 0);
 /// The same of weights whose blocks' matrices are streamed from the host's memory. Throws UsageError where
 /// the backend computes there.
-void require_memory_for_streamed_weights(ops::Backend& backend, const ModelConfig& config, DType dtype);
+void require_memory_for_streamed_weights(ops::Backend& backend, const DecoderSpec& config, DType dtype);
 
 }  // namespace cola

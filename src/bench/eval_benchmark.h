@@ -7,13 +7,13 @@
 
 #include "backend/backend.h"
 #include "core/dtype.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
 /// Zero-shot scoring of a task's test questions with random weights, as `cola eval --task` does it.
 struct EvalBenchmarkOptions {
-  ModelConfig config;
+  DecoderSpec config;
   DType dtype = DType::f32;
   std::shared_ptr<ops::Backend> backend = ops::open_backend("cpu");
   std::string task;

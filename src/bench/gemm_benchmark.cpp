@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "lora/target_modules.h"
 #include "model/linear_names.h"
+#include "model/parameter_spec.h"
 
 namespace cola {
 namespace {
@@ -29,7 +30,7 @@ struct DistinctLinear {
 std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
 /// Of the layers with these indices.
-std::vector<DistinctLinear> distinct_linears(const ModelConfig& config,
+std::vector<DistinctLinear> distinct_linears(const DecoderSpec& config,
                                              const std::vector<std::size_t>& chosen) {
   const auto all = linear_names(config);
   const auto specs = parameter_specs(config);
@@ -49,7 +50,7 @@ std::vector<DistinctLinear> distinct_linears(const ModelConfig& config,
   return distinct;
 }
 
-std::vector<std::size_t> every_index(const ModelConfig& config) {
+std::vector<std::size_t> every_index(const DecoderSpec& config) {
   std::vector<std::size_t> indices(linear_names(config).size());
   for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = i;
   return indices;

@@ -7,12 +7,12 @@
 
 #include "backend/backend.h"
 #include "core/dtype.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
 struct GemmBenchmarkOptions {
-  ModelConfig config;
+  DecoderSpec config;
   DType dtype = DType::f32;
   std::vector<std::int64_t> rows{512, 1024, 2048};  ///< tokens
   std::int64_t lora_r = 8;

@@ -4,13 +4,13 @@
 
 #include "bench/machine_peak.h"
 #include "core/dtype.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
 /// Greedy decoding with random weights after prompts of random tokens, of `batch_size` sequences at once.
 struct GenerateBenchmarkOptions {
-  ModelConfig config;
+  DecoderSpec config;
   DType dtype = DType::f32;
   std::shared_ptr<ops::Backend> backend = ops::open_backend("cpu");
   std::int64_t batch_size = 1;

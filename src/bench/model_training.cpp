@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint64_t seed = 42;
 constexpr double learning_rate = 1e-4;
 
-Weights random_weights(ops::Backend& backend, const ModelConfig& config, DType dtype,
+Weights random_weights(ops::Backend& backend, const DecoderSpec& config, DType dtype,
                        const TrainedPart& part) {
   Memory* blocks = part.offload_base ? &ops::uploads_of(backend).memory() : nullptr;
   return {config, seed, dtype, backend.memory(), blocks};
@@ -19,7 +19,7 @@ Weights random_weights(ops::Backend& backend, const ModelConfig& config, DType d
 
 }  // namespace
 
-ModelTraining::ModelTraining(ops::Backend& backend, const ModelConfig& config, DType dtype,
+ModelTraining::ModelTraining(ops::Backend& backend, const DecoderSpec& config, DType dtype,
                              const TrainedPart& part)
     : recompute_(part.activation_checkpointing),
       context_(backend),
@@ -64,7 +64,7 @@ std::int64_t ModelTraining::trained_parameters() const {
 Link ModelTraining::fresh_link(const TrainedPart& part) {
   const auto linears = model_.linears();
   std::vector<Linear*> targets;
-  for (const std::size_t index : select_target_modules(linear_names(model_.config()), part.target_modules))
+  for (const std::size_t index : select_target_modules(linear_names(model_.spec()), part.target_modules))
     targets.push_back(linears[index]);
   Link link = make_link(targets, {part.lora_r, part.lora_alpha}, false);
   initialise_link(link, seed, 0);

@@ -27,7 +27,7 @@ struct TrainedPart {
 /// AdamW and clipping.
 class ModelTraining {
  public:
-  ModelTraining(ops::Backend& backend, const ModelConfig& config, DType dtype, const TrainedPart& part);
+  ModelTraining(ops::Backend& backend, const DecoderSpec& config, DType dtype, const TrainedPart& part);
 
   /// Forward, backward and update. Returns the mean loss, over tokens or questions.
   double step(const TrainingBatch& batch);

@@ -1,16 +1,18 @@
 #include "bench/necessary_work.h"
 
+#include "model/parameter_spec.h"
+
 namespace cola {
 namespace {
 
-bool is_looked_up(const ModelConfig& config, const ParameterSpec& spec) {
+bool is_looked_up(const DecoderSpec& config, const ParameterSpec& spec) {
   return spec.role == ParameterRole::position_table ||
          (spec.role == ParameterRole::token_table && !config.tie_word_embeddings);
 }
 
 }  // namespace
 
-double weights_by_rows(const ModelConfig& config, double tokens, double head_rows) {
+double weights_by_rows(const DecoderSpec& config, double tokens, double head_rows) {
   double products = 0.0;
   for (const auto& spec : parameter_specs(config)) {
     if (!spec.is_matrix() || is_looked_up(config, spec)) continue;
@@ -21,7 +23,7 @@ double weights_by_rows(const ModelConfig& config, double tokens, double head_row
   return products;
 }
 
-double weight_bytes_of_token(const ModelConfig& config, DType dtype) {
+double weight_bytes_of_token(const DecoderSpec& config, DType dtype) {
   double bytes = 0.0;
   for (const auto& spec : parameter_specs(config)) {
     if (is_looked_up(config, spec)) continue;

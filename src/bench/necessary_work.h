@@ -1,6 +1,6 @@
 #pragma once
 #include "core/dtype.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
@@ -8,10 +8,10 @@ namespace cola {
 /// stands between it and the blocks. Looked-up tables are not multiplied. What a pass cannot do without,
 /// attention scores left aside, is 2 FLOPs of these forward, 2 for the gradient of the inputs, and with all
 /// weights trained 2 for that of the weights.
-[[nodiscard]] double weights_by_rows(const ModelConfig& config, double tokens, double head_rows);
+[[nodiscard]] double weights_by_rows(const DecoderSpec& config, double tokens, double head_rows);
 
 /// Bytes of the weights that one generated token needs: all but the looked-up tables, matrices in `dtype`,
 /// vectors in f32.
-[[nodiscard]] double weight_bytes_of_token(const ModelConfig& config, DType dtype);
+[[nodiscard]] double weight_bytes_of_token(const DecoderSpec& config, DType dtype);
 
 }  // namespace cola

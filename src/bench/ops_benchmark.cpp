@@ -1,6 +1,5 @@
 #include "bench/ops_benchmark.h"
 
-#include <cmath>
 #include <utility>
 
 #include "backend/attention.h"
@@ -40,6 +39,7 @@ class OpsTimer {
   explicit OpsTimer(const OpsBenchmarkOptions& options)
       : options_(options),
         config_(options.config),
+        block_(options.config.block(0)),
         batch_(random_batch(options.config, options.batch_size, options.seq_length).content.batch) {}
 
   /// `progress` counts groups of ops.
@@ -47,9 +47,10 @@ class OpsTimer {
     using Group = void (OpsTimer::*)();
     std::vector<Group> groups{&OpsTimer::embedding,     &OpsTimer::residual, &OpsTimer::attention,
                               &OpsTimer::cross_entropy, &OpsTimer::update,   &OpsTimer::lora};
-    std::vector<Group> own{config_.norm == NormKind::layer ? &OpsTimer::layer_norm : &OpsTimer::rms_norm,
-                           config_.activation == Activation::relu ? &OpsTimer::relu : &OpsTimer::silu_gate};
-    if (config_.rotary) own.push_back(&OpsTimer::rotary);
+    std::vector<Group> own{
+        block_.norm.kind == NormKind::layer ? &OpsTimer::layer_norm : &OpsTimer::rms_norm,
+        block_.mlp.activation == Activation::relu ? &OpsTimer::relu : &OpsTimer::silu_gate};
+    if (block_.attention.rotary) own.push_back(&OpsTimer::rotary);
     groups.insert(groups.begin() + 1, own.begin(), own.end());
     std::int64_t done = 0;
     for (const Group group : groups) {
@@ -88,7 +89,8 @@ class OpsTimer {
   }
 
   const OpsBenchmarkOptions& options_;
-  const ModelConfig& config_;
+  const DecoderSpec& config_;
+  const BlockSpec& block_;  ///< whose ops are timed
   RaggedBatch batch_;
   ops::Context context_;
   std::uint64_t matrices_ = 0;
@@ -110,7 +112,7 @@ void OpsTimer::layer_norm() {
   const std::vector<float> bias(weight.size(), 0.0F);
   std::vector<float> mean(static_cast<std::size_t>(x.rows()));
   std::vector<float> rstd(mean.size());
-  const auto epsilon = static_cast<float>(config_.norm_epsilon);
+  const auto epsilon = static_cast<float>(block_.norm.epsilon);
   time("layer norm", x, 2.0 * bytes_of(x), 0.0,
        [&] { ops::layer_norm_forward(context_, x.view(), weight, bias, epsilon, y.view(), mean, rstd); });
   const Matrix dy = tokens_by(config_.hidden_size);
@@ -124,7 +126,7 @@ void OpsTimer::rms_norm() {
   Matrix y = tokens_by(config_.hidden_size);
   const std::vector<float> weight(static_cast<std::size_t>(config_.hidden_size), 1.0F);
   std::vector<float> rstd(static_cast<std::size_t>(x.rows()));
-  const auto epsilon = static_cast<float>(config_.norm_epsilon);
+  const auto epsilon = static_cast<float>(block_.norm.epsilon);
   time("RMS norm", x, 2.0 * bytes_of(x), 0.0,
        [&] { ops::rms_norm_forward(context_, x.view(), weight, epsilon, y.view(), rstd); });
   const Matrix dy = tokens_by(config_.hidden_size);
@@ -141,22 +143,22 @@ void OpsTimer::residual() {
 }
 
 void OpsTimer::relu() {
-  Matrix x = tokens_by(config_.intermediate_size);
+  Matrix x = tokens_by(block_.mlp.intermediate_size);
   std::vector<std::uint8_t> positive(static_cast<std::size_t>(ops::relu_mask_bytes(x.rows(), x.cols())));
   const auto mask_bytes = static_cast<double>(positive.size());
   time("relu", x, 2.0 * bytes_of(x) + mask_bytes, 0.0,
        [&] { ops::relu_forward(context_, x.view(), positive); });
-  Matrix dy = tokens_by(config_.intermediate_size);
+  Matrix dy = tokens_by(block_.mlp.intermediate_size);
   time("relu backward", x, 2.0 * bytes_of(x) + mask_bytes, 0.0,
        [&] { ops::relu_backward(context_, dy.view(), positive, dy.view()); });
 }
 
 void OpsTimer::silu_gate() {
-  const Matrix gate = tokens_by(config_.intermediate_size);
-  const Matrix up = tokens_by(config_.intermediate_size);
-  const Matrix dh = tokens_by(config_.intermediate_size);
-  Matrix first = tokens_by(config_.intermediate_size);
-  Matrix second = tokens_by(config_.intermediate_size);
+  const Matrix gate = tokens_by(block_.mlp.intermediate_size);
+  const Matrix up = tokens_by(block_.mlp.intermediate_size);
+  const Matrix dh = tokens_by(block_.mlp.intermediate_size);
+  Matrix first = tokens_by(block_.mlp.intermediate_size);
+  Matrix second = tokens_by(block_.mlp.intermediate_size);
   time("silu gate", gate, 3.0 * bytes_of(gate), 0.0,
        [&] { ops::silu_gate_forward(context_, gate.view(), up.view(), first.view()); });
   time("silu gate backward", gate, 5.0 * bytes_of(gate), 0.0, [&] {
@@ -165,23 +167,25 @@ void OpsTimer::silu_gate() {
 }
 
 void OpsTimer::rotary() {
-  RotaryTable table(config_, host_memory());
+  RotaryTable table(config_.rotary_tables[*block_.attention.rotary], config_.max_position_embeddings,
+                    host_memory());
   table.reserve(options_.seq_length);
-  Matrix q = tokens_by(config_.num_attention_heads * config_.head_dim);
+  Matrix q = tokens_by(block_.attention.query_width());
   time("rotary", q, 2.0 * bytes_of(q), 0.0, [&] {
-    ops::rotary(context_, q.view(), config_.head_dim, batch_.positions, table.cosines(), table.sines(),
-                false);
+    ops::rotary(context_, q.view(), block_.attention.head_dim, batch_.positions, table.cosines(),
+                table.sines(), false);
   });
 }
 
 void OpsTimer::attention() {
-  const std::int64_t width = config_.num_attention_heads * config_.head_dim;
-  const std::int64_t kv_width = config_.num_key_value_heads * config_.head_dim;
-  const ops::AttentionShape shape{config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim,
-                                  1.0F / std::sqrt(static_cast<float>(config_.head_dim))};
+  const std::int64_t width = block_.attention.query_width();
+  const std::int64_t kv_width = block_.attention.key_width();
+  const AttentionSpec& spec = block_.attention;
+  const ops::AttentionShape shape{spec.num_attention_heads, spec.num_key_value_heads, spec.head_dim,
+                                  spec.scale};
   const Matrix q = tokens_by(width), k = tokens_by(kv_width), v = tokens_by(kv_width);
   Matrix out = tokens_by(width), dq = tokens_by(width), dk = tokens_by(kv_width), dv = tokens_by(kv_width);
-  Matrix log_sum_exp(DType::f32, q.rows(), config_.num_attention_heads);
+  Matrix log_sum_exp(DType::f32, q.rows(), spec.num_attention_heads);
   const double pair = static_cast<double>(size_of(batch_).pairs) * static_cast<double>(width);
   // Scores and the sum of values; backwards the scores again, and the gradients of P, Q, K and V.
   time("attention", q, 2.0 * bytes_of(q) + 2.0 * bytes_of(k), 4.0 * pair, [&] {
@@ -214,7 +218,8 @@ void OpsTimer::cross_entropy() {
 /// Of as many parameters as the largest matrix of a block has.
 void OpsTimer::update() {
   const auto matrix = [&] {
-    return random_matrix(context_, DType::f32, config_.intermediate_size, config_.hidden_size, ++matrices_);
+    return random_matrix(context_, DType::f32, block_.mlp.intermediate_size, config_.hidden_size,
+                         ++matrices_);
   };
   const Matrix gradient = matrix();
   Matrix parameter = matrix();
@@ -230,7 +235,7 @@ void OpsTimer::update() {
 
 /// On the projection of queries.
 void OpsTimer::lora() {
-  const std::int64_t out = config_.num_attention_heads * config_.head_dim;
+  const std::int64_t out = block_.attention.query_width();
   Matrix x = tokens_by(config_.hidden_size);
   Matrix y = tokens_by(out);
   const Matrix a = random_matrix(context_, DType::f32, options_.lora_r, config_.hidden_size, ++matrices_);

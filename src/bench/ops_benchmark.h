@@ -6,12 +6,12 @@
 
 #include "bench/machine_peak.h"
 #include "core/dtype.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
 struct OpsBenchmarkOptions {
-  ModelConfig config;
+  DecoderSpec config;
   DType dtype = DType::f32;
   std::int64_t batch_size = 8;
   std::int64_t seq_length = 128;

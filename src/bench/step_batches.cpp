@@ -42,7 +42,7 @@ Json json_of(const TrainingBatch& training_batch) {
 
 }  // namespace
 
-TrainingBatch random_batch(const ModelConfig& config, std::int64_t count, std::int64_t length) {
+TrainingBatch random_batch(const DecoderSpec& config, std::int64_t count, std::int64_t length) {
   RandomStream random(seed, RandomPurpose::benchmark);
   std::vector<Example> examples(static_cast<std::size_t>(count));
   TrainingBatch batch;
@@ -87,7 +87,7 @@ TrainingBatch padded_batch(TrainingBatch batch) {
   return batch;
 }
 
-std::vector<TrainingBatch> task_batches(const TrainOptions& options, const ModelConfig& config,
+std::vector<TrainingBatch> task_batches(const TrainOptions& options, const DecoderSpec& config,
                                         std::int64_t steps, bool pad) {
   const SessionData data = load_session_data(options, config, /*quiet=*/false);
   const BatchPlan plan(data.train.size(), options.batch_size, 1, !options.no_shuffle, options.seed);

@@ -5,13 +5,13 @@
 #include <vector>
 
 #include "cola/train.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 #include "train/training_data.h"
 
 namespace cola {
 
 /// `count` sequences of `length` random tokens, loss on every token but the first.
-[[nodiscard]] TrainingBatch random_batch(const ModelConfig& config, std::int64_t count, std::int64_t length);
+[[nodiscard]] TrainingBatch random_batch(const DecoderSpec& config, std::int64_t count, std::int64_t length);
 
 /// Every sequence padded on the right to the longest, rounded up to a multiple of 8, as the reference's
 /// collator pads (padded_tokens()); the pads are ordinary tokens without loss. No sequence continues another:
@@ -21,7 +21,7 @@ namespace cola {
 /// The batches of the first `steps` optimizer steps that `cola train` with these options does: of `options`
 /// the task's data, tokens, split, batch size and seed count; `pad` applies padded_batch(). Throws as
 /// load_session_data, and UsageError for more steps than an epoch has.
-[[nodiscard]] std::vector<TrainingBatch> task_batches(const TrainOptions& options, const ModelConfig& config,
+[[nodiscard]] std::vector<TrainingBatch> task_batches(const TrainOptions& options, const DecoderSpec& config,
                                                       std::int64_t steps, bool pad);
 
 /// One JSON object a line and batch, for other programs to run the same: `ids` of each sequence,

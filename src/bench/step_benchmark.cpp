@@ -18,7 +18,7 @@ namespace cola {
 namespace {
 
 void check(const StepBenchmarkOptions& options) {
-  const ModelConfig& config = options.config;
+  const DecoderSpec& config = options.config;
   require_range("batch-size", options.data.batch_size, 1, 65536);
   require_range("seq-length", options.seq_length, 2, config.max_position_embeddings);
   require_range("steps", options.steps, 1, 100000);

@@ -9,14 +9,14 @@
 #include "bench/model_training.h"
 #include "cola/train.h"
 #include "core/dtype.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
 /// Training steps to time: random weights, AdamW; random token ids with loss on every token but the first, or
 /// a task's batches.
 struct StepBenchmarkOptions {
-  ModelConfig config;
+  DecoderSpec config;
   DType dtype = DType::f32;
   std::shared_ptr<ops::Backend> backend = ops::open_backend("cpu");
   TrainedPart part;

@@ -13,6 +13,7 @@
 #include "core/rounding.h"
 #include "io/files.h"
 #include "model/base_model.h"
+#include "model/parameter_spec.h"
 
 namespace cola {
 namespace {
@@ -98,7 +99,7 @@ MergeReport write_merged_checkpoint(ops::Context& context, const std::filesystem
                                     std::vector<Link> links, const MergeOptions& options,
                                     const std::filesystem::path& out) {
   BaseModel base = open_base_model(model);
-  ModelConfig& config = base.config;
+  DecoderSpec& config = base.config;
   const DType in_file = dominant_dtype(*base.tensors);
   const DType in_place = dtype_in_place(*base.tensors);
   Weights weights(config, std::move(base.tensors), in_place);

@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/whole_number.h"
 #include "core/progress.h"
+#include "model/model_config.h"
 
 namespace cola {
 namespace {
@@ -60,7 +61,7 @@ std::string text_of(const BenchEvalVerb& verb, const EvalBenchmark& result) {
 void run_bench_eval(BenchEvalVerb& verb) {
   verb.eval.backend = open_bench_device(verb.common);
   verb.eval.dtype = bench_dtype(verb.common);
-  verb.eval.config = config_of_shape(verb.common.shape);
+  verb.eval.config = spec_of_shape(verb.common.shape);
   use_threads(verb.common);
   Progress progress(false);
   const auto report = [&](std::int64_t done, std::int64_t total) {

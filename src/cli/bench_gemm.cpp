@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/target_modules_option.h"
 #include "core/progress.h"
+#include "model/model_config.h"
 
 namespace cola {
 namespace {
@@ -58,7 +59,7 @@ std::string table_of(const std::vector<ProductRate>& rates) {
 
 void run_bench_gemm(BenchGemmVerb& verb) {
   verb.gemm.dtype = bench_dtype(verb.common);
-  verb.gemm.config = config_of_shape(verb.common.shape);
+  verb.gemm.config = spec_of_shape(verb.common.shape);
   use_threads(verb.common);
   Progress progress(false);
   const auto report = [&](std::int64_t done, std::int64_t total) {

@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "core/progress.h"
 #include "core/system_memory.h"
+#include "model/model_config.h"
 
 namespace cola {
 namespace {
@@ -47,7 +48,7 @@ std::string text_of(const BenchGenerateVerb& verb, const GenerateBenchmark& resu
 void run_bench_generate(BenchGenerateVerb& verb) {
   verb.generate.backend = open_bench_device(verb.common);
   verb.generate.dtype = bench_dtype(verb.common);
-  verb.generate.config = config_of_shape(verb.common.shape);
+  verb.generate.config = spec_of_shape(verb.common.shape);
   use_threads(verb.common);
   Progress progress(false);
   const auto report = [&](std::int64_t done, std::int64_t total) {

@@ -7,6 +7,7 @@
 #include "cli/bench_options.h"
 #include "cli/output.h"
 #include "core/progress.h"
+#include "model/model_config.h"
 
 namespace cola {
 namespace {
@@ -54,7 +55,7 @@ std::string table_of(const OpsBenchmark& result) {
 
 void run_bench_ops(BenchOpsVerb& verb) {
   verb.ops.dtype = bench_dtype(verb.common);
-  verb.ops.config = config_of_shape(verb.common.shape);
+  verb.ops.config = spec_of_shape(verb.common.shape);
   use_threads(verb.common);
   Progress progress(false);
   const auto report = [&](std::int64_t done, std::int64_t total) {

@@ -7,7 +7,7 @@
 #include "cli/verbs.h"
 #include "core/dtype.h"
 #include "io/json.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/system_memory.h"
+#include "model/model_config.h"
 
 namespace cola {
 namespace {
@@ -118,7 +119,7 @@ void run_bench_step(BenchStepVerb& verb) {
   verb.step.part.tie = verb.tie == "merge" ? TieMode::merge : TieMode::stack;
   verb.step.backend = open_bench_device(verb.common);
   verb.step.dtype = bench_dtype(verb.common);
-  verb.step.config = config_of_shape(verb.common.shape);
+  verb.step.config = spec_of_shape(verb.common.shape);
   use_threads(verb.common);
   Progress progress(false);
   const auto report = [&](std::int64_t done, std::int64_t total) {

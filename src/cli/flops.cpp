@@ -9,6 +9,7 @@
 #include "cli/verbs.h"
 #include "cli/whole_number.h"
 #include "core/error.h"
+#include "model/model_config.h"
 #include "train/training_cost.h"
 
 namespace cola {
@@ -78,7 +79,7 @@ std::string cost_text(const TrainingCost& cost) {
 void run_flops(FlopsVerb& verb) {
   const Task task = find_task(verb.task);
   CostPlan plan;
-  plan.config = config_of_shape(verb.shape);
+  plan.config = spec_of_shape(verb.shape);
   plan.objective = task.objective;
   plan.num_train = verb.options.num_train.value_or(task.train_examples);
   plan.num_dev = verb.options.num_dev.value_or(task.dev_examples);

@@ -10,6 +10,8 @@
 #include "core/system_memory.h"
 #include "io/files.h"
 #include "model/huggingface_folder.h"
+#include "model/model_config.h"
+#include "model/parameter_spec.h"
 #include "text/tokenizer.h"
 
 namespace cola {
@@ -22,15 +24,9 @@ struct InitVerb {
   bool json = false;
 };
 
-/// config.json of the new model. Ids of special tokens are the tokenizer's, else those of the given
-/// config.json, else the architecture's own, where they fit the vocabulary.
-Json new_config(const InitVerb& verb, const ModelConfig& config, DType dtype) {
-  Json json = huggingface_config(config, dtype);
-  Json given = Json::object();
-  if (std::filesystem::exists(verb.shape)) {
-    const std::filesystem::path path(verb.shape);
-    given = read_json_file(std::filesystem::is_directory(path) ? path / "config.json" : path);
-  }
+/// config.json of the new model: the shape's. Ids of special tokens are the tokenizer's, else those of the
+/// shape, where they fit the vocabulary.
+Json new_config(const InitVerb& verb, Json json, const DecoderSpec& config) {
   SpecialTokens special;
   if (!verb.tokenizer.empty()) {
     const auto tokenizer = open_tokenizer(verb.tokenizer);
@@ -43,8 +39,6 @@ Json new_config(const InitVerb& verb, const ModelConfig& config, DType dtype) {
   const auto set = [&](const char* key, const std::optional<std::int32_t>& id) {
     if (!verb.tokenizer.empty()) {
       json[key] = id ? Json(*id) : Json(nullptr);
-    } else if (given.contains(key)) {
-      json[key] = given[key];
     }
     const bool fits = json.contains(key) &&
                       (!json[key].is_number_integer() || json[key].get<std::int64_t>() < config.vocab_size);
@@ -56,7 +50,7 @@ Json new_config(const InitVerb& verb, const ModelConfig& config, DType dtype) {
   return json;
 }
 
-void check_memory(const ModelConfig& config, DType dtype) {
+void check_memory(const DecoderSpec& config, DType dtype) {
   const std::int64_t bytes = parameter_count(config) * static_cast<std::int64_t>(size_of(dtype));
   const std::int64_t available = available_memory_bytes();
   if (bytes > available) {
@@ -74,8 +68,9 @@ void run_init(const InitVerb& verb) {
   }
   const DType dtype = parse_dtype(verb.dtype);
   const DType kept = dtype == DType::bf16 ? DType::bf16 : DType::f32;  // f16 is only written
-  const ModelConfig config = config_of_shape(verb.shape);
-  const Json json = new_config(verb, config, dtype);
+  const Json shape = config_json_of_shape(verb.shape);
+  const DecoderSpec config = parse_model_config(shape, verb.shape);
+  const Json json = new_config(verb, shape, config);
   check_memory(config, kept);
   require_writable_folder(std::filesystem::path(out / "..").lexically_normal());
   const Weights weights(config, verb.seed, kept);

@@ -10,6 +10,7 @@
 #include "eval/data_options.h"
 #include "eval/loaded_model.h"
 #include "io/printable.h"
+#include "model/model_config.h"
 #include "text/tokenizer.h"
 
 namespace cola {
@@ -20,7 +21,7 @@ constexpr std::size_t shown_before = 4;   // untrained ones before those
 
 struct Reader {
   std::unique_ptr<Tokenizer> tokenizer;
-  ModelConfig config;
+  DecoderSpec config;
   std::filesystem::path tokenizer_folder;
 };
 

@@ -50,7 +50,7 @@ void add_tokenizer(const std::filesystem::path& folder, Inspection& inspection) 
       token(special.bos), special.add_bos ? " (put first)" : "", token(special.eos), token(special.pad));
 }
 
-void add_weights(const ModelConfig& config, const TensorSource& source, Inspection& inspection) {
+void add_weights(const DecoderSpec& config, const TensorSource& source, Inspection& inspection) {
   for (const auto& [name, tensor] : match_tensors(config, source)) {
     require_finite(name, *tensor);
     release_pages(*tensor);
@@ -74,7 +74,9 @@ void add_weights(const ModelConfig& config, const TensorSource& source, Inspecti
 
 Inspection inspect_model(const std::filesystem::path& folder, const std::filesystem::path& tokenizer) {
   const BaseModel base = open_base_model(folder);
-  const ModelConfig& config = base.config;
+  const DecoderSpec& config = base.config;
+  const AttentionSpec& attention = config.block(0).attention;
+  const std::int64_t intermediate_size = config.block(0).mlp.intermediate_size;
   const std::string_view architecture = config.family->model_type;
   Inspection inspection;
   inspection.json = {{"model", folder.string()},
@@ -82,11 +84,11 @@ Inspection inspect_model(const std::filesystem::path& folder, const std::filesys
                      {"parameters", parameter_count(config)},
                      {"vocab_size", config.vocab_size},
                      {"hidden_size", config.hidden_size},
-                     {"intermediate_size", config.intermediate_size},
-                     {"num_hidden_layers", config.num_hidden_layers},
-                     {"num_attention_heads", config.num_attention_heads},
-                     {"num_key_value_heads", config.num_key_value_heads},
-                     {"head_dim", config.head_dim},
+                     {"intermediate_size", intermediate_size},
+                     {"num_hidden_layers", config.num_hidden_layers()},
+                     {"num_attention_heads", attention.num_attention_heads},
+                     {"num_key_value_heads", attention.num_key_value_heads},
+                     {"head_dim", attention.head_dim},
                      {"max_position_embeddings", config.max_position_embeddings},
                      {"tie_word_embeddings", config.tie_word_embeddings},
                      {"linear_layers", block_linear_names(config)},
@@ -95,8 +97,8 @@ Inspection inspect_model(const std::filesystem::path& folder, const std::filesys
       "model:        {}\narchitecture: {}, {} parameters\nshape:        {} layers, hidden {}, MLP {}, {} "
       "heads of {} "
       "({} key/value), vocabulary {}{}, {} positions\ntargets:      {}\n",
-      folder.string(), architecture, parameter_count(config), config.num_hidden_layers, config.hidden_size,
-      config.intermediate_size, config.num_attention_heads, config.head_dim, config.num_key_value_heads,
+      folder.string(), architecture, parameter_count(config), config.num_hidden_layers(), config.hidden_size,
+      intermediate_size, attention.num_attention_heads, attention.head_dim, attention.num_key_value_heads,
       config.vocab_size, config.tie_word_embeddings ? " (head tied)" : "", config.max_position_embeddings,
       fmt::join(block_linear_names(config), ", "));
   for (const std::string& line : base.notes) inspection.text += line + "\n";

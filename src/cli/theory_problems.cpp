@@ -69,11 +69,11 @@ theory::LabelledInputs record_embedded_model() {
   const LoadedModel loaded = load_model(source);
   const auto tokenizer = open_tokenizer(source.model);
   DataOptions options;
-  options.max_length = loaded.model->config().max_position_embeddings;
+  options.max_length = loaded.model->spec().max_position_embeddings;
   options.train_on_prompt = true;
   options.append_eos = false;
   const Dataset text =
-      read_dataset(demo.path() / "train.jsonl", tokenizer.get(), loaded.model->config().vocab_size, options);
+      read_dataset(demo.path() / "train.jsonl", tokenizer.get(), loaded.model->spec().vocab_size, options);
   return theory::record_query_inputs(context, *loaded.model, text.examples, layer_rows, layer_classes);
 }
 

@@ -31,6 +31,11 @@ struct ConstMatrixView {
     return {bytes + begin * stride * static_cast<std::int64_t>(size_of(dtype)), dtype, end - begin, cols,
             stride};
   }
+  /// Columns [begin, end).
+  [[nodiscard]] ConstMatrixView column_range(std::int64_t begin, std::int64_t end) const {
+    const auto* bytes = static_cast<const std::byte*>(data);
+    return {bytes + begin * static_cast<std::int64_t>(size_of(dtype)), dtype, rows, end - begin, stride};
+  }
 };
 
 /// Writable view; converts to ConstMatrixView.
@@ -51,6 +56,10 @@ struct MatrixView {
     auto* bytes = static_cast<std::byte*>(data);
     return {bytes + begin * stride * static_cast<std::int64_t>(size_of(dtype)), dtype, end - begin, cols,
             stride};
+  }
+  [[nodiscard]] MatrixView column_range(std::int64_t begin, std::int64_t end) const {
+    auto* bytes = static_cast<std::byte*>(data);
+    return {bytes + begin * static_cast<std::int64_t>(size_of(dtype)), dtype, rows, end - begin, stride};
   }
   // NOLINTNEXTLINE(google-explicit-constructor): a writable view is a read-only one
   operator ConstMatrixView() const { return {data, dtype, rows, cols, stride}; }

@@ -32,7 +32,7 @@ void take_folder_template(const std::filesystem::path& folder, const Tokenizer* 
 
 }  // namespace
 
-std::int64_t longest_sequence(std::int64_t max_length, const ModelConfig& config) {
+std::int64_t longest_sequence(std::int64_t max_length, const DecoderSpec& config) {
   const std::int64_t positions = config.max_position_embeddings;
   if (max_length > positions) {
     throw UsageError(fmt::format("--max-length {} is above the model's {} positions", max_length, positions));
@@ -40,7 +40,7 @@ std::int64_t longest_sequence(std::int64_t max_length, const ModelConfig& config
   return max_length == 0 ? std::min(default_max_length, positions) : max_length;
 }
 
-DataOptions data_options(const EvaluateOptions& options, const ModelConfig& config,
+DataOptions data_options(const EvaluateOptions& options, const DecoderSpec& config,
                          const std::filesystem::path& tokenizer_folder, const Tokenizer* tokenizer) {
   DataOptions data;
   data.max_length = longest_sequence(options.max_length, config);

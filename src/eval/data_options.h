@@ -3,18 +3,18 @@
 
 #include "cola/language_model.h"
 #include "data/dataset.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
 /// `max_length`; where it is 0 the model's positions, at most 2048. Throws UsageError above them.
-[[nodiscard]] std::int64_t longest_sequence(std::int64_t max_length, const ModelConfig& config);
+[[nodiscard]] std::int64_t longest_sequence(std::int64_t max_length, const DecoderSpec& config);
 
 /// How a data file becomes sequences for this model: max_length 0 becomes the model's positions, at most
 /// 2048, and an empty chat template the one that the tokenizer's folder is recognised by. A template whose
 /// tokens the vocabulary lacks is none: no_chat_template says so. `tokenizer` may be null. Throws UsageError
 /// for a length above the model's positions and for an unknown template.
-[[nodiscard]] DataOptions data_options(const EvaluateOptions& options, const ModelConfig& config,
+[[nodiscard]] DataOptions data_options(const EvaluateOptions& options, const DecoderSpec& config,
                                        const std::filesystem::path& tokenizer_folder,
                                        const Tokenizer* tokenizer);
 

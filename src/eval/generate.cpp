@@ -25,7 +25,7 @@ struct Running {
 
 void require_room(const Decoder& model, const Generation& generation) {
   const std::int64_t length = std::ssize(generation.prompt);
-  const std::int64_t positions = model.config().max_position_embeddings;
+  const std::int64_t positions = model.spec().max_position_embeddings;
   if (length <= positions && generation.max_new_tokens <= positions - length) return;
   throw Error(fmt::format("a prompt of {} tokens and {} new ones do not fit the model's {} positions", length,
                           generation.max_new_tokens, positions));
@@ -88,7 +88,7 @@ void generate_tokens(ops::Context& context, const Decoder& model, std::span<Gene
   std::vector<Running> running;
   DecoderActivations activations;
   Matrix logits;
-  const std::int64_t vocabulary = model.config().vocab_size;
+  const std::int64_t vocabulary = model.spec().vocab_size;
   for (admit(model, generations, cache_bytes, running); !running.empty();
        admit(model, generations, cache_bytes, running)) {
     const RaggedBatch batch = next_batch(running);

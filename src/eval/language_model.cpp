@@ -52,7 +52,7 @@ LanguageModel& LanguageModel::operator=(LanguageModel&&) noexcept = default;
 
 EvaluateResult LanguageModel::evaluate(const std::filesystem::path& data, const EvaluateOptions& options) {
   auto& self = *implementation_;
-  const ModelConfig& config = self.loaded.model->config();
+  const DecoderSpec& config = self.loaded.model->spec();
   const Dataset dataset = read_dataset(
       data, self.tokenizer.get(), config.vocab_size,
       data_options(options, config, self.loaded.resolved.tokenizer, self.tokenizer.get()), options.reading);
@@ -91,7 +91,7 @@ TaskResult LanguageModel::evaluate_task(const TaskOptions& options) {
                                              : read_training_sets(task, folder, sizes, options.data_seed).dev;
   TaskScoring scoring;
   scoring.task = &task;
-  scoring.encoding = task_encoding(task, *self.tokenizer, self.loaded.model->config(), options.max_length,
+  scoring.encoding = task_encoding(task, *self.tokenizer, self.loaded.model->spec(), options.max_length,
                                    options.bos_token_id);
   scoring.stop_tokens = self.end_tokens();
   scoring.share_prefix = !options.no_share_prefix;
@@ -133,7 +133,7 @@ std::vector<std::int32_t> LanguageModel::Implementation::encode_prompt(std::stri
   const bool has_bos = !ids.empty() && ids.front() == special.bos;
   if (special.add_bos && special.bos && !has_bos) ids.insert(ids.begin(), *special.bos);
   if (ids.empty()) throw UsageError("the prompt is empty, and the tokenizer adds no BOS to begin with");
-  require_vocabulary(ids, loaded.model->config().vocab_size);
+  require_vocabulary(ids, loaded.model->spec().vocab_size);
   return ids;
 }
 
@@ -145,7 +145,7 @@ GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOp
     throw UsageError(fmt::format("--max-new-tokens is {}: it must be 1 or more", options.max_new_tokens));
   }
   const auto ids = self.encode_prompt(prompt);
-  const std::int64_t positions = self.loaded.model->config().max_position_embeddings;
+  const std::int64_t positions = self.loaded.model->spec().max_position_embeddings;
   const std::int64_t room = positions - static_cast<std::int64_t>(ids.size());
   if (room < 1) {
     throw Error(fmt::format("the prompt has {} tokens: it leaves no room in the model's {} positions",

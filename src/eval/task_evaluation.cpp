@@ -42,7 +42,7 @@ std::vector<TaskPrediction> choose_candidates(ops::Context& context, const Decod
   for (std::size_t i = 0; i < items.size(); ++i) {
     questions.push_back(encode_question(items[i], demonstrations_of(scoring, i), scoring.encoding));
     for (const auto& candidate : questions.back().candidates)
-      require_vocabulary(candidate.ids, model.config().vocab_size);
+      require_vocabulary(candidate.ids, model.spec().vocab_size);
   }
   const QuestionScores scored = score_questions(context, model, activations, questions, scoring.share_prefix,
                                                 default_evaluation_tokens, scoring.progress);
@@ -71,7 +71,7 @@ Prompts encode_prompts(const Decoder& model, const TaskScoring& scoring, std::sp
   Prompts prompts;
   for (std::size_t i = 0; i < items.size(); ++i) {
     prompts.ids.push_back(encode_prompt(items[i], demonstrations_of(scoring, i), scoring.encoding));
-    require_vocabulary(prompts.ids.back(), model.config().vocab_size);
+    require_vocabulary(prompts.ids.back(), model.spec().vocab_size);
     prompts.order.push_back(i);
   }
   std::ranges::stable_sort(prompts.order, std::ranges::greater{},
@@ -88,7 +88,7 @@ std::vector<std::vector<std::int32_t>> continue_prompts(ops::Context& context, c
   std::vector<std::vector<std::int32_t>> answers(prompts.ids.size());
   std::vector<Generation> generations;
   for (const std::size_t i : prompts.order) {
-    const std::int64_t room = model.config().max_position_embeddings - std::ssize(prompts.ids[i]);
+    const std::int64_t room = model.spec().max_position_embeddings - std::ssize(prompts.ids[i]);
     const std::int64_t most = std::min(max_answer_tokens, room);
     const auto each = [&, most, &answer = answers[i]](std::int32_t token) {
       const bool stop = scoring.stop_tokens.contains(token);
@@ -150,7 +150,7 @@ void summarise(TaskMetric metric, TaskResult& result) {
 
 }  // namespace
 
-TaskEncoding task_encoding(const Task& task, const Tokenizer& tokenizer, const ModelConfig& config,
+TaskEncoding task_encoding(const Task& task, const Tokenizer& tokenizer, const DecoderSpec& config,
                            std::int64_t max_length, std::optional<std::int32_t> bos) {
   if (bos && (*bos < 0 || *bos >= config.vocab_size)) {
     throw UsageError(

@@ -17,7 +17,7 @@ namespace cola {
 /// (less the room of a generated answer); `bos` in place of the tokenizer's own. Throws UsageError for a
 /// length above the model's positions and for a BOS outside the vocabulary.
 [[nodiscard]] TaskEncoding task_encoding(const Task& task, const Tokenizer& tokenizer,
-                                         const ModelConfig& config, std::int64_t max_length,
+                                         const DecoderSpec& config, std::int64_t max_length,
                                          std::optional<std::int32_t> bos);
 
 /// Throws Error if an id is outside the vocabulary: the tokenizer is another model's.

@@ -1,5 +1,7 @@
 #include "log/flops.h"
 
+#include "model/parameter_spec.h"
+
 #include <algorithm>
 #include <iterator>
 #include <vector>
@@ -23,7 +25,7 @@ double hf_flos(std::span<const std::int64_t> lengths, std::int64_t parameters) {
   return 6.0 * static_cast<double>(padded_tokens(lengths)) * static_cast<double>(parameters);
 }
 
-std::int64_t hf_flos_parameters(const ModelConfig& config) {
+std::int64_t hf_flos_parameters(const DecoderSpec& config) {
   std::int64_t count = 0;
   for (const auto& spec : parameter_specs(config)) {
     if (!spec.is_table()) count += spec.size();

@@ -3,7 +3,7 @@
 #include <span>
 
 #include "backend/ragged_batch.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
@@ -21,6 +21,6 @@ namespace cola {
 [[nodiscard]] double hf_flos(std::span<const std::int64_t> lengths, std::int64_t parameters);
 
 /// Parameters of the model that hf_flos counts, without any link.
-[[nodiscard]] std::int64_t hf_flos_parameters(const ModelConfig& config);
+[[nodiscard]] std::int64_t hf_flos_parameters(const DecoderSpec& config);
 
 }  // namespace cola

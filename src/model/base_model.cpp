@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "model/model_config.h"
 #include "model/weight_names.h"
 
 namespace cola {

@@ -5,13 +5,13 @@
 #include <vector>
 
 #include "io/tensor_source.h"
-#include "model/config.h"
+#include "model/model_config.h"
 
 namespace cola {
 
 /// A Hugging Face folder's configuration and weights, opened together.
 struct BaseModel {
-  ModelConfig config;  ///< of what the file holds: untied where it has a head of its own
+  DecoderSpec config;  ///< of what the file holds: untied where it has a head of its own
   std::unique_ptr<TensorSource> tensors;
   std::vector<std::string> notes;  ///< what a user should be told: where the file overrules config.json
 };

@@ -1,5 +1,6 @@
 #include "model/base_tensors.h"
 
+#include "model/parameter_spec.h"
 #include "model/weight_names.h"
 
 namespace cola {
@@ -14,7 +15,7 @@ BaseTensor::Use use_of(const ParameterSpec& spec) {
 
 }  // namespace
 
-BaseTensors base_tensors(const ModelConfig& config, const TensorSource& source) {
+BaseTensors base_tensors(const DecoderSpec& config, const TensorSource& source) {
   const auto found = match_tensors(config, source);
   BaseTensors tensors;
   for (const auto& spec : parameter_specs(config))

@@ -17,10 +17,10 @@ constexpr std::uint64_t project_out_index = project_in_index + 1;
 constexpr std::uint64_t head_index = project_in_index + 2;
 
 /// The batch's rows of a table of positions, which may have rows before position 0: OPT's has two.
-std::vector<std::int32_t> position_rows(const ModelConfig& config, const ParameterSpec& table,
+std::vector<std::int32_t> position_rows(const DecoderSpec& spec, const ParameterSpec& table,
                                         const RaggedBatch& batch) {
   std::vector<std::int32_t> rows(batch.positions);
-  const auto first = static_cast<std::int32_t>(table.shape.front() - config.max_position_embeddings);
+  const auto first = static_cast<std::int32_t>(table.shape.front() - spec.max_position_embeddings);
   for (auto& row : rows) row += first;
   return rows;
 }
@@ -60,20 +60,21 @@ class WrittenForHost {
 
 }  // namespace
 
-Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), weights_(std::move(weights)) {
+Decoder::Decoder(const DecoderSpec& spec, Weights weights) : spec_(spec), weights_(std::move(weights)) {
   tokens_ = &weights_.at(ParameterRole::token_table);
   positions_ = weights_.find(ParameterRole::position_table);
-  if (config_.rotary) rotary_ = std::make_unique<RotaryTable>(config_, weights_.memory());
-  head_.emplace(head_spec(config_).module(), head_index,
-                config_.tie_word_embeddings ? *tokens_ : weights_.at(ParameterRole::head));
-  if (config_.has_projections()) {
+  rotary_ = std::make_unique<std::vector<RotaryTable>>();
+  for (const RotarySpec& table : spec_.rotary_tables)
+    rotary_->emplace_back(table, spec_.max_position_embeddings, weights_.memory());
+  head_.emplace(head_spec(spec_).module(), head_index,
+                spec_.tie_word_embeddings ? *tokens_ : weights_.at(ParameterRole::head));
+  if (spec_.has_projections()) {
     project_in_ = make_linear(weights_, ParameterRole::project_in, -1, project_in_index);
     project_out_ = make_linear(weights_, ParameterRole::project_out, -1, project_out_index);
   }
-  for (std::int64_t index = 0; index < config_.num_hidden_layers; ++index) {
-    blocks_.push_back(make_block(config_, weights_, index, rotary_.get()));
-  }
-  if (config_.final_layer_norm) final_norm_.emplace(config_, weights_, ParameterRole::final_norm);
+  for (std::int64_t index = 0; index < spec_.num_hidden_layers(); ++index)
+    blocks_.emplace_back(spec_, weights_, index, *rotary_);
+  if (spec_.final_norm) final_norm_.emplace(*spec_.final_norm, weights_, ParameterRole::final_norm);
   for (Linear* linear : linears()) {
     if (linear->bias() != nullptr) weights_.round(*linear->bias());
   }
@@ -82,8 +83,8 @@ Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), 
 std::vector<Linear*> Decoder::linears() {
   std::vector<Linear*> all;
   if (project_in_) all.push_back(&*project_in_);
-  for (const auto& block : blocks_) {
-    const auto inner = block->linears();
+  for (Block& block : blocks_) {
+    const auto inner = block.linears();
     all.insert(all.end(), inner.begin(), inner.end());
   }
   if (project_out_) all.push_back(&*project_out_);
@@ -97,22 +98,24 @@ void Decoder::pack_weights() {
 
 SequenceCache Decoder::make_cache(std::int64_t capacity) const {
   SequenceCache cache(blocks_.size());
-  const std::int64_t width = config_.num_key_value_heads * config_.head_dim;
-  for (auto& block : cache) {
-    block.keys.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
-    block.values.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
+  for (std::size_t index = 0; index < cache.size(); ++index) {
+    const std::int64_t width = spec_.block(static_cast<std::int64_t>(index)).attention.key_width();
+    cache[index].keys.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
+    cache[index].values.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
   }
   return cache;
 }
 
 std::int64_t Decoder::cache_bytes(std::int64_t capacity) const {
-  return 2 * std::ssize(blocks_) * capacity * config_.num_key_value_heads * config_.head_dim *
-         static_cast<std::int64_t>(size_of(weights_.compute_dtype()));
+  std::int64_t widths = 0;
+  for (std::int64_t index = 0; index < spec_.num_hidden_layers(); ++index)
+    widths += spec_.block(index).attention.key_width();
+  return 2 * capacity * widths * static_cast<std::int64_t>(size_of(weights_.compute_dtype()));
 }
 
 void Decoder::stream_weights(ops::Uploads& uploads) {
   std::vector<std::vector<Linear*>> blocks;
-  for (const auto& block : blocks_) blocks.push_back(block->linears());
+  for (Block& block : blocks_) blocks.push_back(block.linears());
   stream_ = std::make_unique<WeightStream>(uploads, std::move(blocks));
 }
 
@@ -131,7 +134,7 @@ bool Decoder::embedding_trained() const {
 
 std::size_t Decoder::first_trained_block() const {
   if (embedding_trained()) return 0;
-  const auto first = std::ranges::find_if(blocks_, [](const auto& block) { return block->trained(); });
+  const auto first = std::ranges::find_if(blocks_, &Block::trained);
   return static_cast<std::size_t>(first - blocks_.begin());
 }
 
@@ -139,14 +142,14 @@ void Decoder::embed(const StepState& step, DecoderActivations& activations, Matr
   auto& context = step.context;
   const RaggedBatch& batch = step.batch;
   if (project_in_) {
-    activations.embedded.resize(context.memory(), x.dtype, x.rows, config_.word_embed_proj_dim);
+    activations.embedded.resize(context.memory(), x.dtype, x.rows, spec_.word_embed_proj_dim);
     ops::embedding_forward(context, tokens_->weight(), batch.ids, activations.embedded.view());
     project_in_->forward(step, activations.embedded.view(), {}, x, activations.project_in);
   } else {
     ops::embedding_forward(context, tokens_->weight(), batch.ids, x);
   }
   if (positions_ != nullptr)
-    ops::embedding_forward(context, positions_->value, position_rows(config_, positions_->spec, batch), x,
+    ops::embedding_forward(context, positions_->value, position_rows(spec_, positions_->spec, batch), x,
                            ops::Write::add);
 }
 
@@ -154,7 +157,7 @@ void Decoder::embed_backward(const StepState& step, DecoderActivations& activati
   auto& context = step.context;
   const RaggedBatch& batch = step.batch;
   if (positions_ != nullptr && positions_->trained()) {
-    ops::embedding_backward(context, d, position_rows(config_, positions_->spec, batch),
+    ops::embedding_backward(context, d, position_rows(spec_, positions_->spec, batch),
                             positions_->gradient.view());
   }
   if (!project_in_) {
@@ -162,7 +165,7 @@ void Decoder::embed_backward(const StepState& step, DecoderActivations& activati
     return;
   }
   const MatrixView dembedded =
-      tokens_->trained() ? context.scratch("decoder.dembedded", d.dtype, d.rows, config_.word_embed_proj_dim)
+      tokens_->trained() ? context.scratch("decoder.dembedded", d.dtype, d.rows, spec_.word_embed_proj_dim)
                          : MatrixView{};
   project_in_->backward(step, d, activations.embedded.view(), activations.project_in, dembedded,
                         ops::Write::replace);
@@ -172,11 +175,11 @@ void Decoder::embed_backward(const StepState& step, DecoderActivations& activati
 void Decoder::require_positions(const RaggedBatch& batch) const {
   const auto last = std::ranges::max_element(batch.positions);
   if (last == batch.positions.end()) return;
-  if (*last >= config_.max_position_embeddings) {
+  if (*last >= spec_.max_position_embeddings) {
     throw Error(fmt::format("a sequence of {} tokens is longer than the model's {} positions", *last + 1,
-                            config_.max_position_embeddings));
+                            spec_.max_position_embeddings));
   }
-  if (rotary_) rotary_->reserve(*last + 1);
+  for (RotaryTable& table : *rotary_) table.reserve(*last + 1);
 }
 
 void Decoder::forward(const StepState& step, DecoderActivations& activations,
@@ -200,7 +203,7 @@ void Decoder::run_blocks(const StepState& step, DecoderActivations& activations,
   // The stream into block `index`, or out of the last: in a place of its own where a backward reads it.
   const auto stream = [&](std::size_t index) {
     Matrix& place = index >= first && index < blocks_.size() ? activations.inputs[index] : activations.x;
-    place.resize(step.context.memory(), weights_.compute_dtype(), step.batch.tokens(), config_.hidden_size);
+    place.resize(step.context.memory(), weights_.compute_dtype(), step.batch.tokens(), spec_.hidden_size);
     return place.view();
   };
   StepState passing = step;
@@ -213,8 +216,8 @@ void Decoder::run_blocks(const StepState& step, DecoderActivations& activations,
                            [=](SequenceCache* cache) { return &(*cache)[index]; });
     const bool keep = index >= first && !keeps_input_alone(step, index);
     BlockActivations& kept = keep && !step.recompute ? activations.blocks[index] : activations.shared;
-    blocks_[index]->forward(keep ? step : passing, stream(index), stream(index + 1), kept, block_caches);
-    if (each) each(*blocks_[index], kept);
+    blocks_[index].forward(keep ? step : passing, stream(index), stream(index + 1), kept, block_caches);
+    if (each) each(blocks_[index], kept);
   }
 }
 
@@ -222,28 +225,28 @@ BlockActivations& Decoder::kept_of(const StepState& step, DecoderActivations& ac
                                    std::size_t index) const {
   if (!step.recompute) return activations.blocks[index];
   if (keeps_input_alone(step, index))
-    blocks_[index]->forward(step, activations.inputs[index].view(), {}, activations.shared, {});
+    blocks_[index].forward(step, activations.inputs[index].view(), {}, activations.shared, {});
   return activations.shared;
 }
 
 ConstMatrixView Decoder::last_attention_input(const StepState& step, DecoderActivations& activations) const {
-  return blocks_.back()->attention_input(step, activations.inputs.back().view(), activations.blocks.back());
+  return blocks_.back().attention_input(step, activations.inputs.back().view(), activations.blocks.back());
 }
 
 void Decoder::head_input(const StepState& step, DecoderActivations& activations,
                          std::span<const std::int32_t> rows) const {
   const auto count = static_cast<std::int64_t>(rows.size());
   const DType dtype = weights_.compute_dtype();
-  activations.head_rows.resize(step.context.memory(), dtype, count, config_.hidden_size);
+  activations.head_rows.resize(step.context.memory(), dtype, count, spec_.hidden_size);
   ops::gather_rows(step.context, activations.x.view(), rows, activations.head_rows.view());
-  activations.head_normed.resize(step.context.memory(), dtype, count, config_.hidden_size);
+  activations.head_normed.resize(step.context.memory(), dtype, count, spec_.hidden_size);
   if (final_norm_) {
     final_norm_->forward(step.context, activations.head_rows.view(), activations.head_normed.view(),
                          activations.head_norm);
   } else {
     ops::convert(step.context, activations.head_rows.view(), activations.head_normed.view());
   }
-  activations.head_in.resize(step.context.memory(), dtype, count, config_.word_embed_proj_dim);
+  activations.head_in.resize(step.context.memory(), dtype, count, spec_.word_embed_proj_dim);
   if (project_out_) {
     const RaggedBatch batch = head_batch(step.batch, rows);
     project_out_->forward(step.of(batch), activations.head_normed.view(), {}, activations.head_in.view(),
@@ -259,14 +262,14 @@ void Decoder::head_input_backward(const StepState& step, DecoderActivations& act
   const std::int64_t count = dhead_in.rows;
   ConstMatrixView dnormed = dhead_in;
   if (project_out_) {
-    const MatrixView dx = context.scratch("decoder.dnormed", d.dtype, count, config_.hidden_size);
+    const MatrixView dx = context.scratch("decoder.dnormed", d.dtype, count, spec_.hidden_size);
     const RaggedBatch batch = head_batch(step.batch, step.batch.loss_rows);
     project_out_->backward(step.of(batch), dhead_in, activations.head_normed.view(), activations.project_out,
                            dx, ops::Write::replace);
     dnormed = dx;
   }
   if (final_norm_) {
-    const MatrixView drows = context.scratch("decoder.drows", d.dtype, count, config_.hidden_size);
+    const MatrixView drows = context.scratch("decoder.drows", d.dtype, count, spec_.hidden_size);
     final_norm_->backward(context, dnormed, activations.head_rows.view(), activations.head_norm, drows,
                           ops::Write::replace);
     dnormed = drows;
@@ -289,8 +292,8 @@ void Decoder::blocks_backward(const StepState& step, DecoderActivations& activat
   const std::size_t first = first_trained_block();
   for (std::size_t index = blocks_.size(); index-- > first;) {
     if (stream_ != nullptr) stream_->use(index, index > first ? index - 1 : 0);
-    blocks_[index]->backward(step, d, activations.inputs[index].view(), kept_of(step, activations, index),
-                             index > first || embedding_trained());
+    blocks_[index].backward(step, d, activations.inputs[index].view(), kept_of(step, activations, index),
+                            index > first || embedding_trained());
   }
   if (embedding_trained()) embed_backward(step, activations, d);
 }

@@ -33,7 +33,7 @@ using SequenceCache = std::vector<KeyValueCache>;
 /// A decoder language model with its weights and whatever is attached to its linear layers.
 class Decoder {
  public:
-  Decoder(const ModelConfig& config, Weights weights);
+  Decoder(const DecoderSpec& spec, Weights weights);
 
   /// Puts every frozen bf16 weight of a linear layer, a tied token table too, into the layout of tile
   /// products. Worth it where ops::Backend::prefers_packed(); the values do not change.
@@ -78,7 +78,7 @@ class Decoder {
   [[nodiscard]] SequenceCache make_cache(std::int64_t capacity) const;
   [[nodiscard]] std::int64_t cache_bytes(std::int64_t capacity) const;
 
-  [[nodiscard]] const ModelConfig& config() const { return config_; }
+  [[nodiscard]] const DecoderSpec& spec() const { return spec_; }
   [[nodiscard]] Weights& weights() { return weights_; }
   [[nodiscard]] const Weights& weights() const { return weights_; }
 
@@ -108,15 +108,14 @@ class Decoder {
   BlockActivations& kept_of(const StepState& step, DecoderActivations& activations, std::size_t index) const;
   [[nodiscard]] bool embedding_trained() const;
 
-  ModelConfig config_;
+  DecoderSpec spec_;
   Weights weights_;
-  std::unique_ptr<RotaryTable>
-      rotary_;  ///< null where positions have a table; grows with the positions that a forward meets
+  std::unique_ptr<std::vector<RotaryTable>> rotary_;  ///< they grow with the positions that a forward meets
   Parameter* tokens_ = nullptr;
-  Parameter* positions_ = nullptr;  ///< null with rotary
+  Parameter* positions_ = nullptr;  ///< null without a table of positions
   std::optional<LanguageModelHead> head_;
   std::optional<Linear> project_in_, project_out_;
-  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<Block> blocks_;
   std::optional<NormLayer> final_norm_;
   std::unique_ptr<WeightStream> stream_;  ///< null: all weights are where ops read them
 };

@@ -5,11 +5,12 @@
 #include <vector>
 
 #include "io/json.h"
-#include "model/config.h"
+#include "model/parameter_spec.h"
 
 namespace cola {
 
-/// A published model by name; its shape as the text of a config.json, keys at their defaults left out.
+/// A published model by name, and the text of its config.json; keys at their defaults, and those that every
+/// family has alike (model_type, architectures), are left out.
 struct PublishedShape {
   std::string_view name;
   std::string_view config;
@@ -27,12 +28,10 @@ struct Family {
   std::span<const std::string_view> default_targets;  ///< of LoRA, as in PEFT; none where PEFT has none
   std::span<const PublishedShape> published;
 
-  /// The shape that a config.json says. Throws Error naming a key that is not supported or not sound.
-  ModelConfig (*read)(const JsonReader& reader);
-  /// The keys of config.json that are the family's own, beside those of huggingface_config().
-  Json (*write)(const ModelConfig& config);
+  /// What a config.json says. Throws Error naming a key that is not supported or not sound.
+  DecoderSpec (*read)(const JsonReader& reader);
   /// See parameter_specs().
-  std::vector<ParameterSpec> (*parameters)(const ModelConfig& config);
+  std::vector<ParameterSpec> (*parameters)(const DecoderSpec& spec);
 };
 
 /// All of them.

@@ -13,6 +13,7 @@
 #include "io/files.h"
 #include "io/json.h"
 #include "io/safetensors_writer.h"
+#include "model/model_config.h"
 #include "text/tokenizer.h"
 
 namespace cola {

@@ -9,19 +9,16 @@ bool NormActivations::finite(Memory& memory) const {
   return all_finite(FloatsOnHost(memory, rstd.floats()).values());
 }
 
-NormLayer::NormLayer(const ModelConfig& config, Weights& weights, ParameterRole role, std::int64_t block)
-    : epsilon_(static_cast<float>(config.norm_epsilon)),
-      weight_(&weights.at(role, block)),
-      bias_(config.norm == NormKind::layer ? weights.find(role, block, true) : nullptr) {}
+NormLayer::NormLayer(const NormSpec& spec, Weights& weights, ParameterRole role, std::int64_t block)
+    : spec_(spec), weight_(&weights.at(role, block)), bias_(weights.find(role, block, true)) {}
 
 void NormLayer::forward(ops::Context& context, ConstMatrixView x, MatrixView y, NormActivations& kept) const {
+  const auto epsilon = static_cast<float>(spec_.epsilon);
   kept.rstd.resize(context.memory(), DType::f32, 1, x.rows);
-  if (bias_ == nullptr) {
-    ops::rms_norm_forward(context, x, weight_->vector(), epsilon_, y, kept.rstd.floats());
-    return;
-  }
+  if (spec_.kind == NormKind::rms)
+    return ops::rms_norm_forward(context, x, weight_->vector(), epsilon, y, kept.rstd.floats());
   kept.mean.resize(context.memory(), DType::f32, 1, x.rows);
-  ops::layer_norm_forward(context, x, weight_->vector(), bias_->vector(), epsilon_, y, kept.mean.floats(),
+  ops::layer_norm_forward(context, x, weight_->vector(), bias_->vector(), epsilon, y, kept.mean.floats(),
                           kept.rstd.floats());
 }
 
@@ -35,10 +32,8 @@ ConstMatrixView NormLayer::normed(ops::Context& context, ConstMatrixView x, Norm
 void NormLayer::backward(ops::Context& context, ConstMatrixView dy, ConstMatrixView x,
                          const NormActivations& kept, MatrixView dx, ops::Write write) const {
   const auto dweight = weight_->trained() ? weight_->gradient.floats() : std::span<float>();
-  if (bias_ == nullptr) {
-    ops::rms_norm_backward(context, dy, x, weight_->vector(), kept.rstd.floats(), dx, write, dweight);
-    return;
-  }
+  if (spec_.kind == NormKind::rms)
+    return ops::rms_norm_backward(context, dy, x, weight_->vector(), kept.rstd.floats(), dx, write, dweight);
   const auto dbias = bias_->trained() ? bias_->gradient.floats() : std::span<float>();
   ops::layer_norm_backward(context, dy, x, weight_->vector(), kept.mean.floats(), kept.rstd.floats(), dx,
                            write, dweight, dbias);

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "backend/context.h"
+#include "model/decoder_spec.h"
 #include "model/weights.h"
 
 namespace cola {
@@ -17,8 +18,7 @@ struct NormActivations {
 /// A norm with its parameters: layer norm with bias, or RMS norm.
 class NormLayer {
  public:
-  NormLayer() = default;
-  NormLayer(const ModelConfig& config, Weights& weights, ParameterRole role, std::int64_t block = -1);
+  NormLayer(const NormSpec& spec, Weights& weights, ParameterRole role, std::int64_t block = -1);
 
   /// y = norm(x), [T, D]; `kept` is written.
   void forward(ops::Context& context, ConstMatrixView x, MatrixView y, NormActivations& kept) const;
@@ -31,11 +31,12 @@ class NormLayer {
 
   [[nodiscard]] bool trained() const { return weight_->trained(); }
   [[nodiscard]] std::string name() const { return weight_->spec.module(); }
+  [[nodiscard]] std::int64_t width() const { return weight_->value.cols; }
 
  private:
-  float epsilon_ = 0.0F;
-  Parameter* weight_ = nullptr;
-  Parameter* bias_ = nullptr;  ///< null for RMS norm
+  NormSpec spec_;
+  Parameter* weight_;
+  Parameter* bias_;  ///< null for RMS norm
 };
 
 }  // namespace cola

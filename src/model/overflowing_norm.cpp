@@ -8,8 +8,7 @@ std::string Decoder::overflowing_norm(const StepState& step, DecoderActivations&
   Memory& memory = step.context.memory();
   std::string found;
   run_blocks(step, activations, {}, [&](const Block& block, const BlockActivations& kept) {
-    for (std::size_t i = 0; i < kept.norms.size() && found.empty(); ++i)
-      if (!kept.norms[i].finite(memory)) found = block.norms()[i]->name();
+    if (found.empty()) found = block.overflowing_norm(memory, kept);
   });
   if (!found.empty() || !final_norm_) return found;
   head_input(step, activations, step.batch.loss_rows);

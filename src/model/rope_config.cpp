@@ -122,7 +122,7 @@ std::optional<RopeFields> read_dictionary(const JsonReader& config, const std::s
 
 }  // namespace
 
-void read_rope(const JsonReader& reader, ModelConfig& config, double default_theta) {
+RotarySpec read_rope(const JsonReader& reader, double default_theta) {
   if (reader.object().contains("rope_theta")) (void)reader.at("rope_theta");  // null is no number
   require_whole_head(reader);
   const auto scaling = read_dictionary(reader, "rope_scaling");
@@ -134,29 +134,13 @@ void read_rope(const JsonReader& reader, ModelConfig& config, double default_the
   // As transformers reads them: rope_scaling stands in for all of rope_parameters.
   const RopeFields fields = scaling ? *scaling : parameters.value_or(RopeFields{});
   const auto beside = positive_number(reader, "rope_theta");
-  config.rope_scaling = fields.scaling;
-  config.rope_theta = fields.theta ? *fields.theta : beside.value_or(default_theta);
+  const double used = fields.theta ? *fields.theta : beside.value_or(default_theta);
   for (const auto& theta : {beside, parameters ? parameters->theta : std::nullopt}) {
-    if (!theta || *theta == config.rope_theta) continue;
-    throw Error(fmt::format("{}: 'rope_theta' is {} in one place and {} in another", reader.where(),
-                            config.rope_theta, *theta));
+    if (!theta || *theta == used) continue;
+    throw Error(
+        fmt::format("{}: 'rope_theta' is {} in one place and {} in another", reader.where(), used, *theta));
   }
-}
-
-Json rope_scaling_json(const RopeScaling& scaling) {
-  switch (scaling.kind) {
-    case RopeScaling::Kind::none:
-      return nullptr;
-    case RopeScaling::Kind::linear:
-      return {{"type", "linear"}, {"rope_type", "linear"}, {"factor", scaling.factor}};
-    case RopeScaling::Kind::llama3:
-      return {{"rope_type", "llama3"},
-              {"factor", scaling.factor},
-              {"low_freq_factor", scaling.low_freq_factor},
-              {"high_freq_factor", scaling.high_freq_factor},
-              {"original_max_position_embeddings", scaling.original_max_position_embeddings}};
-  }
-  return nullptr;
+  return {0, used, fields.scaling};
 }
 
 }  // namespace cola

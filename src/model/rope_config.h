@@ -1,6 +1,6 @@
 #pragma once
 #include "io/json.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
@@ -8,9 +8,6 @@ namespace cola {
 /// forms: `rope_theta` and `rope_scaling` beside it, and transformers 5's `rope_parameters`, which holds
 /// both; `{}` and null count as absent. Throws Error naming the field for what is missing, what is not
 /// supported, what two fields say differently, and what readers of such files understand differently.
-void read_rope(const JsonReader& reader, ModelConfig& config, double default_theta = 10000.0);
-
-/// `rope_scaling` of config.json for `scaling`; null for none.
-[[nodiscard]] Json rope_scaling_json(const RopeScaling& scaling);
+[[nodiscard]] RotarySpec read_rope(const JsonReader& reader, double default_theta = 10000.0);
 
 }  // namespace cola

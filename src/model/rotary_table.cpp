@@ -23,28 +23,28 @@ double llama3_frequency(double frequency, const RopeScaling& scaling) {
 }
 
 /// Grown by doubling, so that a sequence that gets longer token by token seldom makes the table anew.
-std::int64_t rows_for(const ModelConfig& config, std::int64_t positions) {
+std::int64_t rows_for(std::int64_t max_positions, std::int64_t positions) {
   constexpr std::uint64_t fewest = 1024;
   const auto doubled = std::bit_ceil(std::max(fewest, static_cast<std::uint64_t>(positions)));
-  return std::min(static_cast<std::int64_t>(doubled), config.max_position_embeddings);
+  return std::min(static_cast<std::int64_t>(doubled), max_positions);
 }
 
 }  // namespace
 
-std::vector<double> rotary_frequencies(const ModelConfig& config) {
+std::vector<double> rotary_frequencies(const RotarySpec& spec) {
   std::vector<double> frequencies;
-  for (std::int64_t i = 0; i < config.head_dim / 2; ++i) {
-    const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim);
-    const double frequency = std::pow(config.rope_theta, -exponent);
-    switch (config.rope_scaling.kind) {
+  for (std::int64_t i = 0; i < spec.rotary_dim / 2; ++i) {
+    const double exponent = 2.0 * static_cast<double>(i) / static_cast<double>(spec.rotary_dim);
+    const double frequency = std::pow(spec.theta, -exponent);
+    switch (spec.scaling.kind) {
       case RopeScaling::Kind::none:
         frequencies.push_back(frequency);
         break;
       case RopeScaling::Kind::linear:
-        frequencies.push_back(frequency / config.rope_scaling.factor);
+        frequencies.push_back(frequency / spec.scaling.factor);
         break;
       case RopeScaling::Kind::llama3:
-        frequencies.push_back(llama3_frequency(frequency, config.rope_scaling));
+        frequencies.push_back(llama3_frequency(frequency, spec.scaling));
         break;
     }
   }
@@ -53,9 +53,9 @@ std::vector<double> rotary_frequencies(const ModelConfig& config) {
 
 void RotaryTable::reserve(std::int64_t positions) {
   if (positions <= cosines_.rows()) return;
-  const auto frequencies = rotary_frequencies(config_);
+  const auto frequencies = rotary_frequencies(spec_);
   const auto half = static_cast<std::int64_t>(frequencies.size());
-  Matrix cosines(DType::f32, rows_for(config_, positions), half);
+  Matrix cosines(DType::f32, rows_for(max_positions_, positions), half);
   Matrix sines(DType::f32, cosines.rows(), half);
   parallel_for(cosines.rows(), 256, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t position = begin; position < end; ++position) {
@@ -71,9 +71,12 @@ void RotaryTable::reserve(std::int64_t positions) {
   sines_ = Matrix::moved_to(*memory_, std::move(sines));
 }
 
-std::int64_t rotary_table_bytes(const ModelConfig& config, std::int64_t positions) {
-  if (!config.rotary) return 0;
-  return rows_for(config, positions) * config.head_dim * static_cast<std::int64_t>(sizeof(float));
+std::int64_t rotary_table_bytes(const DecoderSpec& spec, std::int64_t positions) {
+  const std::int64_t rows = rows_for(spec.max_position_embeddings, positions);
+  std::int64_t bytes = 0;
+  for (const RotarySpec& table : spec.rotary_tables)
+    bytes += rows * table.rotary_dim * static_cast<std::int64_t>(sizeof(float));
+  return bytes;
 }
 
 }  // namespace cola

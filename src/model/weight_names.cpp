@@ -18,7 +18,7 @@ std::string without_prefix(const std::string& name) {
   return name.rfind("model.", 0) == 0 ? name.substr(6) : name;
 }
 
-bool carries_no_weights(const ModelConfig& config, const std::string& name) {
+bool carries_no_weights(const DecoderSpec& config, const std::string& name) {
   return std::ranges::any_of(config.family->ignored_tensors,
                              [&](std::string_view end) { return name.ends_with(end); });
 }
@@ -42,7 +42,7 @@ void check(const ParameterSpec& spec, const SourceTensor& tensor) {
 }
 
 /// Every tensor that carries weights, by its name without the prefix.
-std::map<std::string, const SourceTensor*> tensors_by_short_name(const ModelConfig& config,
+std::map<std::string, const SourceTensor*> tensors_by_short_name(const DecoderSpec& config,
                                                                  const TensorSource& source) {
   std::map<std::string, const SourceTensor*> by_short_name;
   for (const auto& [name, tensor] : source.tensors()) {
@@ -74,7 +74,7 @@ bool equal_values(const SourceTensor& a, const SourceTensor& b) {
 
 }  // namespace
 
-bool has_own_head(const ModelConfig& config, const TensorSource& source) {
+bool has_own_head(const DecoderSpec& config, const TensorSource& source) {
   const auto tensors = tensors_by_short_name(config, source);
   const ParameterSpec table_spec = parameter_of(config, ParameterRole::token_table);
   const ParameterSpec own_head = head_spec(config);
@@ -92,7 +92,7 @@ bool has_own_head(const ModelConfig& config, const TensorSource& source) {
   return !equal;
 }
 
-std::map<std::string, const SourceTensor*> match_tensors(const ModelConfig& config,
+std::map<std::string, const SourceTensor*> match_tensors(const DecoderSpec& config,
                                                          const TensorSource& source) {
   auto by_short_name = tensors_by_short_name(config, source);
   if (config.tie_word_embeddings) {  // one table under two names: the embedding's own wins

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "io/tensor_source.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
@@ -12,13 +12,13 @@ namespace cola {
 /// Tensors that carry no weights (Family::ignored_tensors) are passed over, and so is the head's where
 /// `config` ties it: see has_own_head. Throws Error naming every missing, unknown or misshaped tensor (the
 /// first few).
-[[nodiscard]] std::map<std::string, const SourceTensor*> match_tensors(const ModelConfig& config,
+[[nodiscard]] std::map<std::string, const SourceTensor*> match_tensors(const DecoderSpec& config,
                                                                        const TensorSource& source);
 
 /// Whether the file has both the token table and a head, and they differ by value, whatever their
 /// dtypes: then the head is the model's, also where config.json says `tie_word_embeddings`. Throws Error for
 /// a table or head of another shape, of integers, or with values that are not finite, which compare as
 /// nothing.
-[[nodiscard]] bool has_own_head(const ModelConfig& config, const TensorSource& source);
+[[nodiscard]] bool has_own_head(const DecoderSpec& config, const TensorSource& source);
 
 }  // namespace cola

@@ -1,5 +1,7 @@
 #include "model/weight_stream.h"
 
+#include "model/parameter_spec.h"
+
 #include <algorithm>
 
 namespace cola {
@@ -84,15 +86,15 @@ void WeightStream::forget() noexcept {
   }
 }
 
-StreamedBytes streamed_bytes(const ModelConfig& config, DType dtype) {
+StreamedBytes streamed_bytes(const DecoderSpec& spec, DType dtype) {
   StreamedBytes bytes;
-  for (const auto& spec : parameter_specs(config)) {
+  for (const auto& spec : parameter_specs(spec)) {
     if (!spec.is_block_matrix()) continue;
     const auto size = static_cast<std::size_t>(spec.size()) * size_of(dtype);
     bytes.on_host += static_cast<std::int64_t>(size);
     bytes.on_device += static_cast<std::int64_t>(room_for(size));
   }
-  bytes.on_device = bytes.on_device / config.num_hidden_layers * 2;
+  bytes.on_device = bytes.on_device / spec.num_hidden_layers() * 2;
   return bytes;
 }
 

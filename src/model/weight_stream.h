@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "backend/uploads.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 #include "model/linear.h"
 
 namespace cola {
@@ -49,6 +49,6 @@ class WeightStream {
 struct StreamedBytes {
   std::int64_t on_host = 0, on_device = 0;
 };
-[[nodiscard]] StreamedBytes streamed_bytes(const ModelConfig& config, DType dtype);
+[[nodiscard]] StreamedBytes streamed_bytes(const DecoderSpec& spec, DType dtype);
 
 }  // namespace cola

@@ -39,7 +39,7 @@ bool is_aligned(const SourceTensor& tensor) {
 
 }  // namespace
 
-Weights::Weights(const ModelConfig& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
+Weights::Weights(const DecoderSpec& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
                  Memory& memory, Memory* block_matrices)
     : compute_dtype_(compute_dtype),
       memory_(&memory),
@@ -49,7 +49,7 @@ Weights::Weights(const ModelConfig& config, std::unique_ptr<TensorSource> source
   for (const auto& spec : parameter_specs(config)) adopt(add(spec), *tensors_.at(spec.name));
 }
 
-Weights::Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dtype, Memory& memory,
+Weights::Weights(const DecoderSpec& config, std::uint64_t seed, DType compute_dtype, Memory& memory,
                  Memory* block_matrices)
     : compute_dtype_(compute_dtype),
       memory_(&memory),
@@ -179,7 +179,7 @@ Parameter* Weights::find(ParameterRole role, std::int64_t block, bool bias) {
   return found == by_role_.end() ? nullptr : found->second;
 }
 
-void Weights::untie_head(const ModelConfig& config) {
+void Weights::untie_head(const DecoderSpec& config) {
   const Parameter& table = at(ParameterRole::token_table);
   Parameter& head = add(head_spec(config));
   head.value = table.value;

@@ -14,7 +14,7 @@
 #include "core/matrix.h"
 #include "io/safetensors_writer.h"
 #include "io/tensor_source.h"
-#include "model/config.h"
+#include "model/parameter_spec.h"
 
 namespace cola {
 
@@ -54,11 +54,11 @@ class Weights {
   /// Takes the file's tensors, in place where possible, into `memory`; the matrices of the decoder blocks
   /// into `block_matrices` where that is another (ops::Uploads::memory() for a Decoder that streams them).
   /// Throws Error as match_tensors does, and for values that are not finite or too large for compute_dtype.
-  Weights(const ModelConfig& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
+  Weights(const DecoderSpec& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
           Memory& memory = host_memory(), Memory* block_matrices = nullptr);
   /// Random weights N(0, 0.02), zero biases, unit norms, keyed by (seed, name's place): for `init` and
   /// `bench`.
-  Weights(const ModelConfig& config, std::uint64_t seed, DType compute_dtype, Memory& memory = host_memory(),
+  Weights(const DecoderSpec& config, std::uint64_t seed, DType compute_dtype, Memory& memory = host_memory(),
           Memory* block_matrices = nullptr);
 
   [[nodiscard]] Parameter& at(const std::string& name) { return *by_name_.at(name); }
@@ -83,7 +83,7 @@ class Weights {
 
   /// Gives a model that ties its word embeddings a head of its own with the token table's values: for a
   /// Decoder whose configuration does not tie them.
-  void untie_head(const ModelConfig& config);
+  void untie_head(const DecoderSpec& config);
 
   /// Puts a frozen bf16 matrix into the layout of tile products; the row-major one is given back. Others
   /// stay.

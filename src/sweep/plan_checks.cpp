@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "eval/task_evaluation.h"
+#include "model/model_config.h"
 #include "tasks/split.h"
 #include "tasks/task.h"
 #include "text/tokenizer.h"
@@ -159,7 +160,7 @@ class DataChecker {
   Problems& problems_;
   std::vector<std::string> notes_;
   std::set<std::string> noted_;  ///< where
-  std::optional<ModelConfig> config_;
+  std::optional<DecoderSpec> config_;
   std::map<std::string, std::optional<TaskSize>> sizes_;          ///< by task
   std::map<std::string, std::unique_ptr<Tokenizer>> tokenizers_;  ///< by folder
 };

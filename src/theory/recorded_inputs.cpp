@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "model/parameter_spec.h"
 
 namespace cola::theory {
 namespace {
@@ -51,7 +52,7 @@ LabelledInputs record_query_inputs(ops::Context& context, Decoder& model, std::s
   const auto class_of = frequent_tokens(targets, classes);
 
   Weights& weights = model.weights();
-  weights.make_trained(weights.at(ParameterRole::query, model.config().num_hidden_layers - 1));
+  weights.make_trained(weights.at(ParameterRole::query, model.spec().num_hidden_layers() - 1));
   DecoderActivations activations;
   const StepState step{.context = context, .batch = batch, .keep = true};
   model.forward(step, activations);

@@ -9,7 +9,9 @@
 #include "backend/elementwise.h"
 #include "core/parallel.h"
 #include "core/system_memory.h"
+#include "model/block.h"
 #include "model/linear_names.h"
+#include "model/parameter_spec.h"
 #include "model/rotary_table.h"
 #include "model/weight_stream.h"
 
@@ -27,151 +29,112 @@ constexpr std::int64_t widened_products_bytes = std::int64_t{4} << 20;
 constexpr std::int64_t device_bytes = std::int64_t{64} << 20;
 constexpr std::int64_t knot_rows = 64;  // whose logits a knot compares, before and after
 
-struct Widths {
-  explicit Widths(const ModelConfig& config)
-      : gated(config.activation == Activation::silu_gate),
-        head_norms(config.head_norms),
-        post_norm(!config.do_layer_norm_before),
-        hidden(config.hidden_size),
-        query(config.num_attention_heads * config.head_dim),
-        key(config.num_key_value_heads * config.head_dim),
-        mlp(config.intermediate_size) {}
-
-  bool gated, head_norms, post_norm;
-  std::int64_t hidden, query, key, mlp;
-};
-
-/// What is trained in one block, as far as it decides what the block keeps.
-struct BlockTargets {
-  std::int64_t branches = 0;
-  bool any = false;
-  bool last_input = false;  ///< whether a backward reads what the last layer reads
-};
-
-std::vector<BlockTargets> block_targets(const ModelConfig& config, const MemoryPlanInput& input) {
-  std::vector<BlockTargets> blocks(static_cast<std::size_t>(config.num_hidden_layers));
-  if (input.run.method == Method::full) {
-    std::ranges::fill(blocks, BlockTargets{0, true, true});
-    return blocks;
-  }
-  const auto linears = linear_specs(config);
-  for (const std::size_t index : input.targets) {
-    const ParameterSpec& spec = linears[index];
-    if (spec.role == ParameterRole::project_in) blocks.front().any = true;  // the backward goes below
-    if (spec.block < 0) continue;
-    BlockTargets& block = blocks[static_cast<std::size_t>(spec.block)];
-    block.any = true;
-    ++block.branches;
-    block.last_input |= spec.role == ParameterRole::down;
+/// What is trained in each block, as far as it decides what the block keeps.
+std::vector<BlockLinears> block_linears(const DecoderSpec& spec, const MemoryPlanInput& input,
+                                        std::int64_t rank) {
+  std::vector<BlockLinears> blocks(static_cast<std::size_t>(spec.num_hidden_layers()));
+  const auto linears = linear_specs(spec);
+  const bool full = input.run.method == Method::full;
+  for (std::size_t index = 0; index < linears.size(); ++index) {
+    const ParameterSpec& linear = linears[index];
+    if (linear.block < 0) continue;
+    const bool target = !full && std::ranges::find(input.targets, index) != input.targets.end();
+    blocks[static_cast<std::size_t>(linear.block)].emplace(linear.role, LinearCost{.out = linear.shape[0],
+                                                                                   .in = linear.shape[1],
+                                                                                   .rank = target ? rank : 0,
+                                                                                   .frozen_rank = 0,
+                                                                                   .weight_trained = full});
   }
   return blocks;
 }
 
-/// Bytes that BlockActivations hold for one token, with and without StepState::keep.
-std::int64_t block_bytes(const ModelConfig& config, const BlockTargets& block, std::int64_t element,
-                         std::int64_t rank, bool keep) {
-  const Widths width(config);
-  std::int64_t elements = 2 * width.query + 2 * width.key;  // q, attention's output; k, v
-  if (width.post_norm) elements += 2 * width.hidden;        // inputs of both norms
-  if (width.gated) elements += 2 * width.mlp;               // gate, up
-  std::int64_t bytes = float_bytes * (config.num_attention_heads + 4 + block.branches * rank);
-  if (width.head_norms) {  // what they read, and a number a head
-    elements += width.query + width.key;
-    bytes += float_bytes * (config.num_attention_heads + config.num_key_value_heads);
-  }
-  if (keep) {
-    if (!width.post_norm) elements += width.hidden;  // the stream between the branches
-    if (block.last_input && !width.gated) elements += width.mlp;
-    if (!width.gated) bytes += ops::relu_mask_bytes(1, width.mlp);
-  }
-  return bytes + elements * element;
+/// The lowest block that a backward passes; the number of blocks if it passes none.
+std::size_t lowest_trained(const DecoderSpec& spec, const MemoryPlanInput& input,
+                           const std::vector<BlockLinears>& blocks) {
+  const auto linears = linear_specs(spec);
+  const auto below = [&](std::size_t index) { return linears[index].role == ParameterRole::project_in; };
+  if (std::ranges::any_of(input.targets, below)) return 0;
+  const auto trained = [](const BlockLinears& of_block) {
+    return std::ranges::any_of(of_block, [](const auto& entry) { return entry.second.trained(); });
+  };
+  return static_cast<std::size_t>(std::ranges::find_if(blocks, trained) - blocks.begin());
 }
 
-/// Scratch elements for one token, once for the whole model: the residual stream and what passes in a block.
-std::int64_t forward_elements(const ModelConfig& config, const MemoryPlanInput& input) {
-  const Widths width(config);
-  std::int64_t elements = 2 * width.hidden + width.mlp;  // x, normed, hidden
-  if (!config.rotary) elements += width.hidden;          // positions' rows
-  if (input.hidden_dropout) elements += width.hidden;
-  return elements;
-}
-std::int64_t backward_elements(const Widths& width, const MemoryPlanInput& input, bool last_input) {
-  std::int64_t elements = (width.post_norm ? 2 : 1) * width.hidden + 2 * width.query + 2 * width.key;
-  if (width.head_norms) elements += width.query + width.key;
-  if (last_input && width.gated) elements += width.mlp;  // its input is made again beside its gradient
-  if (input.hidden_dropout) elements += width.hidden;
-  if (input.lora_dropout) elements += 2 * std::max(width.hidden, last_input ? width.mlp : 0);
-  return elements;
-}
-
-std::int64_t plan_blocks(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t element,
+/// Activations of the blocks: what those keep that a backward passes, what the others use one after the
+/// other, and what passes in all of them.
+std::int64_t plan_blocks(const DecoderSpec& spec, const MemoryPlanInput& input, std::int64_t element,
                          std::int64_t rank) {
-  const Widths width(config);
-  const auto targets = block_targets(config, input);
-  const auto first = std::ranges::find_if(targets, &BlockTargets::any);
-  std::int64_t kept = 0;     // for a token, by all blocks that a backward passes
-  std::int64_t largest = 0;  // of them
-  std::int64_t passing = 0;  // of a block that keeps nothing
-  bool last_input = false;
-  for (auto block = targets.begin(); block != targets.end(); ++block) {
-    passing = std::max(passing, block_bytes(config, *block, element, rank, false));
-    if (block < first) continue;
-    const std::int64_t bytes = block_bytes(config, *block, element, rank, true);
+  const auto linears = block_linears(spec, input, rank);
+  const std::size_t first = lowest_trained(spec, input, linears);
+  std::int64_t kept = 0;                                // for a token, by all blocks that a backward passes
+  std::int64_t largest = 0;                             // of them
+  std::int64_t passing = 0;                             // of a block that keeps nothing
+  std::int64_t forward = 0, backward = 0, dropped = 0;  // elements that pass
+  for (std::size_t index = 0; index < linears.size(); ++index) {
+    const Footprint block = Block::footprint(spec.block(static_cast<std::int64_t>(index)),
+                                             {spec.hidden_size, linears[index], true, input.hidden_dropout});
+    passing = std::max(passing, block.passing * element + block.passing_bytes);
+    forward = std::max(forward, block.forward_scratch);
+    if (index < first) continue;
+    const std::int64_t bytes = block.kept * element + block.kept_bytes;
     largest = std::max(largest, bytes);
-    kept += (input.activation_checkpointing ? 0 : bytes) + width.hidden * element;
-    last_input |= block->last_input;
+    kept += (input.activation_checkpointing ? 0 : bytes) + spec.hidden_size * element;
+    backward = std::max(backward, block.backward_scratch);
+    for (const auto& [role, linear] : linears[index])
+      if (input.lora_dropout && linear.trained()) dropped = std::max(dropped, 2 * linear.in);
   }
+  forward += spec.hidden_size * (spec.position_table ? 2 : 1);  // the residual stream, positions' rows
   const bool knots = input.run.links.size() > 1;
   const std::int64_t passing_tokens =
-      std::max(knots || first != targets.begin() ? input.batch_tokens : 0, input.evaluation_tokens);
+      std::max(knots || first > 0 ? input.batch_tokens : 0, input.evaluation_tokens);
   const std::int64_t shared =
       std::max(input.activation_checkpointing ? input.batch_tokens * largest : 0, passing_tokens * passing);
   const std::int64_t forward_tokens = std::max(input.batch_tokens, input.evaluation_tokens);
-  return input.batch_tokens * (kept + element * backward_elements(width, input, last_input)) + shared +
-         forward_tokens * element * forward_elements(config, input);
+  return input.batch_tokens * (kept + element * (backward + dropped)) + shared +
+         forward_tokens * element * forward;
 }
 
 /// Rows of logits that are made at a time.
-std::int64_t logits_rows(const ModelConfig& config, const MemoryPlanInput& input) {
+std::int64_t logits_rows(const DecoderSpec& spec, const MemoryPlanInput& input) {
   const auto of = [&](std::int64_t rows) {
-    return ops::logits_chunk_rows(input.logits_chunk_bytes, rows, config.vocab_size);
+    return ops::logits_chunk_rows(input.logits_chunk_bytes, rows, spec.vocab_size);
   };
   return std::max(of(input.batch_loss_tokens), of(input.evaluation_tokens));
 }
 
 /// The head: the rows with loss in five matrices, and a chunk of logits with its gradient.
-std::int64_t plan_head(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t element) {
+std::int64_t plan_head(const DecoderSpec& spec, const MemoryPlanInput& input, std::int64_t element) {
   const std::int64_t rows = std::max(input.batch_loss_tokens, input.evaluation_tokens);
-  const std::int64_t widths = 3 * config.hidden_size + 2 * config.word_embed_proj_dim;
-  const std::int64_t chunk = logits_rows(config, input);
+  const std::int64_t widths = 3 * spec.hidden_size + 2 * spec.word_embed_proj_dim;
+  const std::int64_t chunk = logits_rows(spec, input);
   const std::int64_t logit_bytes = float_bytes + (input.compute_dtype == DType::f32 ? 0 : element);
   const std::int64_t compared =
       input.run.links.size() > 1 ? 2 * float_bytes * std::min(knot_rows, input.batch_loss_tokens) : 0;
-  return rows * element * widths + config.vocab_size * (chunk * logit_bytes + compared);
+  return rows * element * widths + spec.vocab_size * (chunk * logit_bytes + compared);
 }
 
 /// What products with packed weights hold beside their operands: the largest one's activations in tiles, and
 /// each thread's sums.
-std::int64_t plan_packed_products(const ModelConfig& config, const MemoryPlanInput& input,
+std::int64_t plan_packed_products(const DecoderSpec& spec, const MemoryPlanInput& input,
                                   std::int64_t element) {
   constexpr std::int64_t thread_bytes = std::int64_t{1} << 20;
-  const Widths width(config);
+  std::int64_t widest = spec.hidden_size;
+  for (const BlockSpec& block : spec.block_kinds)
+    widest = std::max({widest, block.attention.query_width(), block.mlp.intermediate_size});
   const std::int64_t tokens = std::max(input.batch_tokens, input.evaluation_tokens);
-  const std::int64_t largest = std::max(tokens * std::max({width.hidden, width.query, width.mlp}),
-                                        logits_rows(config, input) * config.vocab_size);
+  const std::int64_t largest = std::max(tokens * widest, logits_rows(spec, input) * spec.vocab_size);
   return largest * element + thread_count() * thread_bytes;
 }
 
 /// Moves the blocks' weights and their merged copies to the host; the device has two blocks' room, and rounds
 /// a merged matrix, of `largest` elements at most, before it is kept.
-void offload(const ModelConfig& config, const MemoryPlanInput& input, std::int64_t largest,
-             MemoryPlan& plan) {
+void offload(const DecoderSpec& spec, const MemoryPlanInput& input, std::int64_t largest, MemoryPlan& plan) {
   const auto element = static_cast<std::int64_t>(size_of(input.compute_dtype));
-  const StreamedBytes streamed = streamed_bytes(config, input.compute_dtype);
+  const StreamedBytes streamed = streamed_bytes(spec, input.compute_dtype);
   plan.weights += streamed.on_device - streamed.on_host;
   plan.offloaded = streamed.on_host;
   if (plan.merged == 0) return;
-  const auto linears = linear_specs(config);
+  const auto linears = linear_specs(spec);
   for (const std::size_t index : input.targets) {
     if (linears[index].block < 0) continue;
     const std::int64_t bytes = linears[index].size() * element;
@@ -197,9 +160,9 @@ std::string MemoryPlan::summary() const {
                     : "");
 }
 
-MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) {
+MemoryPlan plan_memory(const DecoderSpec& spec, const MemoryPlanInput& input) {
   const auto element = static_cast<std::int64_t>(size_of(input.compute_dtype));
-  const std::int64_t parameters = parameter_count(config);
+  const std::int64_t parameters = parameter_count(spec);
   const std::int64_t per_trained = 2 * float_bytes + optimizer_bytes_per_parameter(input.run.optimizer);
   const bool full = input.run.method == Method::full;
   MemoryPlan plan;
@@ -208,12 +171,12 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
   for (const auto& link : input.run.links) rank = std::max(rank, link.rank);
   if (full) {
     std::int64_t largest = 0;  // saved a tensor at a time, from f32; what is rounded beside the file's values
-    for (const auto& spec : parameter_specs(config)) largest = std::max(largest, spec.size());
+    for (const auto& spec : parameter_specs(spec)) largest = std::max(largest, spec.size());
     plan.trained = parameters * per_trained + sum_bytes(input, parameters) +
                    largest * (float_bytes + static_cast<std::int64_t>(size_of(input.saved_dtype)) +
                               (input.saved_dtype == DType::f32 ? 0 : float_bytes));
   } else {
-    const auto linears = linear_names(config);
+    const auto linears = linear_names(spec);
     std::int64_t targets = 0;
     std::int64_t adapter = 0;
     std::int64_t largest = 0;
@@ -228,11 +191,11 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
     // A merged weight takes the place of the file's pages, if they were used as they are. One is made in f32.
     if (input.run.tie == TieMode::merge && tied > 0)
       plan.merged = (input.in_place() ? 0 : targets * element) + largest * float_bytes;
-    if (input.offload_base) offload(config, input, largest, plan);
+    if (input.offload_base) offload(spec, input, largest, plan);
   }
-  plan.activations = plan_blocks(config, input, element, rank) + plan_head(config, input, element);
-  plan.activations += rotary_table_bytes(config, input.positions);
-  if (input.packed_weights) plan.activations += plan_packed_products(config, input, element);
+  plan.activations = plan_blocks(spec, input, element, rank) + plan_head(spec, input, element);
+  plan.activations += rotary_table_bytes(spec, input.positions);
+  if (input.packed_weights) plan.activations += plan_packed_products(spec, input, element);
   if (input.in_device_memory) {
     plan.program = device_bytes;
     return plan;

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "dist/ranks.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 #include "train/run_plan.h"
 
 namespace cola {
@@ -52,11 +52,11 @@ struct MemoryPlanInput {
     return file_dtype == compute_dtype && !packed_weights && !in_device_memory;
   }
 };
-[[nodiscard]] MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input);
+[[nodiscard]] MemoryPlan plan_memory(const DecoderSpec& spec, const MemoryPlanInput& input);
 
 /// Throws Error, saying what would fit, if the plan exceeds the memory that is available, in bytes: times the
 /// processes on this machine in the host's memory, where they share weights that are used in place.
-void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
+void require_memory(const DecoderSpec& spec, const MemoryPlanInput& input, const MemoryPlan& plan,
                     std::int64_t available);
 
 /// Throws Error if what the processes on this machine offload exceeds the host's memory that is available.

@@ -48,7 +48,7 @@ std::vector<Remedy> remedies(const MemoryPlanInput& input) {
 }
 
 /// Full fine-tuning's plan as that of a chain with the default links.
-MemoryPlanInput as_chain(const ModelConfig& config, MemoryPlanInput input) {
+MemoryPlanInput as_chain(const DecoderSpec& config, MemoryPlanInput input) {
   input.run.method = Method::cola;
   input.run.links.assign(2, {default_lora_r, default_lora_alpha});
   input.targets = select_target_modules(linear_names(config), default_target_modules(config));
@@ -56,7 +56,7 @@ MemoryPlanInput as_chain(const ModelConfig& config, MemoryPlanInput input) {
 }
 
 /// What would fit: each remedy that is enough alone, else all of them if they are together.
-std::string advice(const ModelConfig& config, MemoryPlanInput input, std::int64_t available) {
+std::string advice(const DecoderSpec& config, MemoryPlanInput input, std::int64_t available) {
   const auto needed = [&] { return needed_bytes(input, plan_memory(config, input)); };
   std::string method;
   if (input.run.method == Method::full) {
@@ -83,7 +83,7 @@ std::string advice(const ModelConfig& config, MemoryPlanInput input, std::int64_
 
 }  // namespace
 
-void require_memory(const ModelConfig& config, const MemoryPlanInput& input, const MemoryPlan& plan,
+void require_memory(const DecoderSpec& config, const MemoryPlanInput& input, const MemoryPlan& plan,
                     std::int64_t available) {
   const std::int64_t needed = needed_bytes(input, plan);
   if (needed <= available) return;

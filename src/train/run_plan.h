@@ -28,10 +28,10 @@ void check_plan_options(const TrainOptions& options);
 [[nodiscard]] std::vector<std::string> unused_options(const TrainOptions& options);
 
 /// The family's; of OPT and Llama q_proj and v_proj, as in the paper, section A.3.
-[[nodiscard]] std::vector<std::string> default_target_modules(const ModelConfig& config);
+[[nodiscard]] std::vector<std::string> default_target_modules(const DecoderSpec& config);
 /// --target-modules, or the default ones.
 [[nodiscard]] std::vector<std::string> target_modules_of(const TrainOptions& options,
-                                                         const ModelConfig& config);
+                                                         const DecoderSpec& config);
 
 /// The run, worked out from its options and the size of its data.
 struct RunPlan {

@@ -20,7 +20,7 @@ namespace cola {
 struct TrainingSession {
   std::shared_ptr<ops::Backend> backend;  ///< first: the rest lies in its memory
   TrainOptions options;
-  ModelConfig config;
+  DecoderSpec config;
   std::vector<std::string> notes;  ///< what a user should be told of model and adapter files, a line each
   DType compute_dtype = DType::f32;
   SessionData data;

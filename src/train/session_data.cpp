@@ -13,7 +13,7 @@
 namespace cola {
 namespace {
 
-void load_files(const TrainOptions& options, const ModelConfig& config,
+void load_files(const TrainOptions& options, const DecoderSpec& config,
                 const std::filesystem::path& tokenizer_folder, bool quiet, SessionData& data) {
   EvaluateOptions reading;  // dev data is read as cola eval reads it
   reading.max_length = options.max_length.value_or(0);
@@ -53,7 +53,7 @@ Dataset answered_sequences(const std::vector<TaskItem>& items, const TaskEncodin
   return data;
 }
 
-void load_task(const TrainOptions& options, const ModelConfig& config, SessionData& data) {
+void load_task(const TrainOptions& options, const DecoderSpec& config, SessionData& data) {
   if (!data.tokenizer) throw Error("--task needs a tokenizer: give --tokenizer DIR");
   data.task = find_task(options.task);
   data.encoding = task_encoding(*data.task, *data.tokenizer, config, options.max_length.value_or(0),
@@ -96,7 +96,7 @@ std::string DevSet::digest() const {
   return items.empty() ? digest_of(sequences.examples) : digest_of(text);
 }
 
-SessionData load_session_data(const TrainOptions& options, const ModelConfig& config, bool quiet) {
+SessionData load_session_data(const TrainOptions& options, const DecoderSpec& config, bool quiet) {
   SessionData data;
   const auto folder = options.tokenizer.empty() ? options.model : options.tokenizer;
   if (!options.tokenizer.empty() || has_tokenizer(folder)) data.tokenizer = open_tokenizer(folder);

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cola/train.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 #include "tasks/task.h"
 #include "tasks/task_sequences.h"
 #include "text/chat_files.h"
@@ -35,7 +35,7 @@ struct SessionData {
 
 /// Reads --train and --dev, or --task; see read_dataset, find_task and encode_question for what it throws.
 /// Unless `quiet`, progress of long files is shown.
-[[nodiscard]] SessionData load_session_data(const TrainOptions& options, const ModelConfig& config,
+[[nodiscard]] SessionData load_session_data(const TrainOptions& options, const DecoderSpec& config,
                                             bool quiet = true);
 
 }  // namespace cola

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "backend/ragged_batch.h"
-#include "model/config.h"
+#include "model/decoder_spec.h"
 
 namespace cola {
 
@@ -38,10 +38,10 @@ struct StepFlops {
 /// each without its last product. `forward_heads`: how often the head runs forward in a step: once for the
 /// language-model loss; twice where the candidates' scores must be known before the loss has a gradient.
 /// Throws UsageError for target modules that do not exist and a rank above a target's smaller side.
-[[nodiscard]] StepFlops step_flops(const ModelConfig& config, const LinkInTraining& link,
+[[nodiscard]] StepFlops step_flops(const DecoderSpec& spec, const LinkInTraining& link,
                                    std::int64_t forward_heads, bool recompute = false);
 
 /// Trained parameters of the link. Throws as step_flops.
-[[nodiscard]] std::int64_t link_parameters(const ModelConfig& config, const LinkInTraining& link);
+[[nodiscard]] std::int64_t link_parameters(const DecoderSpec& spec, const LinkInTraining& link);
 
 }  // namespace cola

@@ -53,7 +53,7 @@ std::string Trainer::describe_overflow() {
   const auto norms = ranks_.gather(norm);
   const auto first = std::ranges::find_if(norms, [](const auto& name) { return !name.empty(); });
   if (first == norms.end()) return "";
-  const bool layer_norm = session_.config.norm == NormKind::layer;
+  const bool layer_norm = session_.config.block(0).norm.kind == NormKind::layer;
   return fmt::format(": the input of {} has overflowed (its {} is not finite)", *first,
                      layer_norm ? "variance" : "mean square");
 }

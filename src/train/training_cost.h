@@ -51,7 +51,7 @@ struct TrainingCost {
 /// The plan of a run that is not done: the chain's options, epochs, batch size and seeds of TrainOptions, on
 /// a task.
 struct CostPlan {
-  ModelConfig config;
+  DecoderSpec config;
   TaskObjective objective = TaskObjective::candidates;
   std::int64_t num_train = 0, num_dev = 0;  ///< of the training file, MeZO's split
   TrainOptions options;

@@ -6,6 +6,7 @@
 
 #include "bench/red_task.h"
 #include "core/error.h"
+#include "model/model_config.h"
 
 namespace cola {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 class EvalBenchmarkOfTask : public testing::Test {
  protected:
   EvalBenchmarkOfTask() {
-    options_.config = config_of_shape((test::demo_model() / "config.json").string());
+    options_.config = spec_of_shape((test::demo_model() / "config.json").string());
     options_.tokenizer = test::demo_model();
     options_.task = test::write_red_task(folder_.path());
     options_.num_test = 4;

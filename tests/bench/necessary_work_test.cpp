@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "bench/tiny_shape.h"
+#include "model/model_config.h"
 #include "support/renamed_family.h"
 
 namespace cola {
@@ -11,8 +12,8 @@ namespace {
 TEST(NecessaryWork, FlopsAreThoseOfThePublishedTable) {
   // 4 FLOPs a parameter and token of 1,024 tokens, head included: OPT-125m 0.51 TFLOP, TinyLlama-1.1B 4.2,
   // whose token table is looked up and no part of a product.
-  const ModelConfig opt = config_of_shape("opt-125m");
-  const ModelConfig llama = config_of_shape("tinyllama-1.1b");
+  const DecoderSpec opt = spec_of_shape("opt-125m");
+  const DecoderSpec llama = spec_of_shape("tinyllama-1.1b");
   EXPECT_NEAR(4.0 * weights_by_rows(opt, 1024, 1024), 0.51e12, 0.005e12);
   EXPECT_NEAR(4.0 * weights_by_rows(llama, 1024, 1024), 4.2e12, 0.05e12);
   for (const auto& config : {opt, llama}) {
@@ -20,19 +21,19 @@ TEST(NecessaryWork, FlopsAreThoseOfThePublishedTable) {
     EXPECT_DOUBLE_EQ(weights_by_rows(config, 10, 10) - weights_by_rows(config, 10, 3), 7.0 * head);
   }
   // OPT-350m: what leads from the blocks to the head meets the head's rows only.
-  const ModelConfig projected = config_of_shape("opt-350m");
+  const DecoderSpec projected = spec_of_shape("opt-350m");
   EXPECT_DOUBLE_EQ(weights_by_rows(projected, 0, 1), 50272.0 * 512.0 + 512.0 * 1024.0);
   EXPECT_EQ(weights_by_rows(test::renamed(projected), 3, 1), weights_by_rows(projected, 3, 1));
 }
 
 TEST(NecessaryWork, BytesOfAToken) {
-  const ModelConfig config = test::tiny_shape();
+  const DecoderSpec config = test::tiny_shape();
   const double block = 4 * 16 * 16 + 2 * 16 * 24;
   const double vectors = 4 * 16 + 24 + 16 + 4 * 16;  // biases of projections and MLP, two norms
   EXPECT_EQ(weight_bytes_of_token(config, DType::f32), 4 * (2 * (block + vectors) + 2 * 16 + 40 * 16));
   EXPECT_EQ(weight_bytes_of_token(config, DType::bf16),
             2 * (2 * block + 40 * 16) + 4 * (2 * vectors + 2 * 16));
-  ModelConfig untied = config;
+  DecoderSpec untied = config;
   untied.tie_word_embeddings = false;  // as many: the head instead of the table
   EXPECT_EQ(weight_bytes_of_token(untied, DType::f32), weight_bytes_of_token(config, DType::f32));
 }

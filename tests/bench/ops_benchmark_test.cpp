@@ -48,9 +48,12 @@ TEST(OpsBenchmark, OfOpt) {
 
 TEST(OpsBenchmark, OfLlamaByHand) {
   OpsBenchmarkOptions options = tiny_options();
-  options.config.norm = NormKind::rms;
-  options.config.activation = Activation::silu_gate;
-  options.config.rotary = true;
+  options.config.rotary_tables = {{.rotary_dim = options.config.block(0).attention.head_dim}};
+  options.config.vary_blocks([](std::int64_t, BlockSpec& block) {
+    block.norm.kind = NormKind::rms;
+    block.mlp.activation = Activation::silu_gate;
+    block.attention.rotary = 0;
+  });
   const OpsBenchmark result = benchmark_ops(options);
   expect_to_fit(result);
   const auto op = [&](const std::string& name) {

@@ -8,6 +8,8 @@
 #include "bench/step_batches.h"
 #include "bench/tiny_shape.h"
 #include "core/error.h"
+#include "model/model_config.h"
+#include "model/parameter_spec.h"
 #include "train/training_cost.h"
 
 namespace cola {
@@ -64,7 +66,7 @@ TEST(StepBenchmark, TiedLinksCostAsTheyAreTied) {
 TEST(StepBenchmark, CheckpointingTakesTheSameSteps) {
   for (const bool full : {false, true}) {
     StepBenchmarkOptions options = tiny_options();
-    options.config.num_hidden_layers = 5;
+    options.config.set_blocks(5, options.config.block(0));
     options.part.full = full;
     const StepBenchmark kept = benchmark_step(options);
     options.part.activation_checkpointing = true;
@@ -122,7 +124,7 @@ TEST(PaddedBatch, OnlyAppendsTokensWithoutLoss) {
 class StepBenchmarkOfTask : public testing::Test {
  protected:
   StepBenchmarkOfTask() {
-    options_.config = config_of_shape((test::demo_model() / "config.json").string());
+    options_.config = spec_of_shape((test::demo_model() / "config.json").string());
     options_.data.tokenizer = test::demo_model();
     options_.data.task = test::write_red_task(folder_.path());
     options_.data.num_train = 6;

@@ -131,7 +131,7 @@ TEST_P(Chains, AsOneAdapterIsTheChain) {
 
 TEST_P(Chains, TrainedBiasesStayWhenTiedAndGoWhenCleared) {
   test::Engine engine(GetParam());
-  if (!engine.model.config().attention_bias) {
+  if (!engine.model.spec().block(0).attention.bias) {
     EXPECT_TRUE(make_link(engine.targets(targets), {2, 4.0}, true).biases.empty());
     return;
   }

@@ -3,6 +3,8 @@
 
 #include "chain/merged_checkpoint.h"
 #include "chain/tiny_checkpoint.h"
+#include "model/model_config.h"
+#include "model/parameter_spec.h"
 #include "support/engine.h"
 
 namespace cola {
@@ -11,7 +13,7 @@ namespace {
 /// nll of the batch's targets from the logits of all rows, in double.
 std::vector<double> nll_of_logits(test::Engine& engine, const RaggedBatch& batch) {
   const auto logits = engine.logits(batch);
-  const auto vocabulary = static_cast<std::size_t>(engine.model.config().vocab_size);
+  const auto vocabulary = static_cast<std::size_t>(engine.model.spec().vocab_size);
   std::vector<double> nll;
   for (std::size_t i = 0; i < batch.loss_rows.size(); ++i) {
     const float* row = logits.data() + static_cast<std::size_t>(batch.loss_rows[i]) * vocabulary;
@@ -86,14 +88,14 @@ TEST_P(MergedHead, HoldsTheHeadsLinksAndLeavesTheTableAlone) {
     return two;
   };
   const auto report = write_merged_checkpoint(engine.context, model, links(), {DType::f32}, folder / "out");
-  EXPECT_EQ(report.modules, engine.model.config().num_hidden_layers + 1);
-  EXPECT_EQ(report.untied_head, engine.model.config().tie_word_embeddings);
+  EXPECT_EQ(report.modules, engine.model.spec().num_hidden_layers() + 1);
+  EXPECT_EQ(report.untied_head, engine.model.spec().tie_word_embeddings);
 
   Chain chain(engine.model, TieMode::merge);
   for (Link& link : links()) chain.add_tied(engine.context, std::move(link));
   const auto before = open_checkpoint(model);
   const auto after = open_checkpoint(folder / "out");
-  const std::string table = parameter_of(engine.model.config(), ParameterRole::token_table).name;
+  const std::string table = parameter_of(engine.model.spec(), ParameterRole::token_table).name;
   EXPECT_EQ(test::floats_of(*after, table), test::floats_of(*before, table));
   EXPECT_TRUE(std::ranges::equal(test::floats_of(*after, "lm_head.weight"),
                                  engine.targets({"lm_head"}).front()->merged.floats()));
@@ -110,7 +112,7 @@ TEST_P(MergedHead, UntiesOnlyForALinkOnTheHead) {
   links.push_back(test::random_link_on(engine.targets({"v_proj"}), {2, 4.0}, 3));
   (void)write_merged_checkpoint(engine.context, test::parity_folder(GetParam()), std::move(links), {},
                                 folder / "out");
-  const bool tied = engine.model.config().tie_word_embeddings;
+  const bool tied = engine.model.spec().tie_word_embeddings;
   EXPECT_EQ(read_model_config(folder / "out").tie_word_embeddings, tied);
   EXPECT_EQ(open_checkpoint(folder / "out")->tensors().contains("lm_head.weight"), !tied);
 }

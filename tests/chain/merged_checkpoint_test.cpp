@@ -8,6 +8,7 @@
 #include "chain/tiny_checkpoint.h"
 #include "core/error.h"
 #include "io/tensor_source.h"
+#include "model/model_config.h"
 #include "support/files.h"
 
 namespace cola {
@@ -102,7 +103,7 @@ TEST(MergedCheckpoint, HasTheBitsOfAChainThatMergesInF32) {
   ops::Context context;
   (void)write_merged_checkpoint(context, folder / "base", two_links(), {DType::f32}, folder / "out");
 
-  const ModelConfig config = test::tiny_config();
+  const DecoderSpec config = test::tiny_config();
   Decoder model(config, Weights(config, open_checkpoint(folder / "base"), DType::f32));
   Chain chain(model, TieMode::merge);
   for (Link& link : two_links()) chain.add_tied(context, std::move(link));

@@ -8,27 +8,27 @@
 #include "io/json.h"
 #include "io/safetensors_writer.h"
 #include "lora/link.h"
-#include "model/config.h"
+#include "model/model_config.h"
 #include "model/weights.h"
 
 namespace cola::test {
 
 /// An OPT of two blocks, small enough to write many times.
-inline ModelConfig tiny_config() {
-  ModelConfig config = config_of_shape("opt-125m");
-  config.vocab_size = 40;
-  config.hidden_size = config.word_embed_proj_dim = 16;
-  config.intermediate_size = 24;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = config.num_key_value_heads = 2;
-  config.head_dim = 8;
-  config.max_position_embeddings = 32;
-  return config;
+inline Json tiny_config_json() {
+  Json json = config_json_of_shape("opt-125m");
+  json.update({{"vocab_size", 40},
+               {"hidden_size", 16},
+               {"ffn_dim", 24},
+               {"num_hidden_layers", 2},
+               {"num_attention_heads", 2},
+               {"max_position_embeddings", 32}});
+  return json;
 }
+inline DecoderSpec tiny_config() { return parse_model_config(tiny_config_json(), "tiny"); }
 
 /// Random weights of `dtype` with their config.json.
 inline void write_tiny_checkpoint(const std::filesystem::path& folder, DType dtype) {
-  const ModelConfig config = tiny_config();
+  const DecoderSpec config = tiny_config();
   const Weights weights(config, 7, DType::f32);
   std::vector<TensorToWrite> tensors;
   for (const auto& parameter : weights.all()) {
@@ -46,7 +46,7 @@ inline void write_tiny_checkpoint(const std::filesystem::path& folder, DType dty
   }
   std::filesystem::create_directories(folder);
   write_checkpoint(folder, tensors, std::int64_t{1} << 40);
-  write_text_file(folder / "config.json", huggingface_config(config, dtype).dump());
+  write_text_file(folder / "config.json", tiny_config_json().dump());
 }
 
 inline Matrix random_matrix(std::int64_t rows, std::int64_t cols, std::uint64_t stream, float scale) {

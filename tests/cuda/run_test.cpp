@@ -2,6 +2,7 @@
 #include "both_sides.h"
 #include "cola/language_model.h"
 #include "eval/generate.h"
+#include "model/model_config.h"
 #include "support/deep_model.h"
 #include "support/files.h"
 #include "support/parity.h"
@@ -229,7 +230,7 @@ TEST_F(CudaRun, AnOffloadedModelEvaluatesAndGeneratesTheSame) {
   const TemporaryFolder folder;
   write_deep_model(folder / "model", "opt_tiny", 3);
   write_random_data(folder / "dev.jsonl", 5, 2);
-  const ModelConfig config = read_model_config(folder / "model");
+  const DecoderSpec config = read_model_config(folder / "model");
   std::vector<std::vector<double>> figures;
   for (const bool offload : {false, true}) {
     ModelSource source;

@@ -33,7 +33,7 @@ std::vector<std::int32_t> recomputed(const Decoder& model, std::vector<std::int3
                                      Sampler sampler) {
   ops::Context context;
   DecoderActivations activations;
-  std::vector<float> logits(static_cast<std::size_t>(model.config().vocab_size));
+  std::vector<float> logits(static_cast<std::size_t>(model.spec().vocab_size));
   std::vector<std::int32_t> tokens;
   for (std::int64_t made = 0; made < count; ++made) {
     const Example example{ids, ids};
@@ -43,7 +43,7 @@ std::vector<std::int32_t> recomputed(const Decoder& model, std::vector<std::int3
     model.forward(step, activations);
     const std::array last{static_cast<std::int32_t>(ids.size()) - 1};
     model.logits(step, activations, last,
-                 {logits.data(), DType::f32, 1, model.config().vocab_size, model.config().vocab_size});
+                 {logits.data(), DType::f32, 1, model.spec().vocab_size, model.spec().vocab_size});
     tokens.push_back(sampler.choose(logits));
     ids.push_back(tokens.back());
   }

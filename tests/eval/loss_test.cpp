@@ -18,7 +18,7 @@ LossSummary by_hand(const Decoder& model, const std::vector<Example>& examples) 
   ops::Context context;
   DecoderActivations activations;
   LossSummary summary;
-  const auto vocabulary = static_cast<std::size_t>(model.config().vocab_size);
+  const auto vocabulary = static_cast<std::size_t>(model.spec().vocab_size);
   std::vector<float> logits(vocabulary);
   for (const Example& example : examples) {
     const std::array sequence{&example};
@@ -30,7 +30,7 @@ LossSummary by_hand(const Decoder& model, const std::vector<Example>& examples) 
       if (label == no_label) continue;
       const std::array rows{row};
       model.logits(step, activations, rows,
-                   {logits.data(), DType::f32, 1, model.config().vocab_size, model.config().vocab_size});
+                   {logits.data(), DType::f32, 1, model.spec().vocab_size, model.spec().vocab_size});
       double sum = 0.0;
       for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
       summary.nll_sum += std::log(sum) - static_cast<double>(logits[static_cast<std::size_t>(label)]);

@@ -6,28 +6,27 @@
 #include "core/random.h"
 #include "data/dataset.h"
 #include "model/decoder.h"
+#include "model/model_config.h"
 
 namespace cola::test {
 
 /// Of the family with this `model_type`: "opt" or "llama".
-inline ModelConfig tiny_config(const std::string& family) {
+inline DecoderSpec tiny_config(const std::string& family) {
   const bool opt = family == "opt";
-  ModelConfig config = config_of_shape(opt ? "opt-125m" : "llama-2-7b");
-  config.vocab_size = 37;
-  config.hidden_size = 16;
-  config.intermediate_size = 24;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = opt ? 4 : 2;
-  config.head_dim = 4;
-  config.max_position_embeddings = 48;
-  config.word_embed_proj_dim = 16;
-  return config;
+  Json json = config_json_of_shape(opt ? "opt-125m" : "llama-2-7b");
+  json.update({{"vocab_size", 37},
+               {"hidden_size", 16},
+               {opt ? "ffn_dim" : "intermediate_size", 24},
+               {"num_hidden_layers", 2},
+               {"num_attention_heads", 4},
+               {"num_key_value_heads", opt ? 4 : 2},
+               {"max_position_embeddings", 48}});
+  return parse_model_config(json, "tiny");
 }
 
 /// Random weights, scaled up so that the predictions are far from uniform.
 inline Decoder tiny_model(const std::string& family) {
-  const ModelConfig config = tiny_config(family);
+  const DecoderSpec config = tiny_config(family);
   Decoder model(config, Weights(config, 7, DType::f32));
   for (const auto& parameter : model.weights().all()) {
     if (!parameter->spec.is_matrix()) continue;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "model/model_config.h"
+#include "model/parameter_spec.h"
 #include "support/renamed_family.h"
 
 namespace cola {
@@ -20,9 +22,9 @@ TEST(HfFlos, CountsLengthsGivenDirectly) {
 }
 
 TEST(HfFlos, LeavesOutTheTablesButNotAnUntiedHead) {
-  const ModelConfig opt = config_of_shape("opt-125m");
+  const DecoderSpec opt = spec_of_shape("opt-125m");
   EXPECT_EQ(hf_flos_parameters(opt), parameter_count(opt) - (50272 + 2050) * 768);
-  const ModelConfig llama = config_of_shape("llama-2-7b");
+  const DecoderSpec llama = spec_of_shape("llama-2-7b");
   EXPECT_EQ(hf_flos_parameters(llama), parameter_count(llama) - 32000 * 4096);
   EXPECT_EQ(hf_flos_parameters(test::renamed(opt)), hf_flos_parameters(opt));
 }

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "model/decoder.h"
+#include "model/model_config.h"
 #include "support/batches.h"
 #include "support/parity.h"
 #include "support/renamed_family.h"
@@ -46,7 +47,7 @@ const Roles llama_roles{{"embed_tokens", token_table},
 
 class ParameterRoles : public testing::TestWithParam<std::string> {
  protected:
-  const ModelConfig config = read_model_config(test::parity_folder(GetParam()));
+  const DecoderSpec config = read_model_config(test::parity_folder(GetParam()));
 
   /// The module's name without the root and without the block's number, which is the second.
   static std::pair<std::string, std::int64_t> place_of(std::string module) {
@@ -58,7 +59,7 @@ class ParameterRoles : public testing::TestWithParam<std::string> {
     return {"layers" + module.substr(dot), std::stoll(module.substr(blocks.size(), dot - blocks.size()))};
   }
 
-  static std::vector<float> logits(const ModelConfig& of) {
+  static std::vector<float> logits(const DecoderSpec& of) {
     const Decoder model(of, Weights(of, 7, DType::f32));
     const std::vector<Example> examples{{{3, 14, 15, 9, 2}, {3, 14, 15, 9, 2}}};
     const RaggedBatch batch = test::packed(examples);
@@ -74,7 +75,7 @@ class ParameterRoles : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(ParameterRoles, OfEveryParameter) {
-  const Roles& roles = config.rotary ? llama_roles : opt_roles;
+  const Roles& roles = config.position_table ? opt_roles : llama_roles;
   for (const auto& spec : parameter_specs(config)) {
     const auto [name, block] = place_of(spec.module());
     ASSERT_TRUE(roles.contains(name)) << spec.name;

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "model/config.h"
+#include "model/model_config.h"
 #include "support/parity.h"
 
 namespace cola {
@@ -17,7 +17,9 @@ Json config_with(const Json& fields) {
   return json;
 }
 
-ModelConfig read(const Json& fields) { return parse_model_config(config_with(fields), "config.json"); }
+RotarySpec read(const Json& fields) {
+  return parse_model_config(config_with(fields), "config.json").rotary_tables.front();
+}
 
 std::string refusal(const Json& fields) {
   try {
@@ -56,15 +58,15 @@ TEST(RopeConfig, EmptyAndNullCountAsAbsent) {
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     for (const Json& nothing : {Json::object(), Json(nullptr)}) {
       const auto config = read({{key, nothing}});
-      EXPECT_EQ(config.rope_scaling, RopeScaling()) << key;
-      EXPECT_EQ(config.rope_theta, 10000.0);
+      EXPECT_EQ(config.scaling, RopeScaling()) << key;
+      EXPECT_EQ(config.theta, 10000.0);
     }
   }
   const auto other =
       read({{"rope_scaling", Json::object()},
             {"rope_parameters", {{"rope_type", "linear"}, {"factor", 4.0}, {"rope_theta", 500}}}});
-  EXPECT_EQ(other.rope_scaling.kind, RopeScaling::Kind::linear);
-  EXPECT_EQ(other.rope_theta, 500.0);
+  EXPECT_EQ(other.scaling.kind, RopeScaling::Kind::linear);
+  EXPECT_EQ(other.theta, 500.0);
 }
 
 TEST(RopeConfig, AScalingNeedsItsFactor) {
@@ -79,7 +81,7 @@ TEST(RopeConfig, AScalingNeedsItsFactor) {
     expect_refusal({{"rope_scaling", {{"type", "linear"}, {"factor", factor}}}}, "'factor'");
     expect_refusal({{"rope_parameters", llama3_with("factor", factor)}}, "'factor'");
   }
-  EXPECT_EQ(read({{"rope_scaling", {{"type", "linear"}, {"factor", 4}}}}).rope_scaling.factor, 4.0);
+  EXPECT_EQ(read({{"rope_scaling", {{"type", "linear"}, {"factor", 4}}}}).scaling.factor, 4.0);
 }
 
 TEST(RopeConfig, Llama3NeedsAllItsFieldsInTheirOrder) {
@@ -91,47 +93,46 @@ TEST(RopeConfig, Llama3NeedsAllItsFieldsInTheirOrder) {
   expect_refusal({{"rope_scaling", llama3_with("original_max_position_embeddings", 0)}},
                  "'original_max_position_embeddings' is 0");
   const auto config = read({{"rope_scaling", llama3}});
-  EXPECT_EQ(config.rope_scaling, (RopeScaling{RopeScaling::Kind::llama3, 8.0, 1.0, 4.0, 64}));
+  EXPECT_EQ(config.scaling, (RopeScaling{RopeScaling::Kind::llama3, 8.0, 1.0, 4.0, 64}));
 }
 
 // transformers 5 reads the one beside the dictionary, 4 the one in it.
 TEST(RopeConfig, OriginalLengthMayStandOutsideIfItAgrees) {
   const auto outside = read({{"rope_scaling", llama3_without("original_max_position_embeddings")},
                              {"original_max_position_embeddings", 64}});
-  EXPECT_EQ(outside.rope_scaling.original_max_position_embeddings, 64);
-  EXPECT_EQ(read({{"rope_scaling", llama3}, {"original_max_position_embeddings", 64}}).rope_scaling,
-            outside.rope_scaling);
+  EXPECT_EQ(outside.scaling.original_max_position_embeddings, 64);
+  EXPECT_EQ(read({{"rope_scaling", llama3}, {"original_max_position_embeddings", 64}}).scaling,
+            outside.scaling);
   expect_refusal({{"rope_scaling", llama3}, {"original_max_position_embeddings", 32}},
                  "'original_max_position_embeddings' is 64, but 32 beside it");
 }
 
 TEST(RopeConfig, TypeAndRopeTypeMustAgree) {
   expect_refusal({{"rope_scaling", llama3_with("type", "linear")}}, "rope_type 'llama3' and type 'linear'");
-  EXPECT_EQ(read({{"rope_scaling", llama3_with("type", "llama3")}}).rope_scaling.kind,
-            RopeScaling::Kind::llama3);
-  EXPECT_EQ(read({{"rope_scaling", {{"rope_type", nullptr}, {"type", "linear"}, {"factor", 2.0}}}})
-                .rope_scaling.kind,
-            RopeScaling::Kind::linear);
+  EXPECT_EQ(read({{"rope_scaling", llama3_with("type", "llama3")}}).scaling.kind, RopeScaling::Kind::llama3);
+  EXPECT_EQ(
+      read({{"rope_scaling", {{"rope_type", nullptr}, {"type", "linear"}, {"factor", 2.0}}}}).scaling.kind,
+      RopeScaling::Kind::linear);
 }
 
 TEST(RopeConfig, WithoutATypeNothingMayScale) {
   expect_refusal({{"rope_scaling", {{"factor", 4.0}}}}, "'factor' is there, but 'rope_type' is missing");
   expect_refusal({{"rope_parameters", {{"rope_theta", 1e4}, {"factor", 4.0}}}}, "'rope_type' is missing");
-  EXPECT_EQ(read({{"rope_scaling", {{"rope_theta", 5e5}}}}).rope_theta, 5e5);
+  EXPECT_EQ(read({{"rope_scaling", {{"rope_theta", 5e5}}}}).theta, 5e5);
 }
 
 // All readers ignore what stands beside it.
 TEST(RopeConfig, TheDefaultTypeIsNoScaling) {
   const auto config =
       read({{"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 500.0}, {"factor", 4.0}}}});
-  EXPECT_EQ(config.rope_scaling, RopeScaling());
-  EXPECT_EQ(config.rope_theta, 500.0);
+  EXPECT_EQ(config.scaling, RopeScaling());
+  EXPECT_EQ(config.theta, 500.0);
 }
 
 TEST(RopeConfig, BothFormsMustAgree) {
   const Json linear = {{"rope_type", "linear"}, {"factor", 2.0}};
   const Json with_theta = {{"rope_type", "linear"}, {"factor", 2.0}, {"rope_theta", 500.0}};
-  EXPECT_EQ(read({{"rope_scaling", linear}, {"rope_parameters", with_theta}, {"rope_theta", 500}}).rope_theta,
+  EXPECT_EQ(read({{"rope_scaling", linear}, {"rope_parameters", with_theta}, {"rope_theta", 500}}).theta,
             500.0);
   expect_refusal({{"rope_scaling", llama3}, {"rope_parameters", linear}}, "rope_scaling and rope_parameters");
   expect_refusal({{"rope_scaling", linear}, {"rope_parameters", {{"rope_type", "default"}}}},
@@ -149,7 +150,7 @@ TEST(RopeConfig, ThetaIsAPositiveNumber) {
                      "'rope_theta'");
     }
   }
-  EXPECT_EQ(read({{"rope_theta", 500}}).rope_theta, 500.0);
+  EXPECT_EQ(read({{"rope_theta", 500}}).theta, 500.0);
 }
 
 // transformers 5.24 ignores it for Llama (the loss is the same to the last bit), vLLM obeys it.

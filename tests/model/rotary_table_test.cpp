@@ -4,19 +4,16 @@
 
 #include <cmath>
 
+#include "model/model_config.h"
+
 namespace cola {
 namespace {
 
-ModelConfig llama(std::int64_t head_dim, double theta, const RopeScaling& scaling = {}) {
-  ModelConfig config = config_of_shape("llama-2-7b");
-  config.head_dim = head_dim;
-  config.rope_theta = theta;
-  config.rope_scaling = scaling;
-  config.max_position_embeddings = 50;
-  return config;
+RotarySpec llama(std::int64_t rotary_dim, double theta, const RopeScaling& scaling = {}) {
+  return {rotary_dim, theta, scaling};
 }
 
-void expect_frequencies(const ModelConfig& config, const std::vector<double>& expected) {
+void expect_frequencies(const RotarySpec& config, const std::vector<double>& expected) {
   const auto frequencies = rotary_frequencies(config);
   ASSERT_EQ(frequencies.size(), expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i)
@@ -53,7 +50,7 @@ TEST(RotaryFrequencies, OfLlama31) {
 }
 
 TEST(RotaryTables, HoldCosineAndSineOfPositionTimesFrequency) {
-  RotaryTable table(llama(8, 10000.0), host_memory());
+  RotaryTable table(llama(8, 10000.0), 50, host_memory());
   table.reserve(50);
   ASSERT_EQ(table.cosines().rows, 50);
   ASSERT_EQ(table.cosines().cols, 4);
@@ -69,9 +66,10 @@ TEST(RotaryTables, HoldCosineAndSineOfPositionTimesFrequency) {
 }
 
 TEST(RotaryTables, HaveAsManyRowsAsPositionsInUse) {
-  ModelConfig config = llama(8, 10000.0);
+  DecoderSpec config;
+  config.rotary_tables = {llama(8, 10000.0)};
   config.max_position_embeddings = std::int64_t{1} << 22;
-  RotaryTable table(config, host_memory());
+  RotaryTable table(config.rotary_tables[0], config.max_position_embeddings, host_memory());
   EXPECT_EQ(table.cosines().rows, 0);
   table.reserve(20);
   const std::int64_t rows = table.cosines().rows;
@@ -86,7 +84,7 @@ TEST(RotaryTables, HaveAsManyRowsAsPositionsInUse) {
   EXPECT_TRUE(std::equal(before.begin(), before.end(), table.sines().as<float>()));  // the same bits
   config.max_position_embeddings = 5001;
   EXPECT_EQ(rotary_table_bytes(config, 5000), 2 * 5001 * 4 * 4);
-  EXPECT_EQ(rotary_table_bytes(config_of_shape("opt-125m"), 5000), 0);
+  EXPECT_EQ(rotary_table_bytes(spec_of_shape("opt-125m"), 5000), 0);
 }
 
 }  // namespace

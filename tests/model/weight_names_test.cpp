@@ -4,6 +4,8 @@
 
 #include "core/error.h"
 #include "model/checkpoint_files.h"
+#include "model/model_config.h"
+#include "model/parameter_spec.h"
 
 namespace cola {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "model/checkpoint_files.h"
+#include "model/model_config.h"
 #include "support/tensors.h"
 
 namespace cola {
@@ -41,7 +42,7 @@ class LoadedWeights : public testing::Test {
   }
 
   test::TemporaryFolder folder;
-  ModelConfig config;
+  DecoderSpec config;
   test::Checkpoint original = test::parity_checkpoint("llama_tiny");
   std::map<std::string, const void*> mapped;
 };
@@ -135,7 +136,7 @@ TEST_F(LoadedWeights, OnlyBf16MatricesArePacked) {
 }
 
 TEST(RandomWeights, ArePackedWithTheirValues) {
-  const ModelConfig config = read_model_config(test::parity_folder("llama_tiny"));
+  const DecoderSpec config = read_model_config(test::parity_folder("llama_tiny"));
   Weights weights(config, 42, DType::bf16);
   Parameter& parameter = weights.at(matrix);
   std::vector<float> before(static_cast<std::size_t>(parameter.spec.size()));
@@ -168,7 +169,7 @@ TEST(ComputeDtype, IsF32OrBf16) {
 }
 
 TEST(RandomWeights, DependOnTheSeedAlone) {
-  ModelConfig config = read_model_config(test::parity_folder("opt_tiny"));
+  DecoderSpec config = read_model_config(test::parity_folder("opt_tiny"));
   const Weights one(config, 1, DType::f32);
   const Weights same(config, 1, DType::f32);
   const Weights other(config, 2, DType::f32);

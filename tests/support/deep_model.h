@@ -6,7 +6,7 @@
 #include "io/files.h"
 #include "io/json.h"
 #include "io/safetensors_writer.h"
-#include "model/config.h"
+#include "model/model_config.h"
 #include "model/weights.h"
 #include "support/parity.h"
 

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "chain/chain.h"
+#include "model/model_config.h"
 #include "support/batches.h"
 #include "support/parity.h"
 #include "support/reference_model.h"
@@ -50,7 +51,7 @@ struct Engine {
     const StepState step{context, batch};
     std::vector<std::int32_t> rows(batch.ids.size());
     std::iota(rows.begin(), rows.end(), 0);
-    const std::int64_t vocabulary = model.config().vocab_size;
+    const std::int64_t vocabulary = model.spec().vocab_size;
     std::vector<float> result(rows.size() * static_cast<std::size_t>(vocabulary));
     model.forward(step, activations);
     model.logits(step, activations, rows,

@@ -7,8 +7,8 @@
 namespace cola::test {
 
 /// The tensors of OPT or Llama under names that say nothing: "t0.weight", "t0.bias", "t1.weight" ...
-inline std::vector<ParameterSpec> renamed_parameters(const ModelConfig& config) {
-  auto specs = find_family(config.rotary ? "llama" : "opt")->parameters(config);
+inline std::vector<ParameterSpec> renamed_parameters(const DecoderSpec& config) {
+  auto specs = find_family(config.position_table ? "opt" : "llama")->parameters(config);
   std::int64_t number = -1;
   for (auto& spec : specs) {
     if (!spec.bias) ++number;
@@ -18,7 +18,7 @@ inline std::vector<ParameterSpec> renamed_parameters(const ModelConfig& config) 
 }
 
 /// `config` as of a family that differs from its own in the tensors' names alone.
-inline ModelConfig renamed(ModelConfig config) {
+inline DecoderSpec renamed(DecoderSpec config) {
   static const Family family = [] {
     Family copy = *find_family("llama");
     copy.blocks = "t";

@@ -5,6 +5,7 @@
 
 #include "eval/generate.h"
 #include "eval/loss.h"
+#include "model/model_config.h"
 #include "small_run.h"
 #include "support/files.h"
 #include "support/guarded_backend.h"
@@ -113,7 +114,7 @@ TEST(OnDevice, ARunGoesOnElsewhere) {
 
 TEST(OnDevice, GeneratesTheSameTokens) {
   const auto folder = test::parity_folder("llama_tiny");
-  const ModelConfig config = read_model_config(folder);
+  const DecoderSpec config = read_model_config(folder);
   test::GuardedBackend guarded;
   const auto generate = [&](ops::Backend& backend) {
     const Decoder model(config, Weights(config, open_checkpoint(folder), DType::f32, backend.memory()));

@@ -26,7 +26,7 @@ class HeadTarget : public testing::TestWithParam<std::string> {
     const LoadedModel loaded = load_model(source);
     ops::Context context(*loaded.backend);
     DecoderActivations activations;
-    const auto examples = read_dataset(options.dev, nullptr, loaded.model->config().vocab_size, {}).examples;
+    const auto examples = read_dataset(options.dev, nullptr, loaded.model->spec().vocab_size, {}).examples;
     return evaluate_loss(context, *loaded.model, activations, examples).loss();
   }
 

@@ -8,6 +8,7 @@
 #include "eval/loss.h"
 #include "lora/target_modules.h"
 #include "model/linear_names.h"
+#include "model/model_config.h"
 #include "small_run.h"
 #include "support/deep_model.h"
 #include "support/guarded_backend.h"
@@ -136,7 +137,7 @@ class StreamedModel : public testing::Test {
     std::vector<Linear*> targets;
     const auto linears = model.linears();
     for (const std::size_t index :
-         select_target_modules(linear_names(model.config()), default_target_modules(model.config())))
+         select_target_modules(linear_names(model.spec()), default_target_modules(model.spec())))
       targets.push_back(linears[index]);
     Link link = make_link(targets, {4, 8.0}, false);
     initialise_link(link, 1, 0);
@@ -145,7 +146,7 @@ class StreamedModel : public testing::Test {
   }
 
   test::TemporaryFolder folder;
-  ModelConfig config;
+  DecoderSpec config;
   test::GuardedBackend guarded;
   const std::vector<Example> examples{{{3, 14, 15, 9, 2}, {3, 14, 15, 9, 2}}, {{6, 5, 3}, {6, 5, 3}}};
 };
@@ -211,7 +212,7 @@ TEST_F(StreamedModel, HasNoWeightsOfABlockThatIsNotThere) {
   Decoder model = model_on(guarded, true);
   ops::Context context(guarded);
   Matrix x(DType::f32, 1, config.hidden_size, guarded.memory());
-  Matrix y(DType::f32, 1, config.num_attention_heads * config.head_dim, guarded.memory());
+  Matrix y(DType::f32, 1, config.block(0).attention.query_width(), guarded.memory());
   const RaggedBatch batch;
   LinearActivations kept;
   const Linear& query = *model.linears().front();
@@ -253,7 +254,7 @@ class OffloadPlan : public testing::Test {
     return "";
   }
 
-  ModelConfig config = config_of_shape("llama-2-13b");
+  DecoderSpec config = spec_of_shape("llama-2-13b");
   MemoryPlanInput input;
 };
 

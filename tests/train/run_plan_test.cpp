@@ -11,6 +11,7 @@
 #include "core/system_memory.h"
 #include "lora/target_modules.h"
 #include "model/linear_names.h"
+#include "model/model_config.h"
 #include "small_run.h"
 #include "support/renamed_family.h"
 #include "train/memory_plan.h"
@@ -217,7 +218,7 @@ TEST(OptionsToml, ErrorsNameTheLine) {
 
 // Tiles of 1,024 tokens by 8,192 inputs of fc2, and each thread's sums.
 TEST(MemoryPlan, PackedWeightsNeedTheirActivationsInTiles) {
-  const ModelConfig config = config_of_shape("opt-1.3b");
+  const DecoderSpec config = spec_of_shape("opt-1.3b");
   MemoryPlanInput input;
   input.run.method = Method::lora;
   input.compute_dtype = input.file_dtype = DType::bf16;
@@ -231,7 +232,7 @@ TEST(MemoryPlan, PackedWeightsNeedTheirActivationsInTiles) {
 }
 
 TEST(MemoryPlan, CountsTheRotaryTableOfThePositionsInUse) {
-  const ModelConfig config = config_of_shape("llama-2-7b");
+  const DecoderSpec config = spec_of_shape("llama-2-7b");
   MemoryPlanInput input;
   input.run.method = Method::lora;
   input.positions = 2048;
@@ -243,7 +244,7 @@ TEST(MemoryPlan, CountsTheRotaryTableOfThePositionsInUse) {
 
 TEST(MemoryPlan, CountsByRolesNotByNames) {
   for (const char* shape : {"opt-350m", "llama-2-7b"}) {
-    const auto plan = [](const ModelConfig& config, bool offload) {
+    const auto plan = [](const DecoderSpec& config, bool offload) {
       MemoryPlanInput input;
       input.run.method = Method::cola;
       input.run.links.assign(2, {default_lora_r, default_lora_alpha});
@@ -253,7 +254,7 @@ TEST(MemoryPlan, CountsByRolesNotByNames) {
       input.in_device_memory = input.offload_base = offload;
       return plan_memory(config, input).summary();
     };
-    const ModelConfig config = config_of_shape(shape);
+    const DecoderSpec config = spec_of_shape(shape);
     for (const bool offload : {false, true})
       EXPECT_EQ(plan(test::renamed(config), offload), plan(config, offload)) << shape;
   }
@@ -270,7 +271,7 @@ class MemoryRefusal : public testing::Test {
     return "";
   }
 
-  ModelConfig config = config_of_shape("opt-125m");
+  DecoderSpec config = spec_of_shape("opt-125m");
   MemoryPlanInput input;
 };
 
@@ -312,8 +313,8 @@ TEST_F(MemoryRefusal, CountsAllThatTheAdvisedChainKeeps) {
 
 // Weights of terabytes: nothing helps but another model, least of all what is already on.
 TEST_F(MemoryRefusal, SaysWhenNothingFits) {
-  config = config_of_shape("opt-13b");
-  config.num_hidden_layers = 4000;
+  config = spec_of_shape("opt-13b");
+  config.set_blocks(4000, config.block(0));
   for (const DType dtype : {DType::f32, DType::bf16}) {
     for (const Method method : {Method::full, Method::cola}) {
       input.compute_dtype = dtype;

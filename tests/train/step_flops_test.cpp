@@ -7,6 +7,7 @@
 #include "eval/question_loss.h"
 #include "lora/target_modules.h"
 #include "model/linear_names.h"
+#include "model/parameter_spec.h"
 #include "support/engine.h"
 #include "support/questions.h"
 #include "support/renamed_family.h"
@@ -21,7 +22,7 @@ class StepFlopsOf : public testing::TestWithParam<std::string> {
   static std::vector<Linear*> targets(test::Engine& engine, const std::vector<std::string>& selectors) {
     const auto linears = engine.model.linears();
     std::vector<Linear*> chosen;
-    for (const std::size_t index : select_target_modules(linear_names(engine.model.config()), selectors))
+    for (const std::size_t index : select_target_modules(linear_names(engine.model.spec()), selectors))
       chosen.push_back(linears[index]);
     return chosen;
   }
@@ -59,7 +60,7 @@ class StepFlopsOf : public testing::TestWithParam<std::string> {
                                               {R"(.*(fc1|up_proj))"},
                                               {R"(.*\.1\..*(fc2|down_proj))"},
                                               {"q_proj", "lm_head"}};
-    if (engine.model.config().has_projections()) {
+    if (engine.model.spec().has_projections()) {
       all.push_back({"project_in"});
       all.push_back({"project_out"});
       all.push_back({".*"});
@@ -79,13 +80,13 @@ TEST_P(StepFlopsOf, TheStepAsCounted) {
       chain.add_tied(engine.context, test::random_link_on(targets(engine, selection), {2, 4.0}, 5));
       chain.begin_live(test::random_link_on(targets(engine, selection), {3, 6.0}, 17), true);
       const LinkInTraining link{selection, 3, tie == TieMode::stack ? 2 : 0};
-      EXPECT_EQ(link_parameters(engine.model.config(), link), chain.live().parameter_count());
+      EXPECT_EQ(link_parameters(engine.model.spec(), link), chain.live().parameter_count());
       for (const bool share : {false, true}) {
         const QuestionBatch batch = make_question_batch(test::pointers(questions), share);
-        EXPECT_EQ(step_flops(engine.model.config(), link, 2).of(size_of(batch.batch)),
+        EXPECT_EQ(step_flops(engine.model.spec(), link, 2).of(size_of(batch.batch)),
                   static_cast<double>(run_candidates(engine, batch)));
         for (const bool recompute : {false, true}) {
-          EXPECT_EQ(step_flops(engine.model.config(), link, 1, recompute).of(size_of(batch.batch)),
+          EXPECT_EQ(step_flops(engine.model.spec(), link, 1, recompute).of(size_of(batch.batch)),
                     static_cast<double>(run_language_model(engine, batch.batch, recompute)));
         }
       }
@@ -94,14 +95,14 @@ TEST_P(StepFlopsOf, TheStepAsCounted) {
 }
 
 TEST_P(StepFlopsOf, RefusesWhatCannotBeTrained) {
-  const ModelConfig config = test::Engine(GetParam()).model.config();
+  const DecoderSpec config = test::Engine(GetParam()).model.spec();
   EXPECT_THROW((void)step_flops(config, {{"nothing"}, 2, 0}, 1), UsageError);
   EXPECT_THROW((void)step_flops(config, {{"q_proj"}, 0, 0}, 1), UsageError);
   EXPECT_THROW((void)step_flops(config, {{"q_proj"}, config.hidden_size + 1, 0}, 1), UsageError);
 }
 
 TEST_P(StepFlopsOf, CountsByRolesNotByNames) {
-  const ModelConfig config = test::Engine(GetParam()).model.config();
+  const DecoderSpec config = test::Engine(GetParam()).model.spec();
   for (const bool recompute : {false, true}) {
     const StepFlops flops = step_flops(config, {{"all-linear"}, 2, 3}, 1, recompute);
     const StepFlops renamed = step_flops(test::renamed(config), {{"all-linear"}, 2, 3}, 1, recompute);

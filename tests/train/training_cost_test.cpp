@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "log/flops.h"
+#include "model/model_config.h"
 #include "support/files.h"
 #include "support/questions.h"
 #include "text/tokenizer.h"
@@ -14,7 +15,7 @@ namespace {
 
 CostPlan small_plan() {
   CostPlan plan;
-  plan.config = config_of_shape("opt-125m");
+  plan.config = spec_of_shape("opt-125m");
   plan.num_train = 5;
   plan.num_dev = 2;
   plan.options.ranks = {8, 6};
@@ -101,7 +102,7 @@ TEST_P(Table3, SavingAndTokens) {
   const auto sizes = task_example_sizes(task, *test::test_data() / "data" / task.folder,
                                         {tokenizer.get(), 0, task_max_length(task, 2048)}, true);
   CostPlan plan;
-  plan.config = config_of_shape("opt-1.3b");
+  plan.config = spec_of_shape("opt-1.3b");
   plan.objective = task.objective;
   plan.num_train = task.train_examples;
   plan.num_dev = task.dev_examples;

@@ -11,6 +11,7 @@
 #include "cola/train.h"
 #include "log/run_log.h"
 #include "lora/peft_format.h"
+#include "model/model_config.h"
 #include "support/parity.h"
 
 namespace cola {
@@ -94,7 +95,7 @@ std::vector<double> expected_losses(const Case& test_case) {
 void check_merged_weights(const Case& test_case, const std::filesystem::path& run) {
   const auto parity = test::parity_folder(test_case.model);
   const auto expected = open_safetensors(parity / ("traj_" + test_case.trajectory() + ".safetensors"));
-  const ModelConfig config = read_model_config(parity);
+  const DecoderSpec config = read_model_config(parity);
   Decoder model(config, Weights(config, open_checkpoint(parity), DType::f32));
   ops::Context context;
   Chain chain(model, TieMode::merge);
@@ -110,7 +111,7 @@ void check_merged_weights(const Case& test_case, const std::filesystem::path& ru
     EXPECT_LT(error, 1e-4) << linear->name();
     ++compared;
   }
-  EXPECT_EQ(compared, 2 * config.num_hidden_layers);
+  EXPECT_EQ(compared, 2 * config.num_hidden_layers());
 }
 
 class Trajectory : public testing::TestWithParam<Case> {};

@@ -38,19 +38,26 @@ double dropout_probability(const JsonReader& reader, const std::string& key, dou
   return value;
 }
 
-void read_common(const JsonReader& reader, ModelConfig& config) {
-  config.vocab_size = positive(reader, "vocab_size", max_rows);
-  config.hidden_size = positive(reader, "hidden_size", max_width);
-  config.num_hidden_layers = positive(reader, "num_hidden_layers", 4096);
-  config.num_attention_heads = positive(reader, "num_attention_heads", max_width);
-  config.max_position_embeddings = positive(reader, "max_position_embeddings", max_rows);
-  config.attention_dropout = dropout_probability(reader, "attention_dropout", 0.0);
+DecoderSpec read_common(const JsonReader& reader) {
+  DecoderSpec spec;
+  spec.vocab_size = positive(reader, "vocab_size", max_rows);
+  spec.hidden_size = spec.word_embed_proj_dim = positive(reader, "hidden_size", max_width);
+  BlockSpec block;
+  block.attention.num_attention_heads = positive(reader, "num_attention_heads", max_width);
+  spec.set_blocks(positive(reader, "num_hidden_layers", 4096), block);
+  spec.max_position_embeddings = positive(reader, "max_position_embeddings", max_rows);
+  spec.attention_dropout = dropout_probability(reader, "attention_dropout", 0.0);
+  return spec;
 }
 
-void require_divisible(const JsonReader& reader, const ModelConfig& config) {
-  if (config.hidden_size % config.num_attention_heads != 0) {
+float default_score_scale(std::int64_t head_dim) {
+  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
+}
+
+void require_divisible(const JsonReader& reader, std::int64_t hidden_size, std::int64_t heads) {
+  if (hidden_size % heads != 0) {
     throw Error(fmt::format("{}: hidden_size {} is not divisible by num_attention_heads {}", reader.where(),
-                            config.hidden_size, config.num_attention_heads));
+                            hidden_size, heads));
   }
 }
 

@@ -18,10 +18,13 @@ inline constexpr std::int64_t max_rows = 1 << 24;
 [[nodiscard]] double positive_number(const JsonReader& reader, const std::string& key, double fallback);
 [[nodiscard]] double dropout_probability(const JsonReader& reader, const std::string& key, double fallback);
 
-/// Vocabulary, width, blocks, heads, positions and attention's dropout, which all families call the same.
-void read_common(const JsonReader& reader, ModelConfig& config);
+/// Vocabulary, width, positions, attention's dropout, blocks and heads, which all families call the same.
+/// What else the blocks have is still to be read.
+[[nodiscard]] DecoderSpec read_common(const JsonReader& reader);
+/// 1 / sqrt(head_dim).
+[[nodiscard]] float default_score_scale(std::int64_t head_dim);
 /// Throws Error unless the width is a multiple of the number of heads.
-void require_divisible(const JsonReader& reader, const ModelConfig& config);
+void require_divisible(const JsonReader& reader, std::int64_t hidden_size, std::int64_t heads);
 /// Throws Error for another activation than the only one that `family` has.
 void require_activation(const JsonReader& reader, const std::string& key, const std::string& only,
                         const std::string& family);

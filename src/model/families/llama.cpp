@@ -24,17 +24,12 @@ constexpr std::array published{
       "max_position_embeddings": 2048, "rms_norm_eps": 1e-05})"},
 };
 
-ModelConfig read(const JsonReader& reader) {
-  ModelConfig config = read_llama_like(reader, {}, "Llama");
-  config.attention_bias = config.attention_output_bias = reader.boolean("attention_bias", false);
-  config.mlp_bias = reader.boolean("mlp_bias", false);
-  return config;
-}
-
-Json write(const ModelConfig& config) {
-  Json json = llama_like_json(config);
-  json.update({{"attention_bias", config.attention_bias}, {"mlp_bias", config.mlp_bias}});
-  return json;
+DecoderSpec read(const JsonReader& reader) {
+  DecoderSpec spec = read_llama_like(reader, {}, "Llama");
+  AttentionSpec& attention = spec.block_kinds.front().attention;
+  attention.bias = attention.output_bias = reader.boolean("attention_bias", false);
+  spec.block_kinds.front().mlp.bias = reader.boolean("mlp_bias", false);
+  return spec;
 }
 
 }  // namespace
@@ -47,7 +42,6 @@ extern const Family llama{.model_type = "llama",
                           .default_targets = targets,
                           .published = published,
                           .read = read,
-                          .write = write,
                           .parameters = llama_like_parameters};
 
 }  // namespace cola::families

@@ -15,23 +15,20 @@ struct LlamaLikeDefaults {
   double rope_theta = 10000.0;
 };
 
-/// All but the biases, which have other keys in each family. Throws Error naming a key that is not supported
-/// or not sound.
-[[nodiscard]] ModelConfig read_llama_like(const JsonReader& reader, const LlamaLikeDefaults& defaults,
+/// All but the biases, which have other keys in each family; its blocks are of one kind. Throws Error naming
+/// a key that is not supported or not sound.
+[[nodiscard]] DecoderSpec read_llama_like(const JsonReader& reader, const LlamaLikeDefaults& defaults,
                                           const std::string& family);
 
-/// The keys that read_llama_like reads, but for those of huggingface_config().
-[[nodiscard]] Json llama_like_json(const ModelConfig& config);
-
-/// Llama's names; with norms of the heads of queries and keys where the configuration has them.
-[[nodiscard]] std::vector<ParameterSpec> llama_like_parameters(const ModelConfig& config);
+/// Llama's names; with norms of the heads of queries and keys where the blocks have them.
+[[nodiscard]] std::vector<ParameterSpec> llama_like_parameters(const DecoderSpec& spec);
 
 /// Throws Error where layers attend to less than all positions before them: `layer_types` that are not full
 /// attention, or without that list `use_sliding_window` from `first_sliding_layer` on.
-void require_full_attention(const JsonReader& reader, const ModelConfig& config,
+void require_full_attention(const JsonReader& reader, const DecoderSpec& spec,
                             std::int64_t first_sliding_layer);
 /// Throws Error for a window that is shorter than the model's longest sequence; a longer one hides nothing.
-void require_no_shorter_window(const JsonReader& reader, const ModelConfig& config, std::int64_t window);
+void require_no_shorter_window(const JsonReader& reader, const DecoderSpec& spec, std::int64_t window);
 
 /// What PEFT targets in most of these families, and the paper in all.
 inline constexpr std::array<std::string_view, 2> query_and_value{"q_proj", "v_proj"};
@@ -39,8 +36,7 @@ inline constexpr std::array<std::string_view, 2> query_and_value{"q_proj", "v_pr
 /// One of these families: with Llama's names of tensors.
 constexpr Family llama_like_family(std::string_view model_type, std::string_view architecture,
                                    std::string_view name, std::span<const PublishedShape> published,
-                                   ModelConfig (*read)(const JsonReader&),
-                                   Json (*write)(const ModelConfig&)) {
+                                   DecoderSpec (*read)(const JsonReader&)) {
   return {.model_type = model_type,
           .architecture = architecture,
           .name = name,
@@ -49,7 +45,6 @@ constexpr Family llama_like_family(std::string_view model_type, std::string_view
           .default_targets = query_and_value,
           .published = published,
           .read = read,
-          .write = write,
           .parameters = llama_like_parameters};
 }
 

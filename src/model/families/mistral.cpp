@@ -19,24 +19,17 @@ constexpr std::array published{
 };
 
 /// `layer_types` counts for nothing here, and null is no number of key and value heads.
-ModelConfig read(const JsonReader& reader) {
+DecoderSpec read(const JsonReader& reader) {
   if (reader.object().contains("num_key_value_heads")) (void)reader.at("num_key_value_heads");
-  ModelConfig config = read_llama_like(reader, {.num_key_value_heads = 8}, "Mistral");
+  DecoderSpec spec = read_llama_like(reader, {.num_key_value_heads = 8}, "Mistral");
   const bool absent = !reader.object().contains("sliding_window");  // null is none
   if (absent || reader.has("sliding_window"))
-    require_no_shorter_window(reader, config, positive(reader, "sliding_window", max_rows, 4096));
-  return config;
-}
-
-Json write(const ModelConfig& config) {
-  Json json = llama_like_json(config);
-  json["sliding_window"] = nullptr;
-  return json;
+    require_no_shorter_window(reader, spec, positive(reader, "sliding_window", max_rows, 4096));
+  return spec;
 }
 
 }  // namespace
 
-extern const Family mistral =
-    llama_like_family("mistral", "MistralForCausalLM", "Mistral", published, read, write);
+extern const Family mistral = llama_like_family("mistral", "MistralForCausalLM", "Mistral", published, read);
 
 }  // namespace cola::families

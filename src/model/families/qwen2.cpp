@@ -18,21 +18,15 @@ constexpr std::array published{
       "max_position_embeddings": 131072, "rope_theta": 1000000.0})"},
 };
 
-ModelConfig read(const JsonReader& reader) {
-  ModelConfig config = read_llama_like(reader, {.num_key_value_heads = 32}, "Qwen2");
-  config.attention_bias = true;
-  require_full_attention(reader, config, reader.integer("max_window_layers", 28));
-  return config;
-}
-
-Json write(const ModelConfig& config) {
-  Json json = llama_like_json(config);
-  json["use_sliding_window"] = false;
-  return json;
+DecoderSpec read(const JsonReader& reader) {
+  DecoderSpec spec = read_llama_like(reader, {.num_key_value_heads = 32}, "Qwen2");
+  spec.block_kinds.front().attention.bias = true;
+  require_full_attention(reader, spec, reader.integer("max_window_layers", 28));
+  return spec;
 }
 
 }  // namespace
 
-extern const Family qwen2 = llama_like_family("qwen2", "Qwen2ForCausalLM", "Qwen2", published, read, write);
+extern const Family qwen2 = llama_like_family("qwen2", "Qwen2ForCausalLM", "Qwen2", published, read);
 
 }  // namespace cola::families

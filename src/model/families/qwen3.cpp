@@ -15,23 +15,17 @@ constexpr std::array published{
       "max_position_embeddings": 40960, "rope_theta": 1000000.0, "tie_word_embeddings": true})"},
 };
 
-ModelConfig read(const JsonReader& reader) {
-  ModelConfig config = read_llama_like(reader, {.num_key_value_heads = 32, .head_dim = 128}, "Qwen3");
-  config.attention_bias = config.attention_output_bias = reader.boolean("attention_bias", false);
-  config.head_norms = true;
-  require_full_attention(reader, config, reader.integer("max_window_layers", 28));
-  return config;
-}
-
-Json write(const ModelConfig& config) {
-  Json json = llama_like_json(config);
-  json["attention_bias"] = config.attention_bias;
-  json["use_sliding_window"] = false;
-  return json;
+DecoderSpec read(const JsonReader& reader) {
+  DecoderSpec spec = read_llama_like(reader, {.num_key_value_heads = 32, .head_dim = 128}, "Qwen3");
+  AttentionSpec& attention = spec.block_kinds.front().attention;
+  attention.bias = attention.output_bias = reader.boolean("attention_bias", false);
+  attention.head_norms = HeadNorms::each_head;
+  require_full_attention(reader, spec, reader.integer("max_window_layers", 28));
+  return spec;
 }
 
 }  // namespace
 
-extern const Family qwen3 = llama_like_family("qwen3", "Qwen3ForCausalLM", "Qwen3", published, read, write);
+extern const Family qwen3 = llama_like_family("qwen3", "Qwen3ForCausalLM", "Qwen3", published, read);
 
 }  // namespace cola::families

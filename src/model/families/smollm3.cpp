@@ -37,31 +37,23 @@ std::vector<bool> rotary_layers(const JsonReader& reader, std::int64_t layers) {
   return rotary;
 }
 
-ModelConfig read(const JsonReader& reader) {
-  ModelConfig config = read_llama_like(
+DecoderSpec read(const JsonReader& reader) {
+  DecoderSpec spec = read_llama_like(
       reader, {.num_key_value_heads = 4, .tie_word_embeddings = true, .rope_theta = 2000000.0}, "SmolLM3");
-  config.attention_bias = config.attention_output_bias = reader.boolean("attention_bias", false);
-  config.mlp_bias = reader.boolean("mlp_bias", false);
-  config.rotary_layers = rotary_layers(reader, config.num_hidden_layers);
+  AttentionSpec& attention = spec.block_kinds.front().attention;
+  attention.bias = attention.output_bias = reader.boolean("attention_bias", false);
+  spec.block_kinds.front().mlp.bias = reader.boolean("mlp_bias", false);
+  const std::vector<bool> rotary = rotary_layers(reader, spec.num_hidden_layers());
+  spec.vary_blocks([&](std::int64_t index, BlockSpec& block) {
+    if (!rotary[static_cast<std::size_t>(index)]) block.attention.rotary.reset();
+  });
   // The window is for the layers without rotary; without one there is none.
-  require_full_attention(reader, config, reader.has("sliding_window") ? 0 : config.num_hidden_layers);
-  return config;
-}
-
-Json write(const ModelConfig& config) {
-  Json json = llama_like_json(config);
-  Json layers = Json::array();
-  for (const bool rotary : config.rotary_layers) layers.push_back(rotary ? 1 : 0);
-  json.update({{"attention_bias", config.attention_bias},
-               {"mlp_bias", config.mlp_bias},
-               {"no_rope_layers", layers},
-               {"use_sliding_window", false}});
-  return json;
+  require_full_attention(reader, spec, reader.has("sliding_window") ? 0 : spec.num_hidden_layers());
+  return spec;
 }
 
 }  // namespace
 
-extern const Family smollm3 =
-    llama_like_family("smollm3", "SmolLM3ForCausalLM", "SmolLM3", published, read, write);
+extern const Family smollm3 = llama_like_family("smollm3", "SmolLM3ForCausalLM", "SmolLM3", published, read);
 
 }  // namespace cola::families

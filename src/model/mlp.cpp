@@ -1,0 +1,111 @@
+#include "model/mlp.h"
+
+#include "backend/elementwise.h"
+#include "backend/linear.h"
+
+namespace cola {
+
+using ops::Write;
+
+Mlp::Mlp(const MlpSpec& spec, Weights& weights, std::int64_t block, std::uint64_t first_index) : spec_(spec) {
+  using enum ParameterRole;
+  if (spec.gated()) gate_ = make_linear(weights, gate, block, first_index++);
+  up_ = make_linear(weights, up, block, first_index++);
+  down_ = make_linear(weights, down, block, first_index);
+}
+
+std::vector<Linear*> Mlp::linears() {
+  std::vector<Linear*> all{&up_, &down_};
+  if (gate_) all.insert(all.begin(), &*gate_);
+  return all;
+}
+
+bool Mlp::trained() const { return (gate_ && gate_->trained()) || up_.trained() || down_.trained(); }
+
+bool Mlp::needs_input() const { return (gate_ && gate_->needs_input()) || up_.needs_input(); }
+
+MatrixView Mlp::hidden_scratch(const StepState& step, ConstMatrixView like) const {
+  return step.context.scratch("block.hidden", like.dtype, like.rows, spec_.intermediate_size);
+}
+
+/// gate and up, which are kept, and hidden = silu(gate) up unless it is empty.
+void Mlp::forward_gated(const StepState& step, ConstMatrixView x, MlpActivations& kept,
+                        MatrixView hidden) const {
+  for (Matrix* matrix : {&kept.gate, &kept.up})
+    matrix->resize(step.context.memory(), x.dtype, x.rows, spec_.intermediate_size);
+  if (!hidden.empty() && up_.branches.empty()) {
+    gate_->forward(step, x, {}, kept.gate.view(), kept.gate_linear);
+    return ops::linear_silu_gate_forward(step.context, x, up_.effective_weight(), up_.bias_view(),
+                                         kept.gate.view(), kept.up.view(), hidden);
+  }
+  const std::array projections = {LinearForward{&*gate_, kept.gate.view(), &kept.gate_linear},
+                                  LinearForward{&up_, kept.up.view(), &kept.up_linear}};
+  forward_together(step, x, projections);
+  if (!hidden.empty()) ops::silu_gate_forward(step.context, kept.gate.view(), kept.up.view(), hidden);
+}
+
+void Mlp::forward(const StepState& step, ConstMatrixView x, ConstMatrixView addend, MatrixView y,
+                  MlpActivations& kept) const {
+  if (gate_) {
+    const bool needed = !y.empty() || down_.trained();
+    const MatrixView hidden = needed ? hidden_scratch(step, x) : MatrixView{};
+    forward_gated(step, x, kept, hidden);
+    if (needed) down_.forward(step, hidden, addend, y, kept.down_linear);
+    return;
+  }
+  const bool keeps_hidden = step.keep && down_.needs_input();
+  if (keeps_hidden) kept.hidden.resize(step.context.memory(), x.dtype, x.rows, spec_.intermediate_size);
+  const MatrixView hidden = keeps_hidden ? kept.hidden.view() : hidden_scratch(step, x);
+  kept.positive.resize(
+      step.context.memory(),
+      step.keep ? static_cast<std::size_t>(ops::relu_mask_bytes(hidden.rows, hidden.cols)) : std::size_t{0});
+  up_.forward_relu(step, x, hidden, kept.positive.as<std::uint8_t>(), kept.up_linear);
+  down_.forward(step, hidden, addend, y, kept.down_linear);
+}
+
+void Mlp::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, MlpActivations& kept,
+                   MatrixView dx, Write write) const {
+  if (!gate_) {
+    const MatrixView dhidden = hidden_scratch(step, dy);
+    down_.backward_relu(step, dy, kept.hidden.view(), kept.down_linear, kept.positive.as<std::uint8_t>(),
+                        dhidden);
+    return up_.backward(step, dhidden, x, kept.up_linear, dx, write);
+  }
+  const bool needed = down_.needs_input();
+  const MatrixView hidden = needed ? hidden_scratch(step, dy) : MatrixView{};
+  if (needed) ops::silu_gate_forward(step.context, kept.gate.view(), kept.up.view(), hidden);
+  const MatrixView dhidden = step.context.scratch(needed ? "block.dhidden" : "block.hidden", dy.dtype,
+                                                  dy.rows, spec_.intermediate_size);
+  const MatrixView dgate = kept.gate.view();  // in place: gate and up are not needed after
+  const MatrixView dup = kept.up.view();
+  down_.backward_silu_gate(step, dy, hidden, kept.down_linear,
+                           {kept.gate.view(), kept.up.view(), dhidden, dgate, dup});
+  const std::array projections = {LinearBackward{&*gate_, dgate, &kept.gate_linear},
+                                  LinearBackward{&up_, dup, &kept.up_linear}};
+  backward_together(step, x, projections, dx, write);
+}
+
+Footprint Mlp::footprint(const MlpSpec& spec, const BlockLinears& linears) {
+  Footprint footprint;
+  for (const ParameterRole role : {ParameterRole::gate, ParameterRole::up, ParameterRole::down}) {
+    const auto found = linears.find(role);
+    if (found == linears.end()) continue;
+    footprint.forward_flops += found->second.forward_flops();
+    footprint.backward_flops += found->second.backward_flops(true);
+  }
+  const LinearCost& down = linears.at(ParameterRole::down);
+  const std::int64_t width = spec.intermediate_size;
+  footprint.forward_scratch = width;
+  if (spec.gated()) {
+    footprint.kept = footprint.passing = 2 * width;
+    if (down.trained()) footprint.backward_scratch = width;  // hidden, made again beside its gradient
+  } else {
+    if (down.trained()) footprint.kept = width;
+    footprint.kept_bytes = ops::relu_mask_bytes(1, width);
+  }
+  // Only what the last layer's adapter keeps: x A^T.
+  footprint.not_recomputed_flops = down.forward_flops() - 2.0 * static_cast<double>(down.rank * down.in);
+  return footprint;
+}
+
+}  // namespace cola
