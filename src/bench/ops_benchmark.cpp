@@ -165,7 +165,7 @@ void OpsTimer::silu_gate() {
 }
 
 void OpsTimer::rotary() {
-  RotaryTable table(config_, host_memory());
+  RotaryTable table(config_.rotary_tables.front(), host_memory());
   table.reserve(options_.seq_length);
   Matrix q = tokens_by(config_.num_attention_heads * config_.head_dim);
   time("rotary", q, 2.0 * bytes_of(q), 0.0, [&] {

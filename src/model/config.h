@@ -7,6 +7,7 @@
 
 #include "core/dtype.h"
 #include "io/json.h"
+#include "model/rotary_spec.h"
 
 namespace cola {
 
@@ -15,18 +16,6 @@ struct Family;
 enum class NormKind : std::uint8_t { layer, rms };
 /// What stands between an MLP's first and last layer: relu(up), or silu(gate) up.
 enum class Activation : std::uint8_t { relu, silu_gate };
-
-/// How rotary frequencies are stretched (`rope_scaling` of config.json).
-struct RopeScaling {
-  enum class Kind : std::uint8_t { none, linear, llama3 };
-  Kind kind = Kind::none;
-  double factor = 1.0;
-  double low_freq_factor = 1.0;
-  double high_freq_factor = 4.0;
-  std::int64_t original_max_position_embeddings = 8192;
-
-  bool operator==(const RopeScaling&) const = default;
-};
 
 /// The shape of a decoder, in Hugging Face's terms. Checked when read: positive, divisible, bounded.
 struct ModelConfig {
@@ -53,8 +42,7 @@ struct ModelConfig {
   bool head_norms = false;          ///< a norm over each head of queries and keys, before rotary
   bool rotary = false;              ///< positions turn queries and keys; else they have a table of their own
   std::vector<bool> rotary_layers;  ///< which blocks do; empty: all
-  double rope_theta = 10000.0;
-  RopeScaling rope_scaling;
+  std::vector<RotarySpec> rotary_tables;  ///< none without rotary; Gemma 3 has two
   double dropout = 0.0;            ///< configured hidden dropout (OPT 0.1); used only with --dropout config
   double attention_dropout = 0.0;  ///< configured; there is none here, which is said at start
 

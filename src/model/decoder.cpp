@@ -63,7 +63,8 @@ class WrittenForHost {
 Decoder::Decoder(const ModelConfig& config, Weights weights) : config_(config), weights_(std::move(weights)) {
   tokens_ = &weights_.at(ParameterRole::token_table);
   positions_ = weights_.find(ParameterRole::position_table);
-  if (config_.rotary) rotary_ = std::make_unique<RotaryTable>(config_, weights_.memory());
+  if (config_.rotary)
+    rotary_ = std::make_unique<RotaryTable>(config_.rotary_tables.front(), weights_.memory());
   head_.emplace(head_spec(config_).module(), head_index,
                 config_.tie_word_embeddings ? *tokens_ : weights_.at(ParameterRole::head));
   if (config_.has_projections()) {

@@ -231,7 +231,8 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemoryPlanInput& input) 
     if (input.offload_base) offload(config, input, largest, plan);
   }
   plan.activations = plan_blocks(config, input, element, rank) + plan_head(config, input, element);
-  plan.activations += rotary_table_bytes(config, input.positions);
+  for (const RotarySpec& table : config.rotary_tables)
+    plan.activations += rotary_table_bytes(table, input.positions);
   if (input.packed_weights) plan.activations += plan_packed_products(config, input, element);
   if (input.in_device_memory) {
     plan.program = device_bytes;

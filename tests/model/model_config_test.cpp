@@ -94,8 +94,8 @@ TEST(ModelConfig, AbsentKeysAreTheFamilysDefaults) {
   EXPECT_EQ(without("qwen3_tied", {"head_dim"}).head_dim, 128);
   EXPECT_FALSE(without("qwen3_tied", {"tie_word_embeddings"}).tie_word_embeddings);
   EXPECT_TRUE(without("smollm3_layers", {"tie_word_embeddings"}).tie_word_embeddings);
-  EXPECT_EQ(without("smollm3_layers", {"rope_parameters"}).rope_theta, 2000000.0);
-  EXPECT_EQ(without("qwen2_untied", {"rope_parameters"}).rope_theta, 10000.0);
+  EXPECT_EQ(without("smollm3_layers", {"rope_parameters"}).rotary_tables.at(0).theta, 2000000.0);
+  EXPECT_EQ(without("qwen2_untied", {"rope_parameters"}).rotary_tables.at(0).theta, 10000.0);
   EXPECT_EQ(without("smollm3_layers", {"no_rope_layers"}).rotary_layers,
             (std::vector<bool>{true, true, true, false}));
   EXPECT_EQ(read_model_config(test::parity_folder("smollm3_layers")).rotary_layers,
@@ -206,20 +206,20 @@ TEST(ModelConfig, ReadsRopeScalingUnderEitherKey) {
   const auto scaling_of = [](const Json& scaling) {
     Json json = config_json("llama_tiny");
     json["rope_scaling"] = scaling;
-    return parse_model_config(json, "config.json").rope_scaling;
+    return parse_model_config(json, "config.json").rotary_tables.at(0);
   };
-  EXPECT_EQ(scaling_of(nullptr).kind, RopeScaling::Kind::none);
-  EXPECT_EQ(scaling_of({{"rope_type", "default"}}).kind, RopeScaling::Kind::none);
+  EXPECT_EQ(scaling_of(nullptr).kind, RotarySpec::Kind::plain);
+  EXPECT_EQ(scaling_of({{"rope_type", "default"}}).kind, RotarySpec::Kind::plain);
   const auto old_key = scaling_of({{"type", "linear"}, {"factor", 4.0}});
-  EXPECT_EQ(old_key.kind, RopeScaling::Kind::linear);
+  EXPECT_EQ(old_key.kind, RotarySpec::Kind::linear);
   EXPECT_EQ(old_key.factor, 4.0);
-  EXPECT_EQ(scaling_of({{"rope_type", "linear"}, {"factor", 2.0}}).kind, RopeScaling::Kind::linear);
+  EXPECT_EQ(scaling_of({{"rope_type", "linear"}, {"factor", 2.0}}).kind, RotarySpec::Kind::linear);
   const auto llama3 = scaling_of({{"rope_type", "llama3"},
                                   {"factor", 8.0},
                                   {"low_freq_factor", 1.0},
                                   {"high_freq_factor", 4.0},
                                   {"original_max_position_embeddings", 8192}});
-  EXPECT_EQ(llama3.kind, RopeScaling::Kind::llama3);
+  EXPECT_EQ(llama3.kind, RotarySpec::Kind::llama3);
   EXPECT_EQ(llama3.original_max_position_embeddings, 8192);
 }
 
@@ -228,17 +228,16 @@ TEST(ModelConfig, ReadsRopeParametersOfTransformers5) {
     Json json = config_json("llama_tiny");
     json.erase("rope_theta");
     json["rope_parameters"] = parameters;
-    return parse_model_config(json, "config.json");
+    return parse_model_config(json, "config.json").rotary_tables.at(0);
   };
-  EXPECT_EQ(config_of({{"rope_theta", 5e5}}).rope_theta, 5e5);
-  EXPECT_EQ(config_of({{"rope_theta", 5e5}, {"rope_type", "default"}}).rope_scaling.kind,
-            RopeScaling::Kind::none);
+  EXPECT_EQ(config_of({{"rope_theta", 5e5}}).theta, 5e5);
+  EXPECT_EQ(config_of({{"rope_theta", 5e5}, {"rope_type", "default"}}).kind, RotarySpec::Kind::plain);
   const auto linear = config_of({{"rope_theta", 2e4}, {"rope_type", "linear"}, {"factor", 4.0}});
-  EXPECT_EQ(linear.rope_theta, 2e4);
-  EXPECT_EQ(linear.rope_scaling.kind, RopeScaling::Kind::linear);
-  EXPECT_EQ(linear.rope_scaling.factor, 4.0);
-  expect_refusal("llama_tiny", "rope_parameters", {{"rope_theta", 1e4}, {"rope_type", "yarn"}},
-                 "rope_parameters: rope type 'yarn' is not supported");
+  EXPECT_EQ(linear.theta, 2e4);
+  EXPECT_EQ(linear.kind, RotarySpec::Kind::linear);
+  EXPECT_EQ(linear.factor, 4.0);
+  expect_refusal("llama_tiny", "rope_parameters", {{"rope_theta", 1e4}, {"rope_type", "dynamic"}},
+                 "rope_parameters: rope type 'dynamic' is not supported");
 }
 
 TEST(ModelConfig, DropoutIsAProbability) {
@@ -249,7 +248,7 @@ TEST(ModelConfig, DropoutIsAProbability) {
 }
 
 TEST(ModelConfig, RefusesOtherRopeScaling) {
-  for (const char* kind : {"dynamic", "yarn", "longrope"}) {
+  for (const char* kind : {"dynamic", "proportional", "longrope"}) {
     for (const char* key : {"type", "rope_type"}) {
       expect_refusal("llama_tiny", "rope_scaling", {{key, kind}, {"factor", 2.0}},
                      std::string("rope type '") + kind + "' is not supported");
@@ -310,7 +309,10 @@ TEST(ModelConfig, WhatIsWrittenIsReadAgain) {
        {"opt-125m", "opt-350m", "opt-1.3b", "llama-2-7b", "llama-2-70b", "tinyllama-1.1b"}) {
     auto config = config_of_shape(name);
     if (config.rotary) {
-      config.rope_scaling = {RopeScaling::Kind::llama3, 8.0, 1.0, 4.0, 4096};
+      RotarySpec& table = config.rotary_tables.at(0);
+      table.kind = RotarySpec::Kind::llama3;
+      table.factor = 8.0;
+      table.original_max_position_embeddings = 4096;
     }
     const auto again = parse_model_config(huggingface_config(config, DType::bf16), "written");
     EXPECT_EQ(huggingface_config(again, DType::bf16), huggingface_config(config, DType::bf16)) << name;

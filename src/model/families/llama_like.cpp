@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "io/printable.h"
 #include "model/rope_config.h"
+#include "model/rotary_json.h"
 
 namespace cola {
 namespace {
@@ -81,21 +82,22 @@ ModelConfig read_llama_like(const JsonReader& reader, const LlamaLikeDefaults& d
   config.word_embed_proj_dim = config.hidden_size;
   config.tie_word_embeddings = reader.boolean("tie_word_embeddings", defaults.tie_word_embeddings);
   config.norm_epsilon = positive_number(reader, "rms_norm_eps", 1e-6);
-  read_rope(reader, config, defaults.rope_theta);
+  config.rotary_tables = {
+      read_rotary(reader, config.head_dim, config.max_position_embeddings, {.theta = defaults.rope_theta})};
   require_activation(reader, "hidden_act", "silu", family);
   return config;
 }
 
 Json llama_like_json(const ModelConfig& config) {
-  return {{"intermediate_size", config.intermediate_size},
-          {"num_key_value_heads", config.num_key_value_heads},
-          {"head_dim", config.head_dim},
-          {"hidden_act", "silu"},
-          {"rms_norm_eps", config.norm_epsilon},
-          {"rope_theta", config.rope_theta},
-          {"rope_scaling", rope_scaling_json(config.rope_scaling)},
-          {"bos_token_id", 1},
-          {"eos_token_id", 2}};
+  Json json{{"intermediate_size", config.intermediate_size},
+            {"num_key_value_heads", config.num_key_value_heads},
+            {"head_dim", config.head_dim},
+            {"hidden_act", "silu"},
+            {"rms_norm_eps", config.norm_epsilon},
+            {"bos_token_id", 1},
+            {"eos_token_id", 2}};
+  json.update(rotary_json(config.rotary_tables, config.head_dim));
+  return json;
 }
 
 std::vector<ParameterSpec> llama_like_parameters(const ModelConfig& config) {
