@@ -19,9 +19,9 @@ using Kind = RotarySpec::Kind;
 
 /// What one dictionary says; theta and the width of the spec are not set yet.
 struct RotaryFields {
-  std::optional<double> theta{};
-  std::optional<double> part{};
-  RotarySpec spec{};
+  std::optional<double> theta;
+  std::optional<double> part;
+  RotarySpec spec;
 };
 
 std::optional<double> positive_number(const JsonReader& reader, const std::string& key) {
@@ -251,7 +251,7 @@ RotarySpec combined(const JsonReader& config, std::int64_t head_dim, const Rotar
                             config.where()));
   }
   // As transformers reads them: rope_scaling stands in for all of rope_parameters.
-  const RotaryFields fields = scaling ? *scaling : parameters.value_or(RotaryFields{.spec = blank});
+  const RotaryFields fields = scaling ? *scaling : parameters.value_or(RotaryFields{{}, {}, blank});
   const RotaryFields unused = scaling ? parameters.value_or(RotaryFields{}) : RotaryFields{};
   if (config.object().contains(theta_key)) (void)config.at(theta_key);  // null is no number
   RotarySpec spec = fields.spec;
@@ -268,14 +268,16 @@ RotarySpec combined(const JsonReader& config, std::int64_t head_dim, const Rotar
 
 RotarySpec read_rotary(const JsonReader& reader, std::int64_t head_dim, std::int64_t max_position_embeddings,
                        const RotaryRules& rules) {
-  const RotarySpec blank{.max_position_embeddings = max_position_embeddings};
+  RotarySpec blank;
+  blank.max_position_embeddings = max_position_embeddings;
   return combined(reader, head_dim, blank, read_dictionary(reader, reader, "rope_scaling", blank, rules),
                   read_dictionary(reader, reader, "rope_parameters", blank, rules), "rope_theta", rules);
 }
 
 std::vector<RotarySpec> read_rotary_by_attention(const JsonReader& reader, std::int64_t head_dim,
                                                  std::int64_t max_position_embeddings) {
-  const RotarySpec blank{.max_position_embeddings = max_position_embeddings};
+  RotarySpec blank;
+  blank.max_position_embeddings = max_position_embeddings;
   const RotaryRules full{.theta = 1e6};
   const RotaryRules sliding{.theta = 1e4};
   const Json nothing = Json::object();

@@ -18,14 +18,14 @@ struct RotarySpec {
   std::int64_t original_max_position_embeddings = 0;  ///< llama3, yarn, longrope
   double low_freq_factor = 1.0;                       ///< llama3, as the next
   double high_freq_factor = 4.0;
-  double beta_fast = 32.0;  ///< yarn, as the next four
+  double beta_fast = 32.0;  ///< yarn, as all down to truncate
   double beta_slow = 1.0;
-  std::optional<double> mscale{};
-  std::optional<double> mscale_all_dim{};
+  std::optional<double> mscale;
+  std::optional<double> mscale_all_dim;
   bool truncate = true;
-  std::optional<double> attention_factor{};  ///< yarn, longrope; none: by their formulas
-  std::vector<double> short_factor{};        ///< longrope, as the next; one for each frequency
-  std::vector<double> long_factor{};
+  std::optional<double> attention_factor;  ///< yarn, longrope; none: by their formulas
+  std::vector<double> short_factor;        ///< longrope, as the next; one for each frequency
+  std::vector<double> long_factor;
 
   bool operator==(const RotarySpec&) const = default;
 };

@@ -141,9 +141,9 @@ void RotaryTable::reserve(std::int64_t positions) {
   parallel_for(cosines.rows(), 256, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       const auto& of_row = row % sets == 0 ? frequencies : long_frequencies;
-      const auto position = static_cast<double>(row / sets);
+      const std::int64_t position = row / sets;
       for (std::int64_t i = 0; i < count; ++i) {
-        const double angle = position * of_row[static_cast<std::size_t>(i)];
+        const double angle = static_cast<double>(position) * of_row[static_cast<std::size_t>(i)];
         const auto index = static_cast<std::size_t>(row * count + i);
         cosines.floats()[index] = static_cast<float>(scale * std::cos(angle));
         sines.floats()[index] = static_cast<float>(scale * std::sin(angle));

@@ -375,7 +375,9 @@ TEST(RopeConfig, EveryTableIsWrittenAsItIsRead) {
 TEST(RopeConfig, APartOfAHeadIsWrittenSoThatItIsThatPartAgain) {
   for (std::int64_t head_dim = 2; head_dim <= 512; head_dim += 2) {
     for (std::int64_t width = 1; width <= head_dim; ++width) {
-      const RotarySpec spec{.rotary_dim = width, .max_position_embeddings = 64};
+      RotarySpec spec;
+      spec.rotary_dim = width;
+      spec.max_position_embeddings = 64;
       const Json json = rotary_json(std::array{spec}, head_dim);
       ASSERT_EQ(read_rotary(JsonReader(json, "written"), head_dim, 64, phi3_rotary).rotary_dim, width)
           << head_dim;

@@ -12,7 +12,11 @@ namespace {
 using Kind = RotarySpec::Kind;
 
 RotarySpec plain(std::int64_t head_dim, double theta) {
-  return {.theta = theta, .rotary_dim = head_dim, .max_position_embeddings = 50};
+  RotarySpec spec;
+  spec.theta = theta;
+  spec.rotary_dim = head_dim;
+  spec.max_position_embeddings = 50;
+  return spec;
 }
 
 RotarySpec llama3(std::int64_t head_dim, double theta, std::int64_t original) {
