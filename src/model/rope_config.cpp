@@ -228,8 +228,8 @@ void require_one_for_each(const JsonReader& config, const std::string& key,
 void require_sound(const JsonReader& config, std::int64_t head_dim, const RotarySpec& spec) {
   const std::int64_t frequencies = (spec.rotary_dim + 1) / 2;
   if (spec.rotary_dim < 1 || 2 * frequencies > head_dim) {
-    throw Error(fmt::format("{}: partial_rotary_factor turns {} of a head's {} numbers", config.where(),
-                            spec.rotary_dim, head_dim));
+    throw Error(fmt::format("{}: {} of a head's {} numbers cannot turn in pairs (partial_rotary_factor)",
+                            config.where(), spec.rotary_dim, head_dim));
   }
   if (spec.kind == Kind::longrope) {
     require_one_for_each(config, "short_factor", spec.short_factor, frequencies);

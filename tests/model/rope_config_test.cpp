@@ -285,7 +285,7 @@ TEST(RopeConfig, Phi3sFieldsAreRefusedByName) {
   for (const auto& [part, what] :
        std::vector<std::pair<Json, std::string>>{{1.5, "partial_rotary_factor is 1.5"},
                                                  {-0.5, "'partial_rotary_factor' is -0.5"},
-                                                 {0.01, "partial_rotary_factor turns 0 of a head's 16"},
+                                                 {0.01, "0 of a head's 16 numbers cannot turn"},
                                                  {1.0, "'short_factor' has 6 numbers, but there are 8"}}) {
     fields["partial_rotary_factor"] = part;
     expect_phi3_refusal(fields, what);
