@@ -167,8 +167,7 @@ void OpsTimer::silu_gate() {
 }
 
 void OpsTimer::rotary() {
-  RotaryTable table(config_.rotary_tables[*block_.attention.rotary], config_.max_position_embeddings,
-                    host_memory());
+  RotaryTable table(config_.rotary_tables[*block_.attention.rotary], host_memory());
   table.reserve(options_.seq_length);
   Matrix q = tokens_by(block_.attention.query_width());
   time("rotary", q, 2.0 * bytes_of(q), 0.0, [&] {

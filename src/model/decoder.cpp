@@ -65,7 +65,7 @@ Decoder::Decoder(const DecoderSpec& spec, Weights weights) : spec_(spec), weight
   positions_ = weights_.find(ParameterRole::position_table);
   rotary_ = std::make_unique<std::vector<RotaryTable>>();
   for (const RotarySpec& table : spec_.rotary_tables)
-    rotary_->emplace_back(table, spec_.max_position_embeddings, weights_.memory());
+    rotary_->emplace_back(table, weights_.memory());
   head_.emplace(head_spec(spec_).module(), head_index,
                 spec_.tie_word_embeddings ? *tokens_ : weights_.at(ParameterRole::head));
   if (spec_.has_projections()) {

@@ -4,6 +4,8 @@
 #include <optional>
 #include <vector>
 
+#include "model/rotary_spec.h"
+
 namespace cola {
 
 struct Family;
@@ -68,27 +70,6 @@ struct BlockSpec {
   MlpSpec mlp;
 
   bool operator==(const BlockSpec&) const = default;
-};
-
-/// How rotary frequencies are stretched (`rope_scaling` of config.json).
-struct RopeScaling {
-  enum class Kind : std::uint8_t { none, linear, llama3 };
-  Kind kind = Kind::none;
-  double factor = 1.0;
-  double low_freq_factor = 1.0;
-  double high_freq_factor = 4.0;
-  std::int64_t original_max_position_embeddings = 8192;
-
-  bool operator==(const RopeScaling&) const = default;
-};
-
-/// One table of rotary angles.
-struct RotarySpec {
-  std::int64_t rotary_dim = 0;  ///< how many numbers of a head turn
-  double theta = 10000.0;
-  RopeScaling scaling;
-
-  bool operator==(const RotarySpec&) const = default;
 };
 
 /// A decoder language model as data, in Hugging Face's terms. Checked when read: positive, divisible,

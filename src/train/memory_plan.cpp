@@ -194,7 +194,8 @@ MemoryPlan plan_memory(const DecoderSpec& spec, const MemoryPlanInput& input) {
     if (input.offload_base) offload(spec, input, largest, plan);
   }
   plan.activations = plan_blocks(spec, input, element, rank) + plan_head(spec, input, element);
-  plan.activations += rotary_table_bytes(spec, input.positions);
+  for (const RotarySpec& table : spec.rotary_tables)
+    plan.activations += rotary_table_bytes(table, input.positions);
   if (input.packed_weights) plan.activations += plan_packed_products(spec, input, element);
   if (input.in_device_memory) {
     plan.program = device_bytes;

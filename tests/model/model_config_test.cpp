@@ -211,24 +211,24 @@ TEST(ModelConfig, RefusesOtherArchitecturesByName) {
   expect_refusal("opt_tiny", "layer_norm_elementwise_affine", false, "layer_norm_elementwise_affine");
 }
 
-TEST(ModelConfig, ReadsRopeScalingUnderEitherKey) {
+TEST(ModelConfig, ReadsRotarySpecUnderEitherKey) {
   const auto scaling_of = [](const Json& scaling) {
     Json json = config_json("llama_tiny");
     json["rope_scaling"] = scaling;
-    return parse_model_config(json, "config.json").rotary_tables.front().scaling;
+    return parse_model_config(json, "config.json").rotary_tables.front();
   };
-  EXPECT_EQ(scaling_of(nullptr).kind, RopeScaling::Kind::none);
-  EXPECT_EQ(scaling_of({{"rope_type", "default"}}).kind, RopeScaling::Kind::none);
+  EXPECT_EQ(scaling_of(nullptr).kind, RotarySpec::Kind::plain);
+  EXPECT_EQ(scaling_of({{"rope_type", "default"}}).kind, RotarySpec::Kind::plain);
   const auto old_key = scaling_of({{"type", "linear"}, {"factor", 4.0}});
-  EXPECT_EQ(old_key.kind, RopeScaling::Kind::linear);
+  EXPECT_EQ(old_key.kind, RotarySpec::Kind::linear);
   EXPECT_EQ(old_key.factor, 4.0);
-  EXPECT_EQ(scaling_of({{"rope_type", "linear"}, {"factor", 2.0}}).kind, RopeScaling::Kind::linear);
+  EXPECT_EQ(scaling_of({{"rope_type", "linear"}, {"factor", 2.0}}).kind, RotarySpec::Kind::linear);
   const auto llama3 = scaling_of({{"rope_type", "llama3"},
                                   {"factor", 8.0},
                                   {"low_freq_factor", 1.0},
                                   {"high_freq_factor", 4.0},
                                   {"original_max_position_embeddings", 8192}});
-  EXPECT_EQ(llama3.kind, RopeScaling::Kind::llama3);
+  EXPECT_EQ(llama3.kind, RotarySpec::Kind::llama3);
   EXPECT_EQ(llama3.original_max_position_embeddings, 8192);
 }
 
@@ -240,13 +240,13 @@ TEST(ModelConfig, ReadsRopeParametersOfTransformers5) {
     return parse_model_config(json, "config.json").rotary_tables.front();
   };
   EXPECT_EQ(config_of({{"rope_theta", 5e5}}).theta, 5e5);
-  EXPECT_EQ(config_of({{"rope_theta", 5e5}, {"rope_type", "default"}}).scaling.kind, RopeScaling::Kind::none);
+  EXPECT_EQ(config_of({{"rope_theta", 5e5}, {"rope_type", "default"}}).kind, RotarySpec::Kind::plain);
   const auto linear = config_of({{"rope_theta", 2e4}, {"rope_type", "linear"}, {"factor", 4.0}});
   EXPECT_EQ(linear.theta, 2e4);
-  EXPECT_EQ(linear.scaling.kind, RopeScaling::Kind::linear);
-  EXPECT_EQ(linear.scaling.factor, 4.0);
-  expect_refusal("llama_tiny", "rope_parameters", {{"rope_theta", 1e4}, {"rope_type", "yarn"}},
-                 "rope_parameters: rope type 'yarn' is not supported");
+  EXPECT_EQ(linear.kind, RotarySpec::Kind::linear);
+  EXPECT_EQ(linear.factor, 4.0);
+  expect_refusal("llama_tiny", "rope_parameters", {{"rope_theta", 1e4}, {"rope_type", "dynamic"}},
+                 "rope_parameters: rope type 'dynamic' is not supported");
 }
 
 TEST(ModelConfig, DropoutIsAProbability) {
@@ -256,8 +256,8 @@ TEST(ModelConfig, DropoutIsAProbability) {
   }
 }
 
-TEST(ModelConfig, RefusesOtherRopeScaling) {
-  for (const char* kind : {"dynamic", "yarn", "longrope"}) {
+TEST(ModelConfig, RefusesOtherRotarySpec) {
+  for (const char* kind : {"dynamic", "proportional", "longrope"}) {
     for (const char* key : {"type", "rope_type"}) {
       expect_refusal("llama_tiny", "rope_scaling", {{key, kind}, {"factor", 2.0}},
                      std::string("rope type '") + kind + "' is not supported");

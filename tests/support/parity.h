@@ -33,7 +33,8 @@ inline std::filesystem::path parity_folder(const std::string& model) {
 inline const std::vector<std::string>& parity_families() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> list{"mistral_full", "qwen2_untied", "qwen3_tied", "smollm3_layers"};
-    for (const char* more : {"qwen3_untied", "smollm3_interval", "llama_rope_llama3", "llama_rope_linear"})
+    for (const char* more :
+         {"qwen3_untied", "smollm3_interval", "llama_rope_llama3", "llama_rope_linear", "llama_rope_yarn"})
       if (std::filesystem::exists(parity_folder(more))) list.emplace_back(more);
     return list;
   }();

@@ -78,8 +78,8 @@ DecoderSpec read_llama_like(const JsonReader& reader, const LlamaLikeDefaults& d
   block.mlp.activation = Activation::silu_gate;
   block.mlp.intermediate_size = positive(reader, "intermediate_size", max_width);
   read_heads(reader, defaults, spec.hidden_size, block.attention);
-  spec.rotary_tables = {read_rope(reader, defaults.rope_theta)};
-  spec.rotary_tables.front().rotary_dim = block.attention.head_dim;
+  spec.rotary_tables = {read_rotary(reader, block.attention.head_dim, spec.max_position_embeddings,
+                                    {.theta = defaults.rope_theta})};
   block.attention.rotary = 0;
   spec.final_norm = block.norm;
   spec.tie_word_embeddings = reader.boolean("tie_word_embeddings", defaults.tie_word_embeddings);
