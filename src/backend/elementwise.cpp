@@ -47,17 +47,17 @@ void relu_backward(Context& context, ConstMatrixView dy, std::span<const std::ui
   context.backend().ops().relu_backward(context, dy, positive, dx);
 }
 
-void silu_gate_forward(Context& context, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
-  const ProfileScope scope(context, "silu_gate_forward", bytes_of({gate, up, h}));
-  check_elements({gate, up, h}, "silu_gate_forward");
-  context.backend().ops().silu_gate_forward(context, gate, up, h);
+void gate_forward(Context& context, Gate function, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
+  const ProfileScope scope(context, "gate_forward", bytes_of({gate, up, h}));
+  check_elements({gate, up, h}, "gate_forward");
+  context.backend().ops().gate_forward(context, function, gate, up, h);
 }
 
-void silu_gate_backward(Context& context, ConstMatrixView dh, ConstMatrixView gate, ConstMatrixView up,
-                        MatrixView dgate, MatrixView dup) {
-  const ProfileScope scope(context, "silu_gate_backward", bytes_of({dh, gate, up, dgate, dup}));
-  check_elements({dh, gate, up, dgate, dup}, "silu_gate_backward");
-  context.backend().ops().silu_gate_backward(context, dh, gate, up, dgate, dup);
+void gate_backward(Context& context, Gate function, ConstMatrixView dh, ConstMatrixView gate,
+                   ConstMatrixView up, MatrixView dgate, MatrixView dup) {
+  const ProfileScope scope(context, "gate_backward", bytes_of({dh, gate, up, dgate, dup}));
+  check_elements({dh, gate, up, dgate, dup}, "gate_backward");
+  context.backend().ops().gate_backward(context, function, dh, gate, up, dgate, dup);
 }
 
 void dropout(Context& context, ConstMatrixView x, const DropoutKey& key,

@@ -23,8 +23,8 @@ struct OpTable {
   decltype(&ops::add) add;
   decltype(&ops::relu_forward) relu_forward;
   decltype(&ops::relu_backward) relu_backward;
-  decltype(&ops::silu_gate_forward) silu_gate_forward;
-  decltype(&ops::silu_gate_backward) silu_gate_backward;
+  decltype(&ops::gate_forward) gate_forward;
+  decltype(&ops::gate_backward) gate_backward;
   decltype(&ops::dropout) dropout;
   decltype(&ops::convert) convert;
   decltype(&ops::embedding_forward) embedding_forward;
@@ -34,8 +34,8 @@ struct OpTable {
   decltype(&ops::linear_forward) linear_forward;
   decltype(&ops::linear_relu_forward) linear_relu_forward;
   decltype(&ops::linear_relu_backward) linear_relu_backward;
-  decltype(&ops::linear_silu_gate_forward) linear_silu_gate_forward;
-  decltype(&ops::linear_silu_gate_backward) linear_silu_gate_backward;
+  decltype(&ops::linear_gate_forward) linear_gate_forward;
+  decltype(&ops::linear_gate_backward) linear_gate_backward;
   decltype(&ops::linear_backward_input) linear_backward_input;
   decltype(&ops::linear_backward_weight) linear_backward_weight;
   decltype(&ops::linear_backward_bias) linear_backward_bias;

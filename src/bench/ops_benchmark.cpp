@@ -48,7 +48,7 @@ class OpsTimer {
     std::vector<Group> groups{&OpsTimer::embedding,     &OpsTimer::residual, &OpsTimer::attention,
                               &OpsTimer::cross_entropy, &OpsTimer::update,   &OpsTimer::lora};
     std::vector<Group> own{config_.norm == NormKind::layer ? &OpsTimer::layer_norm : &OpsTimer::rms_norm,
-                           config_.activation == Activation::relu ? &OpsTimer::relu : &OpsTimer::silu_gate};
+                           config_.activation == Activation::relu ? &OpsTimer::relu : &OpsTimer::gate};
     if (config_.rotary) own.push_back(&OpsTimer::rotary);
     groups.insert(groups.begin() + 1, own.begin(), own.end());
     std::int64_t done = 0;
@@ -65,7 +65,7 @@ class OpsTimer {
   void rms_norm();
   void residual();
   void relu();
-  void silu_gate();
+  void gate();
   void rotary();
   void attention();
   void cross_entropy();
@@ -151,16 +151,17 @@ void OpsTimer::relu() {
        [&] { ops::relu_backward(context_, dy.view(), positive, dy.view()); });
 }
 
-void OpsTimer::silu_gate() {
+void OpsTimer::gate() {
   const Matrix gate = tokens_by(config_.intermediate_size);
   const Matrix up = tokens_by(config_.intermediate_size);
   const Matrix dh = tokens_by(config_.intermediate_size);
   Matrix first = tokens_by(config_.intermediate_size);
   Matrix second = tokens_by(config_.intermediate_size);
-  time("silu gate", gate, 3.0 * bytes_of(gate), 0.0,
-       [&] { ops::silu_gate_forward(context_, gate.view(), up.view(), first.view()); });
-  time("silu gate backward", gate, 5.0 * bytes_of(gate), 0.0, [&] {
-    ops::silu_gate_backward(context_, dh.view(), gate.view(), up.view(), first.view(), second.view());
+  time("gate", gate, 3.0 * bytes_of(gate), 0.0,
+       [&] { ops::gate_forward(context_, ops::Gate::silu, gate.view(), up.view(), first.view()); });
+  time("gate backward", gate, 5.0 * bytes_of(gate), 0.0, [&] {
+    ops::gate_backward(context_, ops::Gate::silu, dh.view(), gate.view(), up.view(), first.view(),
+                       second.view());
   });
 }
 

@@ -76,13 +76,14 @@ class LlamaBlock final : public Block {
                      MatrixView hidden) const {
     if (!hidden.empty() && up_.branches.empty()) {
       gate_.forward(step, in, {}, kept.gate.view(), kept.mlp[0]);
-      return ops::linear_silu_gate_forward(step.context, in, up_.effective_weight(), up_.bias_view(),
-                                           kept.gate.view(), kept.up.view(), hidden);
+      return ops::linear_gate_forward(step.context, ops::Gate::silu, in, up_.effective_weight(),
+                                      up_.bias_view(), kept.gate.view(), kept.up.view(), hidden);
     }
     const std::array projections = {LinearForward{&gate_, kept.gate.view(), &kept.mlp[0]},
                                     LinearForward{&up_, kept.up.view(), &kept.mlp[1]}};
     forward_together(step, in, projections);
-    if (!hidden.empty()) ops::silu_gate_forward(step.context, kept.gate.view(), kept.up.view(), hidden);
+    if (!hidden.empty())
+      ops::gate_forward(step.context, ops::Gate::silu, kept.gate.view(), kept.up.view(), hidden);
   }
 
   /// out [T, D] = middle + the MLP's branch.
@@ -105,13 +106,13 @@ class LlamaBlock final : public Block {
                     MatrixView din) const {
     const bool needed = down_.needs_input();
     const MatrixView hidden = needed ? hidden_scratch(step, kept) : MatrixView{};
-    if (needed) ops::silu_gate_forward(step.context, kept.gate.view(), kept.up.view(), hidden);
+    if (needed) ops::gate_forward(step.context, ops::Gate::silu, kept.gate.view(), kept.up.view(), hidden);
     const MatrixView dhidden = step.context.scratch(needed ? "block.dhidden" : "block.hidden", dout.dtype,
                                                     dout.rows, down_.in_features());
     const MatrixView dgate = kept.gate.view();  // in place: gate and up are not needed after
     const MatrixView dup = kept.up.view();
-    down_.backward_silu_gate(step, dout, hidden, kept.mlp[2],
-                             {kept.gate.view(), kept.up.view(), dhidden, dgate, dup});
+    down_.backward_gate(step, ops::Gate::silu, dout, hidden, kept.mlp[2],
+                        {kept.gate.view(), kept.up.view(), dhidden, dgate, dup});
     const bool reads_input = gate_.needs_input() || up_.needs_input();
     const ConstMatrixView in =
         reads_input ? norm2_.normed(step.context, kept.middle.view(), kept.norms[1], "block.normed")

@@ -103,7 +103,7 @@ TEST_F(CudaProducts, LinearAndRelu) {
   }
 }
 
-TEST_F(CudaProducts, LinearAndSiluGate) {
+TEST_F(CudaProducts, LinearAndGate) {
   for (const DType dtype : both_dtypes) {
     for (const auto& [t, n, k] : shapes) {
       compare([&, t = t, n = n, k = k](Side& side) {
@@ -113,12 +113,12 @@ TEST_F(CudaProducts, LinearAndSiluGate) {
         const auto up = side.random(dtype, t, n);
         const auto h = side.random(dtype, t, n);
         const Tolerance tolerance = product_tolerance(dtype, k);
-        ops::linear_silu_gate_forward(side.context, x, w, {}, gate, up, h);
+        ops::linear_gate_forward(side.context, ops::Gate::silu, x, w, {}, gate, up, h);
         side.result("up", up, tolerance);
         side.result("h", h, tolerance);
         const auto down = side.random(dtype, k, n);
         const auto given = side.random(dtype, t, n);  // roundings of the op before do not count twice
-        ops::linear_silu_gate_backward(side.context, x, down, gate, given, h, gate, given);
+        ops::linear_gate_backward(side.context, ops::Gate::silu, x, down, gate, given, h, gate, given);
         side.result("dgate", gate, tolerance);
         side.result("dup", given, tolerance);
       });

@@ -24,15 +24,17 @@ template <class T>
 [[nodiscard]] cudaError_t relu_backward(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> dy,
                                         const std::uint8_t* positive, Rows<T> dx);
 
-/// h = silu(gate) up; h may be gate or up.
+/// The function f of a gated MLP, as backend/elementwise.h has it.
+enum class Gate : std::uint8_t { silu, gelu_tanh };
+/// h = f(gate) up; h may be gate or up.
 template <class T>
-[[nodiscard]] cudaError_t silu_gate_forward(Queue queue, std::int64_t rows, std::int64_t cols,
-                                            Rows<const T> gate, Rows<const T> up, Rows<T> h);
-/// dgate = dh up silu'(gate), dup = dh silu(gate); dgate may be gate, dup may be up.
+[[nodiscard]] cudaError_t gate_forward(Queue queue, Gate function, std::int64_t rows, std::int64_t cols,
+                                       Rows<const T> gate, Rows<const T> up, Rows<T> h);
+/// dgate = dh up f'(gate), dup = dh f(gate); dgate may be gate, dup may be up.
 template <class T>
-[[nodiscard]] cudaError_t silu_gate_backward(Queue queue, std::int64_t rows, std::int64_t cols,
-                                             Rows<const T> dh, Rows<const T> gate, Rows<const T> up,
-                                             Rows<T> dgate, Rows<T> dup);
+[[nodiscard]] cudaError_t gate_backward(Queue queue, Gate function, std::int64_t rows, std::int64_t cols,
+                                        Rows<const T> dh, Rows<const T> gate, Rows<const T> up, Rows<T> dgate,
+                                        Rows<T> dup);
 
 /// The first two words of the Philox block that ops::dropout derives from seed and queue.
 struct DropoutMask {
