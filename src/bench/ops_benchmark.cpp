@@ -124,12 +124,12 @@ void OpsTimer::rms_norm() {
   Matrix y = tokens_by(config_.hidden_size);
   const std::vector<float> weight(static_cast<std::size_t>(config_.hidden_size), 1.0F);
   std::vector<float> rstd(static_cast<std::size_t>(x.rows()));
-  const auto epsilon = static_cast<float>(config_.norm_epsilon);
+  const ops::RmsNorm norm = {.epsilon = static_cast<float>(config_.norm_epsilon)};
   time("RMS norm", x, 2.0 * bytes_of(x), 0.0,
-       [&] { ops::rms_norm_forward(context_, x.view(), weight, epsilon, y.view(), rstd); });
+       [&] { ops::rms_norm_forward(context_, x.view(), weight, norm, y.view(), rstd); });
   const Matrix dy = tokens_by(config_.hidden_size);
   time("RMS norm backward", x, 4.0 * bytes_of(x), 0.0, [&] {
-    ops::rms_norm_backward(context_, dy.view(), x.view(), weight, rstd, y.view(), Write::add, {});
+    ops::rms_norm_backward(context_, dy.view(), x.view(), weight, norm, rstd, y.view(), Write::add, {});
   });
 }
 

@@ -17,7 +17,7 @@ NormLayer::NormLayer(const ModelConfig& config, Weights& weights, ParameterRole 
 void NormLayer::forward(ops::Context& context, ConstMatrixView x, MatrixView y, NormActivations& kept) const {
   kept.rstd.resize(context.memory(), DType::f32, 1, x.rows);
   if (bias_ == nullptr) {
-    ops::rms_norm_forward(context, x, weight_->vector(), epsilon_, y, kept.rstd.floats());
+    ops::rms_norm_forward(context, x, weight_->vector(), {.epsilon = epsilon_}, y, kept.rstd.floats());
     return;
   }
   kept.mean.resize(context.memory(), DType::f32, 1, x.rows);
@@ -36,7 +36,8 @@ void NormLayer::backward(ops::Context& context, ConstMatrixView dy, ConstMatrixV
                          const NormActivations& kept, MatrixView dx, ops::Write write) const {
   const auto dweight = weight_->trained() ? weight_->gradient.floats() : std::span<float>();
   if (bias_ == nullptr) {
-    ops::rms_norm_backward(context, dy, x, weight_->vector(), kept.rstd.floats(), dx, write, dweight);
+    ops::rms_norm_backward(context, dy, x, weight_->vector(), {.epsilon = epsilon_}, kept.rstd.floats(), dx,
+                           write, dweight);
     return;
   }
   const auto dbias = bias_->trained() ? bias_->gradient.floats() : std::span<float>();

@@ -63,11 +63,15 @@ TEST_F(CudaRows, Norms) {
         side.result("dx", dx, tolerance_of(dtype));
         side.result("dweight", dweight, sums);
         side.result("dbias", dbias, sums);
-        ops::rms_norm_forward(side.context, x, weight, 1e-5F, y, rstd);
-        side.result("rms norm", y, tolerance_of(dtype));
-        ops::rms_norm_backward(side.context, dy, x, weight, rstd, dx, ops::Write::replace, dweight);
-        side.result("rms dx", dx, tolerance_of(dtype));
-        side.result("rms dweight", dweight, sums);
+        for (const bool variant : {false, true}) {
+          const ops::RmsNorm norm = {
+              .epsilon = 1e-5F, .unit_offset = variant, .rounds_before_weight = variant};
+          ops::rms_norm_forward(side.context, x, weight, norm, y, rstd);
+          side.result("rms norm", y, tolerance_of(dtype));
+          ops::rms_norm_backward(side.context, dy, x, weight, norm, rstd, dx, ops::Write::replace, dweight);
+          side.result("rms dx", dx, tolerance_of(dtype));
+          side.result("rms dweight", dweight, sums);
+        }
       });
     }
   }
