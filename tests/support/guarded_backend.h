@@ -310,6 +310,7 @@ inline const ops::OpTable& GuardedBackend::ops() const {
       .attention_forward = guarded::op<&Table::attention_forward>,
       .attention_backward = guarded::op<&Table::attention_backward>,
       .attention_cached = guarded::op<&Table::attention_cached>,
+      .transform_logits = guarded::op<&Table::transform_logits>,
       .cross_entropy_forward = guarded::op<&Table::cross_entropy_forward>,
       .cross_entropy_forward_backward = guarded::op<&Table::cross_entropy_forward_backward>,
       .fill_zero = guarded::op<&Table::fill_zero>,

@@ -16,6 +16,7 @@ constexpr OpTable table = {
     .attention_forward = cpu::attention_forward,
     .attention_backward = cpu::attention_backward,
     .attention_cached = cpu::attention_cached,
+    .transform_logits = cpu::transform_logits,
     .cross_entropy_forward = cpu::cross_entropy_forward,
     .cross_entropy_forward_backward = cpu::cross_entropy_forward_backward,
     .fill_zero = cpu::fill_zero,

@@ -8,6 +8,7 @@ namespace cola::ops::cpu {
 decltype(ops::attention_forward) attention_forward;
 decltype(ops::attention_backward) attention_backward;
 decltype(ops::attention_cached) attention_cached;
+decltype(ops::transform_logits) transform_logits;
 decltype(ops::cross_entropy_forward) cross_entropy_forward;
 decltype(ops::cross_entropy_forward_backward) cross_entropy_forward_backward;
 decltype(ops::fill_zero) fill_zero;

@@ -7,6 +7,7 @@ namespace cola::ops::cuda {
 decltype(ops::attention_forward) attention_forward;
 decltype(ops::attention_backward) attention_backward;
 decltype(ops::attention_cached) attention_cached;
+decltype(ops::transform_logits) transform_logits;
 decltype(ops::cross_entropy_forward) cross_entropy_forward;
 decltype(ops::cross_entropy_forward_backward) cross_entropy_forward_backward;
 decltype(ops::fill_zero) fill_zero;
@@ -48,6 +49,7 @@ inline constexpr OpTable op_table = {
     .attention_forward = cuda::attention_forward,
     .attention_backward = cuda::attention_backward,
     .attention_cached = cuda::attention_cached,
+    .transform_logits = cuda::transform_logits,
     .cross_entropy_forward = cuda::cross_entropy_forward,
     .cross_entropy_forward_backward = cuda::cross_entropy_forward_backward,
     .fill_zero = cuda::fill_zero,
