@@ -24,10 +24,16 @@ void fill_zero(Context& context, MatrixView x) {
   context.backend().ops().fill_zero(context, x);
 }
 
-void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
+void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y, float scale) {
   const ProfileScope scope(context, "add", bytes_of({a, b, y}));
   check_elements({a, b, y}, "add");
-  context.backend().ops().add(context, a, b, y);
+  context.backend().ops().add(context, a, b, y, scale);
+}
+
+void scale(Context& context, ConstMatrixView x, float factor, MatrixView y) {
+  const ProfileScope scope(context, "scale", bytes_of({x, y}));
+  check_elements({x, y}, "scale");
+  context.backend().ops().scale(context, x, factor, y);
 }
 
 void relu_forward(Context& context, MatrixView x, std::span<std::uint8_t> positive) {

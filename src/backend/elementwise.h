@@ -12,8 +12,10 @@ namespace cola::ops {
 /// x = 0.
 void fill_zero(Context& context, MatrixView x);
 
-/// y = a + b; y may be a or b.
-void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y);
+/// y = a + scale * b, rounded once; y may be a or b.
+void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y, float scale = 1.0F);
+/// y = factor * x; y may be x.
+void scale(Context& context, ConstMatrixView x, float factor, MatrixView y);
 
 /// Bytes of relu's bit mask of a matrix: whole 16 bytes a row.
 [[nodiscard]] constexpr std::int64_t relu_mask_bytes(std::int64_t rows, std::int64_t cols) {

@@ -89,6 +89,11 @@ TEST(Elementwise, AgreesWithRef) {
 
       ops::add(context, a.view(), b.view(), y.view());
       EXPECT_TRUE(is_near(y.view(), map([](double p, double q) { return p + q; }, na, nb), tolerance(dtype)));
+      ops::add(context, a.view(), b.view(), y.view(), -0.25F);
+      EXPECT_TRUE(
+          is_near(y.view(), map([](double p, double q) { return p - 0.25 * q; }, na, nb), tolerance(dtype)));
+      ops::scale(context, a.view(), 0.22F, y.view());
+      EXPECT_TRUE(is_near(y.view(), map([](double p) { return 0.22F * p; }, na), tolerance(dtype)));
 
       for (const ops::Gate function : gates) {
         ops::gate_forward(context, function, a.view(), b.view(), y.view());
@@ -132,6 +137,11 @@ TEST(Elementwise, WorksInPlace) {
     const auto sum = map([](double p, double q) { return p + q; }, numbers(dh.view()), numbers(up.view()));
     ops::add(context, dh.view(), up.view(), dh.view());
     EXPECT_TRUE(is_near(dh.view(), sum, tolerance(dtype)));
+    const auto halves = map([](double p) { return 0.5 * p; }, numbers(dh.view()));
+    ops::scale(context, dh.view(), 0.5F, dh.view());
+    EXPECT_EQ(numbers(dh.view()), halves);
+    ops::add(context, dh.view(), dh.view(), dh.view(), -0.5F);
+    EXPECT_EQ(numbers(dh.view()), map([](double p) { return 0.5 * p; }, halves));
   }
 }
 
@@ -219,8 +229,13 @@ void check_tables(DType dtype) {
   for (const ops::CpuIsa isa : test::runnable_isas()) {
     SCOPED_TRACE(ops::name_of(isa));
     const auto& table = kernels::elementwise_kernels<T>(isa);
-    table.add(2, cols, in(a), in(b), out(y));
+    table.add(2, cols, in(a), in(b), 1.0F, out(y));
     EXPECT_TRUE(is_near(y.view(), map([](double p, double q) { return p + q; }, na, nb), tolerance(dtype)));
+    table.add(2, cols, in(a), in(b), -0.25F, out(y));
+    EXPECT_TRUE(
+        is_near(y.view(), map([](double p, double q) { return p - 0.25 * q; }, na, nb), tolerance(dtype)));
+    table.scale(2, cols, in(a), 0.22F, out(y));
+    EXPECT_TRUE(is_near(y.view(), map([](double p) { return 0.22F * p; }, na), tolerance(dtype)));
     for (const ops::Gate function : gates) {
       const auto& gate = function == ops::Gate::silu ? table.silu : table.gelu_tanh;
       gate.forward(2, cols, in(a), in(b), out(y));
@@ -231,7 +246,7 @@ void check_tables(DType dtype) {
     }
     constexpr std::int64_t mask_row = ops::relu_mask_bytes(1, cols);
     std::vector<std::uint8_t> mask(2 * mask_row);
-    table.add(2, cols, in(a), in(zero), out(y));  // a copy of a
+    table.add(2, cols, in(a), in(zero), 1.0F, out(y));  // a copy of a
     table.relu_forward(2, cols, out(y), {mask.data(), mask_row});
     EXPECT_EQ(numbers(y.view()), map(ref::relu<double>, na));
     table.relu_backward(2, cols, in(c), {mask.data(), mask_row}, out(z));
@@ -252,6 +267,7 @@ TEST(Elementwise, WrongOperandsAreLogicErrors) {
   TestMatrix d(DType::f16, 2, 3);
   EXPECT_THROW(ops::add(context, a.view(), b.view(), a.view()), std::logic_error);
   EXPECT_THROW(ops::add(context, a.view(), c.view(), a.view()), std::logic_error);
+  EXPECT_THROW(ops::scale(context, a.view(), 2.0F, b.view()), std::logic_error);
   EXPECT_THROW(ops::relu_forward(context, d.view()), std::logic_error);
   std::vector<std::uint8_t> mask(3);  // of 2 rows of 3 columns: 32 bytes
   EXPECT_THROW(ops::relu_forward(context, c.view(), mask), std::logic_error);

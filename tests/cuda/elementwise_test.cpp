@@ -17,6 +17,10 @@ TEST_F(CudaElementwise, AddGatesAndRelu) {
       const auto z = side.random(dtype, rows, cols);
       ops::add(side.context, a, b, y);
       side.result("add", y, tolerance_of(dtype));
+      ops::add(side.context, a, b, y, -0.25F);
+      side.result("add of a multiple", y, tolerance_of(dtype));
+      ops::scale(side.context, y, 0.22F, y);
+      side.result("scale", y, tolerance_of(dtype));
       for (const ops::Gate function : {ops::Gate::silu, ops::Gate::gelu_tanh}) {
         ops::gate_forward(side.context, function, a, b, y);
         side.result("gate", y, tolerance_of(dtype));

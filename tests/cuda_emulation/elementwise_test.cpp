@@ -39,15 +39,21 @@ test::Tolerance tolerance(DType dtype) {
   return {1e-5, 0x1p-8, 1e-5};
 }
 
-TEST(CudaElementwise, AddAgreesWithTheReference) {
+TEST(CudaElementwise, AddAndScaleAgreeWithTheReference) {
   for_each_dtype([]<class T>(T) {
     for (const auto& [rows, cols, padding] : shapes) {
       const TestMatrix a = random_matrix(dtype_of<T>, rows, cols, 1, 1.0, padding);
       TestMatrix y = random_matrix(dtype_of<T>, rows, cols, 2, 1.0, padding);
-      auto expected = numbers(a.view());
-      const auto b = numbers(y.view());
-      for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += b[i];
-      ASSERT_TRUE(succeeds(add<T>(nullptr, rows, cols, in<T>(a), in<T>(y), to<T>(y))));
+      for (const float factor : {1.0F, -0.25F}) {
+        auto expected = numbers(a.view());
+        const auto b = numbers(y.view());
+        for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += static_cast<double>(factor) * b[i];
+        ASSERT_TRUE(succeeds(add<T>(nullptr, rows, cols, in<T>(a), in<T>(y), factor, to<T>(y))));
+        EXPECT_TRUE(is_near(y.view(), expected, tolerance(dtype_of<T>)));
+      }
+      auto expected = numbers(y.view());
+      for (double& value : expected) value *= 0.22F;
+      ASSERT_TRUE(succeeds(scale<T>(nullptr, rows, cols, in<T>(y), 0.22F, to<T>(y))));
       EXPECT_TRUE(is_near(y.view(), expected, tolerance(dtype_of<T>)));
       EXPECT_TRUE(y.padding_intact());
     }

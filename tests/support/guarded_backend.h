@@ -315,6 +315,7 @@ inline const ops::OpTable& GuardedBackend::ops() const {
       .cross_entropy_forward_backward = guarded::op<&Table::cross_entropy_forward_backward>,
       .fill_zero = guarded::op<&Table::fill_zero>,
       .add = guarded::op<&Table::add>,
+      .scale = guarded::op<&Table::scale>,
       .relu_forward = guarded::op<&Table::relu_forward>,
       .relu_backward = guarded::op<&Table::relu_backward>,
       .gate_forward = guarded::op<&Table::gate_forward>,

@@ -21,6 +21,7 @@ constexpr OpTable table = {
     .cross_entropy_forward_backward = cpu::cross_entropy_forward_backward,
     .fill_zero = cpu::fill_zero,
     .add = cpu::add,
+    .scale = cpu::scale,
     .relu_forward = cpu::relu_forward,
     .relu_backward = cpu::relu_backward,
     .gate_forward = cpu::gate_forward,

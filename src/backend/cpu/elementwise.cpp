@@ -14,12 +14,21 @@ void fill_zero(Context& /*context*/, MatrixView x) {
   });
 }
 
-void add(Context& /*context*/, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
+void add(Context& /*context*/, ConstMatrixView a, ConstMatrixView b, MatrixView y, float scale) {
   with_element_type(y.dtype, "add", [&]<class T>(T) {
     parallel_for(y.rows, row_grain(y.cols), [&](std::int64_t begin, std::int64_t end) {
       kernels::elementwise_kernels<T>().add(end - begin, y.cols, rows_of<T>(a.row_range(begin, end)),
-                                            rows_of<T>(b.row_range(begin, end)),
+                                            rows_of<T>(b.row_range(begin, end)), scale,
                                             rows_of<T>(y.row_range(begin, end)));
+    });
+  });
+}
+
+void scale(Context& /*context*/, ConstMatrixView x, float factor, MatrixView y) {
+  with_element_type(y.dtype, "scale", [&]<class T>(T) {
+    parallel_for(y.rows, row_grain(y.cols), [&](std::int64_t begin, std::int64_t end) {
+      kernels::elementwise_kernels<T>().scale(end - begin, y.cols, rows_of<T>(x.row_range(begin, end)),
+                                              factor, rows_of<T>(y.row_range(begin, end)));
     });
   });
 }

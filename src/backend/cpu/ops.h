@@ -13,6 +13,7 @@ decltype(ops::cross_entropy_forward) cross_entropy_forward;
 decltype(ops::cross_entropy_forward_backward) cross_entropy_forward_backward;
 decltype(ops::fill_zero) fill_zero;
 decltype(ops::add) add;
+decltype(ops::scale) scale;
 decltype(ops::relu_forward) relu_forward;
 decltype(ops::relu_backward) relu_backward;
 decltype(ops::gate_forward) gate_forward;

@@ -25,11 +25,19 @@ void fill_zero(Context& context, MatrixView x) {
           "fill_zero");
 }
 
-void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
+void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y, float scale) {
   with_element_type(y.dtype, "add", [&]<class T>(T) {
-    require(launch::add<T>(backend_of(context).queue(), y.rows, y.cols, rows_of<T>(a), rows_of<T>(b),
+    require(launch::add<T>(backend_of(context).queue(), y.rows, y.cols, rows_of<T>(a), rows_of<T>(b), scale,
                            rows_of<T>(y)),
             "add");
+  });
+}
+
+void scale(Context& context, ConstMatrixView x, float factor, MatrixView y) {
+  with_element_type(y.dtype, "scale", [&]<class T>(T) {
+    require(
+        launch::scale<T>(backend_of(context).queue(), y.rows, y.cols, rows_of<T>(x), factor, rows_of<T>(y)),
+        "scale");
   });
 }
 

@@ -12,6 +12,7 @@ decltype(ops::cross_entropy_forward) cross_entropy_forward;
 decltype(ops::cross_entropy_forward_backward) cross_entropy_forward_backward;
 decltype(ops::fill_zero) fill_zero;
 decltype(ops::add) add;
+decltype(ops::scale) scale;
 decltype(ops::relu_forward) relu_forward;
 decltype(ops::relu_backward) relu_backward;
 decltype(ops::gate_forward) gate_forward;
@@ -54,6 +55,7 @@ inline constexpr OpTable op_table = {
     .cross_entropy_forward_backward = cuda::cross_entropy_forward_backward,
     .fill_zero = cuda::fill_zero,
     .add = cuda::add,
+    .scale = cuda::scale,
     .relu_forward = cuda::relu_forward,
     .relu_backward = cuda::relu_backward,
     .gate_forward = cuda::gate_forward,

@@ -31,7 +31,8 @@ struct GateKernels {
 /// The ops of backend/elementwise.h on matrices [rows, cols] of T = float or std::uint16_t (bf16).
 template <class T>
 struct ElementwiseKernels {
-  void (*add)(std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b, Rows<T> y);
+  void (*add)(std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b, float scale, Rows<T> y);
+  void (*scale)(std::int64_t rows, std::int64_t cols, Rows<const T> x, float factor, Rows<T> y);
   /// positive.data may be null: no mask is written.
   void (*relu_forward)(std::int64_t rows, std::int64_t cols, Rows<T> x, Rows<std::uint8_t> positive);
   void (*relu_backward)(std::int64_t rows, std::int64_t cols, Rows<const T> dy,

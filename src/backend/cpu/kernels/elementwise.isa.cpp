@@ -8,13 +8,29 @@ namespace cola::kernels::COLA_ISA_NAMESPACE {
 namespace {
 
 template <class T>
-void add(std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b, Rows<T> y) {
+void add(std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b, float scale, Rows<T> y) {
   for (std::int64_t row = 0; row < rows; ++row) {
     const T* left = a[row];
     const T* right = b[row];
     T* sum = y[row];
+    if (scale == 1.0F) {
 #pragma omp simd
-    for (std::int64_t i = 0; i < cols; ++i) store_float(to_float(left[i]) + to_float(right[i]), sum + i);
+      for (std::int64_t i = 0; i < cols; ++i) store_float(to_float(left[i]) + to_float(right[i]), sum + i);
+    } else {
+#pragma omp simd
+      for (std::int64_t i = 0; i < cols; ++i)
+        store_float(to_float(left[i]) + scale * to_float(right[i]), sum + i);
+    }
+  }
+}
+
+template <class T>
+void scale(std::int64_t rows, std::int64_t cols, Rows<const T> x, float factor, Rows<T> y) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const T* source = x[row];
+    T* result = y[row];
+#pragma omp simd
+    for (std::int64_t i = 0; i < cols; ++i) store_float(factor * to_float(source[i]), result + i);
   }
 }
 
@@ -271,7 +287,7 @@ void rotary(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, Rows<T
 
 template <class T>
 constexpr ElementwiseKernels<T> table = {
-    add<T>,     relu_forward<T>, relu_backward<T>, gate_table<T, Silu>, gate_table<T, GeluTanh>,
+    add<T>,     scale<T>, relu_forward<T>, relu_backward<T>, gate_table<T, Silu>, gate_table<T, GeluTanh>,
     dropout<T>, rotary<T>};
 
 }  // namespace

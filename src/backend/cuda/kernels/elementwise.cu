@@ -6,9 +6,10 @@
 namespace cola::cuda {
 namespace {
 
-template <class T, int width>
+template <class T, int width, bool scaled>
 struct Add {
   Rows<const T> a, b;
+  float scale;
   Rows<T> y;
 
   __device__ void operator()(std::int64_t row, std::int64_t item) const {
@@ -18,8 +19,23 @@ struct Add {
     load(a[row] + col, left);
     load(b[row] + col, right);
 #pragma unroll
-    for (int i = 0; i < width; ++i) left[i] += right[i];
+    for (int i = 0; i < width; ++i) left[i] += scaled ? scale * right[i] : right[i];
     store(left, y[row] + col);
+  }
+};
+
+template <class T, int width>
+struct Scale {
+  Rows<const T> x;
+  float factor;
+  Rows<T> y;
+
+  __device__ void operator()(std::int64_t row, std::int64_t item) const {
+    float values[width];
+    load(x[row] + item * width, values);
+#pragma unroll
+    for (int i = 0; i < width; ++i) values[i] *= factor;
+    store(values, y[row] + item * width);
   }
 };
 
@@ -173,9 +189,21 @@ struct SumColumn {
 
 template <class T>
 cudaError_t add(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b,
-                Rows<T> y) {
+                float scale, Rows<T> y) {
   return with_width(are_aligned(cols, a, b, y), [&](auto width) {
-    const Add<Element<T>, width> operation = {on_device(a), on_device(b), on_device(y)};
+    const auto run = [&](auto scaled) {
+      const Add<Element<T>, width, scaled> operation = {on_device(a), on_device(b), scale, on_device(y)};
+      return launch_each(queue, rows, cols / width, operation);
+    };
+    return scale == 1.0F ? run(std::false_type()) : run(std::true_type());
+  });
+}
+
+template <class T>
+cudaError_t scale(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> x, float factor,
+                  Rows<T> y) {
+  return with_width(are_aligned(cols, x, y), [&](auto width) {
+    const Scale<Element<T>, width> operation = {on_device(x), factor, on_device(y)};
     return launch_each(queue, rows, cols / width, operation);
   });
 }
@@ -233,10 +261,12 @@ cudaError_t column_sums(Queue queue, std::int64_t rows, std::int64_t cols, Rows<
   });
 }
 
-template cudaError_t add(Queue, std::int64_t, std::int64_t, Rows<const float>, Rows<const float>,
+template cudaError_t add(Queue, std::int64_t, std::int64_t, Rows<const float>, Rows<const float>, float,
                          Rows<float>);
-template cudaError_t add(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, Rows<const BFloat16>,
+template cudaError_t add(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, Rows<const BFloat16>, float,
                          Rows<BFloat16>);
+template cudaError_t scale(Queue, std::int64_t, std::int64_t, Rows<const float>, float, Rows<float>);
+template cudaError_t scale(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, float, Rows<BFloat16>);
 template cudaError_t gate_forward(Queue, Gate, std::int64_t, std::int64_t, Rows<const float>,
                                   Rows<const float>, Rows<float>);
 template cudaError_t gate_forward(Queue, Gate, std::int64_t, std::int64_t, Rows<const BFloat16>,

@@ -9,10 +9,14 @@
 // whether it could be.
 namespace cola::cuda {
 
-/// y = a + b; y may be a or b.
+/// y = a + scale * b; y may be a or b.
 template <class T>
 [[nodiscard]] cudaError_t add(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> a,
-                              Rows<const T> b, Rows<T> y);
+                              Rows<const T> b, float scale, Rows<T> y);
+/// y = factor * x; y may be x.
+template <class T>
+[[nodiscard]] cudaError_t scale(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> x,
+                                float factor, Rows<T> y);
 
 /// x = max(x, 0) in place, NaN kept; `positive` [relu_mask_bytes], written unless null: bit c % 8 of byte c /
 /// 8 of a row is x > 0 at column c, as cuBLASLt's epilogues have it.
