@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "backend/cuda/kernels/embedding.h"
@@ -30,18 +31,19 @@ test::Tolerance tolerance(DType dtype) {
 
 TEST(CudaRotary, AgreesWithTheReference) {
   for_each_dtype([]<class T>(T) {
-    for (const std::int64_t head_dim : {2, 6, 16, 80}) {
+    for (const auto& [head_dim, half] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+             {2, 1}, {6, 3}, {16, 8}, {80, 40}, {16, 6}, {32, 8}, {20, 8}, {5, 2}}) {
       constexpr std::int64_t rows = 5;
       constexpr std::int64_t heads = 3;
       const std::vector<std::int32_t> positions = {0, 3, 1, 6, 6};
-      const TestMatrix cos = random_matrix(DType::f32, 7, head_dim / 2, 1);
-      const TestMatrix sin = random_matrix(DType::f32, 7, head_dim / 2, 2);
+      const TestMatrix cos = random_matrix(DType::f32, 7, half, 1);
+      const TestMatrix sin = random_matrix(DType::f32, 7, half, 2);
       for (const bool inverse : {false, true}) {
         TestMatrix x = random_matrix(dtype_of<T>, rows, heads * head_dim, 3, 1.0, 8);
-        const auto expected =
-            ref::rotary<double>(numbers(x.view()), static_cast<std::size_t>(head_dim), positions,
-                                numbers(cos.view()), numbers(sin.view()), inverse);
-        ASSERT_TRUE(succeeds(rotary<T>(nullptr, rows, heads, head_dim, to<T>(x), positions.data(),
+        const auto expected = ref::rotary<double>(numbers(x.view()), static_cast<std::size_t>(head_dim),
+                                                  static_cast<std::size_t>(2 * half), positions,
+                                                  numbers(cos.view()), numbers(sin.view()), inverse);
+        ASSERT_TRUE(succeeds(rotary<T>(nullptr, rows, heads, head_dim, half, to<T>(x), positions.data(),
                                        in<float>(cos), in<float>(sin), inverse)));
         EXPECT_TRUE(is_near(x.view(), expected, tolerance(dtype_of<T>)));
         EXPECT_TRUE(x.padding_intact());

@@ -226,11 +226,11 @@ class ReferenceDecoder {
 
   Value* rotate(Value* x) {
     if (shape_.opt) return x;
-    Value* y =
-        make(ref::rotary<Number>(x->value, shape_.head_dim, batch_->positions, cosines_, sines_, false));
+    Value* y = make(ref::rotary<Number>(x->value, shape_.head_dim, shape_.head_dim, batch_->positions,
+                                        cosines_, sines_, false));
     backward_.push_back([this, x, y] {
-      accumulate(x->gradient, ref::rotary<Number>(y->gradient, shape_.head_dim, batch_->positions, cosines_,
-                                                  sines_, true));
+      accumulate(x->gradient, ref::rotary<Number>(y->gradient, shape_.head_dim, shape_.head_dim,
+                                                  batch_->positions, cosines_, sines_, true));
     });
     return y;
   }

@@ -40,9 +40,9 @@ struct ElementwiseKernels {
   GateKernels<T> silu, gelu_tanh;
   void (*dropout)(std::int64_t rows, std::int64_t cols, Rows<const T> x, const DropoutMask& mask,
                   const std::uint64_t* token_keys, Rows<T> y);
-  /// x1 cos -+ x2 sin on every head of every row; cos and sin are read at row positions[t]. sign: 1, or -1 to
-  /// invert.
-  void (*rotary)(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, Rows<T> x,
+  /// x1 cos -+ x2 sin on the first 2 * half numbers of every head of every row; cos and sin are read at row
+  /// positions[t]. sign: 1, or -1 to invert.
+  void (*rotary)(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, std::int64_t half, Rows<T> x,
                  const std::int32_t* positions, Rows<const float> cos, Rows<const float> sin, float sign);
 };
 

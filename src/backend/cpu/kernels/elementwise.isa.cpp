@@ -264,9 +264,8 @@ void dropout(std::int64_t rows, std::int64_t cols, Rows<const T> x, const Dropou
 }
 
 template <class T>
-void rotary(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, Rows<T> x,
+void rotary(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, std::int64_t half, Rows<T> x,
             const std::int32_t* positions, Rows<const float> cos, Rows<const float> sin, float sign) {
-  const std::int64_t half = head_dim / 2;
   for (std::int64_t row = 0; row < rows; ++row) {
     const float* cosine = cos[positions[row]];
     const float* sine = sin[positions[row]];
