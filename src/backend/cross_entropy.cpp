@@ -9,6 +9,10 @@
 namespace cola::ops {
 namespace {
 
+void check_transform(const LogitTransform& transform) {
+  check(transform.soft_cap >= 0.0F, "logits", "a soft cap is negative");
+}
+
 void check_operands(ConstMatrixView hidden, ConstMatrixView head, std::span<const std::int32_t> targets,
                     std::span<const float> nll, std::span<const HeadBranch> branches) {
   check_shape(head, head.rows, hidden.cols, "cross_entropy", "head");
@@ -27,20 +31,31 @@ void check_operands(ConstMatrixView hidden, ConstMatrixView head, std::span<cons
 
 }  // namespace
 
+void transform_logits(Context& context, const LogitTransform& transform, MatrixView logits) {
+  if (transform == LogitTransform{}) return;
+  const ProfileScope scope(context, "transform_logits", bytes_of({logits, logits}));
+  check(logits.dtype == DType::f32, "transform_logits", "logits must be f32");
+  check_transform(transform);
+  context.backend().ops().transform_logits(context, transform, logits);
+}
+
 void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
-                           std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
+                           std::span<std::uint8_t> correct, std::span<const HeadBranch> branches,
+                           const LogitTransform& transform) {
   const ProfileScope scope(context, "cross_entropy_forward", bytes_of({hidden, head.plain}));
   check_operands(hidden, head.plain, targets, nll, branches);
   check(correct.empty() || correct.size() == targets.size(), "cross_entropy", "correct must be [L] or empty");
+  check_transform(transform);
   if (hidden.rows == 0) return;
-  context.backend().ops().cross_entropy_forward(context, hidden, head, targets, nll, correct, branches);
+  context.backend().ops().cross_entropy_forward(context, hidden, head, targets, nll, correct, branches,
+                                                transform);
 }
 
 void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, WeightView head,
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
                                     std::span<float> nll, MatrixView dhidden, MatrixView dhead,
-                                    std::span<const HeadBranch> branches) {
+                                    std::span<const HeadBranch> branches, const LogitTransform& transform) {
   const ProfileScope scope(context, "cross_entropy_forward_backward",
                            bytes_of({hidden, head.plain, dhidden, dhead}));
   check_operands(hidden, head.plain, targets, nll, branches);
@@ -48,9 +63,10 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, We
   check_shape(dhidden, hidden.rows, hidden.cols, "cross_entropy", "dhidden");
   for (const HeadBranch& branch : branches)
     check_shape(branch.du, hidden.rows, branch.a.rows, "cross_entropy", "a branch's du");
+  check_transform(transform);
   if (hidden.rows == 0) return;
   context.backend().ops().cross_entropy_forward_backward(context, hidden, head, targets, weights, nll,
-                                                         dhidden, dhead, branches);
+                                                         dhidden, dhead, branches, transform);
 }
 
 }  // namespace cola::ops

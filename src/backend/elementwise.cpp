@@ -24,10 +24,16 @@ void fill_zero(Context& context, MatrixView x) {
   context.backend().ops().fill_zero(context, x);
 }
 
-void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
+void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y, float scale) {
   const ProfileScope scope(context, "add", bytes_of({a, b, y}));
   check_elements({a, b, y}, "add");
-  context.backend().ops().add(context, a, b, y);
+  context.backend().ops().add(context, a, b, y, scale);
+}
+
+void scale(Context& context, ConstMatrixView x, float factor, MatrixView y) {
+  const ProfileScope scope(context, "scale", bytes_of({x, y}));
+  check_elements({x, y}, "scale");
+  context.backend().ops().scale(context, x, factor, y);
 }
 
 void relu_forward(Context& context, MatrixView x, std::span<std::uint8_t> positive) {
@@ -47,17 +53,17 @@ void relu_backward(Context& context, ConstMatrixView dy, std::span<const std::ui
   context.backend().ops().relu_backward(context, dy, positive, dx);
 }
 
-void silu_gate_forward(Context& context, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
-  const ProfileScope scope(context, "silu_gate_forward", bytes_of({gate, up, h}));
-  check_elements({gate, up, h}, "silu_gate_forward");
-  context.backend().ops().silu_gate_forward(context, gate, up, h);
+void gate_forward(Context& context, Gate function, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
+  const ProfileScope scope(context, "gate_forward", bytes_of({gate, up, h}));
+  check_elements({gate, up, h}, "gate_forward");
+  context.backend().ops().gate_forward(context, function, gate, up, h);
 }
 
-void silu_gate_backward(Context& context, ConstMatrixView dh, ConstMatrixView gate, ConstMatrixView up,
-                        MatrixView dgate, MatrixView dup) {
-  const ProfileScope scope(context, "silu_gate_backward", bytes_of({dh, gate, up, dgate, dup}));
-  check_elements({dh, gate, up, dgate, dup}, "silu_gate_backward");
-  context.backend().ops().silu_gate_backward(context, dh, gate, up, dgate, dup);
+void gate_backward(Context& context, Gate function, ConstMatrixView dh, ConstMatrixView gate,
+                   ConstMatrixView up, MatrixView dgate, MatrixView dup) {
+  const ProfileScope scope(context, "gate_backward", bytes_of({dh, gate, up, dgate, dup}));
+  check_elements({dh, gate, up, dgate, dup}, "gate_backward");
+  context.backend().ops().gate_backward(context, function, dh, gate, up, dgate, dup);
 }
 
 void dropout(Context& context, ConstMatrixView x, const DropoutKey& key,

@@ -12,8 +12,10 @@ namespace cola::ops {
 /// x = 0.
 void fill_zero(Context& context, MatrixView x);
 
-/// y = a + b; y may be a or b.
-void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y);
+/// y = a + scale * b, rounded once; y may be a or b.
+void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y, float scale = 1.0F);
+/// y = factor * x; y may be x.
+void scale(Context& context, ConstMatrixView x, float factor, MatrixView y);
 
 /// Bytes of relu's bit mask of a matrix: whole 16 bytes a row.
 [[nodiscard]] constexpr std::int64_t relu_mask_bytes(std::int64_t rows, std::int64_t cols) {
@@ -26,11 +28,15 @@ void relu_forward(Context& context, MatrixView x, std::span<std::uint8_t> positi
 void relu_backward(Context& context, ConstMatrixView dy, std::span<const std::uint8_t> positive,
                    MatrixView dx);
 
-/// h = silu(gate) * up, silu(g) = g / (1 + exp(-g)) (Shazeer, 2020).
-void silu_gate_forward(Context& context, ConstMatrixView gate, ConstMatrixView up, MatrixView h);
-/// dgate = dh * up * silu'(gate), dup = dh * silu(gate). dgate, dup may be gate, up (in place).
-void silu_gate_backward(Context& context, ConstMatrixView dh, ConstMatrixView gate, ConstMatrixView up,
-                        MatrixView dgate, MatrixView dup);
+/// The function f of a gated MLP (Shazeer, 2020): silu(z) = z / (1 + exp(-z)), or gelu_tanh(z) = z / 2 (1 +
+/// tanh(sqrt(2 / pi) (z + 0.044715 z^3))) (Hendrycks and Gimpel, 2016).
+enum class Gate : std::uint8_t { silu, gelu_tanh };
+
+/// h = f(gate) * up. gate and up may be columns of one matrix, here and in the backward.
+void gate_forward(Context& context, Gate function, ConstMatrixView gate, ConstMatrixView up, MatrixView h);
+/// dgate = dh * up * f'(gate), dup = dh * f(gate). dgate, dup may be gate, up (in place).
+void gate_backward(Context& context, Gate function, ConstMatrixView dh, ConstMatrixView gate,
+                   ConstMatrixView up, MatrixView dgate, MatrixView dup);
 
 /// Which mask: a dropout mask element is a pure function of (key, token key, column), so that resuming,
 /// recomputing, accumulating and re-batching see the same mask.

@@ -20,21 +20,21 @@ void check_indices(std::span<const std::int32_t> indices, std::int64_t count, st
 }  // namespace
 
 void embedding_forward(Context& context, WeightView table, std::span<const std::int32_t> ids, MatrixView y,
-                       Write write) {
+                       Write write, const Lookup& lookup) {
   const ProfileScope scope(context, "embedding_forward", bytes_of({y, y}));
   check_shape(y, y.rows, table.plain.cols, "embedding_forward", "y");
   check_indices(ids, y.rows, table.plain.rows, "embedding_forward");
-  context.backend().ops().embedding_forward(context, table, ids, y, write);
+  context.backend().ops().embedding_forward(context, table, ids, y, write, lookup);
 }
 
 void embedding_backward(Context& context, ConstMatrixView dy, std::span<const std::int32_t> ids,
-                        MatrixView dtable) {
+                        MatrixView dtable, const Lookup& lookup) {
   const ProfileScope scope(context, "embedding_backward", bytes_of({dy, dy, dy}));
   check_shape(dtable, dtable.rows, dy.cols, "embedding_backward", "dtable");
   check_indices(ids, dy.rows, dtable.rows, "embedding_backward");
   check(dtable.dtype == DType::f32 && is_compute_dtype(dy.dtype), "embedding_backward",
         "dtable must be f32 and dy f32 or bf16");
-  context.backend().ops().embedding_backward(context, dy, ids, dtable);
+  context.backend().ops().embedding_backward(context, dy, ids, dtable, lookup);
 }
 
 void gather_rows(Context& context, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {

@@ -2,7 +2,6 @@
 
 #include "backend/backend.h"
 #include "backend/checks.h"
-#include "backend/elementwise.h"
 #include "backend/profile.h"
 
 namespace cola::ops {
@@ -62,25 +61,26 @@ void linear_relu_backward(Context& context, ConstMatrixView dy, WeightView weigh
   context.backend().ops().linear_relu_backward(context, dy, weight, positive, dx);
 }
 
-void linear_silu_gate_forward(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias,
-                              ConstMatrixView gate, MatrixView up, MatrixView h) {
-  const ProfileScope scope(context, "linear_silu_gate_forward", bytes_of({x, weight.plain, gate, up, h}));
-  check_forward(x, weight.plain, bias, up, "linear_silu_gate_forward");
-  check_alike({up, gate, h}, "linear_silu_gate_forward");
-  check(up.dtype == x.dtype, "linear_silu_gate_forward", "up must have the operands' dtype");
+void linear_gate_forward(Context& context, Gate function, ConstMatrixView x, WeightView weight,
+                         const BiasView& bias, ConstMatrixView gate, MatrixView up, MatrixView h) {
+  const ProfileScope scope(context, "linear_gate_forward", bytes_of({x, weight.plain, gate, up, h}));
+  check_forward(x, weight.plain, bias, up, "linear_gate_forward");
+  check_alike({up, gate, h}, "linear_gate_forward");
+  check(up.dtype == x.dtype, "linear_gate_forward", "up must have the operands' dtype");
   if (up.empty()) return;
-  context.backend().ops().linear_silu_gate_forward(context, x, weight, bias, gate, up, h);
+  context.backend().ops().linear_gate_forward(context, function, x, weight, bias, gate, up, h);
 }
 
-void linear_silu_gate_backward(Context& context, ConstMatrixView dy, WeightView weight, ConstMatrixView gate,
-                               ConstMatrixView up, MatrixView dh, MatrixView dgate, MatrixView dup) {
-  const ProfileScope scope(context, "linear_silu_gate_backward",
+void linear_gate_backward(Context& context, Gate function, ConstMatrixView dy, WeightView weight,
+                          ConstMatrixView gate, ConstMatrixView up, MatrixView dh, MatrixView dgate,
+                          MatrixView dup) {
+  const ProfileScope scope(context, "linear_gate_backward",
                            bytes_of({dy, weight.plain, dh, gate, up, dgate, dup}));
-  check_backward(dy, weight.plain, dh, "linear_silu_gate_backward");
-  check_alike({dh, gate, up, dgate, dup}, "linear_silu_gate_backward");
-  check(dh.dtype == dy.dtype, "linear_silu_gate_backward", "dh must have the operands' dtype");
+  check_backward(dy, weight.plain, dh, "linear_gate_backward");
+  check_alike({dh, gate, up, dgate, dup}, "linear_gate_backward");
+  check(dh.dtype == dy.dtype, "linear_gate_backward", "dh must have the operands' dtype");
   if (dh.empty()) return;
-  context.backend().ops().linear_silu_gate_backward(context, dy, weight, gate, up, dh, dgate, dup);
+  context.backend().ops().linear_gate_backward(context, function, dy, weight, gate, up, dh, dgate, dup);
 }
 
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weight, MatrixView dx,

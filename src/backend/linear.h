@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "backend/context.h"
+#include "backend/elementwise.h"
 #include "backend/packed_matrix.h"
 #include "core/matrix.h"
 
@@ -41,14 +42,15 @@ void linear_relu_forward(Context& context, ConstMatrixView x, WeightView w, cons
 void linear_relu_backward(Context& context, ConstMatrixView dy, WeightView w,
                           std::span<const std::uint8_t> positive, MatrixView dx);
 
-/// Llama's up_proj: up [T, N] = x w^T + bias, then silu_gate_forward (backend/elementwise.h) of gate [T, N]
-/// and up into h [T, N]. `bias` may be empty.
-void linear_silu_gate_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,
-                              ConstMatrixView gate, MatrixView up, MatrixView h);
-/// The backward of its down_proj w [N, K]: dh [T, K] = dy [T, N] w, then silu_gate_backward of it into dgate
-/// and dup, which may be gate and up (in place).
-void linear_silu_gate_backward(Context& context, ConstMatrixView dy, WeightView w, ConstMatrixView gate,
-                               ConstMatrixView up, MatrixView dh, MatrixView dgate, MatrixView dup);
+/// Llama's up_proj: up [T, N] = x w^T + bias, then gate_forward (backend/elementwise.h) of gate [T, N] and up
+/// into h [T, N]. `bias` may be empty.
+void linear_gate_forward(Context& context, Gate function, ConstMatrixView x, WeightView w,
+                         const BiasView& bias, ConstMatrixView gate, MatrixView up, MatrixView h);
+/// The backward of its down_proj w [N, K]: dh [T, K] = dy [T, N] w, then gate_backward of it into dgate and
+/// dup, which may be gate and up (in place).
+void linear_gate_backward(Context& context, Gate function, ConstMatrixView dy, WeightView w,
+                          ConstMatrixView gate, ConstMatrixView up, MatrixView dh, MatrixView dgate,
+                          MatrixView dup);
 
 /// dx [T, K] = dy [T, N] w, or dx += dy w. dx may be f32 or the compute dtype.
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView w, MatrixView dx, Write write);

@@ -52,18 +52,19 @@ void layer_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x
   context.backend().ops().layer_norm_backward(context, dy, x, weight, mean, rstd, dx, write, dweight, dbias);
 }
 
-void rms_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight, float eps,
+void rms_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight, const RmsNorm& norm,
                       MatrixView y, std::span<float> rstd) {
   const ProfileScope scope(context, "rms_norm_forward", bytes_of({x, y}));
   check_forward(x, y, weight, rstd, "rms_norm_forward");
-  context.backend().ops().rms_norm_forward(context, x, weight, eps, y, rstd);
+  context.backend().ops().rms_norm_forward(context, x, weight, norm, y, rstd);
 }
 
 void rms_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x, std::span<const float> weight,
-                       std::span<const float> rstd, MatrixView dx, Write write, std::span<float> dweight) {
+                       const RmsNorm& norm, std::span<const float> rstd, MatrixView dx, Write write,
+                       std::span<float> dweight) {
   const ProfileScope scope(context, "rms_norm_backward", bytes_of({dy, x, dx}));
   check_backward(dy, x, dx, weight, rstd, dweight, "rms_norm_backward");
-  context.backend().ops().rms_norm_backward(context, dy, x, weight, rstd, dx, write, dweight);
+  context.backend().ops().rms_norm_backward(context, dy, x, weight, norm, rstd, dx, write, dweight);
 }
 
 }  // namespace cola::ops

@@ -49,7 +49,7 @@ class OpsTimer {
                               &OpsTimer::cross_entropy, &OpsTimer::update,   &OpsTimer::lora};
     std::vector<Group> own{
         block_.norm.kind == NormKind::layer ? &OpsTimer::layer_norm : &OpsTimer::rms_norm,
-        block_.mlp.activation == Activation::relu ? &OpsTimer::relu : &OpsTimer::silu_gate};
+        block_.mlp.activation == Activation::relu ? &OpsTimer::relu : &OpsTimer::gate};
     if (block_.attention.rotary) own.push_back(&OpsTimer::rotary);
     groups.insert(groups.begin() + 1, own.begin(), own.end());
     std::int64_t done = 0;
@@ -66,7 +66,7 @@ class OpsTimer {
   void rms_norm();
   void residual();
   void relu();
-  void silu_gate();
+  void gate();
   void rotary();
   void attention();
   void cross_entropy();
@@ -112,7 +112,7 @@ void OpsTimer::layer_norm() {
   const std::vector<float> bias(weight.size(), 0.0F);
   std::vector<float> mean(static_cast<std::size_t>(x.rows()));
   std::vector<float> rstd(mean.size());
-  const auto epsilon = static_cast<float>(block_.norm.epsilon);
+  const auto epsilon = block_.norm.epsilon;
   time("layer norm", x, 2.0 * bytes_of(x), 0.0,
        [&] { ops::layer_norm_forward(context_, x.view(), weight, bias, epsilon, y.view(), mean, rstd); });
   const Matrix dy = tokens_by(config_.hidden_size);
@@ -126,12 +126,12 @@ void OpsTimer::rms_norm() {
   Matrix y = tokens_by(config_.hidden_size);
   const std::vector<float> weight(static_cast<std::size_t>(config_.hidden_size), 1.0F);
   std::vector<float> rstd(static_cast<std::size_t>(x.rows()));
-  const auto epsilon = static_cast<float>(block_.norm.epsilon);
+  const ops::RmsNorm norm = {.epsilon = block_.norm.epsilon};
   time("RMS norm", x, 2.0 * bytes_of(x), 0.0,
-       [&] { ops::rms_norm_forward(context_, x.view(), weight, epsilon, y.view(), rstd); });
+       [&] { ops::rms_norm_forward(context_, x.view(), weight, norm, y.view(), rstd); });
   const Matrix dy = tokens_by(config_.hidden_size);
   time("RMS norm backward", x, 4.0 * bytes_of(x), 0.0, [&] {
-    ops::rms_norm_backward(context_, dy.view(), x.view(), weight, rstd, y.view(), Write::add, {});
+    ops::rms_norm_backward(context_, dy.view(), x.view(), weight, norm, rstd, y.view(), Write::add, {});
   });
 }
 
@@ -153,16 +153,17 @@ void OpsTimer::relu() {
        [&] { ops::relu_backward(context_, dy.view(), positive, dy.view()); });
 }
 
-void OpsTimer::silu_gate() {
+void OpsTimer::gate() {
   const Matrix gate = tokens_by(block_.mlp.intermediate_size);
   const Matrix up = tokens_by(block_.mlp.intermediate_size);
   const Matrix dh = tokens_by(block_.mlp.intermediate_size);
   Matrix first = tokens_by(block_.mlp.intermediate_size);
   Matrix second = tokens_by(block_.mlp.intermediate_size);
-  time("silu gate", gate, 3.0 * bytes_of(gate), 0.0,
-       [&] { ops::silu_gate_forward(context_, gate.view(), up.view(), first.view()); });
-  time("silu gate backward", gate, 5.0 * bytes_of(gate), 0.0, [&] {
-    ops::silu_gate_backward(context_, dh.view(), gate.view(), up.view(), first.view(), second.view());
+  time("gate", gate, 3.0 * bytes_of(gate), 0.0,
+       [&] { ops::gate_forward(context_, ops::Gate::silu, gate.view(), up.view(), first.view()); });
+  time("gate backward", gate, 5.0 * bytes_of(gate), 0.0, [&] {
+    ops::gate_backward(context_, ops::Gate::silu, dh.view(), gate.view(), up.view(), first.view(),
+                       second.view());
   });
 }
 

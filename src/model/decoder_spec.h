@@ -14,7 +14,9 @@ enum class NormKind : std::uint8_t { layer, rms };
 
 struct NormSpec {
   NormKind kind = NormKind::layer;
-  double epsilon = 1e-5;
+  float epsilon = 1e-5F;
+  bool unit_offset = false;           ///< RMS norm multiplies by 1 + weight
+  bool rounds_before_weight = false;  ///< see ops::RmsNorm
 
   bool operator==(const NormSpec&) const = default;
 };

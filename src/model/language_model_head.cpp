@@ -20,7 +20,7 @@ std::vector<ops::HeadBranch> LanguageModelHead::branches(const StepState& step, 
 void LanguageModelHead::loss(const StepState& step, ConstMatrixView x, std::span<const std::int32_t> targets,
                              std::span<float> nll, std::span<std::uint8_t> correct) const {
   ops::cross_entropy_forward(step.context, x, linear_.effective_weight(), targets, nll, correct,
-                             branches(step, x));
+                             branches(step, x), transform_);
 }
 
 void LanguageModelHead::loss_and_backward(const StepState& step, ConstMatrixView x,
@@ -31,7 +31,7 @@ void LanguageModelHead::loss_and_backward(const StepState& step, ConstMatrixView
   const auto low_rank = branches(step, x);
   ops::cross_entropy_forward_backward(step.context, x, linear_.effective_weight(), targets, weights, nll, dx,
                                       weight.trained() ? linear_.weight().gradient.view() : MatrixView{},
-                                      low_rank);
+                                      low_rank, transform_);
   std::vector<BranchGradient> gradients;
   for (std::size_t i = 0; i < low_rank.size(); ++i)
     gradients.push_back({&linear_, &linear_.branches[i], low_rank[i].du});
@@ -41,6 +41,7 @@ void LanguageModelHead::loss_and_backward(const StepState& step, ConstMatrixView
 void LanguageModelHead::logits(const StepState& step, ConstMatrixView x, MatrixView logits) const {
   LinearActivations kept;
   linear_.forward(step, x, {}, logits, kept);
+  ops::transform_logits(step.context, transform_, logits);
 }
 
 }  // namespace cola

@@ -97,15 +97,15 @@ void Linear::backward_relu(const StepState& step, ConstMatrixView dy, ConstMatri
   ops::relu_backward(step.context, dx, positive, dx);
 }
 
-void Linear::backward_silu_gate(const StepState& step, ConstMatrixView dy, ConstMatrixView x,
-                                LinearActivations& kept, const GatedGradient& gradient) const {
+void Linear::backward_gate(const StepState& step, ops::Gate function, ConstMatrixView dy, ConstMatrixView x,
+                           LinearActivations& kept, const GatedGradient& gradient) const {
   const auto& [gate, up, dhidden, dgate, dup] = gradient;
   if (branches.empty()) {
-    ops::linear_silu_gate_backward(step.context, dy, effective_weight(), gate, up, dhidden, dgate, dup);
+    ops::linear_gate_backward(step.context, function, dy, effective_weight(), gate, up, dhidden, dgate, dup);
     return backward(step, dy, x, kept, {}, ops::Write::replace);
   }
   backward(step, dy, x, kept, dhidden, ops::Write::replace);
-  ops::silu_gate_backward(step.context, dhidden, gate, up, dgate, dup);
+  ops::gate_backward(step.context, function, dhidden, gate, up, dgate, dup);
 }
 
 void Linear::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,

@@ -66,14 +66,14 @@ class Linear {
   void backward_relu(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,
                      std::span<const std::uint8_t> positive, MatrixView dx) const;
 
-  /// Of a gated MLP's last layer, whose x is silu(gate) up: dhidden as backward writes it, and then gate's
+  /// Of a gated MLP's last layer, whose x is gate_forward's h: dhidden as backward writes it, and then gate's
   /// and up's gradients, which may be written in their place.
   struct GatedGradient {
     ConstMatrixView gate, up;
     MatrixView dhidden, dgate, dup;
   };
-  void backward_silu_gate(const StepState& step, ConstMatrixView dy, ConstMatrixView x,
-                          LinearActivations& kept, const GatedGradient& gradient) const;
+  void backward_gate(const StepState& step, ops::Gate function, ConstMatrixView dy, ConstMatrixView x,
+                     LinearActivations& kept, const GatedGradient& gradient) const;
 
   /// Adds to the gradients of what is trained here, and writes or adds dx = dy W_effective unless dx is
   /// empty. x is the forward's input; it may be empty where needs_input() is false.

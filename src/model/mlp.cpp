@@ -35,13 +35,13 @@ void Mlp::forward_gated(const StepState& step, ConstMatrixView x, MlpActivations
     matrix->resize(step.context.memory(), x.dtype, x.rows, spec_.intermediate_size);
   if (!hidden.empty() && up_.branches.empty()) {
     gate_->forward(step, x, {}, kept.gate.view(), kept.gate_linear);
-    return ops::linear_silu_gate_forward(step.context, x, up_.effective_weight(), up_.bias_view(),
+    return ops::linear_gate_forward(step.context, function_, x, up_.effective_weight(), up_.bias_view(),
                                          kept.gate.view(), kept.up.view(), hidden);
   }
   const std::array projections = {LinearForward{&*gate_, kept.gate.view(), &kept.gate_linear},
                                   LinearForward{&up_, kept.up.view(), &kept.up_linear}};
   forward_together(step, x, projections);
-  if (!hidden.empty()) ops::silu_gate_forward(step.context, kept.gate.view(), kept.up.view(), hidden);
+  if (!hidden.empty()) ops::gate_forward(step.context, function_, kept.gate.view(), kept.up.view(), hidden);
 }
 
 void Mlp::forward(const StepState& step, ConstMatrixView x, ConstMatrixView addend, MatrixView y,
@@ -73,12 +73,12 @@ void Mlp::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x,
   }
   const bool needed = down_.needs_input();
   const MatrixView hidden = needed ? hidden_scratch(step, dy) : MatrixView{};
-  if (needed) ops::silu_gate_forward(step.context, kept.gate.view(), kept.up.view(), hidden);
+  if (needed) ops::gate_forward(step.context, function_, kept.gate.view(), kept.up.view(), hidden);
   const MatrixView dhidden = step.context.scratch(needed ? "block.dhidden" : "block.hidden", dy.dtype,
                                                   dy.rows, spec_.intermediate_size);
   const MatrixView dgate = kept.gate.view();  // in place: gate and up are not needed after
   const MatrixView dup = kept.up.view();
-  down_.backward_silu_gate(step, dy, hidden, kept.down_linear,
+  down_.backward_gate(step, function_, dy, hidden, kept.down_linear,
                            {kept.gate.view(), kept.up.view(), dhidden, dgate, dup});
   const std::array projections = {LinearBackward{&*gate_, dgate, &kept.gate_linear},
                                   LinearBackward{&up_, dup, &kept.up_linear}};

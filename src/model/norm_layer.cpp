@@ -4,6 +4,13 @@
 #include "core/finite_values.h"
 
 namespace cola {
+namespace {
+
+ops::RmsNorm rms_norm(const NormSpec& spec) {
+  return {spec.epsilon, spec.unit_offset, spec.rounds_before_weight};
+}
+
+}  // namespace
 
 bool NormActivations::finite(Memory& memory) const {
   return all_finite(FloatsOnHost(memory, rstd.floats()).values());
@@ -13,12 +20,11 @@ NormLayer::NormLayer(const NormSpec& spec, Weights& weights, ParameterRole role,
     : spec_(spec), weight_(&weights.at(role, block)), bias_(weights.find(role, block, true)) {}
 
 void NormLayer::forward(ops::Context& context, ConstMatrixView x, MatrixView y, NormActivations& kept) const {
-  const auto epsilon = static_cast<float>(spec_.epsilon);
   kept.rstd.resize(context.memory(), DType::f32, 1, x.rows);
-  if (spec_.kind == NormKind::rms)
-    return ops::rms_norm_forward(context, x, weight_->vector(), epsilon, y, kept.rstd.floats());
+  if (const ops::RmsNorm rms = rms_norm(spec_); spec_.kind == NormKind::rms)
+    return ops::rms_norm_forward(context, x, weight_->vector(), rms, y, kept.rstd.floats());
   kept.mean.resize(context.memory(), DType::f32, 1, x.rows);
-  ops::layer_norm_forward(context, x, weight_->vector(), bias_->vector(), epsilon, y, kept.mean.floats(),
+  ops::layer_norm_forward(context, x, weight_->vector(), bias_->vector(), spec_.epsilon, y, kept.mean.floats(),
                           kept.rstd.floats());
 }
 
@@ -32,8 +38,8 @@ ConstMatrixView NormLayer::normed(ops::Context& context, ConstMatrixView x, Norm
 void NormLayer::backward(ops::Context& context, ConstMatrixView dy, ConstMatrixView x,
                          const NormActivations& kept, MatrixView dx, ops::Write write) const {
   const auto dweight = weight_->trained() ? weight_->gradient.floats() : std::span<float>();
-  if (spec_.kind == NormKind::rms)
-    return ops::rms_norm_backward(context, dy, x, weight_->vector(), kept.rstd.floats(), dx, write, dweight);
+  if (const ops::RmsNorm rms = rms_norm(spec_); spec_.kind == NormKind::rms)
+    return ops::rms_norm_backward(context, dy, x, weight_->vector(), rms, kept.rstd.floats(), dx, write, dweight);
   const auto dbias = bias_->trained() ? bias_->gradient.floats() : std::span<float>();
   ops::layer_norm_backward(context, dy, x, weight_->vector(), kept.mean.floats(), kept.rstd.floats(), dx,
                            write, dweight, dbias);

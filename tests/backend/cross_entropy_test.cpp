@@ -187,9 +187,78 @@ TEST_P(CrossEntropy, WithBranchesAgreesWithTheReference) {
     EXPECT_TRUE(branch->u.padding_intact() && branch->du.padding_intact() && branch->db.padding_intact());
 }
 
+// Granite's, Gemma 2's, and both.
+const LogitTransform transforms[] = {
+    {.scale = 0.25F, .soft_cap = 0.0F}, {.scale = 1.0F, .soft_cap = 3.0F}, {.scale = 0.5F, .soft_cap = 5.0F}};
+
+// The tolerances of the head alone: transformed logits are smaller, and their slope is at most 1.
+TEST_P(CrossEntropy, OfTransformedLogitsAgreesWithTheReference) {
+  const auto [dtype, c] = GetParam();
+  Context context;
+  const TestMatrix hidden = random_matrix(dtype, c.rows, c.hidden, 1, 1.0, c.padding);
+  const TestMatrix head = random_matrix(dtype, c.vocabulary, c.hidden, 2, 0.5, c.padding);
+  const std::vector<std::int32_t> targets = some_targets(c);
+  const std::vector<float> weights = some_weights(c);
+  const auto size = sizes(c);
+  BranchCase live(dtype, c, 3, 0.75F, 30);
+  auto logits = ref::linear_forward(numbers(hidden.view()), numbers(head.view()), {}, size.rows,
+                                    size.vocabulary, size.hidden);
+  const auto added = live.forward().added_y;
+  for (std::size_t i = 0; i < logits.size(); ++i) logits[i] += added[i];
+  const bool bf16 = dtype == DType::bf16;
+  const Tolerance gradient = bf16 ? Tolerance{.absolute = 4e-3, .relative = 0x1p-8, .cosine = 1e-4}
+                                  : Tolerance{.absolute = 3e-6, .relative = 1e-6, .cosine = 1e-10};
+  for (const LogitTransform& transform : transforms) {
+    if (c.vocabulary > 10000 && transform != transforms[2]) continue;
+    const auto transformed = ref::transform_logits(transform, logits);
+    const auto dlogits = ref::transform_logits_backward(
+        transform, ref::logit_gradient(transformed, targets, numbers(weights)), transformed);
+    const HeadBranch branch = live.branch(true);
+    std::vector<float> nll(targets.size());
+    std::vector<float> nll_again(targets.size());
+    std::vector<std::uint8_t> correct(targets.size());
+    TestMatrix dhidden(dtype, c.rows, c.hidden, c.padding);
+    cross_entropy_forward(context, hidden.view(), head.view(), targets, nll, correct, {&branch, 1},
+                          transform);
+    EXPECT_TRUE(is_near(std::span<const float>(nll), ref::negative_log_likelihoods(transformed, targets),
+                        {.absolute = 5e-6, .relative = 1e-6, .cosine = 1e-10}))
+        << c;
+    cross_entropy_forward_backward(context, hidden.view(), head.view(), targets, weights, nll_again,
+                                   dhidden.view(), {}, {&branch, 1}, transform);
+    EXPECT_EQ(nll, nll_again);
+    EXPECT_TRUE(is_near(
+        dhidden.view(),
+        ref::linear_backward_input(dlogits, numbers(head.view()), size.rows, size.vocabulary, size.hidden),
+        gradient))
+        << c;
+    EXPECT_TRUE(is_near(live.du.view(), live.backward(dlogits).du, gradient)) << c;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Sizes, CrossEntropy,
                          testing::Combine(testing::Values(DType::f32, DType::bf16),
                                           testing::ValuesIn(cases)));
+
+TEST(TransformLogits, AgreesWithTheReference) {
+  Context context;
+  for (const std::int64_t cols : {1, 5, 64, 131}) {
+    for (const LogitTransform& transform : transforms) {
+      TestMatrix logits = random_matrix(DType::f32, 40, cols, 1, 4.0, 3);
+      const auto expected = ref::transform_logits(transform, numbers(logits.view()));
+      transform_logits(context, transform, logits.view());
+      EXPECT_TRUE(is_near(logits.view(), expected, {.absolute = 0.0, .relative = 5e-7, .cosine = 1e-12}));
+      EXPECT_TRUE(logits.padding_intact());
+    }
+    TestMatrix logits = random_matrix(DType::f32, 40, cols, 1);
+    const auto before = numbers(logits.view());
+    transform_logits(context, {}, logits.view());
+    EXPECT_EQ(numbers(logits.view()), before);
+  }
+  TestMatrix bf16(DType::bf16, 2, 3);
+  TestMatrix f32(DType::f32, 2, 3);
+  EXPECT_THROW(transform_logits(context, transforms[0], bf16.view()), std::logic_error);
+  EXPECT_THROW(transform_logits(context, {.scale = 1.0F, .soft_cap = -1.0F}, f32.view()), std::logic_error);
+}
 
 TEST(CrossEntropyCorrect, TheFirstOfEqualLogitsWins) {
   Context context;
@@ -274,16 +343,58 @@ TEST(CrossEntropyKernels, EveryInstructionSetAgreesWithTheReference) {
       EXPECT_NEAR(summary.others, others, 1e-6 * others + 1e-15) << name_of(isa);
       TestMatrix out(DType::f32, 1, count);
       kernel.softmax_f32(count, logits.view().as<float>(), summary.largest,
-                         static_cast<float>(1.0 / (1.0 + summary.others)), out.view().as<float>());
+                         static_cast<float>(1.0 / (1.0 + summary.others)), 0.0F, out.view().as<float>());
       EXPECT_TRUE(is_near(out.view(), probabilities, {.absolute = 1e-30, .relative = 5e-6, .cosine = 1e-11}))
           << name_of(isa);
       TestMatrix out_bf16(DType::bf16, 1, count);
       kernel.softmax_bf16(count, logits.view().as<float>(), summary.largest,
-                          static_cast<float>(1.0 / (1.0 + summary.others)),
+                          static_cast<float>(1.0 / (1.0 + summary.others)), 0.0F,
                           static_cast<std::uint16_t*>(out_bf16.view().data));
       EXPECT_TRUE(
           is_near(out_bf16.view(), probabilities, {.absolute = 1e-30, .relative = 0x1p-8, .cosine = 2e-5}))
           << name_of(isa);
+    }
+  }
+}
+
+TEST(CrossEntropyKernels, EveryInstructionSetTransforms) {
+  std::vector<float> logits;
+  for (float value = 1e-6F; value < 1e4F; value *= 1.013F) logits.insert(logits.end(), {value, -value});
+  logits.push_back(0.0F);
+  const auto count = std::ssize(logits);
+  const LogitTransform transform = {.scale = 0.5F, .soft_cap = 30.0F};
+  const auto expected = ref::transform_logits(transform, numbers(std::span<const float>(logits)));
+  for (const CpuIsa isa : test::runnable_isas()) {
+    const kernels::CrossEntropyKernels& kernel = kernels::cross_entropy_kernels(isa);
+    std::vector<float> values = logits;
+    kernel.transform(count, transform.scale, transform.soft_cap, values.data());
+    EXPECT_TRUE(is_near(std::span<const float>(values), expected, {.relative = 5e-7, .cosine = 1e-12}))
+        << name_of(isa);
+    // From the same capped logits, whose slope cancels where they are near the cap.
+    std::vector<double> slopes;
+    for (const double value : numbers(std::span<const float>(values)))
+      slopes.push_back(0.25 * std::exp(value - 30.0) * (1.0 - value / 30.0) * (1.0 + value / 30.0));
+    TestMatrix out(DType::f32, 1, count);
+    kernel.softmax_f32(count, values.data(), 30.0F, 0.25F, 30.0F, out.view().as<float>());
+    EXPECT_TRUE(is_near(out.view(), slopes, {.absolute = 3e-8, .relative = 5e-6, .cosine = 1e-9}))
+        << name_of(isa);
+    TestMatrix out_bf16(DType::bf16, 1, count);
+    kernel.softmax_bf16(count, values.data(), 30.0F, 0.25F, 30.0F,
+                        static_cast<std::uint16_t*>(out_bf16.view().data));
+    EXPECT_TRUE(is_near(out_bf16.view(), slopes, {.absolute = 3e-8, .relative = 0x1p-8, .cosine = 1e-5}))
+        << name_of(isa);
+  }
+}
+
+TEST(CrossEntropyReference, TheTransformsBackwardIsItsDerivative) {
+  using Complex = std::complex<double>;
+  for (const LogitTransform& transform : transforms) {
+    for (const double logit : {-20.0, -3.0, -0.1, 0.0, 0.7, 5.0}) {
+      const auto at = ref::transform_logits<Complex>(transform, {{logit, 1e-100}});
+      const auto transformed = ref::transform_logits<double>(transform, {logit});
+      const double derivative = 1.5 * at[0].imag() / 1e-100;
+      EXPECT_NEAR(ref::transform_logits_backward<double>(transform, {1.5}, transformed)[0], derivative,
+                  1e-14 + 1e-12 * std::abs(derivative));
     }
   }
 }

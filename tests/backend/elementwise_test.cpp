@@ -5,6 +5,7 @@
 #include <cmath>
 #include <complex>
 #include <limits>
+#include <numbers>
 #include <stdexcept>
 #include <vector>
 
@@ -21,8 +22,10 @@ using test::numbers;
 using test::random_matrix;
 using test::TestMatrix;
 
-// f32: exp to 2 ulp and a few more roundings of values up to about 10, some of which cancel in silu'. bf16:
-// the result is rounded once more.
+constexpr ops::Gate gates[] = {ops::Gate::silu, ops::Gate::gelu_tanh};
+
+// f32: exp to 2 ulp and a few more roundings of values up to about 10, some of which cancel in a gate's
+// slope. bf16: the result is rounded once more.
 test::Tolerance tolerance(DType dtype) {
   if (dtype == DType::f32) return {1e-6, 1e-6, 1e-12};
   return {1e-5, 0x1p-8, 1e-5};
@@ -36,15 +39,35 @@ std::vector<double> map(Function function, const std::vector<double>& first, con
   return result;
 }
 
+std::vector<double> gate_of(ops::Gate function, const std::vector<double>& gate,
+                            const std::vector<double>& up) {
+  return map([&](double g, double u) { return ref::gate_forward(function, g, u); }, gate, up);
+}
+std::vector<double> dgate_of(ops::Gate function, const std::vector<double>& dh,
+                             const std::vector<double>& gate, const std::vector<double>& up) {
+  return map([&](double d, double g, double u) { return ref::gate_backward(function, d, g, u).dgate; }, dh,
+             gate, up);
+}
+std::vector<double> dup_of(ops::Gate function, const std::vector<double>& dh, const std::vector<double>& gate,
+                           const std::vector<double>& up) {
+  return map([&](double d, double g, double u) { return ref::gate_backward(function, d, g, u).dup; }, dh,
+             gate, up);
+}
+
 TEST(ElementwiseRef, BackwardIsTheComplexStepDerivative) {
   constexpr double step = 1e-100;
   using Complex = std::complex<double>;
   for (const double gate : {-30.0, -1.3, -0.1, 0.0, 0.7, 4.0, 30.0}) {
-    const auto gradient = ref::silu_gate_backward(1.5, gate, -0.8);
-    const double dgate = 1.5 * ref::silu_gate(Complex{gate, step}, Complex{-0.8}).imag() / step;
-    const double dup = 1.5 * ref::silu_gate(Complex{gate}, Complex{-0.8, step}).imag() / step;
-    EXPECT_NEAR(gradient.dgate, dgate, 1e-15 + 1e-13 * std::abs(dgate));
-    EXPECT_NEAR(gradient.dup, dup, 1e-15 + 1e-13 * std::abs(dup));
+    for (const ops::Gate function : gates) {
+      const auto gradient = ref::gate_backward(function, 1.5, gate, -0.8);
+      const auto derivative = [&](Complex at, Complex up) {
+        return 1.5 * ref::gate_forward(function, at, up).imag() / step;
+      };
+      const double dgate = derivative({gate, step}, -0.8);
+      const double dup = derivative(gate, {-0.8, step});
+      EXPECT_NEAR(gradient.dgate, dgate, 1e-15 + 1e-13 * std::abs(dgate));
+      EXPECT_NEAR(gradient.dup, dup, 1e-15 + 1e-13 * std::abs(dup));
+    }
     const double drelu = ref::relu(Complex{gate, step}).imag() / step;
     EXPECT_EQ(ref::relu_backward(1.5, ref::relu(gate)), 1.5 * drelu);
   }
@@ -66,17 +89,19 @@ TEST(Elementwise, AgreesWithRef) {
 
       ops::add(context, a.view(), b.view(), y.view());
       EXPECT_TRUE(is_near(y.view(), map([](double p, double q) { return p + q; }, na, nb), tolerance(dtype)));
+      ops::add(context, a.view(), b.view(), y.view(), -0.25F);
+      EXPECT_TRUE(
+          is_near(y.view(), map([](double p, double q) { return p - 0.25 * q; }, na, nb), tolerance(dtype)));
+      ops::scale(context, a.view(), 0.22F, y.view());
+      EXPECT_TRUE(is_near(y.view(), map([](double p) { return 0.22F * p; }, na), tolerance(dtype)));
 
-      ops::silu_gate_forward(context, a.view(), b.view(), y.view());
-      EXPECT_TRUE(is_near(y.view(), map(ref::silu_gate<double>, na, nb), tolerance(dtype)));
-
-      ops::silu_gate_backward(context, c.view(), a.view(), b.view(), y.view(), z.view());
-      const auto dgate = [](double dh, double g, double u) {
-        return ref::silu_gate_backward(dh, g, u).dgate;
-      };
-      const auto dup = [](double dh, double g, double u) { return ref::silu_gate_backward(dh, g, u).dup; };
-      EXPECT_TRUE(is_near(y.view(), map(dgate, nc, na, nb), tolerance(dtype)));
-      EXPECT_TRUE(is_near(z.view(), map(dup, nc, na, nb), tolerance(dtype)));
+      for (const ops::Gate function : gates) {
+        ops::gate_forward(context, function, a.view(), b.view(), y.view());
+        EXPECT_TRUE(is_near(y.view(), gate_of(function, na, nb), tolerance(dtype)));
+        ops::gate_backward(context, function, c.view(), a.view(), b.view(), y.view(), z.view());
+        EXPECT_TRUE(is_near(y.view(), dgate_of(function, nc, na, nb), tolerance(dtype)));
+        EXPECT_TRUE(is_near(z.view(), dup_of(function, nc, na, nb), tolerance(dtype)));
+      }
 
       ops::add(context, a.view(), TestMatrix(dtype, 120, cols).view(), y.view());  // a copy of a
       std::vector<std::uint8_t> mask(static_cast<std::size_t>(ops::relu_mask_bytes(120, cols)));
@@ -102,14 +127,44 @@ TEST(Elementwise, WorksInPlace) {
     TestMatrix dh = random_matrix(dtype, 3, 70, 3);
     TestMatrix dgate(dtype, 3, 70);
     TestMatrix dup(dtype, 3, 70);
-    ops::silu_gate_backward(context, dh.view(), gate.view(), up.view(), dgate.view(), dup.view());
-    ops::silu_gate_backward(context, dh.view(), gate.view(), up.view(), gate.view(), up.view());
-    EXPECT_EQ(numbers(gate.view()), numbers(dgate.view()));
-    EXPECT_EQ(numbers(up.view()), numbers(dup.view()));
+    for (const ops::Gate function : gates) {
+      ops::gate_backward(context, function, dh.view(), gate.view(), up.view(), dgate.view(), dup.view());
+      ops::gate_backward(context, function, dh.view(), gate.view(), up.view(), gate.view(), up.view());
+      EXPECT_EQ(numbers(gate.view()), numbers(dgate.view()));
+      EXPECT_EQ(numbers(up.view()), numbers(dup.view()));
+    }
 
     const auto sum = map([](double p, double q) { return p + q; }, numbers(dh.view()), numbers(up.view()));
     ops::add(context, dh.view(), up.view(), dh.view());
     EXPECT_TRUE(is_near(dh.view(), sum, tolerance(dtype)));
+    const auto halves = map([](double p) { return 0.5 * p; }, numbers(dh.view()));
+    ops::scale(context, dh.view(), 0.5F, dh.view());
+    EXPECT_EQ(numbers(dh.view()), halves);
+    ops::add(context, dh.view(), dh.view(), dh.view(), -0.5F);
+    EXPECT_EQ(numbers(dh.view()), map([](double p) { return 0.5 * p; }, halves));
+  }
+}
+
+TEST(Elementwise, GateAndUpMayBeColumnsOfOneMatrix) {
+  ops::Context context;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const std::int64_t cols : {5, 64, 131}) {
+      for (const ops::Gate function : gates) {
+        TestMatrix both = random_matrix(dtype, 40, 2 * cols, 1, 1.0, 3);
+        const MatrixView gate = test::columns(both.view(), 0, cols);
+        const MatrixView up = test::columns(both.view(), cols, 2 * cols);
+        const auto g = numbers(gate);
+        const auto u = numbers(up);
+        TestMatrix h(dtype, 40, cols);
+        ops::gate_forward(context, function, gate, up, h.view());
+        EXPECT_TRUE(is_near(h.view(), gate_of(function, g, u), tolerance(dtype)));
+        const TestMatrix dh = random_matrix(dtype, 40, cols, 2);
+        ops::gate_backward(context, function, dh.view(), gate, up, gate, up);  // in place
+        EXPECT_TRUE(is_near(gate, dgate_of(function, numbers(dh.view()), g, u), tolerance(dtype)));
+        EXPECT_TRUE(is_near(up, dup_of(function, numbers(dh.view()), g, u), tolerance(dtype)));
+        EXPECT_TRUE(both.padding_intact());
+      }
+    }
   }
 }
 
@@ -128,19 +183,29 @@ TEST(Elementwise, ReluKeepsNaN) {
   }
 }
 
-TEST(ElementwiseKernels, SiluIsAccurateOverTheWholeRange) {
+TEST(ElementwiseKernels, GatesAreAccurateOverTheWholeRange) {
   std::vector<float> gate;
   for (float value = -120.0F; value <= 120.0F; value += 0.0137F) gate.push_back(value);
   const std::vector<float> ones(gate.size(), 1.0F);
   std::vector<float> h(gate.size());
   for (const ops::CpuIsa isa : test::runnable_isas()) {
     SCOPED_TRACE(ops::name_of(isa));
-    kernels::elementwise_kernels<float>(isa).silu_gate_forward(1, std::ssize(gate), {gate.data(), 0},
-                                                               {ones.data(), 0}, {h.data(), 0});
+    const auto& table = kernels::elementwise_kernels<float>(isa);
+    table.silu.forward(1, std::ssize(gate), {gate.data(), 0}, {ones.data(), 0}, {h.data(), 0});
     for (std::size_t i = 0; i < gate.size(); ++i) {
-      const double expected = ref::silu_gate<double>(gate[i], 1.0);
+      const double expected = ref::gate_forward<double>(ops::Gate::silu, gate[i], 1.0);
       // 4 ulp; and 1e-36 because below -88.7 e^-g is infinite in f32 and the result 0.
       ASSERT_NEAR(h[i], expected, 1e-36 + 4 * 0x1p-24 * std::abs(expected)) << gate[i];
+    }
+    table.gelu_tanh.forward(1, std::ssize(gate), {gate.data(), 0}, {ones.data(), 0}, {h.data(), 0});
+    for (std::size_t i = 0; i < gate.size(); ++i) {
+      // Not by 1 + tanh, which cancels for a negative gate.
+      const double z = gate[i];
+      const double w = 2.0 * std::sqrt(2.0 / std::numbers::pi) * (z + 0.044715 * z * z * z);
+      const double expected = z / (1.0 + std::exp(-w));
+      // Below 0 the value is about z e^w, whose relative error is the absolute one of w: of four roundings.
+      const double ulps = 4.0 + (z < 0.0 ? 4.0 * std::abs(w) : 0.0);
+      ASSERT_NEAR(h[i], expected, 1e-36 + ulps * 0x1p-24 * std::abs(expected)) << gate[i];
     }
   }
 }
@@ -164,16 +229,24 @@ void check_tables(DType dtype) {
   for (const ops::CpuIsa isa : test::runnable_isas()) {
     SCOPED_TRACE(ops::name_of(isa));
     const auto& table = kernels::elementwise_kernels<T>(isa);
-    table.add(2, cols, in(a), in(b), out(y));
+    table.add(2, cols, in(a), in(b), 1.0F, out(y));
     EXPECT_TRUE(is_near(y.view(), map([](double p, double q) { return p + q; }, na, nb), tolerance(dtype)));
-    table.silu_gate_forward(2, cols, in(a), in(b), out(y));
-    EXPECT_TRUE(is_near(y.view(), map(ref::silu_gate<double>, na, nb), tolerance(dtype)));
-    table.silu_gate_backward(2, cols, in(c), in(a), in(b), out(y), out(z));
-    const auto dgate = [](double dh, double g, double u) { return ref::silu_gate_backward(dh, g, u).dgate; };
-    EXPECT_TRUE(is_near(y.view(), map(dgate, nc, na, nb), tolerance(dtype)));
+    table.add(2, cols, in(a), in(b), -0.25F, out(y));
+    EXPECT_TRUE(
+        is_near(y.view(), map([](double p, double q) { return p - 0.25 * q; }, na, nb), tolerance(dtype)));
+    table.scale(2, cols, in(a), 0.22F, out(y));
+    EXPECT_TRUE(is_near(y.view(), map([](double p) { return 0.22F * p; }, na), tolerance(dtype)));
+    for (const ops::Gate function : gates) {
+      const auto& gate = function == ops::Gate::silu ? table.silu : table.gelu_tanh;
+      gate.forward(2, cols, in(a), in(b), out(y));
+      EXPECT_TRUE(is_near(y.view(), gate_of(function, na, nb), tolerance(dtype)));
+      gate.backward(2, cols, in(c), in(a), in(b), out(y), out(z));
+      EXPECT_TRUE(is_near(y.view(), dgate_of(function, nc, na, nb), tolerance(dtype)));
+      EXPECT_TRUE(is_near(z.view(), dup_of(function, nc, na, nb), tolerance(dtype)));
+    }
     constexpr std::int64_t mask_row = ops::relu_mask_bytes(1, cols);
     std::vector<std::uint8_t> mask(2 * mask_row);
-    table.add(2, cols, in(a), in(zero), out(y));  // a copy of a
+    table.add(2, cols, in(a), in(zero), 1.0F, out(y));  // a copy of a
     table.relu_forward(2, cols, out(y), {mask.data(), mask_row});
     EXPECT_EQ(numbers(y.view()), map(ref::relu<double>, na));
     table.relu_backward(2, cols, in(c), {mask.data(), mask_row}, out(z));
@@ -194,6 +267,7 @@ TEST(Elementwise, WrongOperandsAreLogicErrors) {
   TestMatrix d(DType::f16, 2, 3);
   EXPECT_THROW(ops::add(context, a.view(), b.view(), a.view()), std::logic_error);
   EXPECT_THROW(ops::add(context, a.view(), c.view(), a.view()), std::logic_error);
+  EXPECT_THROW(ops::scale(context, a.view(), 2.0F, b.view()), std::logic_error);
   EXPECT_THROW(ops::relu_forward(context, d.view()), std::logic_error);
   std::vector<std::uint8_t> mask(3);  // of 2 rows of 3 columns: 32 bytes
   EXPECT_THROW(ops::relu_forward(context, c.view(), mask), std::logic_error);

@@ -4,6 +4,7 @@
 
 #include "backend/ref/embedding.h"
 #include "core/parallel.h"
+#include "support/complex_step.h"
 #include "support/near.h"
 #include "support/tensors.h"
 
@@ -38,6 +39,56 @@ TEST_P(Embedding, ForwardCopiesRowsOrAddsThem) {
   embedding_forward(context_, table.view(), ids, y.view());
   EXPECT_EQ(numbers(y.view()), expected);
   EXPECT_TRUE(y.padding_intact());
+}
+
+TEST_P(Embedding, ForwardScalesRows) {
+  const auto [dtype, cols] = GetParam();
+  const Lookup lookup = {.scale = 25.25F, .padding_index = 4};  // which has no part in the forward
+  const TestMatrix table = random_matrix(dtype, vocabulary, cols, 1, 1.0, 3);
+  TestMatrix y = random_matrix(dtype, std::ssize(ids), cols, 2, 1.0, 5);
+  const std::vector<double> rows =
+      ref::embedding_forward(numbers(table.view()), ids, static_cast<std::size_t>(cols), 25.25);
+  std::vector<double> added = numbers(y.view());
+  std::vector<double> rounded;
+  for (std::size_t i = 0; i < added.size(); ++i) {
+    added[i] += rows[i];
+    const auto product = static_cast<float>(rows[i]);
+    rounded.push_back(dtype == DType::bf16 ? static_cast<float>(BFloat16(product)) : product);
+  }
+  embedding_forward(context_, table.view(), ids, y.view(), Write::add, lookup);
+  // One rounding of the sum, whose terms may cancel, and in f32 one of the product.
+  EXPECT_TRUE(
+      is_near(y.view(), added,
+              {.absolute = 1e-5, .relative = dtype == DType::bf16 ? 0x1p-8 : 0x1p-22, .cosine = 1e-5}));
+  embedding_forward(context_, table.view(), ids, y.view(), Write::replace, lookup);
+  EXPECT_EQ(numbers(y.view()), rounded);
+  EXPECT_TRUE(y.padding_intact());
+}
+
+TEST_P(Embedding, BackwardScalesAndLeavesThePaddingRowAlone) {
+  const auto [dtype, cols] = GetParam();
+  const Lookup lookup = {.scale = 25.25F, .padding_index = 4};
+  const TestMatrix dy = random_matrix(dtype, std::ssize(ids), cols, 3, 1.0, 1);
+  TestMatrix dtable = random_matrix(DType::f32, vocabulary, cols, 4, 1.0, 2);
+  const auto before = numbers(dtable.view());
+  std::vector<double> expected =
+      ref::embedding_backward(numbers(dy.view()), ids, vocabulary, static_cast<std::size_t>(cols), 25.25, 4);
+  for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += before[i];
+  embedding_backward(context_, dy.view(), ids, dtable.view(), lookup);
+  EXPECT_TRUE(is_near(dtable.view(), expected, {.absolute = 2e-5, .relative = 1e-6, .cosine = 1e-12}));
+  for (std::int64_t col = 0; col < cols; ++col)
+    EXPECT_EQ(test::element(dtable.view(), 4, col), before[static_cast<std::size_t>(4 * cols + col)]);
+  EXPECT_TRUE(dtable.padding_intact());
+}
+
+TEST(EmbeddingReference, BackwardIsTheComplexStepDerivative) {
+  const auto table = numbers(random_matrix(DType::f32, 17, 3, 1).view());
+  const auto dy = numbers(random_matrix(DType::f32, std::ssize(ids), 3, 2).view());
+  const auto expected = test::complex_step_gradient(table, [&](const auto& at) {
+    const auto y = ref::embedding_forward(at, ids, 3, 2.5);
+    return test::weighted_sum<std::complex<double>>(dy, y);
+  });
+  EXPECT_TRUE(is_near(ref::embedding_backward(dy, ids, 17, 3, 2.5), expected, {1e-13, 1e-13, 1e-13}));
 }
 
 TEST_P(Embedding, BackwardAddsEveryOccurrence) {

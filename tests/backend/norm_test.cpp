@@ -40,7 +40,7 @@ TEST(NormRef, BackwardIsTheComplexStepDerivative) {
   const auto dy = numbers(random_floats(rows * cols, 2));
   const auto weight = numbers(random_floats(cols, 3));
   const auto bias = numbers(random_floats(cols, 4));
-  for (const Norm norm : {Norm::layer, Norm::rms}) {
+  for (const Norm norm : {Norm::layer, Norm::rms, Norm::rms_unit_offset}) {
     const auto loss = [&](std::vector<Complex> at, std::vector<Complex> w, std::vector<Complex> b) {
       const auto y = ref::norm_forward<Complex>(norm, at, w, b, eps);
       return test::weighted_sum<Complex>(dy, y);
@@ -92,12 +92,16 @@ struct Fixture {
   ref::NormGradients<double> expected;
 };
 
+ops::RmsNorm setting(const Case& c) {
+  return {.epsilon = eps, .unit_offset = c.norm == Norm::rms_unit_offset, .rounds_before_weight = false};
+}
+
 void forward(const Case& c, Fixture& f) {
   ops::Context context;
   if (c.norm == Norm::layer) {
     ops::layer_norm_forward(context, f.x.view(), f.weight, f.bias, eps, f.y.view(), f.mean, f.rstd);
   } else {
-    ops::rms_norm_forward(context, f.x.view(), f.weight, eps, f.y.view(), f.rstd);
+    ops::rms_norm_forward(context, f.x.view(), f.weight, setting(c), f.y.view(), f.rstd);
   }
 }
 
@@ -107,13 +111,14 @@ void backward(const Case& c, Fixture& f, ops::Write write, std::span<float> dwei
     ops::layer_norm_backward(context, f.dy.view(), f.x.view(), f.weight, f.mean, f.rstd, f.dx.view(), write,
                              dweight, dbias);
   } else {
-    ops::rms_norm_backward(context, f.dy.view(), f.x.view(), f.weight, f.rstd, f.dx.view(), write, dweight);
+    ops::rms_norm_backward(context, f.dy.view(), f.x.view(), f.weight, setting(c), f.rstd, f.dx.view(), write,
+                           dweight);
   }
 }
 
 std::vector<Case> cases() {
   std::vector<Case> result;
-  for (const Norm norm : {Norm::layer, Norm::rms}) {
+  for (const Norm norm : {Norm::layer, Norm::rms, Norm::rms_unit_offset}) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
       for (const std::int64_t cols : {3, 5, 16, 63, 288, 771})
         result.push_back({norm, dtype, 5, cols, cols % 3});
@@ -125,8 +130,8 @@ std::vector<Case> cases() {
 
 TEST(Norm, ForwardAndBackwardAgreeWithRef) {
   for (const Case& c : cases()) {
-    SCOPED_TRACE(testing::Message() << (c.norm == Norm::layer ? "layer " : "rms ") << name_of(c.dtype) << " "
-                                    << c.rows << " x " << c.cols);
+    SCOPED_TRACE(testing::Message() << static_cast<int>(c.norm) << " " << name_of(c.dtype) << " " << c.rows
+                                    << " x " << c.cols);
     Fixture f(c);
     forward(c, f);
     EXPECT_TRUE(is_near(f.y.view(), f.expected_y, tolerance(c.dtype)));
@@ -212,26 +217,35 @@ TEST(Norm, WrongShapesAreLogicErrors) {
   Fixture f({Norm::layer, DType::f32, 3, 8, 0});
   ops::Context context;
   std::vector<float> wrong(7);
-  EXPECT_THROW(ops::rms_norm_forward(context, f.x.view(), wrong, eps, f.y.view(), f.rstd), std::logic_error);
-  EXPECT_THROW(ops::rms_norm_forward(context, f.x.view(), f.weight, eps, f.y.view(), wrong),
+  const ops::RmsNorm norm = {.epsilon = eps};
+  EXPECT_THROW(ops::rms_norm_forward(context, f.x.view(), wrong, norm, f.y.view(), f.rstd), std::logic_error);
+  EXPECT_THROW(ops::rms_norm_forward(context, f.x.view(), f.weight, norm, f.y.view(), wrong),
                std::logic_error);
   TestMatrix bf16(DType::bf16, 3, 8);
-  EXPECT_THROW(ops::rms_norm_forward(context, f.x.view(), f.weight, eps, bf16.view(), f.rstd),
+  EXPECT_THROW(ops::rms_norm_forward(context, f.x.view(), f.weight, norm, bf16.view(), f.rstd),
                std::logic_error);
 }
 
 template <class T>
 void check_tables(DType dtype) {
   for (const ops::CpuIsa isa : test::runnable_isas()) {
-    for (const Norm norm : {Norm::layer, Norm::rms}) {
+    for (const Norm norm : {Norm::layer, Norm::rms, Norm::rms_unit_offset}) {
       for (const std::int64_t cols : {3, 7, 100, 130}) {
         SCOPED_TRACE(testing::Message() << ops::name_of(isa) << " " << name_of(dtype) << " " << cols);
         Fixture f({norm, dtype, 3, cols, 0});
         const auto& table = kernels::norm_kernels<T>(isa);
         const kernels::Rows<const T> x = {static_cast<const T*>(f.x.view().data), cols};
         const kernels::Rows<T> y = {static_cast<T*>(f.y.view().data), cols};
-        const kernels::NormForward<T> work = {
-            3, cols, x, f.weight.data(), f.bias.data(), eps, y, f.mean.data(), f.rstd.data()};
+        const kernels::NormForward<T> work = {3,
+                                              cols,
+                                              x,
+                                              f.weight.data(),
+                                              f.bias.data(),
+                                              eps,
+                                              y,
+                                              f.mean.data(),
+                                              f.rstd.data(),
+                                              norm == Norm::rms_unit_offset};
         (norm == Norm::layer ? table.layer_norm_forward : table.rms_norm_forward)(work);
         EXPECT_TRUE(is_near(f.y.view(), f.expected_y, tolerance(dtype)));
         std::vector<float> dweight(f.weight.size());
@@ -246,12 +260,89 @@ void check_tables(DType dtype) {
                                                {static_cast<T*>(f.dx.view().data), cols},
                                                false,
                                                dweight.data(),
-                                               dbias.data()};
+                                               dbias.data(),
+                                               norm == Norm::rms_unit_offset};
         (norm == Norm::layer ? table.layer_norm_backward : table.rms_norm_backward)(back);
         EXPECT_TRUE(is_near(f.dx.view(), f.expected.dx, tolerance(dtype)));
         EXPECT_TRUE(is_near(dweight, f.expected.dweight, {1e-5, 1e-5, 1e-10}));
         EXPECT_TRUE(is_near(dbias, f.expected.dbias, {1e-5, 1e-5, 1e-10}));
       }
+    }
+  }
+}
+
+/// y from the rstd of the forward: one product in f32, a rounding to bf16, another product, another rounding.
+std::vector<double> rounded_twice(const Fixture& f, bool unit_offset) {
+  std::vector<double> result;
+  const ConstMatrixView x = f.x.view();
+  for (std::int64_t row = 0; row < x.rows; ++row) {
+    for (std::int64_t col = 0; col < x.cols; ++col) {
+      const auto value = static_cast<float>(test::element(x, row, col));
+      const auto normalised = static_cast<float>(BFloat16(value * f.rstd[static_cast<std::size_t>(row)]));
+      const float weight = f.weight[static_cast<std::size_t>(col)] + (unit_offset ? 1.0F : 0.0F);
+      result.emplace_back(static_cast<float>(BFloat16(normalised * weight)));
+    }
+  }
+  return result;
+}
+
+TEST(NormKernels, EveryInstructionSetRoundsBeforeTheWeightWhereAsked) {
+  for (const ops::CpuIsa isa : test::runnable_isas()) {
+    for (const bool unit_offset : {false, true}) {
+      SCOPED_TRACE(testing::Message() << ops::name_of(isa) << " " << unit_offset);
+      const std::int64_t cols = 131;
+      Fixture f({Norm::rms, DType::bf16, 3, cols, 0});
+      const auto run = [&](bool rounds) {
+        kernels::norm_kernels<std::uint16_t>(isa).rms_norm_forward(
+            {3,
+             cols,
+             {static_cast<const std::uint16_t*>(f.x.view().data), cols},
+             f.weight.data(),
+             nullptr,
+             eps,
+             {static_cast<std::uint16_t*>(f.y.view().data), cols},
+             nullptr,
+             f.rstd.data(),
+             unit_offset,
+             rounds});
+        return numbers(f.y.view());
+      };
+      EXPECT_NE(run(false), rounded_twice(f, unit_offset));
+      EXPECT_EQ(run(true), rounded_twice(f, unit_offset));
+    }
+  }
+}
+
+TEST(Norm, RoundsBeforeTheWeightWhereAsked) {
+  ops::Context context;
+  for (const bool unit_offset : {false, true}) {
+    const ops::RmsNorm once = {.epsilon = eps, .unit_offset = unit_offset, .rounds_before_weight = false};
+    const ops::RmsNorm twice = {.epsilon = eps, .unit_offset = unit_offset, .rounds_before_weight = true};
+    Fixture f({Norm::rms, DType::bf16, 70, 129, 1});
+    ops::rms_norm_forward(context, f.x.view(), f.weight, twice, f.y.view(), f.rstd);
+    EXPECT_EQ(numbers(f.y.view()), rounded_twice(f, unit_offset));
+
+    Fixture g({Norm::rms, DType::f32, 70, 129, 1});  // there is nothing to round
+    TestMatrix y(DType::f32, 70, 129);
+    ops::rms_norm_forward(context, g.x.view(), g.weight, once, y.view(), g.rstd);
+    ops::rms_norm_forward(context, g.x.view(), g.weight, twice, g.y.view(), g.rstd);
+    EXPECT_EQ(numbers(g.y.view()), numbers(y.view()));
+  }
+}
+
+// As norms of each head are: [T * heads, head_dim].
+TEST(Norm, TakesManyShortRows) {
+  for (const Norm norm : {Norm::rms, Norm::rms_unit_offset}) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      const Case c = {norm, dtype, 1001, 7, 0};
+      Fixture f(c);
+      forward(c, f);
+      EXPECT_TRUE(is_near(f.y.view(), f.expected_y, tolerance(dtype)));
+      std::vector<float> dweight(f.weight.size());
+      backward(c, f, ops::Write::replace, dweight, {});
+      EXPECT_TRUE(is_near(f.dx.view(), f.expected.dx, tolerance(dtype)));
+      // Sums of 1001 terms of order 1, in f32.
+      EXPECT_TRUE(is_near(dweight, f.expected.dweight, {1e-3, 1e-5, 1e-10}));
     }
   }
 }

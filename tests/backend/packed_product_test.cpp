@@ -200,7 +200,7 @@ TEST(PackedProductThreads, AnyNumberGivesTheSameBits) {
   }
 }
 
-// The ops that end a product with ReLU or a SiLU gate, block by block, give what one op after the other does.
+// The ops that end a product with ReLU or a gate, block by block, give what one op after the other does.
 TEST(PackedProductEpilogue, IsTheOpThatItStandsFor) {
   constexpr std::int64_t rows = 37;
   constexpr std::int64_t in = 100;
@@ -213,15 +213,16 @@ TEST(PackedProductEpilogue, IsTheOpThatItStandsFor) {
   const TestMatrix gate = random_matrix(DType::bf16, rows, out, 4);
   std::vector<std::uint8_t> mask(u(relu_mask_bytes(rows, out)));
   std::vector<std::uint8_t> expected_mask(mask.size());
-  for (const int threads : {1, 2, 5}) {
+  for (const auto& [threads, function] :
+       {std::pair(1, Gate::silu), {2, Gate::silu}, {2, Gate::gelu_tanh}, {5, Gate::gelu_tanh}}) {
     const Threads scope(threads);
     Context context;
     TestMatrix expected(DType::bf16, rows, out), up(DType::bf16, rows, out), h(DType::bf16, rows, out);
     TestMatrix dgate(DType::bf16, rows, out), dup(DType::bf16, rows, out);
     linear_forward(context, x.view(), packed, {}, {}, expected.view());
-    linear_silu_gate_forward(context, x.view(), packed, {}, gate.view(), up.view(), h.view());
+    linear_gate_forward(context, function, x.view(), packed, {}, gate.view(), up.view(), h.view());
     EXPECT_EQ(numbers(up.view()), numbers(expected.view()));
-    silu_gate_forward(context, gate.view(), expected.view(), dup.view());
+    gate_forward(context, function, gate.view(), expected.view(), dup.view());
     EXPECT_EQ(numbers(h.view()), numbers(dup.view()));
 
     relu_forward(context, expected.view(), expected_mask);
@@ -230,11 +231,12 @@ TEST(PackedProductEpilogue, IsTheOpThatItStandsFor) {
     EXPECT_EQ(mask, expected_mask);
 
     linear_backward_input(context, x.view(), packed_down, expected.view(), Write::replace);
-    linear_silu_gate_backward(context, x.view(), packed_down, gate.view(), up.view(), h.view(), dgate.view(),
-                              dup.view());
+    linear_gate_backward(context, function, x.view(), packed_down, gate.view(), up.view(), h.view(),
+                         dgate.view(), dup.view());
     EXPECT_EQ(numbers(h.view()), numbers(expected.view()));
     TestMatrix expected_gate(DType::bf16, rows, out), expected_up(DType::bf16, rows, out);
-    silu_gate_backward(context, h.view(), gate.view(), up.view(), expected_gate.view(), expected_up.view());
+    gate_backward(context, function, h.view(), gate.view(), up.view(), expected_gate.view(),
+                  expected_up.view());
     EXPECT_EQ(numbers(dgate.view()), numbers(expected_gate.view()));
     EXPECT_EQ(numbers(dup.view()), numbers(expected_up.view()));
 

@@ -8,7 +8,7 @@ using CudaElementwise = CudaTest;
 constexpr std::int64_t rows = 37;
 constexpr std::int64_t cols = 515;  // no multiple of a vector
 
-TEST_F(CudaElementwise, AddSiluAndRelu) {
+TEST_F(CudaElementwise, AddGatesAndRelu) {
   for (const DType dtype : both_dtypes) {
     compare([&](Side& side) {
       const auto a = side.random(dtype, rows, cols, 3.0F);
@@ -17,11 +17,17 @@ TEST_F(CudaElementwise, AddSiluAndRelu) {
       const auto z = side.random(dtype, rows, cols);
       ops::add(side.context, a, b, y);
       side.result("add", y, tolerance_of(dtype));
-      ops::silu_gate_forward(side.context, a, b, y);
-      side.result("silu", y, tolerance_of(dtype));
-      ops::silu_gate_backward(side.context, y, a, b, y, z);
-      side.result("dgate", y, tolerance_of(dtype));
-      side.result("dup", z, tolerance_of(dtype));
+      ops::add(side.context, a, b, y, -0.25F);
+      side.result("add of a multiple", y, tolerance_of(dtype));
+      ops::scale(side.context, y, 0.22F, y);
+      side.result("scale", y, tolerance_of(dtype));
+      for (const ops::Gate function : {ops::Gate::silu, ops::Gate::gelu_tanh}) {
+        ops::gate_forward(side.context, function, a, b, y);
+        side.result("gate", y, tolerance_of(dtype));
+        ops::gate_backward(side.context, function, y, a, b, y, z);
+        side.result("dgate", y, tolerance_of(dtype));
+        side.result("dup", z, tolerance_of(dtype));
+      }
       const auto mask = side.bytes(ops::relu_mask_bytes(rows, cols));
       ops::relu_forward(side.context, a, mask);
       side.result("relu", a, {});
@@ -64,13 +70,15 @@ TEST_F(CudaElementwise, Rotary) {
   for (std::int32_t row = 0; row < rows; ++row) positions.push_back(row * 7 % 100);
   for (const DType dtype : both_dtypes) {
     compare([&](Side& side) {
-      const auto x = side.random(dtype, rows, 4 * 64);
-      const auto cos = side.random(DType::f32, 100, 32);
-      const auto sin = side.random(DType::f32, 100, 32);
-      ops::rotary(side.context, x, 64, positions, cos, sin, false);
-      side.result("rotated", x, tolerance_of(dtype));
-      ops::rotary(side.context, x, 64, positions, cos, sin, true);
-      side.result("back", x, tolerance_of(dtype));
+      for (const std::int64_t half : {32, 24}) {  // the second leaves numbers of each head as they are
+        const auto x = side.random(dtype, rows, 4 * 64);
+        const auto cos = side.random(DType::f32, 100, half);
+        const auto sin = side.random(DType::f32, 100, half);
+        ops::rotary(side.context, x, 64, positions, cos, sin, false);
+        side.result("rotated", x, tolerance_of(dtype));
+        ops::rotary(side.context, x, 64, positions, cos, sin, true);
+        side.result("back", x, tolerance_of(dtype));
+      }
     });
   }
 }

@@ -103,7 +103,7 @@ TEST_F(CudaProducts, LinearAndRelu) {
   }
 }
 
-TEST_F(CudaProducts, LinearAndSiluGate) {
+TEST_F(CudaProducts, LinearAndGate) {
   for (const DType dtype : both_dtypes) {
     for (const auto& [t, n, k] : shapes) {
       compare([&, t = t, n = n, k = k](Side& side) {
@@ -113,12 +113,12 @@ TEST_F(CudaProducts, LinearAndSiluGate) {
         const auto up = side.random(dtype, t, n);
         const auto h = side.random(dtype, t, n);
         const Tolerance tolerance = product_tolerance(dtype, k);
-        ops::linear_silu_gate_forward(side.context, x, w, {}, gate, up, h);
+        ops::linear_gate_forward(side.context, ops::Gate::silu, x, w, {}, gate, up, h);
         side.result("up", up, tolerance);
         side.result("h", h, tolerance);
         const auto down = side.random(dtype, k, n);
         const auto given = side.random(dtype, t, n);  // roundings of the op before do not count twice
-        ops::linear_silu_gate_backward(side.context, x, down, gate, given, h, gate, given);
+        ops::linear_gate_backward(side.context, ops::Gate::silu, x, down, gate, given, h, gate, given);
         side.result("dgate", gate, tolerance);
         side.result("dup", given, tolerance);
       });
@@ -199,6 +199,9 @@ TEST_F(CudaProducts, CrossEntropy) {
       ops::cross_entropy_forward(context, hidden, head, targets, nll, correct, {&branch, 1});
       side.result("nll", nll, {1e-4, 1e-5});
       side.result("correct", correct);
+      const ops::LogitTransform transform = {.scale = 0.5F, .soft_cap = 3.0F};
+      ops::cross_entropy_forward(context, hidden, head, targets, nll, {}, {&branch, 1}, transform);
+      side.result("nll of transformed logits", nll, {1e-4, 1e-5});
       const auto dhidden = side.random(dtype, rows, width);
       const auto dhead = side.random(DType::f32, vocabulary, width);
       ops::cross_entropy_forward_backward(context, hidden, head, targets, weights, nll, dhidden, dhead,
@@ -209,6 +212,12 @@ TEST_F(CudaProducts, CrossEntropy) {
       side.result("dhead", dhead, {f32 ? 1e-5 : 5e-3, f32 ? 1e-4 : 1.6e-2});
       side.result("du", branch.du, {f32 ? 1e-5 : 5e-3, f32 ? 1e-4 : 1.6e-2});
       side.result("db", branch.db, {f32 ? 1e-5 : 5e-3, f32 ? 1e-4 : 1.6e-2});
+      ops::cross_entropy_forward_backward(context, hidden, head, targets, weights, nll, dhidden, {},
+                                          {&branch, 1}, transform);
+      side.result("dhidden of transformed logits", dhidden, {f32 ? 1e-5 : 5e-3, f32 ? 1e-4 : 1.6e-2});
+      const auto logits = side.random(DType::f32, rows, vocabulary, 9.0F);
+      ops::transform_logits(context, transform, logits);
+      side.result("transformed logits", logits, {1e-6, 1e-6});
     });
   }
 }

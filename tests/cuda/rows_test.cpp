@@ -20,6 +20,14 @@ TEST_F(CudaRows, EmbeddingAndGather) {
       const auto dtable = side.random(DType::f32, 10, 77);
       ops::embedding_backward(side.context, y, ids, dtable);
       side.result("dtable", dtable, {1e-5, 1e-5});
+      const ops::Lookup lookup = {.scale = 2.5F, .padding_index = 9};
+      for (const ops::Write write : {ops::Write::replace, ops::Write::add}) {
+        ops::embedding_forward(side.context, table, ids, y, write, lookup);
+        side.result("scaled rows", y, tolerance_of(dtype));
+      }
+      const auto dy = side.random(dtype, std::ssize(ids), 77);  // exact, as y is not
+      ops::embedding_backward(side.context, dy, ids, dtable, lookup);
+      side.result("dtable of scaled rows", dtable, {2e-5, 1e-5});
       const auto wide = side.random(DType::f32, std::ssize(ids), 77);
       ops::gather_rows(side.context, table, ids, wide);
       side.result("gathered", wide, {});
@@ -63,11 +71,15 @@ TEST_F(CudaRows, Norms) {
         side.result("dx", dx, tolerance_of(dtype));
         side.result("dweight", dweight, sums);
         side.result("dbias", dbias, sums);
-        ops::rms_norm_forward(side.context, x, weight, 1e-5F, y, rstd);
-        side.result("rms norm", y, tolerance_of(dtype));
-        ops::rms_norm_backward(side.context, dy, x, weight, rstd, dx, ops::Write::replace, dweight);
-        side.result("rms dx", dx, tolerance_of(dtype));
-        side.result("rms dweight", dweight, sums);
+        for (const bool variant : {false, true}) {
+          const ops::RmsNorm norm = {
+              .epsilon = 1e-5F, .unit_offset = variant, .rounds_before_weight = variant};
+          ops::rms_norm_forward(side.context, x, weight, norm, y, rstd);
+          side.result("rms norm", y, tolerance_of(dtype));
+          ops::rms_norm_backward(side.context, dy, x, weight, norm, rstd, dx, ops::Write::replace, dweight);
+          side.result("rms dx", dx, tolerance_of(dtype));
+          side.result("rms dweight", dweight, sums);
+        }
       });
     }
   }

@@ -75,6 +75,41 @@ TEST(CudaCrossEntropy, AgreesWithTheReference) {
   });
 }
 
+// The tolerances of untransformed logits, which are larger and steeper.
+TEST(CudaCrossEntropy, OfTransformedLogitsAgreesWithTheReference) {
+  for_each_dtype([]<class T>(T) {
+    for (const Shape& shape : shapes) {
+      for (const auto& [scale, soft_cap] : {std::pair(0.25F, 0.0F), {1.0F, 3.0F}, {0.5F, 5.0F}}) {
+        const auto [rows, vocabulary, padding] = shape;
+        TestMatrix logits = random_matrix(DType::f32, rows, vocabulary, 1, 4.0, padding);
+        const ops::LogitTransform transform = {scale, soft_cap};
+        const auto transformed = ref::transform_logits(transform, numbers(logits.view()));
+        const auto targets = some_targets(shape);
+        const std::vector<float> weights = test::random_floats(rows, 2);
+        const auto expected = ref::transform_logits_backward(
+            transform, ref::logit_gradient(transformed, targets, numbers(weights)), transformed);
+        const LogitRows work = {rows, vocabulary, in<float>(logits), targets.data(), {scale, soft_cap}};
+        std::vector<float> nll(targets.size());
+        std::vector<float> nll_forward(targets.size());
+        TestMatrix gradient(dtype_of<T>, rows, vocabulary, padding);
+        ASSERT_TRUE(succeeds(cross_entropy_forward(nullptr, work, nll_forward.data(), nullptr)));
+        ASSERT_TRUE(
+            succeeds(cross_entropy_gradient<T>(nullptr, work, weights.data(), nll.data(), to<T>(gradient))));
+        EXPECT_EQ(nll, nll_forward);
+        EXPECT_TRUE(is_near(std::span<const float>(nll), ref::negative_log_likelihoods(transformed, targets),
+                            {5e-6, 1e-6, 1e-10}));
+        EXPECT_TRUE(is_near(gradient.view(), expected,
+                            dtype_of<T> == DType::f32 ? test::Tolerance{1e-6, 5e-6, 1e-10}
+                                                      : test::Tolerance{1e-6, 0x1p-8, 1e-5}));
+        ASSERT_TRUE(
+            succeeds(transform_logits(nullptr, {scale, soft_cap}, rows, vocabulary, to<float>(logits))));
+        EXPECT_TRUE(is_near(logits.view(), transformed, {0.0, 5e-7, 1e-12}));
+        EXPECT_TRUE(logits.padding_intact() && gradient.padding_intact());
+      }
+    }
+  });
+}
+
 TEST(CudaCrossEntropy, TheGradientMayTakeTheLogitsPlace) {
   for (const std::int64_t vocabulary : {37, 640}) {
     const Shape shape = {5, vocabulary, 0};

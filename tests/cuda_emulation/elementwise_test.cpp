@@ -39,15 +39,21 @@ test::Tolerance tolerance(DType dtype) {
   return {1e-5, 0x1p-8, 1e-5};
 }
 
-TEST(CudaElementwise, AddAgreesWithTheReference) {
+TEST(CudaElementwise, AddAndScaleAgreeWithTheReference) {
   for_each_dtype([]<class T>(T) {
     for (const auto& [rows, cols, padding] : shapes) {
       const TestMatrix a = random_matrix(dtype_of<T>, rows, cols, 1, 1.0, padding);
       TestMatrix y = random_matrix(dtype_of<T>, rows, cols, 2, 1.0, padding);
-      auto expected = numbers(a.view());
-      const auto b = numbers(y.view());
-      for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += b[i];
-      ASSERT_TRUE(succeeds(add<T>(nullptr, rows, cols, in<T>(a), in<T>(y), to<T>(y))));
+      for (const float factor : {1.0F, -0.25F}) {
+        auto expected = numbers(a.view());
+        const auto b = numbers(y.view());
+        for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += static_cast<double>(factor) * b[i];
+        ASSERT_TRUE(succeeds(add<T>(nullptr, rows, cols, in<T>(a), in<T>(y), factor, to<T>(y))));
+        EXPECT_TRUE(is_near(y.view(), expected, tolerance(dtype_of<T>)));
+      }
+      auto expected = numbers(y.view());
+      for (double& value : expected) value *= 0.22F;
+      ASSERT_TRUE(succeeds(scale<T>(nullptr, rows, cols, in<T>(y), 0.22F, to<T>(y))));
       EXPECT_TRUE(is_near(y.view(), expected, tolerance(dtype_of<T>)));
       EXPECT_TRUE(y.padding_intact());
     }
@@ -93,31 +99,40 @@ TEST(CudaElementwise, ReluKeepsNaNAndNeedsNoMask) {
   }
 }
 
-TEST(CudaElementwise, SiluGateAgreesWithTheReference) {
+// gate and up, and their gradients in their place, are columns of one matrix.
+TEST(CudaElementwise, GatesAgreeWithTheReference) {
   for_each_dtype([]<class T>(T) {
     for (const auto& [rows, cols, padding] : shapes) {
-      TestMatrix gate = random_matrix(dtype_of<T>, rows, cols, 1, 2.0, padding);
-      if (cols > 1) test::set_element(gate.view(), 0, 0, -100.0);
-      TestMatrix up = random_matrix(dtype_of<T>, rows, cols, 2, 1.0, padding);
-      const TestMatrix dh = random_matrix(dtype_of<T>, rows, cols, 3, 1.0, padding);
-      TestMatrix h(dtype_of<T>, rows, cols, padding);
-      const auto g = numbers(gate.view());
-      const auto u = numbers(up.view());
-      const auto d = numbers(dh.view());
-      std::vector<double> expected, dgate, dup;
-      for (std::size_t i = 0; i < g.size(); ++i) {
-        expected.push_back(ref::silu_gate(g[i], u[i]));
-        const auto gradient = ref::silu_gate_backward(d[i], g[i], u[i]);
-        dgate.push_back(gradient.dgate);
-        dup.push_back(gradient.dup);
+      for (const auto& [function, in_ops] :
+           {std::pair(Gate::silu, ops::Gate::silu), {Gate::gelu_tanh, ops::Gate::gelu_tanh}}) {
+        TestMatrix both = random_matrix(dtype_of<T>, rows, 2 * cols, 1, 2.0, padding);
+        if (cols > 1) test::set_element(both.view(), 0, 0, -100.0);
+        const MatrixView gate = test::columns(both.view(), 0, cols);
+        const MatrixView up = test::columns(both.view(), cols, 2 * cols);
+        const Rows<T> on_gate = {static_cast<T*>(gate.data), gate.stride};
+        const Rows<T> on_up = {static_cast<T*>(up.data), up.stride};
+        const TestMatrix dh = random_matrix(dtype_of<T>, rows, cols, 3, 1.0, padding);
+        TestMatrix h(dtype_of<T>, rows, cols, padding);
+        const auto g = numbers(gate);
+        const auto u = numbers(up);
+        const auto d = numbers(dh.view());
+        std::vector<double> expected, dgate, dup;
+        for (std::size_t i = 0; i < g.size(); ++i) {
+          expected.push_back(ref::gate_forward(in_ops, g[i], u[i]));
+          const auto gradient = ref::gate_backward(in_ops, d[i], g[i], u[i]);
+          dgate.push_back(gradient.dgate);
+          dup.push_back(gradient.dup);
+        }
+        const auto read_only = [](Rows<T> rows_of) { return Rows<const T>{rows_of.data, rows_of.stride}; };
+        ASSERT_TRUE(succeeds(
+            gate_forward<T>(nullptr, function, rows, cols, read_only(on_gate), read_only(on_up), to<T>(h))));
+        EXPECT_TRUE(is_near(h.view(), expected, tolerance(dtype_of<T>)));
+        ASSERT_TRUE(succeeds(gate_backward<T>(nullptr, function, rows, cols, in<T>(dh), read_only(on_gate),
+                                              read_only(on_up), on_gate, on_up)));
+        EXPECT_TRUE(is_near(gate, dgate, tolerance(dtype_of<T>)));
+        EXPECT_TRUE(is_near(up, dup, tolerance(dtype_of<T>)));
+        EXPECT_TRUE(h.padding_intact() && both.padding_intact());
       }
-      ASSERT_TRUE(succeeds(silu_gate_forward<T>(nullptr, rows, cols, in<T>(gate), in<T>(up), to<T>(h))));
-      EXPECT_TRUE(is_near(h.view(), expected, tolerance(dtype_of<T>)));
-      ASSERT_TRUE(succeeds(silu_gate_backward<T>(nullptr, rows, cols, in<T>(dh), in<T>(gate), in<T>(up),
-                                                 to<T>(gate), to<T>(up))));  // in place
-      EXPECT_TRUE(is_near(gate.view(), dgate, tolerance(dtype_of<T>)));
-      EXPECT_TRUE(is_near(up.view(), dup, tolerance(dtype_of<T>)));
-      EXPECT_TRUE(h.padding_intact() && gate.padding_intact() && up.padding_intact());
     }
   });
 }

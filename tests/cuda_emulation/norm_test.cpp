@@ -59,7 +59,8 @@ void check(Norm norm, const Shape& shape) {
                                   eps,
                                   to<T>(y),
                                   layer ? mean.data() : nullptr,
-                                  rstd.data()};
+                                  rstd.data(),
+                                  norm == Norm::rms_unit_offset};
   test::run_in_every_order([&] {
     EXPECT_TRUE(succeeds(layer ? layer_norm_forward(nullptr, forward) : rms_norm_forward(nullptr, forward)));
     return elements_of({&y});
@@ -95,7 +96,8 @@ void check(Norm norm, const Shape& shape) {
                                         add,
                                         dweight.data(),
                                         layer ? dbias.data() : nullptr,
-                                        scratch.data()};
+                                        scratch.data(),
+                                        norm == Norm::rms_unit_offset};
       EXPECT_TRUE(
           succeeds(layer ? layer_norm_backward(nullptr, backward) : rms_norm_backward(nullptr, backward)));
       return elements_of({&dx});
@@ -115,10 +117,33 @@ void check(Norm norm, const Shape& shape) {
 
 TEST(CudaNorm, AgreesWithTheReference) {
   for_each_dtype([]<class T>(T) {
-    for (const Norm norm : {Norm::layer, Norm::rms}) {
+    for (const Norm norm : {Norm::layer, Norm::rms, Norm::rms_unit_offset}) {
       for (const Shape& shape : shapes) check<T>(norm, shape);
     }
   });
+}
+
+TEST(CudaNorm, RoundsBeforeTheWeightWhereAsked) {
+  for (const std::int64_t cols : {37, 128}) {
+    for (const bool unit_offset : {false, true}) {
+      const TestMatrix x = random_matrix(DType::bf16, 3, cols, 1);
+      const std::vector<float> weight = random_floats(cols, 2);
+      TestMatrix y(DType::bf16, 3, cols);
+      std::vector<float> rstd(3);
+      ASSERT_TRUE(succeeds(
+          rms_norm_forward<BFloat16>(nullptr, {3, cols, in<BFloat16>(x), weight.data(), nullptr, eps,
+                                               to<BFloat16>(y), nullptr, rstd.data(), unit_offset, true})));
+      for (std::int64_t row = 0; row < 3; ++row) {
+        for (std::int64_t col = 0; col < cols; ++col) {
+          const auto value = static_cast<float>(test::element(x.view(), row, col));
+          const BFloat16 normalised(value * rstd[static_cast<std::size_t>(row)]);
+          const float factor = weight[static_cast<std::size_t>(col)] + (unit_offset ? 1.0F : 0.0F);
+          EXPECT_EQ(test::element(y.view(), row, col),
+                    static_cast<float>(BFloat16(static_cast<float>(normalised) * factor)));
+        }
+      }
+    }
+  }
 }
 
 TEST(CudaNorm, TheGradientMayTakeTheInputsPlace) {

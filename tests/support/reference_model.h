@@ -213,10 +213,10 @@ class ReferenceDecoder {
   Value* silu_gate(Value* gate, Value* up) {
     Value* y = make(up->value);
     for (std::size_t i = 0; i < y->value.size(); ++i)
-      y->value[i] = ref::silu_gate(gate->value[i], up->value[i]);
+      y->value[i] = ref::gate_forward(ops::Gate::silu, gate->value[i], up->value[i]);
     backward_.push_back([gate, up, y] {
       for (std::size_t i = 0; i < y->value.size(); ++i) {
-        const auto result = ref::silu_gate_backward(y->gradient[i], gate->value[i], up->value[i]);
+        const auto result = ref::gate_backward(ops::Gate::silu, y->gradient[i], gate->value[i], up->value[i]);
         gate->gradient[i] += result.dgate;
         up->gradient[i] += result.dup;
       }
@@ -226,11 +226,11 @@ class ReferenceDecoder {
 
   Value* rotate(Value* x) {
     if (shape_.opt) return x;
-    Value* y =
-        make(ref::rotary<Number>(x->value, shape_.head_dim, batch_->positions, cosines_, sines_, false));
+    Value* y = make(ref::rotary<Number>(x->value, shape_.head_dim, shape_.head_dim, batch_->positions,
+                                        cosines_, sines_, false));
     backward_.push_back([this, x, y] {
-      accumulate(x->gradient, ref::rotary<Number>(y->gradient, shape_.head_dim, batch_->positions, cosines_,
-                                                  sines_, true));
+      accumulate(x->gradient, ref::rotary<Number>(y->gradient, shape_.head_dim, shape_.head_dim,
+                                                  batch_->positions, cosines_, sines_, true));
     });
     return y;
   }

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -91,6 +92,12 @@ class TestMatrix {
   Matrix storage_;
   std::int64_t cols_;
 };
+
+/// Columns [begin, end) of a matrix.
+inline MatrixView columns(MatrixView view, std::int64_t begin, std::int64_t end) {
+  auto* first = static_cast<std::byte*>(view.data) + begin * static_cast<std::int64_t>(size_of(view.dtype));
+  return {first, view.dtype, view.rows, end - begin, view.stride};
+}
 
 /// N(0, scale^2) elements, rounded to dtype; the same for the same seed.
 inline TestMatrix random_matrix(DType dtype, std::int64_t rows, std::int64_t cols, std::uint64_t seed,

@@ -22,21 +22,38 @@ MatrixView gradient_of(Context& context, MatrixView logits, DType dtype) {
   return context.scratch("cross_entropy dlogits", dtype, logits.rows, logits.cols);
 }
 
-void write_gradient_row(MatrixView logits, std::int64_t row, const kernels::LogitSummary& summary,
-                        std::int32_t target, float nll, float weight, MatrixView gradient) {
+void transform_row(const LogitTransform& transform, MatrixView logits, std::int64_t row) {
+  if (transform == LogitTransform{}) return;
+  kernels::cross_entropy_kernels(cpu_isa()).transform(logits.cols, transform.scale, transform.soft_cap,
+                                                      logits.as<float>() + row * logits.stride);
+}
+
+/// The derivative of a transformed logit.
+double slope_of(const LogitTransform& transform, float logit) {
+  if (transform.soft_cap == 0.0F) return static_cast<double>(transform.scale);
+  const double ratio = static_cast<double>(logit) / static_cast<double>(transform.soft_cap);
+  return static_cast<double>(transform.scale) * (1.0 - ratio) * (1.0 + ratio);
+}
+
+void write_gradient_row(const LogitTransform& transform, MatrixView logits, std::int64_t row,
+                        const kernels::LogitSummary& summary, std::int32_t target, float nll, float weight,
+                        MatrixView gradient) {
   const kernels::CrossEntropyKernels& kernel = kernels::cross_entropy_kernels(cpu_isa());
   const float* source = logits.as<float>() + row * logits.stride;
-  const auto factor = static_cast<float>(static_cast<double>(weight) / (1.0 + summary.others));
+  const auto factor = static_cast<float>(static_cast<double>(weight) * static_cast<double>(transform.scale) /
+                                         (1.0 + summary.others));
   // softmax - 1 = exp(-nll) - 1, without cancellation for a likely target.
   const auto at_target =
-      static_cast<float>(static_cast<double>(weight) * std::expm1(-static_cast<double>(nll)));
+      static_cast<float>(static_cast<double>(weight) * slope_of(transform, source[target]) *
+                         std::expm1(-static_cast<double>(nll)));
   const std::int64_t begin = row * gradient.stride;
   if (gradient.dtype == DType::bf16) {
-    kernel.softmax_bf16(logits.cols, source, summary.largest, factor,
+    kernel.softmax_bf16(logits.cols, source, summary.largest, factor, transform.soft_cap,
                         static_cast<std::uint16_t*>(gradient.data) + begin);
     gradient.as<BFloat16>()[begin + target] = BFloat16(at_target);
   } else {
-    kernel.softmax_f32(logits.cols, source, summary.largest, factor, gradient.as<float>() + begin);
+    kernel.softmax_f32(logits.cols, source, summary.largest, factor, transform.soft_cap,
+                       gradient.as<float>() + begin);
     gradient.as<float>()[begin + target] = at_target;
   }
 }
@@ -54,9 +71,16 @@ void make_logits(Context& context, ConstMatrixView hidden, WeightView head,
 
 }  // namespace
 
+void transform_logits(Context& /*context*/, const LogitTransform& transform, MatrixView logits) {
+  parallel_for(logits.rows, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) transform_row(transform, logits, row);
+  });
+}
+
 void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView head,
                            std::span<const std::int32_t> targets, std::span<float> nll,
-                           std::span<std::uint8_t> correct, std::span<const HeadBranch> branches) {
+                           std::span<std::uint8_t> correct, std::span<const HeadBranch> branches,
+                           const LogitTransform& transform) {
   const std::int64_t step =
       logits_chunk_rows(context.backend().logits_chunk_bytes(), hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
@@ -65,6 +89,7 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView 
     make_logits(context, hidden, head, branches, first, logits);
     parallel_for(rows, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
+        transform_row(transform, logits, row);
         const float* values = logits.as<float>() + row * logits.stride;
         const kernels::LogitSummary summary =
             kernels::cross_entropy_kernels(cpu_isa()).summarise(logits.cols, values);
@@ -79,7 +104,7 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView 
 void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, WeightView head,
                                     std::span<const std::int32_t> targets, std::span<const float> weights,
                                     std::span<float> nll, MatrixView dhidden, MatrixView dhead,
-                                    std::span<const HeadBranch> branches) {
+                                    std::span<const HeadBranch> branches, const LogitTransform& transform) {
   const std::int64_t step =
       logits_chunk_rows(context.backend().logits_chunk_bytes(), hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
@@ -91,12 +116,13 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, We
     const MatrixView gradient = gradient_of(context, logits, hidden.dtype);
     parallel_for(chunk.rows, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
+        transform_row(transform, logits, row);
         const float* values = logits.as<float>() + row * logits.stride;
         const kernels::LogitSummary summary =
             kernels::cross_entropy_kernels(cpu_isa()).summarise(logits.cols, values);
         const auto i = static_cast<std::size_t>(first + row);
         nll[i] = negative_log_likelihood(summary, values[targets[i]]);
-        write_gradient_row(logits, row, summary, targets[i], nll[i], weights[i], gradient);
+        write_gradient_row(transform, logits, row, summary, targets[i], nll[i], weights[i], gradient);
       }
     });
     cpu::linear_backward_input(context, gradient, head, dhidden.row_range(first, last), Write::replace);

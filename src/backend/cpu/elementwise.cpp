@@ -14,12 +14,21 @@ void fill_zero(Context& /*context*/, MatrixView x) {
   });
 }
 
-void add(Context& /*context*/, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
+void add(Context& /*context*/, ConstMatrixView a, ConstMatrixView b, MatrixView y, float scale) {
   with_element_type(y.dtype, "add", [&]<class T>(T) {
     parallel_for(y.rows, row_grain(y.cols), [&](std::int64_t begin, std::int64_t end) {
       kernels::elementwise_kernels<T>().add(end - begin, y.cols, rows_of<T>(a.row_range(begin, end)),
-                                            rows_of<T>(b.row_range(begin, end)),
+                                            rows_of<T>(b.row_range(begin, end)), scale,
                                             rows_of<T>(y.row_range(begin, end)));
+    });
+  });
+}
+
+void scale(Context& /*context*/, ConstMatrixView x, float factor, MatrixView y) {
+  with_element_type(y.dtype, "scale", [&]<class T>(T) {
+    parallel_for(y.rows, row_grain(y.cols), [&](std::int64_t begin, std::int64_t end) {
+      kernels::elementwise_kernels<T>().scale(end - begin, y.cols, rows_of<T>(x.row_range(begin, end)),
+                                              factor, rows_of<T>(y.row_range(begin, end)));
     });
   });
 }
@@ -47,24 +56,25 @@ void relu_backward(Context& /*context*/, ConstMatrixView dy, std::span<const std
   });
 }
 
-void silu_gate_forward(Context& /*context*/, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
-  with_element_type(h.dtype, "silu_gate_forward", [&]<class T>(T) {
+void gate_forward(Context& /*context*/, Gate function, ConstMatrixView gate, ConstMatrixView up,
+                  MatrixView h) {
+  with_element_type(h.dtype, "gate_forward", [&]<class T>(T) {
+    const auto& kernel = kernels::gate_kernels<T>(function);
     parallel_for(h.rows, row_grain(h.cols), [&](std::int64_t begin, std::int64_t end) {
-      kernels::elementwise_kernels<T>().silu_gate_forward(
-          end - begin, h.cols, rows_of<T>(gate.row_range(begin, end)), rows_of<T>(up.row_range(begin, end)),
-          rows_of<T>(h.row_range(begin, end)));
+      kernel.forward(end - begin, h.cols, rows_of<T>(gate.row_range(begin, end)),
+                     rows_of<T>(up.row_range(begin, end)), rows_of<T>(h.row_range(begin, end)));
     });
   });
 }
 
-void silu_gate_backward(Context& /*context*/, ConstMatrixView dh, ConstMatrixView gate, ConstMatrixView up,
-                        MatrixView dgate, MatrixView dup) {
-  with_element_type(dh.dtype, "silu_gate_backward", [&]<class T>(T) {
+void gate_backward(Context& /*context*/, Gate function, ConstMatrixView dh, ConstMatrixView gate,
+                   ConstMatrixView up, MatrixView dgate, MatrixView dup) {
+  with_element_type(dh.dtype, "gate_backward", [&]<class T>(T) {
+    const auto& kernel = kernels::gate_kernels<T>(function);
     parallel_for(dh.rows, row_grain(dh.cols), [&](std::int64_t begin, std::int64_t end) {
-      kernels::elementwise_kernels<T>().silu_gate_backward(
-          end - begin, dh.cols, rows_of<T>(dh.row_range(begin, end)), rows_of<T>(gate.row_range(begin, end)),
-          rows_of<T>(up.row_range(begin, end)), rows_of<T>(dgate.row_range(begin, end)),
-          rows_of<T>(dup.row_range(begin, end)));
+      kernel.backward(end - begin, dh.cols, rows_of<T>(dh.row_range(begin, end)),
+                      rows_of<T>(gate.row_range(begin, end)), rows_of<T>(up.row_range(begin, end)),
+                      rows_of<T>(dgate.row_range(begin, end)), rows_of<T>(dup.row_range(begin, end)));
     });
   });
 }

@@ -23,12 +23,19 @@ void sum_rows(ConstMatrixView x, std::int64_t first, std::int64_t count, MatrixV
 }
 
 template <class T>
-void add_columns(ConstMatrixView dy, std::span<const std::int32_t> ids, MatrixView dtable, std::int64_t begin,
-                 std::int64_t end) {
+void add_columns(ConstMatrixView dy, std::span<const std::int32_t> ids, MatrixView dtable,
+                 const Lookup& lookup, std::int64_t begin, std::int64_t end) {
   for (std::int64_t t = 0; t < dy.rows; ++t) {
+    const std::int32_t id = ids[static_cast<std::size_t>(t)];
+    if (id == lookup.padding_index) continue;
     const T* source = dy.as<T>() + t * dy.stride;
-    float* target = dtable.as<float>() + ids[static_cast<std::size_t>(t)] * dtable.stride;
-    for (std::int64_t col = begin; col < end; ++col) target[col] += static_cast<float>(source[col]);
+    float* target = dtable.as<float>() + id * dtable.stride;
+    if (lookup.scale == 1.0F) {
+      for (std::int64_t col = begin; col < end; ++col) target[col] += static_cast<float>(source[col]);
+    } else {
+      for (std::int64_t col = begin; col < end; ++col)
+        target[col] += lookup.scale * static_cast<float>(source[col]);
+    }
   }
 }
 
@@ -43,24 +50,25 @@ void look_up(Context& context, const WeightView& table, std::span<const std::int
 }  // namespace
 
 void embedding_forward(Context& context, WeightView table, std::span<const std::int32_t> ids, MatrixView y,
-                       Write write) {
+                       Write write, const Lookup& lookup) {
   if (write == Write::replace) {
     look_up(context, table, ids, y);
+    if (lookup.scale != 1.0F) cpu::scale(context, y, lookup.scale, y);
     return;
   }
   const MatrixView rows = context.scratch("embedding_forward rows", y.dtype, y.rows, y.cols);
   look_up(context, table, ids, rows);
-  cpu::add(context, rows, y, y);
+  cpu::add(context, y, rows, y, lookup.scale);
 }
 
 void embedding_backward(Context& /*context*/, ConstMatrixView dy, std::span<const std::int32_t> ids,
-                        MatrixView dtable) {
+                        MatrixView dtable, const Lookup& lookup) {
   // Threads share the columns: tokens that occur twice are added in the order of t.
   parallel_for(dy.cols, 64, [&](std::int64_t begin, std::int64_t end) {
     if (dy.dtype == DType::bf16) {
-      add_columns<BFloat16>(dy, ids, dtable, begin, end);
+      add_columns<BFloat16>(dy, ids, dtable, lookup, begin, end);
     } else {
-      add_columns<float>(dy, ids, dtable, begin, end);
+      add_columns<float>(dy, ids, dtable, lookup, begin, end);
     }
   });
 }

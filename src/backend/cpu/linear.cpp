@@ -113,28 +113,28 @@ void linear_relu_backward(Context& context, ConstMatrixView dy, WeightView weigh
   });
 }
 
-void linear_silu_gate_forward(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias,
-                              ConstMatrixView gate, MatrixView up, MatrixView h) {
-  with_element_type(h.dtype, "linear_silu_gate_forward", [&]<class T>(T) {
-    const auto& kernel = kernels::elementwise_kernels<T>();
-    const auto silu_gate = [&](const BlockRange& block) {
-      kernel.silu_gate_forward(block.rows(), block.cols(), rows_at<const T>(gate, block),
-                               rows_at<const T>(up, block), rows_at<T>(h, block));
+void linear_gate_forward(Context& context, Gate function, ConstMatrixView x, WeightView weight,
+                         const BiasView& bias, ConstMatrixView gate, MatrixView up, MatrixView h) {
+  with_element_type(h.dtype, "linear_gate_forward", [&]<class T>(T) {
+    const auto& kernel = kernels::gate_kernels<T>(function);
+    const auto run = [&](const BlockRange& block) {
+      kernel.forward(block.rows(), block.cols(), rows_at<const T>(gate, block), rows_at<const T>(up, block),
+                     rows_at<T>(h, block));
     };
-    forward_then(context, x, weight, bias, up, BlockEpilogue(silu_gate));
+    forward_then(context, x, weight, bias, up, BlockEpilogue(run));
   });
 }
 
-void linear_silu_gate_backward(Context& context, ConstMatrixView dy, WeightView weight, ConstMatrixView gate,
-                               ConstMatrixView up, MatrixView dh, MatrixView dgate, MatrixView dup) {
-  with_element_type(dh.dtype, "linear_silu_gate_backward", [&]<class T>(T) {
-    const auto& kernel = kernels::elementwise_kernels<T>();
-    const auto silu_gate = [&](const BlockRange& block) {
-      kernel.silu_gate_backward(block.rows(), block.cols(), rows_at<const T>(dh, block),
-                                rows_at<const T>(gate, block), rows_at<const T>(up, block),
-                                rows_at<T>(dgate, block), rows_at<T>(dup, block));
+void linear_gate_backward(Context& context, Gate function, ConstMatrixView dy, WeightView weight,
+                          ConstMatrixView gate, ConstMatrixView up, MatrixView dh, MatrixView dgate,
+                          MatrixView dup) {
+  with_element_type(dh.dtype, "linear_gate_backward", [&]<class T>(T) {
+    const auto& kernel = kernels::gate_kernels<T>(function);
+    const auto run = [&](const BlockRange& block) {
+      kernel.backward(block.rows(), block.cols(), rows_at<const T>(dh, block), rows_at<const T>(gate, block),
+                      rows_at<const T>(up, block), rows_at<T>(dgate, block), rows_at<T>(dup, block));
     };
-    backward_then(context, dy, weight, dh, BlockEpilogue(silu_gate));
+    backward_then(context, dy, weight, dh, BlockEpilogue(run));
   });
 }
 

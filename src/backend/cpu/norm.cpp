@@ -35,6 +35,7 @@ struct Backward {
   MatrixView dx;
   Write write;
   std::span<float> dweight, dbias;
+  bool unit_offset = false;
 };
 
 template <class T>
@@ -50,7 +51,8 @@ template <class T>
           rows_of<T>(op.dx.row_range(begin, end)),
           op.write == Write::add,
           nullptr,
-          nullptr};
+          nullptr,
+          op.unit_offset};
 }
 
 /// destination[i] += the sum over blocks, in order, of partial[block][i].
@@ -111,19 +113,22 @@ void layer_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x
   });
 }
 
-void rms_norm_forward(Context& /*context*/, ConstMatrixView x, std::span<const float> weight, float eps,
-                      MatrixView y, std::span<float> rstd) {
+void rms_norm_forward(Context& /*context*/, ConstMatrixView x, std::span<const float> weight,
+                      const RmsNorm& norm, MatrixView y, std::span<float> rstd) {
   with_element_type(x.dtype, "rms_norm_forward", [&]<class T>(T) {
     parallel_for(x.rows, row_grain(x.cols), [&](std::int64_t begin, std::int64_t end) {
-      kernels::norm_kernels<T>().rms_norm_forward(
-          forward_slice<T>(x, weight, {}, eps, y, {}, rstd, begin, end));
+      auto work = forward_slice<T>(x, weight, {}, norm.epsilon, y, {}, rstd, begin, end);
+      work.unit_offset = norm.unit_offset;
+      work.rounds_before_weight = norm.rounds_before_weight;
+      kernels::norm_kernels<T>().rms_norm_forward(work);
     });
   });
 }
 
 void rms_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x, std::span<const float> weight,
-                       std::span<const float> rstd, MatrixView dx, Write write, std::span<float> dweight) {
-  const Backward op = {dy, x, weight, {}, rstd, dx, write, dweight, {}};
+                       const RmsNorm& norm, std::span<const float> rstd, MatrixView dx, Write write,
+                       std::span<float> dweight) {
+  const Backward op = {dy, x, weight, {}, rstd, dx, write, dweight, {}, norm.unit_offset};
   with_element_type(x.dtype, "rms_norm_backward", [&]<class T>(T) {
     run_backward<T>(context, op, kernels::norm_kernels<T>().rms_norm_backward);
   });

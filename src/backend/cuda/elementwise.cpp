@@ -7,6 +7,13 @@
 #include "core/random.h"
 
 namespace cola::ops::cuda {
+namespace {
+
+launch::Gate kernel_of(Gate function) {
+  return function == Gate::silu ? launch::Gate::silu : launch::Gate::gelu_tanh;
+}
+
+}  // namespace
 
 void fill_zero(Context& context, MatrixView x) {
   const std::size_t item = size_of(x.dtype);
@@ -18,11 +25,19 @@ void fill_zero(Context& context, MatrixView x) {
           "fill_zero");
 }
 
-void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y) {
+void add(Context& context, ConstMatrixView a, ConstMatrixView b, MatrixView y, float scale) {
   with_element_type(y.dtype, "add", [&]<class T>(T) {
-    require(launch::add<T>(backend_of(context).queue(), y.rows, y.cols, rows_of<T>(a), rows_of<T>(b),
+    require(launch::add<T>(backend_of(context).queue(), y.rows, y.cols, rows_of<T>(a), rows_of<T>(b), scale,
                            rows_of<T>(y)),
             "add");
+  });
+}
+
+void scale(Context& context, ConstMatrixView x, float factor, MatrixView y) {
+  with_element_type(y.dtype, "scale", [&]<class T>(T) {
+    require(
+        launch::scale<T>(backend_of(context).queue(), y.rows, y.cols, rows_of<T>(x), factor, rows_of<T>(y)),
+        "scale");
   });
 }
 
@@ -43,21 +58,21 @@ void relu_backward(Context& context, ConstMatrixView dy, std::span<const std::ui
   });
 }
 
-void silu_gate_forward(Context& context, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
-  with_element_type(h.dtype, "silu_gate_forward", [&]<class T>(T) {
-    require(launch::silu_gate_forward<T>(backend_of(context).queue(), h.rows, h.cols, rows_of<T>(gate),
-                                         rows_of<T>(up), rows_of<T>(h)),
-            "silu_gate_forward");
+void gate_forward(Context& context, Gate function, ConstMatrixView gate, ConstMatrixView up, MatrixView h) {
+  with_element_type(h.dtype, "gate_forward", [&]<class T>(T) {
+    require(launch::gate_forward<T>(backend_of(context).queue(), kernel_of(function), h.rows, h.cols,
+                                    rows_of<T>(gate), rows_of<T>(up), rows_of<T>(h)),
+            "gate_forward");
   });
 }
 
-void silu_gate_backward(Context& context, ConstMatrixView dh, ConstMatrixView gate, ConstMatrixView up,
-                        MatrixView dgate, MatrixView dup) {
-  with_element_type(dh.dtype, "silu_gate_backward", [&]<class T>(T) {
-    require(
-        launch::silu_gate_backward<T>(backend_of(context).queue(), dh.rows, dh.cols, rows_of<T>(dh),
-                                      rows_of<T>(gate), rows_of<T>(up), rows_of<T>(dgate), rows_of<T>(dup)),
-        "silu_gate_backward");
+void gate_backward(Context& context, Gate function, ConstMatrixView dh, ConstMatrixView gate,
+                   ConstMatrixView up, MatrixView dgate, MatrixView dup) {
+  with_element_type(dh.dtype, "gate_backward", [&]<class T>(T) {
+    require(launch::gate_backward<T>(backend_of(context).queue(), kernel_of(function), dh.rows, dh.cols,
+                                     rows_of<T>(dh), rows_of<T>(gate), rows_of<T>(up), rows_of<T>(dgate),
+                                     rows_of<T>(dup)),
+            "gate_backward");
   });
 }
 

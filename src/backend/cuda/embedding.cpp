@@ -8,30 +8,30 @@
 namespace cola::ops::cuda {
 
 void embedding_forward(Context& context, WeightView weight, std::span<const std::int32_t> ids, MatrixView y,
-                       Write write) {
+                       Write write, const Lookup& lookup) {
   const ConstMatrixView table = weight.plain;  // nothing is packed here
-  if (write == Write::replace) return cuda::gather_rows(context, table, ids, y);
+  if (write == Write::replace && lookup.scale == 1.0F) return cuda::gather_rows(context, table, ids, y);
   CudaBackend& backend = backend_of(context);
   const std::int32_t* indices = backend.host_arrays().on_device(ids);
   check(table.dtype == y.dtype, "embedding_forward", "table and y differ in dtype");
   with_element_type(y.dtype, "embedding_forward", [&]<class T>(T) {
-    require(launch::add_gathered_rows<T>(backend.queue(), y.rows, y.cols, rows_of<T>(table), indices,
-                                         rows_of<T>(y)),
+    require(launch::look_up<T>(backend.queue(), y.rows, y.cols, rows_of<T>(table), indices, lookup.scale,
+                               write == Write::add, rows_of<T>(y)),
             "embedding_forward");
   });
 }
 
 void embedding_backward(Context& context, ConstMatrixView dy, std::span<const std::int32_t> ids,
-                        MatrixView dtable) {
+                        MatrixView dtable, const Lookup& lookup) {
   CudaBackend& backend = backend_of(context);
   HostArrays& arrays = backend.host_arrays();
-  const launch::RowGroups groups = launch::group_rows(ids);
+  const launch::RowGroups groups = launch::group_rows(ids, lookup.padding_index);
   const std::int32_t* order = arrays.on_device(groups.order);
   const std::int32_t* begins = arrays.on_device(groups.begins);
   const std::int32_t* group_ids = arrays.on_device(groups.ids);
   with_element_type(dy.dtype, "embedding_backward", [&]<class T>(T) {
     require(launch::embedding_backward<T>(backend.queue(), std::ssize(groups.ids), dy.cols, rows_of<T>(dy),
-                                          order, begins, group_ids, rows_of<float>(dtable)),
+                                          order, begins, group_ids, lookup.scale, rows_of<float>(dtable)),
             "embedding_backward");
   });
 }

@@ -42,16 +42,17 @@ void linear_relu_backward(Context& context, ConstMatrixView dy, WeightView w,
 }
 
 // cuBLASLt has no such epilogue.
-void linear_silu_gate_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,
-                              ConstMatrixView gate, MatrixView up, MatrixView h) {
+void linear_gate_forward(Context& context, Gate function, ConstMatrixView x, WeightView w,
+                         const BiasView& bias, ConstMatrixView gate, MatrixView up, MatrixView h) {
   cuda::linear_forward(context, x, w, bias, {}, up);
-  cuda::silu_gate_forward(context, gate, up, h);
+  cuda::gate_forward(context, function, gate, up, h);
 }
 
-void linear_silu_gate_backward(Context& context, ConstMatrixView dy, WeightView w, ConstMatrixView gate,
-                               ConstMatrixView up, MatrixView dh, MatrixView dgate, MatrixView dup) {
+void linear_gate_backward(Context& context, Gate function, ConstMatrixView dy, WeightView w,
+                          ConstMatrixView gate, ConstMatrixView up, MatrixView dh, MatrixView dgate,
+                          MatrixView dup) {
   cuda::linear_backward_input(context, dy, w, dh, Write::replace);
-  cuda::silu_gate_backward(context, dh, gate, up, dgate, dup);
+  cuda::gate_backward(context, function, dh, gate, up, dgate, dup);
 }
 
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView w, MatrixView dx, Write write) {

@@ -30,6 +30,7 @@ struct Backward {
   MatrixView dx;
   Write write;
   std::span<float> dweight, dbias;
+  bool unit_offset = false;
 };
 
 template <class T>
@@ -52,7 +53,8 @@ template <class T>
           op.write == Write::add,
           op.dweight.empty() ? nullptr : op.dweight.data(),
           op.dbias.empty() ? nullptr : op.dbias.data(),
-          scratch};
+          scratch,
+          op.unit_offset};
 }
 
 }  // namespace
@@ -79,19 +81,21 @@ void layer_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x
   });
 }
 
-void rms_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight, float eps,
+void rms_norm_forward(Context& context, ConstMatrixView x, std::span<const float> weight, const RmsNorm& norm,
                       MatrixView y, std::span<float> rstd) {
   with_element_type(x.dtype, "rms_norm_forward", [&]<class T>(T) {
-    require(launch::rms_norm_forward<T>(backend_of(context).queue(),
-                                        forward_work<T>(x, weight, {}, eps, y, {}, rstd)),
-            "rms_norm_forward");
+    auto work = forward_work<T>(x, weight, {}, norm.epsilon, y, {}, rstd);
+    work.unit_offset = norm.unit_offset;
+    work.rounds_before_weight = norm.rounds_before_weight;
+    require(launch::rms_norm_forward<T>(backend_of(context).queue(), work), "rms_norm_forward");
   });
 }
 
 void rms_norm_backward(Context& context, ConstMatrixView dy, ConstMatrixView x, std::span<const float> weight,
-                       std::span<const float> rstd, MatrixView dx, Write write, std::span<float> dweight) {
+                       const RmsNorm& norm, std::span<const float> rstd, MatrixView dx, Write write,
+                       std::span<float> dweight) {
   if (x.empty()) return;
-  const Backward op = {dy, x, weight, {}, rstd, dx, write, dweight, {}};
+  const Backward op = {dy, x, weight, {}, rstd, dx, write, dweight, {}, norm.unit_offset};
   with_element_type(x.dtype, "rms_norm_backward", [&]<class T>(T) {
     require(launch::rms_norm_backward<T>(backend_of(context).queue(), backward_work<T>(context, op)),
             "rms_norm_backward");

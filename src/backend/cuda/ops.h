@@ -7,14 +7,16 @@ namespace cola::ops::cuda {
 decltype(ops::attention_forward) attention_forward;
 decltype(ops::attention_backward) attention_backward;
 decltype(ops::attention_cached) attention_cached;
+decltype(ops::transform_logits) transform_logits;
 decltype(ops::cross_entropy_forward) cross_entropy_forward;
 decltype(ops::cross_entropy_forward_backward) cross_entropy_forward_backward;
 decltype(ops::fill_zero) fill_zero;
 decltype(ops::add) add;
+decltype(ops::scale) scale;
 decltype(ops::relu_forward) relu_forward;
 decltype(ops::relu_backward) relu_backward;
-decltype(ops::silu_gate_forward) silu_gate_forward;
-decltype(ops::silu_gate_backward) silu_gate_backward;
+decltype(ops::gate_forward) gate_forward;
+decltype(ops::gate_backward) gate_backward;
 decltype(ops::dropout) dropout;
 decltype(ops::convert) convert;
 decltype(ops::embedding_forward) embedding_forward;
@@ -24,8 +26,8 @@ decltype(ops::scatter_rows) scatter_rows;
 decltype(ops::linear_forward) linear_forward;
 decltype(ops::linear_relu_forward) linear_relu_forward;
 decltype(ops::linear_relu_backward) linear_relu_backward;
-decltype(ops::linear_silu_gate_forward) linear_silu_gate_forward;
-decltype(ops::linear_silu_gate_backward) linear_silu_gate_backward;
+decltype(ops::linear_gate_forward) linear_gate_forward;
+decltype(ops::linear_gate_backward) linear_gate_backward;
 decltype(ops::linear_backward_input) linear_backward_input;
 decltype(ops::linear_backward_weight) linear_backward_weight;
 decltype(ops::linear_backward_bias) linear_backward_bias;
@@ -48,14 +50,16 @@ inline constexpr OpTable op_table = {
     .attention_forward = cuda::attention_forward,
     .attention_backward = cuda::attention_backward,
     .attention_cached = cuda::attention_cached,
+    .transform_logits = cuda::transform_logits,
     .cross_entropy_forward = cuda::cross_entropy_forward,
     .cross_entropy_forward_backward = cuda::cross_entropy_forward_backward,
     .fill_zero = cuda::fill_zero,
     .add = cuda::add,
+    .scale = cuda::scale,
     .relu_forward = cuda::relu_forward,
     .relu_backward = cuda::relu_backward,
-    .silu_gate_forward = cuda::silu_gate_forward,
-    .silu_gate_backward = cuda::silu_gate_backward,
+    .gate_forward = cuda::gate_forward,
+    .gate_backward = cuda::gate_backward,
     .dropout = cuda::dropout,
     .convert = cuda::convert,
     .embedding_forward = cuda::embedding_forward,
@@ -65,8 +69,8 @@ inline constexpr OpTable op_table = {
     .linear_forward = cuda::linear_forward,
     .linear_relu_forward = cuda::linear_relu_forward,
     .linear_relu_backward = cuda::linear_relu_backward,
-    .linear_silu_gate_forward = cuda::linear_silu_gate_forward,
-    .linear_silu_gate_backward = cuda::linear_silu_gate_backward,
+    .linear_gate_forward = cuda::linear_gate_forward,
+    .linear_gate_backward = cuda::linear_gate_backward,
     .linear_backward_input = cuda::linear_backward_input,
     .linear_backward_weight = cuda::linear_backward_weight,
     .linear_backward_bias = cuda::linear_backward_bias,

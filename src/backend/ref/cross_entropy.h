@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "backend/cross_entropy.h"
 #include "backend/ref/linear.h"
 
 // Slow, obvious versions of backend/cross_entropy.h on any number type; matrices are dense, row-major
@@ -29,6 +30,30 @@ std::vector<Number> softmax(const std::vector<Number>& logits, std::size_t rows,
       result[row * cols + i] = exp(logits[row * cols + i] - largest) / sum;
   }
   return result;
+}
+
+template <class Number>
+std::vector<Number> transform_logits(const ops::LogitTransform& transform, std::vector<Number> logits) {
+  using std::tanh;
+  const auto cap = static_cast<double>(transform.soft_cap);
+  for (Number& logit : logits) {
+    logit *= static_cast<double>(transform.scale);
+    if (cap != 0.0) logit = cap * tanh(logit / cap);
+  }
+  return logits;
+}
+
+/// The gradient with respect to the logits from the one with respect to what transform_logits made of them.
+template <class Number>
+std::vector<Number> transform_logits_backward(const ops::LogitTransform& transform,
+                                              std::vector<Number> gradient,
+                                              const std::vector<Number>& transformed) {
+  const auto cap = static_cast<double>(transform.soft_cap);
+  for (std::size_t i = 0; i < gradient.size(); ++i) {
+    gradient[i] *= static_cast<double>(transform.scale);
+    if (cap != 0.0) gradient[i] *= 1.0 - transformed[i] / cap * (transformed[i] / cap);
+  }
+  return gradient;
 }
 
 /// nll [L] of logits [L, V].

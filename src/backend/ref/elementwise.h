@@ -4,9 +4,11 @@
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <numbers>
 #include <span>
 #include <vector>
 
+#include "backend/elementwise.h"
 #include "core/random.h"
 
 // Slow, obvious versions of backend/elementwise.h, one element at a time, for Number = double or
@@ -24,20 +26,30 @@ Number relu_backward(Number dy, Number y) {
 }
 
 template <class Number>
-Number silu_gate(Number gate, Number up) {
+Number gate_forward(ops::Gate function, Number gate, Number up) {
   using std::exp;
-  return gate / (1.0 + exp(-gate)) * up;
+  using std::tanh;
+  if (function == ops::Gate::silu) return gate / (1.0 + exp(-gate)) * up;
+  const Number inner = std::sqrt(2.0 / std::numbers::pi) * (gate + 0.044715 * gate * gate * gate);
+  return 0.5 * gate * (1.0 + tanh(inner)) * up;
 }
 
 template <class Number>
-struct SiluGateGradient {
+struct GateGradient {
   Number dgate, dup;
 };
 template <class Number>
-SiluGateGradient<Number> silu_gate_backward(Number dh, Number gate, Number up) {
+GateGradient<Number> gate_backward(ops::Gate function, Number dh, Number gate, Number up) {
   using std::exp;
-  const Number sigmoid = 1.0 / (1.0 + exp(-gate));
-  return {dh * up * sigmoid * (1.0 + gate * (1.0 - sigmoid)), dh * gate * sigmoid};
+  using std::tanh;
+  if (function == ops::Gate::silu) {
+    const Number sigmoid = 1.0 / (1.0 + exp(-gate));
+    return {dh * up * sigmoid * (1.0 + gate * (1.0 - sigmoid)), dh * gate * sigmoid};
+  }
+  const double root = std::sqrt(2.0 / std::numbers::pi);
+  const Number t = tanh(root * (gate + 0.044715 * gate * gate * gate));
+  const Number inner_slope = root * (1.0 + 3.0 * 0.044715 * gate * gate);
+  return {dh * up * 0.5 * (1.0 + t + gate * (1.0 - t * t) * inner_slope), dh * 0.5 * gate * (1.0 + t)};
 }
 
 /// What dropout multiplies column `column` of a token by: 0 or 1 / (1 - probability).

@@ -8,7 +8,7 @@
 // std::complex<double>: what tests compare with.
 namespace cola::ref {
 
-enum class Norm { layer, rms };
+enum class Norm { layer, rms, rms_unit_offset };  ///< the last multiplies by 1 + weight
 
 template <class Number>
 struct NormStatistics {
@@ -33,6 +33,12 @@ NormStatistics<Number> norm_statistics(Norm norm, std::span<const Number> x, std
   return result;
 }
 
+/// What a norm multiplies the normalised x by.
+template <class Number>
+Number norm_factor(Norm norm, Number weight) {
+  return norm == Norm::rms_unit_offset ? 1.0 + weight : weight;
+}
+
 /// `bias` is empty for RMS norm.
 template <class Number>
 std::vector<Number> norm_forward(Norm norm, std::span<const Number> x, std::span<const Number> weight,
@@ -41,7 +47,8 @@ std::vector<Number> norm_forward(Norm norm, std::span<const Number> x, std::span
   const auto statistics = norm_statistics(norm, x, cols, eps);
   std::vector<Number> y(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) {
-    y[i] = (x[i] - statistics.mean[i / cols]) * statistics.rstd[i / cols] * weight[i % cols];
+    y[i] =
+        (x[i] - statistics.mean[i / cols]) * statistics.rstd[i / cols] * norm_factor(norm, weight[i % cols]);
     if (!bias.empty()) y[i] += bias[i % cols];
   }
   return y;
@@ -67,14 +74,14 @@ NormGradients<Number> norm_backward(Norm norm, std::span<const Number> dy, std::
     Number mean_gradient{};    // of g = dy weight: what the mean passes on
     Number mean_projection{};  // of g times the normalised row: what the variance passes on
     for (std::size_t col = 0; col < cols; ++col) {
-      const Number gradient = dy[row * cols + col] * weight[col];
+      const Number gradient = dy[row * cols + col] * norm_factor(norm, weight[col]);
       if (norm == Norm::layer) mean_gradient += gradient / static_cast<double>(cols);
       mean_projection += gradient * normalised(col) / static_cast<double>(cols);
       result.dweight[col] += dy[row * cols + col] * normalised(col);
       result.dbias[col] += dy[row * cols + col];
     }
     for (std::size_t col = 0; col < cols; ++col) {
-      const Number gradient = dy[row * cols + col] * weight[col];
+      const Number gradient = dy[row * cols + col] * norm_factor(norm, weight[col]);
       result.dx[row * cols + col] = rstd * (gradient - mean_gradient - normalised(col) * mean_projection);
     }
   }

@@ -6,13 +6,14 @@
 
 namespace cola::ref {
 
-/// Slow, obvious version of backend/rotary.h: rotates dense x [T, cols] of Number = double or
-/// std::complex<double>; cos, sin [P, head_dim / 2]. The backward is the rotation with `inverse`.
+/// Slow, obvious version of backend/rotary.h: rotates the first `rotary_dim` numbers of each head of dense x
+/// [T, cols] of Number = double or std::complex<double>; cos, sin [P, rotary_dim / 2]. The backward is the
+/// rotation with `inverse`.
 template <class Number>
-std::vector<Number> rotary(std::span<const Number> x, std::size_t head_dim,
+std::vector<Number> rotary(std::span<const Number> x, std::size_t head_dim, std::size_t rotary_dim,
                            std::span<const std::int32_t> positions, std::span<const double> cos,
                            std::span<const double> sin, bool inverse) {
-  const std::size_t half = head_dim / 2;
+  const std::size_t half = rotary_dim / 2;
   const std::size_t cols = positions.empty() ? 0 : x.size() / positions.size();
   std::vector<Number> y(x.begin(), x.end());
   for (std::size_t row = 0; row < positions.size(); ++row) {

@@ -74,7 +74,8 @@ DecoderSpec read_llama_like(const JsonReader& reader, const LlamaLikeDefaults& d
                             const std::string& family) {
   DecoderSpec spec = read_common(reader);
   BlockSpec& block = spec.block_kinds.front();
-  block.norm = {NormKind::rms, positive_number(reader, "rms_norm_eps", 1e-6)};
+  block.norm = {.kind = NormKind::rms,
+                .epsilon = static_cast<float>(positive_number(reader, "rms_norm_eps", defaults.rms_norm_eps))};
   block.mlp.activation = Activation::silu_gate;
   block.mlp.intermediate_size = positive(reader, "intermediate_size", max_width);
   read_heads(reader, defaults, spec.hidden_size, block.attention);

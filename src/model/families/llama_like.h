@@ -13,6 +13,7 @@ struct LlamaLikeDefaults {
   std::int64_t head_dim = 0;             ///< 0: hidden_size / num_attention_heads
   bool tie_word_embeddings = false;
   double rope_theta = 10000.0;
+  double rms_norm_eps = 1e-6;
 };
 
 /// All but the biases, which have other keys in each family; its blocks are of one kind. Throws Error naming

@@ -1,5 +1,7 @@
 #include "backend/cpu/kernels/cross_entropy.h"
 
+#include <cstddef>
+
 #include "backend/cpu/kernels/simd.h"
 
 namespace cola::kernels::COLA_ISA_NAMESPACE {
@@ -49,14 +51,39 @@ LogitSummary summarise(std::int64_t count, const float* logits) {
   return summary;
 }
 
-template <class T>
-void softmax(std::int64_t count, const float* logits, float largest, float factor, T* out) {
+void transform(std::int64_t count, float scale, float soft_cap, float* logits) {
+  if (soft_cap == 0.0F) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) store_float(factor * exp_of(logits[i] - largest), out + i);
+    for (std::int64_t i = 0; i < count; ++i) logits[i] *= scale;
+    return;
+  }
+  const auto capped = [=](Floats logit) { return soft_cap * tanh_of(logit * scale / soft_cap); };
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) store(capped(load(logits + i)), logits + i);
+  const auto rest = static_cast<std::size_t>(count - i) * sizeof(float);
+  Floats last = {};
+  __builtin_memcpy(&last, logits + i, rest);
+  last = capped(last);
+  __builtin_memcpy(logits + i, &last, rest);
+}
+
+template <class T>
+void softmax(std::int64_t count, const float* logits, float largest, float factor, float soft_cap, T* out) {
+  if (soft_cap == 0.0F) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < count; ++i) store_float(factor * exp_of(logits[i] - largest), out + i);
+    return;
+  }
+#pragma omp simd
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float ratio = logits[i] / soft_cap;
+    store_float(factor * exp_of(logits[i] - largest) * ((1.0F - ratio) * (1.0F + ratio)), out + i);
+  }
 }
 
 }  // namespace
 
-const CrossEntropyKernels cross_entropy_table = {summarise, softmax<float>, softmax<std::uint16_t>};
+const CrossEntropyKernels cross_entropy_table = {transform, summarise, softmax<float>,
+                                                 softmax<std::uint16_t>};
 
 }  // namespace cola::kernels::COLA_ISA_NAMESPACE

@@ -1,6 +1,7 @@
 #include "backend/cpu/kernels/elementwise.h"
 
 #include "backend/cpu/kernels/by_isa.h"
+#include "backend/elementwise.h"
 
 namespace cola::kernels {
 
@@ -23,5 +24,13 @@ template <>
 const ElementwiseKernels<std::uint16_t>& elementwise_kernels() {
   return elementwise_kernels<std::uint16_t>(ops::cpu_isa());
 }
+
+template <class T>
+const GateKernels<T>& gate_kernels(ops::Gate function) {
+  const ElementwiseKernels<T>& kernels = elementwise_kernels<T>();
+  return function == ops::Gate::silu ? kernels.silu : kernels.gelu_tanh;
+}
+template const GateKernels<float>& gate_kernels(ops::Gate);
+template const GateKernels<std::uint16_t>& gate_kernels(ops::Gate);
 
 }  // namespace cola::kernels

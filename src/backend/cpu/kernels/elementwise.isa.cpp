@@ -8,13 +8,29 @@ namespace cola::kernels::COLA_ISA_NAMESPACE {
 namespace {
 
 template <class T>
-void add(std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b, Rows<T> y) {
+void add(std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b, float scale, Rows<T> y) {
   for (std::int64_t row = 0; row < rows; ++row) {
     const T* left = a[row];
     const T* right = b[row];
     T* sum = y[row];
+    if (scale == 1.0F) {
 #pragma omp simd
-    for (std::int64_t i = 0; i < cols; ++i) store_float(to_float(left[i]) + to_float(right[i]), sum + i);
+      for (std::int64_t i = 0; i < cols; ++i) store_float(to_float(left[i]) + to_float(right[i]), sum + i);
+    } else {
+#pragma omp simd
+      for (std::int64_t i = 0; i < cols; ++i)
+        store_float(to_float(left[i]) + scale * to_float(right[i]), sum + i);
+    }
+  }
+}
+
+template <class T>
+void scale(std::int64_t rows, std::int64_t cols, Rows<const T> x, float factor, Rows<T> y) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const T* source = x[row];
+    T* result = y[row];
+#pragma omp simd
+    for (std::int64_t i = 0; i < cols; ++i) store_float(factor * to_float(source[i]), result + i);
   }
 }
 
@@ -127,24 +143,52 @@ void relu_backward(std::int64_t rows, std::int64_t cols, Rows<const T> dy, Rows<
   }
 }
 
-template <class T>
-void silu_gate_forward(std::int64_t rows, std::int64_t cols, Rows<const T> gate, Rows<const T> up,
-                       Rows<T> h) {
+struct Tangent {
+  float value, slope;
+};
+
+struct Silu {
+  [[gnu::always_inline]] static float value(float z) { return z / (1.0F + exp_of(-z)); }
+  /// silu'(z) = sigmoid(z) (1 + z (1 - sigmoid(z))), and 1 - sigmoid(z) = sigmoid(z) e^-z without
+  /// cancellation.
+  [[gnu::always_inline]] static Tangent tangent(float z) {
+    const float sigmoid = 1.0F / (1.0F + exp_of(-z));
+    const float complement = 1.0F / (1.0F + exp_of(z));
+    return {z * sigmoid, sigmoid * (1.0F + z * complement)};
+  }
+};
+
+/// (1 + tanh(u)) / 2 = sigmoid(2 u), without cancellation: gelu_tanh(z) = z sigmoid(w), w = 2 sqrt(2 / pi) (z
+/// + 0.044715 z^3).
+struct GeluTanh {
+  static constexpr float linear = 1.5957691216F;  // 2 sqrt(2 / pi)
+  static constexpr float cubic = 0.0713548163F;   // 0.044715 of it
+  [[gnu::always_inline]] static float value(float z) {
+    return z / (1.0F + exp_of(-z * (linear + cubic * (z * z))));
+  }
+  [[gnu::always_inline]] static Tangent tangent(float z) {
+    const float w = z * (linear + cubic * (z * z));
+    const float sigmoid = 1.0F / (1.0F + exp_of(-w));
+    const float complement = 1.0F / (1.0F + exp_of(w));
+    return {z * sigmoid, sigmoid * (1.0F + z * (linear + 3.0F * cubic * (z * z)) * complement)};
+  }
+};
+
+template <class T, class Function>
+void gate_forward(std::int64_t rows, std::int64_t cols, Rows<const T> gate, Rows<const T> up, Rows<T> h) {
   for (std::int64_t row = 0; row < rows; ++row) {
     const T* g = gate[row];
     const T* u = up[row];
     T* result = h[row];
 #pragma omp simd
-    for (std::int64_t i = 0; i < cols; ++i) {
-      const float value = to_float(g[i]);
-      store_float(value / (1.0F + exp_of(-value)) * to_float(u[i]), result + i);
-    }
+    for (std::int64_t i = 0; i < cols; ++i)
+      store_float(Function::value(to_float(g[i])) * to_float(u[i]), result + i);
   }
 }
 
-template <class T>
-void silu_gate_backward(std::int64_t rows, std::int64_t cols, Rows<const T> dh, Rows<const T> gate,
-                        Rows<const T> up, Rows<T> dgate, Rows<T> dup) {
+template <class T, class Function>
+void gate_backward(std::int64_t rows, std::int64_t cols, Rows<const T> dh, Rows<const T> gate,
+                   Rows<const T> up, Rows<T> dgate, Rows<T> dup) {
   for (std::int64_t row = 0; row < rows; ++row) {
     const T* gradient = dh[row];
     const T* g = gate[row];
@@ -153,18 +197,17 @@ void silu_gate_backward(std::int64_t rows, std::int64_t cols, Rows<const T> dh, 
     T* up_gradient = dup[row];
 #pragma omp simd
     for (std::int64_t i = 0; i < cols; ++i) {
-      const float value = to_float(g[i]);
       const float d = to_float(gradient[i]);
       const float upward = to_float(u[i]);
-      const float sigmoid = 1.0F / (1.0F + exp_of(-value));
-      // silu'(g) = sigmoid(g) (1 + g (1 - sigmoid(g))), and 1 - sigmoid(g) = sigmoid(g) e^-g without
-      // cancellation.
-      const float complement = 1.0F / (1.0F + exp_of(value));
-      store_float(d * upward * (sigmoid * (1.0F + value * complement)), gate_gradient + i);
-      store_float(d * (value * sigmoid), up_gradient + i);
+      const Tangent f = Function::tangent(to_float(g[i]));
+      store_float(d * upward * f.slope, gate_gradient + i);
+      store_float(d * f.value, up_gradient + i);
     }
   }
 }
+
+template <class T, class Function>
+constexpr GateKernels<T> gate_table = {gate_forward<T, Function>, gate_backward<T, Function>};
 
 constexpr std::int64_t mask_blocks = 64;  // counter blocks of 4 columns that are computed together
 
@@ -221,9 +264,8 @@ void dropout(std::int64_t rows, std::int64_t cols, Rows<const T> x, const Dropou
 }
 
 template <class T>
-void rotary(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, Rows<T> x,
+void rotary(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, std::int64_t half, Rows<T> x,
             const std::int32_t* positions, Rows<const float> cos, Rows<const float> sin, float sign) {
-  const std::int64_t half = head_dim / 2;
   for (std::int64_t row = 0; row < rows; ++row) {
     const float* cosine = cos[positions[row]];
     const float* sine = sin[positions[row]];
@@ -244,7 +286,7 @@ void rotary(std::int64_t rows, std::int64_t heads, std::int64_t head_dim, Rows<T
 
 template <class T>
 constexpr ElementwiseKernels<T> table = {
-    add<T>,     relu_forward<T>, relu_backward<T>, silu_gate_forward<T>, silu_gate_backward<T>,
+    add<T>,     scale<T>, relu_forward<T>, relu_backward<T>, gate_table<T, Silu>, gate_table<T, GeluTanh>,
     dropout<T>, rotary<T>};
 
 }  // namespace

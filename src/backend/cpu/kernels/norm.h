@@ -19,6 +19,8 @@ struct NormForward {
   Rows<T> y;
   float* mean;  ///< layer norm only
   float* rstd;
+  bool unit_offset = false;  ///< RMS norm only, as ops::RmsNorm has them
+  bool rounds_before_weight = false;
 };
 
 template <class T>
@@ -30,9 +32,10 @@ struct NormBackward {
   const float* mean;  ///< layer norm only
   const float* rstd;
   Rows<T> dx;
-  bool add;        ///< dx += instead of dx =
-  float* dweight;  ///< [cols], added to row by row; may be null
-  float* dbias;    ///< as dweight
+  bool add;                  ///< dx += instead of dx =
+  float* dweight;            ///< [cols], added to row by row; may be null
+  float* dbias;              ///< as dweight
+  bool unit_offset = false;  ///< RMS norm only
 };
 
 /// The ops of backend/norm.h for T = float or std::uint16_t (bf16).

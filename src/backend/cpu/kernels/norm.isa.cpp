@@ -31,7 +31,14 @@ void layer_norm_forward(const NormForward<T>& work) {
   }
 }
 
-template <class T>
+/// A weight, or a vector of them, as the norm multiplies by it.
+template <bool unit_offset, class Value>
+[[gnu::always_inline]] inline Value factor_of(Value weight) {
+  if constexpr (unit_offset) return weight + 1.0F;
+  return weight;
+}
+
+template <class T, bool unit_offset, bool rounds_before_weight>
 void rms_norm_forward(const NormForward<T>& work) {
   const std::int64_t cols = work.cols;
   for (std::int64_t row = 0; row < work.rows; ++row) {
@@ -42,13 +49,30 @@ void rms_norm_forward(const NormForward<T>& work) {
     const float rstd = reciprocal_root(mean_square, work.eps);
     work.rstd[row] = rstd;
 #pragma omp simd
-    for (std::int64_t i = 0; i < cols; ++i) store_float(to_float(x[i]) * rstd * work.weight[i], y + i);
+    for (std::int64_t i = 0; i < cols; ++i) {
+      float normalised = to_float(x[i]) * rstd;
+      if constexpr (rounds_before_weight) {
+        T rounded;
+        store_float(normalised, &rounded);
+        normalised = to_float(rounded);
+      }
+      store_float(normalised * factor_of<unit_offset>(work.weight[i]), y + i);
+    }
+  }
+}
+
+template <class T>
+void rms_norm_forward(const NormForward<T>& work) {
+  if (work.rounds_before_weight) {
+    work.unit_offset ? rms_norm_forward<T, true, true>(work) : rms_norm_forward<T, false, true>(work);
+  } else {
+    work.unit_offset ? rms_norm_forward<T, true, false>(work) : rms_norm_forward<T, false, false>(work);
   }
 }
 
 /// With n the normalised row and g = dy weight: dx = rstd (g - mean(g) - n mean(g n)); RMS norm has mean 0
 /// and no mean(g) term.
-template <class T, bool centered>
+template <class T, bool centered, bool unit_offset = false>
 void norm_backward(const NormBackward<T>& work) {
   const std::int64_t cols = work.cols;
   const float* weight = work.weight;
@@ -59,9 +83,9 @@ void norm_backward(const NormBackward<T>& work) {
     T* dx = work.dx[row];
     const float rstd = work.rstd[row];
     const float mean = centered ? work.mean[row] : 0.0F;
-    const auto gradient = [](auto d, auto w) { return d * w; };
+    const auto gradient = [](auto d, auto w) { return d * factor_of<unit_offset>(w); };
     const auto projection = [mean, rstd](auto d, auto w, auto value) {
-      return d * w * ((value - mean) * rstd);
+      return d * factor_of<unit_offset>(w) * ((value - mean) * rstd);
     };
     const float mean_gradient = centered ? sum_over(cols, gradient, dy, weight) / count : 0.0F;
     const float mean_projection = sum_over(cols, projection, dy, weight, x) / count;
@@ -78,7 +102,8 @@ void norm_backward(const NormBackward<T>& work) {
     }
     const auto result = [=](std::int64_t i) {
       const float normalised = (to_float(x[i]) - mean) * rstd;
-      return rstd * (to_float(dy[i]) * weight[i] - mean_gradient - normalised * mean_projection);
+      return rstd * (to_float(dy[i]) * factor_of<unit_offset>(weight[i]) - mean_gradient -
+                     normalised * mean_projection);
     };
     if (work.add) {
 #pragma omp simd
@@ -91,8 +116,13 @@ void norm_backward(const NormBackward<T>& work) {
 }
 
 template <class T>
+void rms_norm_backward(const NormBackward<T>& work) {
+  work.unit_offset ? norm_backward<T, false, true>(work) : norm_backward<T, false, false>(work);
+}
+
+template <class T>
 constexpr NormKernels<T> table = {layer_norm_forward<T>, rms_norm_forward<T>, norm_backward<T, true>,
-                                  norm_backward<T, false>};
+                                  rms_norm_backward<T>};
 
 }  // namespace
 

@@ -8,10 +8,18 @@
 // memory.
 namespace cola::cuda {
 
+/// ops::LogitTransform.
+struct LogitTransform {
+  float scale = 1.0F, soft_cap = 0.0F;
+};
+[[nodiscard]] cudaError_t transform_logits(Queue queue, const LogitTransform& transform, std::int64_t rows,
+                                           std::int64_t vocabulary, Rows<float> logits);
+
 struct LogitRows {
   std::int64_t rows = 0, vocabulary = 0;
   Rows<const float> logits;
   const std::int32_t* targets = nullptr;  ///< [rows]
+  LogitTransform transform = {};               ///< done as logits are read
 };
 
 /// nll [rows] (written); correct [rows], 1 where the first largest logit is the target's; may be null.

@@ -6,9 +6,10 @@
 namespace cola::cuda {
 namespace {
 
-template <class T, int width>
+template <class T, int width, bool scaled>
 struct Add {
   Rows<const T> a, b;
+  float scale;
   Rows<T> y;
 
   __device__ void operator()(std::int64_t row, std::int64_t item) const {
@@ -18,13 +19,56 @@ struct Add {
     load(a[row] + col, left);
     load(b[row] + col, right);
 #pragma unroll
-    for (int i = 0; i < width; ++i) left[i] += right[i];
+    for (int i = 0; i < width; ++i) left[i] += scaled ? scale * right[i] : right[i];
     store(left, y[row] + col);
   }
 };
 
 template <class T, int width>
-struct SiluGateForward {
+struct Scale {
+  Rows<const T> x;
+  float factor;
+  Rows<T> y;
+
+  __device__ void operator()(std::int64_t row, std::int64_t item) const {
+    float values[width];
+    load(x[row] + item * width, values);
+#pragma unroll
+    for (int i = 0; i < width; ++i) values[i] *= factor;
+    store(values, y[row] + item * width);
+  }
+};
+
+struct Tangent {
+  float value, slope;
+};
+
+struct Silu {
+  static __device__ __forceinline__ float value(float z) { return z / (1.0F + expf(-z)); }
+  static __device__ __forceinline__ Tangent tangent(float z) {
+    const float sigmoid = 1.0F / (1.0F + expf(-z));
+    const float complement = 1.0F / (1.0F + expf(z));  // 1 - sigmoid without cancellation
+    return {z * sigmoid, sigmoid * (1.0F + z * complement)};
+  }
+};
+
+/// z sigmoid(w), w = 2 sqrt(2 / pi) (z + 0.044715 z^3): (1 + tanh(u)) / 2 = sigmoid(2 u).
+struct GeluTanh {
+  static constexpr float linear = 1.5957691216F;  // 2 sqrt(2 / pi)
+  static constexpr float cubic = 0.0713548163F;   // 0.044715 of it
+  static __device__ __forceinline__ float value(float z) {
+    return z / (1.0F + expf(-z * (linear + cubic * (z * z))));
+  }
+  static __device__ __forceinline__ Tangent tangent(float z) {
+    const float w = z * (linear + cubic * (z * z));
+    const float sigmoid = 1.0F / (1.0F + expf(-w));
+    const float complement = 1.0F / (1.0F + expf(w));
+    return {z * sigmoid, sigmoid * (1.0F + z * (linear + 3.0F * cubic * (z * z)) * complement)};
+  }
+};
+
+template <class T, int width, class Function>
+struct GateForward {
   Rows<const T> gate, up;
   Rows<T> h;
 
@@ -35,13 +79,13 @@ struct SiluGateForward {
     load(gate[row] + col, g);
     load(up[row] + col, u);
 #pragma unroll
-    for (int i = 0; i < width; ++i) g[i] = g[i] / (1.0F + expf(-g[i])) * u[i];
+    for (int i = 0; i < width; ++i) g[i] = Function::value(g[i]) * u[i];
     store(g, h[row] + col);
   }
 };
 
-template <class T, int width>
-struct SiluGateBackward {
+template <class T, int width, class Function>
+struct GateBackward {
   Rows<const T> dh, gate, up;
   Rows<T> dgate, dup;
 
@@ -55,15 +99,20 @@ struct SiluGateBackward {
     load(up[row] + col, u);
 #pragma unroll
     for (int i = 0; i < width; ++i) {
-      const float sigmoid = 1.0F / (1.0F + expf(-g[i]));
-      const float complement = 1.0F / (1.0F + expf(g[i]));  // 1 - sigmoid without cancellation
-      u[i] *= d[i] * (sigmoid * (1.0F + g[i] * complement));
-      d[i] *= g[i] * sigmoid;
+      const Tangent f = Function::tangent(g[i]);
+      u[i] *= d[i] * f.slope;
+      d[i] *= f.value;
     }
     store(u, dgate[row] + col);
     store(d, dup[row] + col);
   }
 };
+
+/// Calls body with a Silu or a GeluTanh.
+template <class Body>
+[[nodiscard]] cudaError_t with_function(Gate function, const Body& body) {
+  return function == Gate::silu ? body(Silu()) : body(GeluTanh());
+}
 
 /// The four words of the Philox4x32-10 block with counter (block, token key, 0).
 __device__ __forceinline__ void philox(std::uint32_t block, std::uint64_t token_key, const DropoutMask& mask,
@@ -140,29 +189,46 @@ struct SumColumn {
 
 template <class T>
 cudaError_t add(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> a, Rows<const T> b,
-                Rows<T> y) {
+                float scale, Rows<T> y) {
   return with_width(are_aligned(cols, a, b, y), [&](auto width) {
-    const Add<Element<T>, width> operation = {on_device(a), on_device(b), on_device(y)};
+    const auto run = [&](auto scaled) {
+      const Add<Element<T>, width, scaled> operation = {on_device(a), on_device(b), scale, on_device(y)};
+      return launch_each(queue, rows, cols / width, operation);
+    };
+    return scale == 1.0F ? run(std::false_type()) : run(std::true_type());
+  });
+}
+
+template <class T>
+cudaError_t scale(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> x, float factor,
+                  Rows<T> y) {
+  return with_width(are_aligned(cols, x, y), [&](auto width) {
+    const Scale<Element<T>, width> operation = {on_device(x), factor, on_device(y)};
     return launch_each(queue, rows, cols / width, operation);
   });
 }
 
 template <class T>
-cudaError_t silu_gate_forward(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> gate,
-                              Rows<const T> up, Rows<T> h) {
+cudaError_t gate_forward(Queue queue, Gate function, std::int64_t rows, std::int64_t cols, Rows<const T> gate,
+                         Rows<const T> up, Rows<T> h) {
   return with_width(are_aligned(cols, gate, up, h), [&](auto width) {
-    const SiluGateForward<Element<T>, width> operation = {on_device(gate), on_device(up), on_device(h)};
-    return launch_each(queue, rows, cols / width, operation);
+    return with_function(function, [&]<class Function>(Function) {
+      const GateForward<Element<T>, width, Function> operation = {on_device(gate), on_device(up),
+                                                                  on_device(h)};
+      return launch_each(queue, rows, cols / width, operation);
+    });
   });
 }
 
 template <class T>
-cudaError_t silu_gate_backward(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> dh,
-                               Rows<const T> gate, Rows<const T> up, Rows<T> dgate, Rows<T> dup) {
+cudaError_t gate_backward(Queue queue, Gate function, std::int64_t rows, std::int64_t cols, Rows<const T> dh,
+                          Rows<const T> gate, Rows<const T> up, Rows<T> dgate, Rows<T> dup) {
   return with_width(are_aligned(cols, dh, gate, up, dgate, dup), [&](auto width) {
-    const SiluGateBackward<Element<T>, width> operation = {on_device(dh), on_device(gate), on_device(up),
-                                                           on_device(dgate), on_device(dup)};
-    return launch_each(queue, rows, cols / width, operation);
+    return with_function(function, [&]<class Function>(Function) {
+      const GateBackward<Element<T>, width, Function> operation = {
+          on_device(dh), on_device(gate), on_device(up), on_device(dgate), on_device(dup)};
+      return launch_each(queue, rows, cols / width, operation);
+    });
   });
 }
 
@@ -195,19 +261,21 @@ cudaError_t column_sums(Queue queue, std::int64_t rows, std::int64_t cols, Rows<
   });
 }
 
-template cudaError_t add(Queue, std::int64_t, std::int64_t, Rows<const float>, Rows<const float>,
+template cudaError_t add(Queue, std::int64_t, std::int64_t, Rows<const float>, Rows<const float>, float,
                          Rows<float>);
-template cudaError_t add(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, Rows<const BFloat16>,
+template cudaError_t add(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, Rows<const BFloat16>, float,
                          Rows<BFloat16>);
-template cudaError_t silu_gate_forward(Queue, std::int64_t, std::int64_t, Rows<const float>,
-                                       Rows<const float>, Rows<float>);
-template cudaError_t silu_gate_forward(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>,
-                                       Rows<const BFloat16>, Rows<BFloat16>);
-template cudaError_t silu_gate_backward(Queue, std::int64_t, std::int64_t, Rows<const float>,
-                                        Rows<const float>, Rows<const float>, Rows<float>, Rows<float>);
-template cudaError_t silu_gate_backward(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>,
-                                        Rows<const BFloat16>, Rows<const BFloat16>, Rows<BFloat16>,
-                                        Rows<BFloat16>);
+template cudaError_t scale(Queue, std::int64_t, std::int64_t, Rows<const float>, float, Rows<float>);
+template cudaError_t scale(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, float, Rows<BFloat16>);
+template cudaError_t gate_forward(Queue, Gate, std::int64_t, std::int64_t, Rows<const float>,
+                                  Rows<const float>, Rows<float>);
+template cudaError_t gate_forward(Queue, Gate, std::int64_t, std::int64_t, Rows<const BFloat16>,
+                                  Rows<const BFloat16>, Rows<BFloat16>);
+template cudaError_t gate_backward(Queue, Gate, std::int64_t, std::int64_t, Rows<const float>,
+                                   Rows<const float>, Rows<const float>, Rows<float>, Rows<float>);
+template cudaError_t gate_backward(Queue, Gate, std::int64_t, std::int64_t, Rows<const BFloat16>,
+                                   Rows<const BFloat16>, Rows<const BFloat16>, Rows<BFloat16>,
+                                   Rows<BFloat16>);
 template cudaError_t dropout(Queue, std::int64_t, std::int64_t, Rows<const float>, const DropoutMask&,
                              const std::uint64_t*, Rows<float>);
 template cudaError_t dropout(Queue, std::int64_t, std::int64_t, Rows<const BFloat16>, const DropoutMask&,

@@ -9,10 +9,14 @@
 // whether it could be.
 namespace cola::cuda {
 
-/// y = a + b; y may be a or b.
+/// y = a + scale * b; y may be a or b.
 template <class T>
 [[nodiscard]] cudaError_t add(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> a,
-                              Rows<const T> b, Rows<T> y);
+                              Rows<const T> b, float scale, Rows<T> y);
+/// y = factor * x; y may be x.
+template <class T>
+[[nodiscard]] cudaError_t scale(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> x,
+                                float factor, Rows<T> y);
 
 /// x = max(x, 0) in place, NaN kept; `positive` [relu_mask_bytes], written unless null: bit c % 8 of byte c /
 /// 8 of a row is x > 0 at column c, as cuBLASLt's epilogues have it.
@@ -24,15 +28,17 @@ template <class T>
 [[nodiscard]] cudaError_t relu_backward(Queue queue, std::int64_t rows, std::int64_t cols, Rows<const T> dy,
                                         const std::uint8_t* positive, Rows<T> dx);
 
-/// h = silu(gate) up; h may be gate or up.
+/// The function f of a gated MLP, as backend/elementwise.h has it.
+enum class Gate : std::uint8_t { silu, gelu_tanh };
+/// h = f(gate) up; h may be gate or up.
 template <class T>
-[[nodiscard]] cudaError_t silu_gate_forward(Queue queue, std::int64_t rows, std::int64_t cols,
-                                            Rows<const T> gate, Rows<const T> up, Rows<T> h);
-/// dgate = dh up silu'(gate), dup = dh silu(gate); dgate may be gate, dup may be up.
+[[nodiscard]] cudaError_t gate_forward(Queue queue, Gate function, std::int64_t rows, std::int64_t cols,
+                                       Rows<const T> gate, Rows<const T> up, Rows<T> h);
+/// dgate = dh up f'(gate), dup = dh f(gate); dgate may be gate, dup may be up.
 template <class T>
-[[nodiscard]] cudaError_t silu_gate_backward(Queue queue, std::int64_t rows, std::int64_t cols,
-                                             Rows<const T> dh, Rows<const T> gate, Rows<const T> up,
-                                             Rows<T> dgate, Rows<T> dup);
+[[nodiscard]] cudaError_t gate_backward(Queue queue, Gate function, std::int64_t rows, std::int64_t cols,
+                                        Rows<const T> dh, Rows<const T> gate, Rows<const T> up, Rows<T> dgate,
+                                        Rows<T> dup);
 
 /// The first two words of the Philox block that ops::dropout derives from seed and queue.
 struct DropoutMask {

@@ -8,6 +8,24 @@
 namespace cola::cuda {
 namespace {
 
+struct Layer {
+  static constexpr bool centered = true, unit_offset = false, rounds_before_weight = false;
+};
+template <bool offset, bool rounds = false>
+struct Rms {
+  static constexpr bool centered = false, unit_offset = offset, rounds_before_weight = rounds;
+};
+
+/// Loads weights as the norm multiplies by them.
+template <class Norm, int width>
+__device__ __forceinline__ void load_factors(const float* weight, float (&factors)[width]) {
+  load(weight, factors);
+  if constexpr (Norm::unit_offset) {
+#pragma unroll
+    for (int i = 0; i < width; ++i) factors[i] += 1.0F;
+  }
+}
+
 template <class T>
 struct Forward {
   std::int64_t cols;
@@ -31,7 +49,7 @@ __device__ __forceinline__ float reciprocal_root(float mean_square, float eps) {
   return root < INFINITY ? 1.0F / root : NAN;
 }
 
-template <class T, int width, bool centered>
+template <class T, int width, class Norm>
 __global__ void forward_kernel(Forward<T> work) {
   using Partial = float[2][most_warps];
   Partial& partial = *shared_memory<Partial>();
@@ -40,7 +58,7 @@ __global__ void forward_kernel(Forward<T> work) {
   const auto count = static_cast<float>(work.cols);
 
   float mean = 0.0F;
-  if constexpr (centered) {
+  if constexpr (Norm::centered) {
     float sum = 0.0F;
     for_each_col<width>(work.cols, [&](std::int64_t col) {
       float values[width];
@@ -60,17 +78,25 @@ __global__ void forward_kernel(Forward<T> work) {
   });
   const float rstd = reciprocal_root(block_sum(squares, partial[1]) / count, work.eps);
   if (threadIdx.x == 0) {
-    if constexpr (centered) work.mean[row] = mean;
+    if constexpr (Norm::centered) work.mean[row] = mean;
     work.rstd[row] = rstd;
   }
   for_each_col<width>(work.cols, [&](std::int64_t col) {
     float values[width];
-    float weight[width];
+    float factors[width];
     load(x + col, values);
-    load(work.weight + col, weight);
+    load_factors<Norm>(work.weight + col, factors);
 #pragma unroll
-    for (int i = 0; i < width; ++i) values[i] = (values[i] - mean) * rstd * weight[i];
-    if constexpr (centered) {
+    for (int i = 0; i < width; ++i) {
+      values[i] = (values[i] - mean) * rstd;
+      if constexpr (Norm::rounds_before_weight) {
+        T rounded;
+        store_float(values[i], &rounded);
+        values[i] = to_float(rounded);
+      }
+      values[i] *= factors[i];
+    }
+    if constexpr (Norm::centered) {
       float bias[width];
       load(work.bias + col, bias);
 #pragma unroll
@@ -92,23 +118,23 @@ struct Backward {
 
 /// With n the normalised row and g = dy weight: dx = rstd (g - mean(g) - n mean(g n)); RMS norm has mean 0
 /// and no mean(g) term.
-template <class T, int width, bool centered, bool add>
+template <class T, int width, class Norm, bool add>
 __global__ void backward_kernel(Backward<T> work) {
   using Partial = float[2][most_warps];
   Partial& partial = *shared_memory<Partial>();
   const std::int64_t row = blockIdx.x;
   const float rstd = work.rstd[row];
-  const float mean = centered ? work.mean[row] : 0.0F;
+  const float mean = Norm::centered ? work.mean[row] : 0.0F;
   const auto count = static_cast<float>(work.cols);
 
   const auto gradient_and_normalised = [&](std::int64_t col, float(&g)[width], float(&n)[width]) {
-    float weight[width];
+    float factors[width];
     load(work.dy[row] + col, g);
     load(work.x[row] + col, n);
-    load(work.weight + col, weight);
+    load_factors<Norm>(work.weight + col, factors);
 #pragma unroll
     for (int i = 0; i < width; ++i) {
-      g[i] *= weight[i];
+      g[i] *= factors[i];
       n[i] = (n[i] - mean) * rstd;
     }
   };
@@ -124,7 +150,7 @@ __global__ void backward_kernel(Backward<T> work) {
       projection += g[i] * n[i];
     }
   });
-  const float mean_gradient = centered ? block_sum(sum, partial[0]) / count : 0.0F;
+  const float mean_gradient = Norm::centered ? block_sum(sum, partial[0]) / count : 0.0F;
   const float mean_projection = block_sum(projection, partial[1]) / count;
   for_each_col<width>(work.cols, [&](std::int64_t col) {
     float g[width];
@@ -168,14 +194,14 @@ Rows<const float> vector(const float* data) { return {data, 0}; }
 
 constexpr std::size_t shared_bytes = sizeof(float[2][most_warps]);
 
-template <bool centered, class T>
+template <class Norm, class T>
 cudaError_t forward(Queue queue, const NormForward<T>& work) {
   if (work.rows == 0 || work.cols == 0) return cudaSuccess;
   const bool aligned = are_aligned(work.cols, work.x, work.y, vector(work.weight), vector(work.bias));
   return with_width(aligned, [&](auto width) {
     const Forward<Element<T>> on = {work.cols, on_device(work.x), work.weight, work.bias,
                                     work.eps,  on_device(work.y), work.mean,   work.rstd};
-    return launch(forward_kernel<Element<T>, width, centered>, dim3(static_cast<unsigned>(work.rows)),
+    return launch(forward_kernel<Element<T>, width, Norm>, dim3(static_cast<unsigned>(work.rows)),
                   dim3(threads_for(work.cols / width, 256)), shared_bytes, queue, on);
   });
 }
@@ -195,7 +221,7 @@ cudaError_t weight_gradients(Queue queue, const NormBackward<T>& work) {
   return add_column_sums<width>(queue, work.rows, work.cols, term, work.scratch, work.dbias);
 }
 
-template <bool centered, class T>
+template <class Norm, class T>
 cudaError_t backward(Queue queue, const NormBackward<T>& work) {
   if (work.rows == 0 || work.cols == 0) return cudaSuccess;
   const bool aligned = are_aligned(work.cols, work.dy, work.x, work.dx, vector(work.weight));
@@ -205,8 +231,8 @@ cudaError_t backward(Queue queue, const NormBackward<T>& work) {
     if (error != cudaSuccess) return error;
     const Backward<Element<T>> on = {work.cols, on_device(work.dy), on_device(work.x), work.weight,
                                      work.mean, work.rstd,          on_device(work.dx)};
-    const auto kernel = work.add ? backward_kernel<Element<T>, width, centered, true>
-                                 : backward_kernel<Element<T>, width, centered, false>;
+    const auto kernel = work.add ? backward_kernel<Element<T>, width, Norm, true>
+                                 : backward_kernel<Element<T>, width, Norm, false>;
     return launch(kernel, dim3(static_cast<unsigned>(work.rows)), dim3(threads_for(work.cols / width, 256)),
                   shared_bytes, queue, on);
   });
@@ -218,19 +244,21 @@ std::int64_t norm_backward_scratch(std::int64_t rows, std::int64_t cols) { retur
 
 template <class T>
 cudaError_t layer_norm_forward(Queue queue, const NormForward<T>& work) {
-  return forward<true>(queue, work);
+  return forward<Layer>(queue, work);
 }
 template <class T>
 cudaError_t rms_norm_forward(Queue queue, const NormForward<T>& work) {
-  return forward<false>(queue, work);
+  if (work.rounds_before_weight)
+    return work.unit_offset ? forward<Rms<true, true>>(queue, work) : forward<Rms<false, true>>(queue, work);
+  return work.unit_offset ? forward<Rms<true>>(queue, work) : forward<Rms<false>>(queue, work);
 }
 template <class T>
 cudaError_t layer_norm_backward(Queue queue, const NormBackward<T>& work) {
-  return backward<true>(queue, work);
+  return backward<Layer>(queue, work);
 }
 template <class T>
 cudaError_t rms_norm_backward(Queue queue, const NormBackward<T>& work) {
-  return backward<false>(queue, work);
+  return work.unit_offset ? backward<Rms<true>>(queue, work) : backward<Rms<false>>(queue, work);
 }
 
 template cudaError_t layer_norm_forward(Queue, const NormForward<float>&);

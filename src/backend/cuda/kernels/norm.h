@@ -16,8 +16,10 @@ struct NormForward {
   const float* bias;    ///< [cols]; null for RMS norm
   float eps;
   Rows<T> y;
-  float* mean;  ///< [rows], written; null for RMS norm
-  float* rstd;  ///< [rows], written
+  float* mean;               ///< [rows], written; null for RMS norm
+  float* rstd;               ///< [rows], written
+  bool unit_offset = false;  ///< of RMS norm, as ops::RmsNorm has them
+  bool rounds_before_weight = false;
 };
 template <class T>
 [[nodiscard]] cudaError_t layer_norm_forward(Queue queue, const NormForward<T>& work);
@@ -36,6 +38,7 @@ struct NormBackward {
   float* dweight;  ///< [cols], added to; null: not computed
   float* dbias;    ///< [cols], added to; null: not computed
   float* scratch;  ///< norm_backward_scratch floats, 16-byte aligned; null where neither is computed
+  bool unit_offset = false;  ///< of RMS norm
 };
 [[nodiscard]] std::int64_t norm_backward_scratch(std::int64_t rows, std::int64_t cols);
 template <class T>

@@ -7,7 +7,7 @@ namespace {
 
 template <class T, int width>
 struct Rotary {
-  std::int64_t head_dim;
+  std::int64_t head_dim, half;
   Rows<T> x;
   const std::int32_t* positions;
   Rows<const float> cos, sin;
@@ -15,7 +15,6 @@ struct Rotary {
 
   /// item: width pairs of a head.
   __device__ void operator()(std::int64_t row, std::int64_t item) const {
-    const std::int64_t half = head_dim / 2;
     const std::int64_t head = item * width / half;
     const std::int64_t at = item * width - head * half;
     T* first = x[row] + head * head_dim + at;
@@ -42,19 +41,19 @@ struct Rotary {
 }  // namespace
 
 template <class T>
-cudaError_t rotary(Queue queue, std::int64_t rows, std::int64_t heads, std::int64_t head_dim, Rows<T> x,
-                   const std::int32_t* positions, Rows<const float> cos, Rows<const float> sin,
-                   bool inverse) {
-  return with_width(are_aligned(head_dim / 2, x, cos, sin), [&](auto width) {
-    const Rotary<Element<T>, width> operation = {head_dim, on_device(x), positions,
-                                                 cos,      sin,          inverse ? -1.0F : 1.0F};
-    return launch_each(queue, rows, heads * (head_dim / 2) / width, operation);
+cudaError_t rotary(Queue queue, std::int64_t rows, std::int64_t heads, std::int64_t head_dim,
+                   std::int64_t half, Rows<T> x, const std::int32_t* positions, Rows<const float> cos,
+                   Rows<const float> sin, bool inverse) {
+  return with_width(head_dim % wide == 0 && are_aligned(half, x, cos, sin), [&](auto width) {
+    const Rotary<Element<T>, width> operation = {head_dim, half, on_device(x),          positions,
+                                                 cos,      sin,  inverse ? -1.0F : 1.0F};
+    return launch_each(queue, rows, heads * half / width, operation);
   });
 }
 
-template cudaError_t rotary(Queue, std::int64_t, std::int64_t, std::int64_t, Rows<float>, const std::int32_t*,
-                            Rows<const float>, Rows<const float>, bool);
-template cudaError_t rotary(Queue, std::int64_t, std::int64_t, std::int64_t, Rows<BFloat16>,
+template cudaError_t rotary(Queue, std::int64_t, std::int64_t, std::int64_t, std::int64_t, Rows<float>,
+                            const std::int32_t*, Rows<const float>, Rows<const float>, bool);
+template cudaError_t rotary(Queue, std::int64_t, std::int64_t, std::int64_t, std::int64_t, Rows<BFloat16>,
                             const std::int32_t*, Rows<const float>, Rows<const float>, bool);
 
 }  // namespace cola::cuda
