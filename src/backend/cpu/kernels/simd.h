@@ -117,4 +117,19 @@ using Integers [[gnu::vector_size(vector_bytes)]] = std::int32_t;
   return exponential<float, std::uint32_t, std::int32_t>(x);
 }
 
+/// tanh x to 3 ulp; NaN stays NaN. Near 0, where 1 - 2 / (e^2x + 1) cancels, Cephes' polynomial (Moshier,
+/// 1989).
+[[gnu::always_inline]] inline Floats tanh_of(Floats x) {
+  const Words sign = __builtin_bit_cast(Words, x) & 0x80000000U;
+  const Floats size = __builtin_bit_cast(Floats, __builtin_bit_cast(Words, x) ^ sign);
+  const Floats far = 1.0F - 2.0F / (exp_of(size + size) + 1.0F);
+  const Floats square = x * x;
+  Floats p = square * -5.70498872745e-3F + 2.06390887954e-2F;
+  p = p * square - 5.37397155531e-2F;
+  p = p * square + 1.33314422036e-1F;
+  p = p * square - 3.33332819422e-1F;
+  const Floats near = p * square * x + x;
+  return size < 0.625F ? near : __builtin_bit_cast(Floats, __builtin_bit_cast(Words, far) | sign);
+}
+
 }  // namespace cola::kernels::COLA_ISA_NAMESPACE
