@@ -96,17 +96,16 @@ void Decoder::pack_weights() {
 }
 
 SequenceCache Decoder::make_cache(std::int64_t capacity) const {
-  SequenceCache cache(blocks_.size());
+  SequenceCache cache;
   const std::int64_t width = config_.num_key_value_heads * config_.head_dim;
-  for (auto& block : cache) {
-    block.keys.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
-    block.values.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
-  }
+  for (std::size_t block = 0; block < blocks_.size(); ++block)
+    cache.emplace_back(weights_.memory(), weights_.compute_dtype(), capacity, width, 0);
   return cache;
 }
 
 std::int64_t Decoder::cache_bytes(std::int64_t capacity) const {
-  return 2 * std::ssize(blocks_) * capacity * config_.num_key_value_heads * config_.head_dim *
+  const std::int64_t rows = std::ssize(blocks_) * KeyValueCache::rows(capacity, 0);
+  return 2 * rows * config_.num_key_value_heads * config_.head_dim *
          static_cast<std::int64_t>(size_of(weights_.compute_dtype()));
 }
 

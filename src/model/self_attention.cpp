@@ -8,25 +8,6 @@
 namespace cola {
 namespace {
 
-/// Appends the new rows' keys and values to the caches; what each then holds.
-std::vector<ops::CachedSequence> append(const StepState& step, const AttentionActivations& kept,
-                                        std::span<KeyValueCache* const> caches) {
-  std::vector<ops::CachedSequence> sequences;
-  for (std::size_t s = 0; s < caches.size(); ++s) {
-    KeyValueCache& cache = *caches[s];
-    const std::int64_t begin = step.batch.offsets[s];
-    const std::int64_t end = step.batch.offsets[s + 1];
-    const std::int64_t length = cache.length + end - begin;
-    ops::convert(step.context, kept.k.view().row_range(begin, end),
-                 cache.keys.view().row_range(cache.length, length));
-    ops::convert(step.context, kept.v.view().row_range(begin, end),
-                 cache.values.view().row_range(cache.length, length));
-    cache.length = length;
-    sequences.push_back({cache.keys.view().row_range(0, length), cache.values.view().row_range(0, length)});
-  }
-  return sequences;
-}
-
 /// A row a head: [T * heads, head_dim] of [T, heads * head_dim].
 MatrixView by_heads(const MatrixView& matrix, std::int64_t head_dim) {
   return {matrix.data, matrix.dtype, matrix.rows * matrix.cols / head_dim, head_dim, head_dim};
@@ -82,7 +63,7 @@ void SelfAttention::forward(const StepState& step, ConstMatrixView x, ConstMatri
     }
   }
   if (!caches.empty()) {
-    const auto sequences = append(step, kept, caches);
+    const auto sequences = append(context, step.batch.offsets, kept.k.view(), kept.v.view(), caches);
     ops::attention_cached(context, shape_, step.batch.offsets, sequences, kept.q.view(), kept.out.view());
   } else {
     kept.log_sum_exp.resize(context.memory(), DType::f32, x.rows, shape_.heads);
