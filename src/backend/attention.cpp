@@ -9,9 +9,11 @@
 namespace cola::ops {
 namespace {
 
-void check_heads(const AttentionShape& shape, std::string_view op) {
+void check_attention(const AttentionShape& shape, std::string_view op) {
   check(shape.head_dim > 0 && shape.kv_heads > 0 && shape.heads > 0 && shape.heads % shape.kv_heads == 0, op,
         "the query heads are not a multiple of the key/value heads");
+  check(shape.window >= 0, op, "a negative window");
+  check(shape.soft_cap >= 0.0F, op, "a negative soft cap");
 }
 
 void check_offsets(std::span<const std::int32_t> offsets, std::int64_t rows, std::string_view op) {
@@ -23,7 +25,7 @@ void check_offsets(std::span<const std::int32_t> offsets, std::int64_t rows, std
 void check_batch(const AttentionShape& shape, std::span<const std::int32_t> offsets,
                  std::span<const std::int32_t> prefixes, ConstMatrixView q, ConstMatrixView k,
                  ConstMatrixView v, ConstMatrixView out, ConstMatrixView log_sum_exp, std::string_view op) {
-  check_heads(shape, op);
+  check_attention(shape, op);
   check_offsets(offsets, q.rows, op);
   check(prefixes.empty() || prefixes.size() + 1 == offsets.size(), op, "one prefix a sequence");
   for (std::size_t s = 0; s < prefixes.size(); ++s) {
@@ -43,7 +45,7 @@ void check_batch(const AttentionShape& shape, std::span<const std::int32_t> offs
 void check_sequences(const AttentionShape& shape, std::span<const std::int32_t> offsets,
                      std::span<const CachedSequence> sequences, ConstMatrixView q, ConstMatrixView out) {
   constexpr std::string_view op = "attention_cached";
-  check_heads(shape, op);
+  check_attention(shape, op);
   check_offsets(offsets, q.rows, op);
   check(sequences.size() + 1 == offsets.size(), op, "one cache a sequence");
   check_shape(q, q.rows, shape.heads * shape.head_dim, op, "q");

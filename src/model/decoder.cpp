@@ -97,20 +97,22 @@ void Decoder::pack_weights() {
 }
 
 SequenceCache Decoder::make_cache(std::int64_t capacity) const {
-  SequenceCache cache(blocks_.size());
-  for (std::size_t index = 0; index < cache.size(); ++index) {
-    const std::int64_t width = spec_.block(static_cast<std::int64_t>(index)).attention.key_width();
-    cache[index].keys.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
-    cache[index].values.resize(weights_.memory(), weights_.compute_dtype(), capacity, width);
+  SequenceCache cache;
+  for (std::int64_t index = 0; index < spec_.num_hidden_layers(); ++index) {
+    const AttentionSpec& attention = spec_.block(index).attention;
+    cache.emplace_back(weights_.memory(), weights_.compute_dtype(), capacity, attention.key_width(),
+                       attention.window);
   }
   return cache;
 }
 
 std::int64_t Decoder::cache_bytes(std::int64_t capacity) const {
-  std::int64_t widths = 0;
-  for (std::int64_t index = 0; index < spec_.num_hidden_layers(); ++index)
-    widths += spec_.block(index).attention.key_width();
-  return 2 * capacity * widths * static_cast<std::int64_t>(size_of(weights_.compute_dtype()));
+  std::int64_t elements = 0;
+  for (std::int64_t index = 0; index < spec_.num_hidden_layers(); ++index) {
+    const AttentionSpec& attention = spec_.block(index).attention;
+    elements += 2 * KeyValueCache::rows(capacity, attention.window) * attention.key_width();
+  }
+  return elements * static_cast<std::int64_t>(size_of(weights_.compute_dtype()));
 }
 
 void Decoder::stream_weights(ops::Uploads& uploads) {

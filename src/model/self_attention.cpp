@@ -9,25 +9,6 @@
 namespace cola {
 namespace {
 
-/// Appends the new rows' keys and values to the caches; what each then holds.
-std::vector<ops::CachedSequence> append(const StepState& step, const AttentionActivations& kept,
-                                        std::span<KeyValueCache* const> caches) {
-  std::vector<ops::CachedSequence> sequences;
-  for (std::size_t s = 0; s < caches.size(); ++s) {
-    KeyValueCache& cache = *caches[s];
-    const std::int64_t begin = step.batch.offsets[s];
-    const std::int64_t end = step.batch.offsets[s + 1];
-    const std::int64_t length = cache.length + end - begin;
-    ops::convert(step.context, kept.k.view().row_range(begin, end),
-                 cache.keys.view().row_range(cache.length, length));
-    ops::convert(step.context, kept.v.view().row_range(begin, end),
-                 cache.values.view().row_range(cache.length, length));
-    cache.length = length;
-    sequences.push_back({cache.keys.view().row_range(0, length), cache.values.view().row_range(0, length)});
-  }
-  return sequences;
-}
-
 /// As a norm reads it: a row a head, [T * heads, head_dim], or the whole [T, heads * head_dim].
 MatrixView norm_rows(const AttentionSpec& spec, const MatrixView& matrix) {
   if (spec.head_norms == HeadNorms::whole_width) return matrix;
@@ -143,7 +124,7 @@ void SelfAttention::forward(const StepState& step, ConstMatrixView x, ConstMatri
   }
   turn(step, heads, false);
   if (!caches.empty()) {
-    const auto sequences = append(step, kept, caches);
+    const auto sequences = append(context, step.batch.offsets, heads.k, heads.v, caches);
     ops::attention_cached(context, shape_, step.batch.offsets, sequences, heads.q, kept.out.view());
   } else {
     kept.log_sum_exp.resize(context.memory(), DType::f32, x.rows, shape_.heads);

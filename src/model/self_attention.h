@@ -6,18 +6,12 @@
 
 #include "backend/attention.h"
 #include "model/footprint.h"
+#include "model/key_value_cache.h"
 #include "model/linear.h"
 #include "model/norm_layer.h"
 #include "model/rotary_table.h"
 
 namespace cola {
-
-/// Keys and values of one block for a sequence being generated: [capacity, kv_heads * head_dim], compute
-/// dtype.
-struct KeyValueCache {
-  Matrix keys, values;
-  std::int64_t length = 0;  ///< rows filled
-};
 
 /// What self-attention keeps for its backward.
 struct AttentionActivations {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "backend/attention_pairs.h"
 #include "core/error.h"
 #include "lora/target_modules.h"
 #include "model/block.h"
@@ -69,17 +70,7 @@ BatchSize& BatchSize::operator+=(const BatchSize& other) {
 }
 
 BatchSize size_of(const RaggedBatch& batch) {
-  BatchSize size{batch.tokens(), batch.loss_tokens(), 0};
-  for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
-    const auto length_of = [&](std::size_t sequence) {
-      return static_cast<std::int64_t>(batch.offsets[sequence + 1]) - batch.offsets[sequence];
-    };
-    const std::int64_t length = length_of(s);
-    size.pairs += length * (length + 1) / 2;
-    if (!batch.prefixes.empty() && batch.prefixes[s] >= 0)
-      size.pairs += length * length_of(static_cast<std::size_t>(batch.prefixes[s]));
-  }
-  return size;
+  return {batch.tokens(), batch.loss_tokens(), ops::attention_pairs(batch.offsets, batch.prefixes, 0)};
 }
 
 double StepFlops::of(const BatchSize& size) const {

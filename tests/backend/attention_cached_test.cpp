@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "backend/attention.h"
@@ -52,6 +54,38 @@ TEST(AttentionCached, IsTheLastRowsOfTheForward) {
         EXPECT_TRUE(is_near(p.out.view().row_range(begin, length), last, forward_tolerance(dtype)));
         EXPECT_TRUE(p.out.padding_intact());
       }
+    }
+  }
+}
+
+TEST(AttentionCached, AWindowNeedsTheCachesLastRowsOnly) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const auto& [window, cap] : std::vector<std::pair<std::int64_t, float>>{
+             {1, 0.0F}, {5, 1.5F}, {63, 0.0F}, {64, 0.0F}, {65, 1.5F}, {300, 1.5F}}) {
+      constexpr std::int64_t length = 201;
+      AttentionProblem p(dtype, test::with(shape_of(4, 2, 20), window, cap), {0, length}, 3);
+      const auto expected = ref::attention_forward<double>(
+          sizes_of(p.shape), p.offsets, {}, numbers(p.q.view()), numbers(p.k.view()), numbers(p.v.view()));
+      for (const std::int64_t rows : {1, 2, 7, 8, 40, 131}) {
+        const std::int64_t begin = length - rows;
+        const std::vector<std::int32_t> offsets = {0, static_cast<std::int32_t>(rows)};
+        for (const std::int64_t first : {std::int64_t{0}, std::max<std::int64_t>(0, begin + 1 - window)}) {
+          SCOPED_TRACE(testing::Message()
+                       << name_of(dtype) << " window " << window << " rows " << rows << " from " << first);
+          ops::Context context;
+          const std::vector<ops::CachedSequence> sequences = {
+              {p.k.view().row_range(first, length), p.v.view().row_range(first, length)}};
+          ops::attention_cached(context, p.shape, offsets, sequences, p.q.view().row_range(begin, length),
+                                p.out.view().row_range(begin, length));
+          const std::span<const double> last =
+              std::span(expected.out).subspan(static_cast<std::size_t>(begin * p.q.view().cols));
+          EXPECT_TRUE(is_near(p.out.view().row_range(begin, length), last, forward_tolerance(dtype)));
+          std::int64_t pairs = 0;
+          for (std::int64_t row = begin; row < length; ++row) pairs += std::min(row + 1, window);
+          EXPECT_EQ(context.flops(), static_cast<std::uint64_t>(4 * pairs * 4 * 20));
+        }
+      }
+      EXPECT_TRUE(p.out.padding_intact());
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/attention.h"
+#include "backend/cpu/kernels/attention_blocks.h"
 #include "backend/cpu_isa.h"
 #include "backend/ref/attention.h"
 #include "support/near.h"
@@ -15,12 +16,28 @@
 namespace cola::test {
 
 inline ref::AttentionSizes sizes_of(const ops::AttentionShape& shape) {
-  return {static_cast<std::size_t>(shape.heads), static_cast<std::size_t>(shape.kv_heads),
-          static_cast<std::size_t>(shape.head_dim), shape.scale};
+  return {static_cast<std::size_t>(shape.heads),    static_cast<std::size_t>(shape.kv_heads),
+          static_cast<std::size_t>(shape.head_dim), shape.scale,
+          static_cast<std::size_t>(shape.window),   shape.soft_cap};
+}
+
+inline kernels::AttentionScores scores_of(const ops::AttentionShape& shape) {
+  return {shape.scale, shape.window, shape.soft_cap};
 }
 
 inline ops::AttentionShape shape_of(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim) {
   return {heads, kv_heads, head_dim, 1.0F / std::sqrt(static_cast<float>(head_dim))};
+}
+
+inline ops::AttentionShape with(ops::AttentionShape shape, std::int64_t window, float soft_cap) {
+  shape.window = window;
+  shape.soft_cap = soft_cap;
+  return shape;
+}
+
+/// The shape with a window, with a soft cap that most scores feel, with both, and with neither.
+inline std::vector<ops::AttentionShape> variants(const ops::AttentionShape& shape) {
+  return {shape, with(shape, 1, 0.0F), with(shape, 40, 0.0F), with(shape, 0, 1.5F), with(shape, 40, 1.5F)};
 }
 
 // Tile products round weights to bf16 before they are multiplied with values (|v| up to 4.5): an error of up

@@ -26,33 +26,40 @@ using test::forward_tolerance;
 using test::is_near;
 using test::numbers;
 using test::random_matrix;
+using test::scores_of;
 using test::shape_of;
 using test::sizes_of;
 using test::TestMatrix;
+using test::variants;
+using test::with;
 
 TEST(AttentionRef, BackwardIsTheComplexStepDerivative) {
-  // Sequence 1 has no rows; 2 and 4 continue 0, 3 stands alone, 5 continues the empty 1.
-  const AttentionProblem p(DType::f32, shape_of(4, 2, 3), {0, 2, 2, 4, 6, 7, 9}, 0, {-1, -1, 0, -1, 0, 1});
-  const auto sizes = sizes_of(p.shape);
-  const auto q = numbers(p.q.view());
-  const auto k = numbers(p.k.view());
-  const auto v = numbers(p.v.view());
-  const auto dout = numbers(p.dout.view());
-  const auto loss = [&](std::span<const Complex> a, std::span<const Complex> b, std::span<const Complex> c) {
-    return test::weighted_sum<Complex>(
-        dout, ref::attention_forward<Complex>(sizes, p.offsets, p.prefixes, a, b, c).out);
-  };
-  const auto cq = test::complex_of(q);
-  const auto ck = test::complex_of(k);
-  const auto cv = test::complex_of(v);
-  const auto gradients = ref::attention_backward<double>(sizes, p.offsets, p.prefixes, dout, q, k, v);
-  const test::Tolerance rounding = {1e-13, 1e-12, 1e-13};
-  EXPECT_TRUE(is_near(gradients.dq,
-                      test::complex_step_gradient(q, [&](auto& at) { return loss(at, ck, cv); }), rounding));
-  EXPECT_TRUE(is_near(gradients.dk,
-                      test::complex_step_gradient(k, [&](auto& at) { return loss(cq, at, cv); }), rounding));
-  EXPECT_TRUE(is_near(gradients.dv,
-                      test::complex_step_gradient(v, [&](auto& at) { return loss(cq, ck, at); }), rounding));
+  for (const auto& shape :
+       {shape_of(4, 2, 3), with(shape_of(4, 2, 3), 2, 0.0F), with(shape_of(4, 2, 3), 3, 0.7F)}) {
+    // Sequence 1 has no rows; 2 and 4 continue 0, 3 stands alone, 5 continues the empty 1.
+    const AttentionProblem p(DType::f32, shape, {0, 2, 2, 4, 6, 7, 9}, 0, {-1, -1, 0, -1, 0, 1});
+    const auto sizes = sizes_of(p.shape);
+    const auto q = numbers(p.q.view());
+    const auto k = numbers(p.k.view());
+    const auto v = numbers(p.v.view());
+    const auto dout = numbers(p.dout.view());
+    const auto loss = [&](std::span<const Complex> a, std::span<const Complex> b,
+                          std::span<const Complex> c) {
+      return test::weighted_sum<Complex>(
+          dout, ref::attention_forward<Complex>(sizes, p.offsets, p.prefixes, a, b, c).out);
+    };
+    const auto cq = test::complex_of(q);
+    const auto ck = test::complex_of(k);
+    const auto cv = test::complex_of(v);
+    const auto gradients = ref::attention_backward<double>(sizes, p.offsets, p.prefixes, dout, q, k, v);
+    const test::Tolerance rounding = {1e-13, 1e-12, 1e-13};
+    EXPECT_TRUE(is_near(
+        gradients.dq, test::complex_step_gradient(q, [&](auto& at) { return loss(at, ck, cv); }), rounding));
+    EXPECT_TRUE(is_near(
+        gradients.dk, test::complex_step_gradient(k, [&](auto& at) { return loss(cq, at, cv); }), rounding));
+    EXPECT_TRUE(is_near(
+        gradients.dv, test::complex_step_gradient(v, [&](auto& at) { return loss(cq, ck, at); }), rounding));
+  }
 }
 
 TEST(Attention, AgreesWithRef) {
@@ -205,10 +212,11 @@ std::vector<float> poisoned(std::int64_t floats) {
 }
 
 template <class T>
-void check_tables(DType dtype, std::int64_t head_dim) {
+void check_tables(DType dtype, const ops::AttentionShape& shape) {
   constexpr std::int64_t length = 101;
-  AttentionProblem p(dtype, shape_of(2, 1, head_dim), {0, length});
-  AttentionProblem shared(dtype, shape_of(2, 1, head_dim), {0, 101, 140, 143}, 0, {-1, 0, 0});
+  const std::int64_t head_dim = shape.head_dim;
+  AttentionProblem p(dtype, shape, {0, length});
+  AttentionProblem shared(dtype, shape, {0, 101, 140, 143}, 0, {-1, 0, 0});
   const std::vector<kernels::RowRange> continuations = {{101, 140}, {140, 143}};
   const auto expected = ref::attention_forward<double>(sizes_of(p.shape), p.offsets, {}, numbers(p.q.view()),
                                                        numbers(p.k.view()), numbers(p.v.view()))
@@ -221,18 +229,22 @@ void check_tables(DType dtype, std::int64_t head_dim) {
   };
   const auto forward_of = [&](AttentionProblem& of, const kernels::Continuations& behind) {
     return kernels::AttentionForward<T>{
-        length,   length,   head_dim, 2,          of.shape.scale,
+        length,   length,   head_dim, 2,          scores_of(of.shape),
         in(of.q), in(of.k), in(of.v), to(of.out), {of.log_sum_exp.view().template as<float>(), 2},
         behind};
   };
   const auto backward_of = [&](AttentionProblem& of, const kernels::Continuations& behind) {
-    return kernels::AttentionBackward<T>{
-        length,    head_dim,  2,         of.shape.scale, in(of.dout),
-        in(of.q),  in(of.k),  in(of.v),  in(of.out),     {of.log_sum_exp.view().template as<float>(), 2},
-        to(of.dq), to(of.dk), to(of.dv), behind};
+    return kernels::AttentionBackward<T>{length,      head_dim,
+                                         2,           scores_of(of.shape),
+                                         in(of.dout), in(of.q),
+                                         in(of.k),    in(of.v),
+                                         in(of.out),  {of.log_sum_exp.view().template as<float>(), 2},
+                                         to(of.dq),   to(of.dk),
+                                         to(of.dv),   behind};
   };
   for (const ops::CpuIsa isa : test::runnable_isas()) {
-    SCOPED_TRACE(testing::Message() << ops::name_of(isa) << " " << name_of(dtype) << " " << head_dim);
+    SCOPED_TRACE(testing::Message() << ops::name_of(isa) << " " << name_of(dtype) << " " << head_dim
+                                    << " window " << shape.window << " cap " << shape.soft_cap);
     auto scratch = poisoned(kernels::attention_cached_scratch(length, head_dim, 2));
     kernels::attention_kernels<T>(isa).cached(forward_of(p, {}), scratch.data());
     EXPECT_TRUE(is_near(p.out.view(), expected, forward_tolerance(dtype)));
@@ -251,8 +263,12 @@ void check_tables(DType dtype, std::int64_t head_dim) {
 
 TEST(AttentionKernels, EveryInstructionSetAgreesWithRef) {
   for (const std::int64_t head_dim : {8, 20, 64, 80}) {
-    check_tables<float>(DType::f32, head_dim);
-    check_tables<std::uint16_t>(DType::bf16, head_dim);
+    check_tables<float>(DType::f32, shape_of(2, 1, head_dim));
+    check_tables<std::uint16_t>(DType::bf16, shape_of(2, 1, head_dim));
+  }
+  for (const auto& shape : variants(shape_of(2, 1, 20))) {
+    check_tables<float>(DType::f32, shape);
+    check_tables<std::uint16_t>(DType::bf16, shape);
   }
 }
 
@@ -273,14 +289,14 @@ void check_tile_attention(const kernels::TileKernels& products, const ops::CpuIs
   const kernels::AttentionTiles tiles = {products, kernels::tile_operand_kernels(isa)};
   const std::int64_t packed = kernels::attention_packed_keys(length, behind);
   auto scratch = poisoned(kernels::tile_attention_forward_scratch(packed, head_dim));
-  kernels::tile_attention_forward(isa)({length, length, head_dim, group, p.shape.scale, in(p.q), in(p.k),
+  kernels::tile_attention_forward(isa)({length, length, head_dim, group, scores_of(p.shape), in(p.q), in(p.k),
                                         in(p.v), to(p.out), log_sum_exp, behind},
                                        tiles, scratch.data());
   scratch = poisoned(kernels::tile_attention_backward_scratch(packed, head_dim));
   kernels::tile_attention_backward(isa)({length,
                                          head_dim,
                                          group,
-                                         p.shape.scale,
+                                         scores_of(p.shape),
                                          in(p.dout),
                                          in(p.q),
                                          in(p.k),
@@ -317,6 +333,14 @@ TEST(TileAttention, AgreesWithRef) {
                                 {-1, 0, 0, 0});
         check_tile_attention(*tiles, isa, shared, {continuations.data(), std::ssize(continuations)});
       }
+      for (const auto& shape : variants(shape_of(2, 1, 20))) {
+        SCOPED_TRACE(testing::Message() << tiles->name << " " << ops::name_of(isa) << " window "
+                                        << shape.window << " cap " << shape.soft_cap);
+        AttentionProblem p(DType::bf16, shape, {0, 150}, 1);
+        check_tile_attention(*tiles, isa, p, {});
+        AttentionProblem shared(DType::bf16, shape, {0, 101, 140, 143, 240}, 1, {-1, 0, 0, 0});
+        check_tile_attention(*tiles, isa, shared, {continuations.data(), std::ssize(continuations)});
+      }
     }
   }
 }
@@ -325,8 +349,9 @@ TEST(TileAttention, AgreesWithRef) {
 TEST(TileAttention, QueriesMayBeTheLastOfTheKeys) {
   constexpr std::int64_t keys = 150;
   for (const kernels::TileKernels* tiles : tile_products_here()) {
-    for (const std::int64_t queries : {1, 37, 150}) {
-      AttentionProblem p(DType::bf16, shape_of(2, 1, 40), {0, keys});
+    for (const auto& [queries, window] :
+         std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 0}, {37, 0}, {150, 0}, {1, 70}, {37, 20}}) {
+      AttentionProblem p(DType::bf16, with(shape_of(2, 1, 40), window, 0.0F), {0, keys});
       const auto rows = [](ConstMatrixView view) {
         return kernels::Rows<const std::uint16_t>{static_cast<const std::uint16_t*>(view.data), view.stride};
       };
@@ -336,7 +361,7 @@ TEST(TileAttention, QueriesMayBeTheLastOfTheKeys) {
                                                        keys,
                                                        40,
                                                        2,
-                                                       p.shape.scale,
+                                                       scores_of(p.shape),
                                                        rows(p.q.view().row_range(keys - queries, keys)),
                                                        rows(p.k.view()),
                                                        rows(p.v.view()),
@@ -375,6 +400,8 @@ TEST(Attention, WrongOperandsAreLogicErrors) {
     p.run();
   };
   EXPECT_NO_THROW(run(shape_of(4, 2, 8), {0, 4, 10}));
+  EXPECT_THROW(run(with(shape_of(4, 2, 8), -1, 0.0F), {0, 10}), std::logic_error);
+  EXPECT_THROW(run(with(shape_of(4, 2, 8), 0, -1.0F), {0, 10}), std::logic_error);
   EXPECT_THROW(run(shape_of(4, 3, 8), {0, 10}), std::logic_error);
   EXPECT_THROW(run(shape_of(4, 2, 9), {0, 10}), std::logic_error);
   EXPECT_THROW(run(shape_of(4, 2, 8), {0, 9}), std::logic_error);

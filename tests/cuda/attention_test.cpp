@@ -13,8 +13,14 @@ struct Batch {
 const Batch batches[] = {
     {{0, 65}, {}}, {{0, 1, 1, 40, 170, 171}, {}}, {{0, 100, 103, 140, 141, 250}, {-1, 0, 0, -1, 0}}};
 
-constexpr ops::AttentionShape shapes[] = {
-    {4, 4, 64, 0.125F}, {8, 2, 128, 0.088F}, {2, 1, 40, 0.158F}, {2, 2, 13, 0.277F}};
+constexpr ops::AttentionShape shapes[] = {{4, 4, 64, 0.125F},
+                                          {8, 2, 128, 0.088F},
+                                          {2, 1, 40, 0.158F},
+                                          {2, 2, 13, 0.277F},
+                                          {2, 1, 64, 0.125F, 33},
+                                          {2, 1, 40, 0.158F, 0, 1.5F},
+                                          {2, 1, 128, 0.088F, 90, 1.5F},
+                                          {2, 1, 13, 0.277F, 20, 1.5F}};
 
 TEST_F(CudaAttention, ForwardAndBackward) {
   for (const DType dtype : both_dtypes) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "backend/cuda/kernels/attention.h"
@@ -24,6 +25,8 @@ using test::to;
 
 struct Shape {
   int heads, kv_heads, head_dim;
+  std::int32_t window = 0;
+  float soft_cap = 0.0F;
 };
 
 /// Whole sequences of which the last rows are new; each has a cache with room for more rows, which hold NaN.
@@ -43,7 +46,8 @@ class Decoding {
     const float scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim));
     const auto expected = ref::attention_forward<double>(
         {static_cast<std::size_t>(shape.heads), static_cast<std::size_t>(shape.kv_heads),
-         static_cast<std::size_t>(shape.head_dim), static_cast<double>(scale)},
+         static_cast<std::size_t>(shape.head_dim), static_cast<double>(scale),
+         static_cast<std::size_t>(shape.window), static_cast<double>(shape.soft_cap)},
         whole, {}, numbers(q.view()), numbers(k.view()), numbers(v.view()));
     for (std::size_t s = 0; s < lengths_.size(); ++s) {
       for (const TestMatrix* source : {&k, &v}) {
@@ -67,7 +71,7 @@ class Decoding {
                          values.stride, lengths_[s]});
     }
     const auto count = std::ssize(rows_);
-    sizes_ = {count, shape.heads, shape.kv_heads, shape.head_dim, scale};
+    sizes_ = {count, shape.heads, shape.kv_heads, shape.head_dim, scale, shape.window, shape.soft_cap};
     q_ = TestMatrix(dtype_of<T>, count, q_cols, 8);
     out_ = TestMatrix(dtype_of<T>, count, q_cols, 8);
     for (std::int64_t i = 0; i < count; ++i) {
@@ -79,7 +83,7 @@ class Decoding {
   }
 
   void check_tiles() {
-    const AttentionTiles tiles = cached_query_tiles(offsets_, lengths_);
+    const AttentionTiles tiles = cached_query_tiles(offsets_, lengths_, shape_.window);
     run([&] {
       return attention_cached_tiles<T>(nullptr, {sizes_, in<T>(q_), cached_.data(), to<T>(out_)},
                                        {std::ssize(tiles.tiles), tiles.tiles.data(), tiles.ranges.data()},
@@ -87,7 +91,8 @@ class Decoding {
     });
   }
   void check_rows(bool aligned) {
-    const std::int64_t most_keys = *std::ranges::max_element(lengths_);
+    std::int64_t most_keys = *std::ranges::max_element(lengths_);
+    if (shape_.window > 0) most_keys = std::min<std::int64_t>(most_keys, shape_.window);
     std::vector<float> scratch(static_cast<std::size_t>(attention_cached_scratch(sizes_, most_keys)),
                                std::numeric_limits<float>::quiet_NaN());
     run([&] {
@@ -109,7 +114,8 @@ class Decoding {
   template <class Run>
   void run(const Run& run) {
     SCOPED_TRACE(testing::Message() << name_of(dtype_of<T>) << " heads " << shape_.heads << "/"
-                                    << shape_.kv_heads << " x " << shape_.head_dim);
+                                    << shape_.kv_heads << " x " << shape_.head_dim << " window "
+                                    << shape_.window);
     test::run_in_every_order([&] {
       EXPECT_TRUE(succeeds(run()));
       return elements_of({&out_});
@@ -143,6 +149,19 @@ TEST(CudaAttentionCached, RowsAgreeWithTheReference) {
       Decoding<T>(shape, {1, 30, 200}, {1, 3, 2}).check_rows(false);
       Decoding<T>(shape, {1, 30, 520}, {1, 1, 2})
           .check_rows(true);  // three splits; aligned where head_dim is
+    }
+  });
+}
+
+TEST(CudaAttentionCached, WindowsAndSoftCapsAgreeWithTheReference) {
+  for_each_dtype([]<class T>(T) {
+    for (const auto& [window, soft_cap] : std::vector<std::pair<int, float>>{
+             {1, 0.0F}, {5, 1.5F}, {64, 0.0F}, {100, 1.5F}, {0, 1.5F}, {600, 0.0F}}) {
+      Decoding<T>({4, 2, 24, window, soft_cap}, {12, 90, 131}, {12, 1, 70}).check_tiles();
+      Decoding<T>({4, 2, 13, window, soft_cap}, {1, 30, 131}, {1, 3, 2}).check_rows(false);
+    }
+    for (const std::int32_t window : {256, 300, 519}) {  // one split, two, and three
+      Decoding<T>({4, 2, 16, window, 1.5F}, {1, 30, 700}, {1, 1, 2}).check_rows(true);
     }
   });
 }

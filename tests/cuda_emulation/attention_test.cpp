@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -63,8 +64,8 @@ struct Problem {
 
   template <class T>
   std::vector<double> run() {
-    const AttentionTiles queries = query_tiles(offsets, prefixes);
-    const AttentionTiles keys = key_tiles(offsets, prefixes);
+    const AttentionTiles queries = query_tiles(offsets, prefixes, sizes.window);
+    const AttentionTiles keys = key_tiles(offsets, prefixes, sizes.window);
     EXPECT_TRUE(succeeds(attention_forward<T>(nullptr, {sizes, on_device(queries), in<T>(q), in<T>(k),
                                                         in<T>(v), to<T>(out), to<float>(log_sum_exp)})));
     EXPECT_TRUE(succeeds(attention_backward<T>(
@@ -74,8 +75,9 @@ struct Problem {
   }
 
   [[nodiscard]] ref::AttentionSizes ref_sizes() const {
-    return {static_cast<std::size_t>(sizes.heads), static_cast<std::size_t>(sizes.kv_heads),
-            static_cast<std::size_t>(sizes.head_dim), static_cast<double>(sizes.scale)};
+    return {static_cast<std::size_t>(sizes.heads),    static_cast<std::size_t>(sizes.kv_heads),
+            static_cast<std::size_t>(sizes.head_dim), static_cast<double>(sizes.scale),
+            static_cast<std::size_t>(sizes.window),   static_cast<double>(sizes.soft_cap)};
   }
   [[nodiscard]] ref::AttentionResult<double> expected() const {
     return ref::attention_forward<double>(ref_sizes(), offsets, prefixes, numbers(q.view()),
@@ -133,6 +135,54 @@ TEST(CudaAttention, AgreesWithTheReference) { check_paths_agree({0, 0, 1, 34, 34
 
 TEST(CudaAttention, ContinuationsAgreeWithTheReference) { check_paths_agree(mixed_offsets, mixed_prefixes); }
 
+struct Variant {
+  std::int32_t window;
+  float soft_cap;
+};
+
+/// One key, edges of the steps of 32 and 64 keys and beside them, less and more than the prefixes.
+const std::vector<Variant> every_variant = {{1, 0.0F},  {32, 0.0F}, {33, 0.0F},  {64, 0.0F},
+                                            {65, 0.0F}, {0, 1.5F},  {100, 1.5F}, {1000, 0.0F}};
+const std::vector<Variant> window_with_cap = {{40, 1.5F}};
+
+template <class T>
+void check_variants(int head_dim, int padding, const std::vector<Variant>& variants) {
+  for (const auto& [window, soft_cap] : variants) {
+    SCOPED_TRACE(testing::Message() << name_of(dtype_of<T>) << " x " << head_dim << " window " << window
+                                    << " cap " << soft_cap);
+    for (const auto& [offsets, prefixes] :
+         {std::pair<std::vector<std::int32_t>, std::vector<std::int32_t>>{{0, 0, 1, 34, 98, 230}, {}},
+          {mixed_offsets, mixed_prefixes}}) {
+      Problem p(dtype_of<T>, 2, 1, head_dim, offsets, prefixes, padding);
+      p.sizes.window = window;
+      p.sizes.soft_cap = soft_cap;
+      p.run<T>();
+      p.check(dtype_of<T>);
+    }
+  }
+}
+
+TEST(CudaAttention, WindowsAndSoftCapsAgreeWithTheReference) {
+  check_variants<float>(13, 1, every_variant);
+  check_variants<float>(72, 0, window_with_cap);
+  check_variants<float>(136, 0, window_with_cap);
+  check_variants<BFloat16>(13, 1, window_with_cap);
+  check_variants<BFloat16>(24, 0, every_variant);
+  check_variants<BFloat16>(72, 0, window_with_cap);
+  check_variants<BFloat16>(128, 0, window_with_cap);
+}
+
+TEST(CudaAttention, AWindowOfTheLongestSequenceChangesNothing) {
+  for_each_dtype([]<class T>(T) {
+    Problem p(dtype_of<T>, 2, 1, 24, {0, 90, 97, 150}, {-1, 0, -1});
+    const auto without = p.run<T>();
+    p.sizes.window = 97;
+    EXPECT_EQ(p.run<T>(), without);
+    p.sizes.window = 96;
+    EXPECT_NE(p.run<T>(), without);
+  });
+}
+
 TEST(CudaAttention, AWideHeadAgreesWithTheReference) {
   for_each_dtype([]<class T>(T) {
     Problem p(dtype_of<T>, 2, 1, 200, {0, 40, 110, 113}, {-1, -1, 1});
@@ -188,6 +238,27 @@ TEST(CudaAttention, NothingLeaksBetweenSequences) {
   });
 }
 
+// In f32 a NaN of a row reaches the queries whose windows it is in; on tensor cores all of their tiles, but
+// no tile whose queries' windows begin behind it.
+TEST(CudaAttention, NothingLeaksFromBeforeTheWindow) {
+  for_each_dtype([]<class T>(T) {
+    Problem p(dtype_of<T>, 2, 1, 24, {0, 200});
+    p.sizes.window = 30;
+    const std::int64_t first = dtype_of<T> == DType::f32 ? 90 : 128;
+    p.run<T>();
+    const auto out = numbers(p.out.view().row_range(first, 200));
+    const auto dk = numbers(p.dk.view().row_range(first, 200));
+    for (TestMatrix* matrix : {&p.q, &p.k, &p.v, &p.dout}) {
+      for (std::int64_t row = 40; row <= 60; ++row) {
+        test::set_element(matrix->view(), row, 3, std::numeric_limits<double>::quiet_NaN());
+      }
+    }
+    p.run<T>();
+    EXPECT_EQ(numbers(p.out.view().row_range(first, 200)), out);
+    EXPECT_EQ(numbers(p.dk.view().row_range(first, 200)), dk);
+  });
+}
+
 // In f32; on tensor cores a NaN can reach earlier tokens of its own tile.
 TEST(CudaAttention, NothingLeaksFromLaterTokens) {
   Problem p(DType::f32, 2, 1, 20, {0, 100});
@@ -206,7 +277,7 @@ TEST(CudaAttention, NothingLeaksFromLaterTokens) {
 
 TEST(CudaAttention, ATileWithoutRowsIsNoWork) {
   Problem p(DType::bf16, 2, 2, 64, {0, 70});
-  AttentionTiles queries = query_tiles(p.offsets, {});
+  AttentionTiles queries = query_tiles(p.offsets, {}, 0);
   queries.tiles.resize(5);
   ASSERT_TRUE(succeeds(attention_forward<BFloat16>(
       nullptr, {p.sizes, on_device(queries), in<BFloat16>(p.q), in<BFloat16>(p.k), in<BFloat16>(p.v),
@@ -216,7 +287,7 @@ TEST(CudaAttention, ATileWithoutRowsIsNoWork) {
 
 TEST(CudaAttention, HeadsThatItCannotDoAreRefused) {
   Problem p(DType::f32, 3, 2, 8, {0, 4});
-  const AttentionTiles queries = query_tiles(p.offsets, {});
+  const AttentionTiles queries = query_tiles(p.offsets, {}, 0);
   const auto run = [&] {
     return attention_forward<float>(nullptr, {p.sizes, on_device(queries), in<float>(p.q), in<float>(p.k),
                                               in<float>(p.v), to<float>(p.out), to<float>(p.log_sum_exp)});
@@ -235,7 +306,7 @@ TEST(AttentionPlan, TilesNameWhatTheySee) {
   // 0 is continued by 1, right behind it, and by 3.
   const std::vector<std::int32_t> offsets = {0, 70, 75, 76, 80};
   const std::vector<std::int32_t> prefixes = {-1, 0, -1, 0};
-  const AttentionTiles queries = query_tiles(offsets, prefixes);
+  const AttentionTiles queries = query_tiles(offsets, prefixes, 0);
   ASSERT_EQ(queries.tiles.size(), 5U);
   EXPECT_EQ(queries.tiles[0].row, 70);  // 75 keys; one range, as they lie side by side
   EXPECT_EQ(ranges_of(queries, 0), (std::vector<RowRange>{{0, 75}}));
@@ -246,12 +317,37 @@ TEST(AttentionPlan, TilesNameWhatTheySee) {
   EXPECT_EQ(ranges_of(queries, 2), (std::vector<RowRange>{{0, 70}}));
   EXPECT_EQ(ranges_of(queries, 3), (std::vector<RowRange>{{0, 64}}));
   EXPECT_EQ(ranges_of(queries, 4), (std::vector<RowRange>{{75, 76}}));
-  const AttentionTiles keys = key_tiles(offsets, prefixes);
+  const AttentionTiles keys = key_tiles(offsets, prefixes, 0);
   ASSERT_EQ(keys.tiles.size(), 5U);
   EXPECT_EQ(ranges_of(keys, 0), (std::vector<RowRange>{{0, 75}, {76, 80}}));
   EXPECT_EQ(ranges_of(keys, 1), (std::vector<RowRange>{{64, 75}, {76, 80}}));
   EXPECT_EQ(ranges_of(keys, 2), (std::vector<RowRange>{{70, 75}}));
-  EXPECT_TRUE(query_tiles(std::vector<std::int32_t>{0}, {}).tiles.empty());
+  EXPECT_TRUE(query_tiles(std::vector<std::int32_t>{0}, {}, 0).tiles.empty());
+}
+
+TEST(AttentionPlan, TilesNameWhatIsInTheirWindows) {
+  // 0 is continued by 1, right behind it, and by 3, six rows further on.
+  const std::vector<std::int32_t> offsets = {0, 70, 75, 76, 280};
+  const std::vector<std::int32_t> prefixes = {-1, 0, -1, 0};
+  const AttentionTiles queries = query_tiles(offsets, prefixes, 10);
+  const auto at_row = [](const AttentionTiles& tiles, std::int32_t row) {
+    const auto at = std::ranges::find(tiles.tiles, row, &AttentionTile::row);
+    return ranges_of(tiles, static_cast<std::size_t>(at - tiles.tiles.begin()));
+  };
+  EXPECT_EQ(at_row(queries, 0), (std::vector<RowRange>{{0, 64}}));
+  EXPECT_EQ(at_row(queries, 64), (std::vector<RowRange>{{55, 70}}));
+  EXPECT_EQ(at_row(queries, 70), (std::vector<RowRange>{{61, 75}}));
+  EXPECT_EQ(at_row(queries, 76), (std::vector<RowRange>{{61, 70, 6}, {76, 140}}));
+  EXPECT_EQ(at_row(queries, 140), (std::vector<RowRange>{{131, 204}}));
+  const AttentionTiles keys = key_tiles(offsets, prefixes, 10);
+  EXPECT_EQ(at_row(keys, 0), (std::vector<RowRange>{{0, 73}, {76, 79, 6}}));
+  EXPECT_EQ(at_row(keys, 64), (std::vector<RowRange>{{64, 75}, {76, 85, 6}}));
+  EXPECT_EQ(at_row(keys, 70), (std::vector<RowRange>{{70, 75}}));
+  EXPECT_EQ(at_row(keys, 76), (std::vector<RowRange>{{76, 149}}));
+  const AttentionTiles cached =
+      cached_query_tiles(std::vector<std::int32_t>{0, 70}, std::vector<std::int32_t>{100}, 10);
+  EXPECT_EQ(at_row(cached, 0), (std::vector<RowRange>{{21, 94}}));
+  EXPECT_EQ(at_row(cached, 64), (std::vector<RowRange>{{85, 100}}));
 }
 
 }  // namespace

@@ -10,10 +10,10 @@ void attention_forward(Context& context, const AttentionShape& shape, std::span<
                        ConstMatrixView v, MatrixView out, MatrixView log_sum_exp) {
   const std::int64_t dim = shape.head_dim;
   const std::int64_t group = shape.heads / shape.kv_heads;
-  const SequenceGroups sequences = group_sequences(offsets, prefixes);
+  const SequenceGroups sequences = group_sequences(offsets, prefixes, shape.window);
   const std::int64_t items = std::ssize(sequences.groups) * shape.kv_heads;
   if (items == 0) return;
-  const double product = sequences.pairs * static_cast<double>(shape.heads * dim);
+  const auto product = static_cast<double>(sequences.pairs * shape.heads * dim);
   context.add_flops(static_cast<std::uint64_t>(4.0 * product));
   with_element_type(q.dtype, "attention_forward", [&]<class T>(T) {
     for_each_item(
@@ -24,7 +24,7 @@ void attention_forward(Context& context, const AttentionShape& shape, std::span<
           const auto slice = [&](auto view, std::int64_t width) {
             return columns(view.row_range(work.rows.begin, view.rows), head * width, width);
           };
-          attend(kernels::AttentionForward<T>{work.length(), work.length(), dim, group, shape.scale,
+          attend(kernels::AttentionForward<T>{work.length(), work.length(), dim, group, scores_of(shape),
                                               rows_of<T>(slice(q, group * dim)), rows_of<T>(slice(k, dim)),
                                               rows_of<T>(slice(v, dim)), rows_of<T>(slice(out, group * dim)),
                                               rows_of<float>(slice(log_sum_exp, group)),

@@ -10,10 +10,10 @@ void attention_backward(Context& context, const AttentionShape& shape, std::span
                         ConstMatrixView log_sum_exp, MatrixView dq, MatrixView dk, MatrixView dv) {
   const std::int64_t dim = shape.head_dim;
   const std::int64_t group = shape.heads / shape.kv_heads;
-  const SequenceGroups sequences = group_sequences(offsets, prefixes);
+  const SequenceGroups sequences = group_sequences(offsets, prefixes, shape.window);
   const std::int64_t items = std::ssize(sequences.groups) * shape.kv_heads;
   if (items == 0) return;
-  const double product = sequences.pairs * static_cast<double>(shape.heads * dim);
+  const auto product = static_cast<double>(sequences.pairs * shape.heads * dim);
   context.add_flops(static_cast<std::uint64_t>(10.0 * product));
   with_element_type(q.dtype, "attention_backward", [&]<class T>(T) {
     for_each_item(
@@ -26,7 +26,7 @@ void attention_backward(Context& context, const AttentionShape& shape, std::span
           };
           attend_backward(
               kernels::AttentionBackward<T>{
-                  work.length(), dim, group, shape.scale, rows_of<T>(slice(dout, group * dim)),
+                  work.length(), dim, group, scores_of(shape), rows_of<T>(slice(dout, group * dim)),
                   rows_of<T>(slice(q, group * dim)), rows_of<T>(slice(k, dim)), rows_of<T>(slice(v, dim)),
                   rows_of<T>(slice(out, group * dim)), rows_of<float>(slice(log_sum_exp, group)),
                   rows_of<T>(slice(dq, group * dim)), rows_of<T>(slice(dk, dim)), rows_of<T>(slice(dv, dim)),

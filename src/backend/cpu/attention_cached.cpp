@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "backend/attention_pairs.h"
 #include "backend/cpu/attention_work.h"
 #include "backend/cpu/operands.h"
 #include "backend/cpu/ops.h"
@@ -18,17 +19,16 @@ void attention_cached(Context& context, const AttentionShape& shape, std::span<c
   const std::int64_t dim = shape.head_dim;
   const std::int64_t group = shape.heads / shape.kv_heads;
   std::int64_t floats = 0;
-  double pairs = 0.0;
+  std::int64_t pairs = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     const std::int64_t queries = offsets[s + 1] - offsets[s];
     const std::int64_t length = sequences[s].keys.rows;
     floats =
         std::max(floats, worth_packing(queries) ? forward_scratch(q.dtype, length, dim)
                                                 : kernels::attention_cached_scratch(queries, dim, group));
-    pairs += static_cast<double>(queries) *
-             (static_cast<double>(length - queries) + 0.5 * static_cast<double>(queries + 1));
+    pairs += attention_pairs(queries, length, shape.window);
   }
-  const double multiply_adds = 2.0 * pairs * static_cast<double>(shape.heads * dim);
+  const auto multiply_adds = static_cast<double>(2 * pairs * shape.heads * dim);
   context.add_flops(static_cast<std::uint64_t>(2.0 * multiply_adds));
   const std::int64_t items = std::ssize(sequences) * shape.kv_heads;
   with_element_type(q.dtype, "attention_cached", [&]<class T>(T) {
@@ -43,7 +43,7 @@ void attention_cached(Context& context, const AttentionShape& shape, std::span<c
                                                  sequences[s].keys.rows,
                                                  dim,
                                                  group,
-                                                 shape.scale,
+                                                 scores_of(shape),
                                                  rows_of<T>(slice(own_rows(q), group * dim)),
                                                  rows_of<T>(slice(sequences[s].keys, dim)),
                                                  rows_of<T>(slice(sequences[s].values, dim)),

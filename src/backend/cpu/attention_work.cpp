@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backend/attention_pairs.h"
 #include "backend/cpu/kernels/tile_attention.h"
 #include "backend/cpu/operands.h"
 #include "backend/cpu_isa.h"
@@ -17,23 +18,22 @@ kernels::AttentionTiles attention_tiles() {
 
 }  // namespace
 
-SequenceGroups group_sequences(std::span<const std::int32_t> offsets,
-                               std::span<const std::int32_t> prefixes) {
+SequenceGroups group_sequences(std::span<const std::int32_t> offsets, std::span<const std::int32_t> prefixes,
+                               std::int64_t window) {
   SequenceGroups result;
   std::vector<SequenceGroup>& groups = result.groups;
   groups.reserve(offsets.size() - 1);
   std::vector<std::size_t> group_of(prefixes.size());  // by sequence; of use for those without a prefix
   for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
     const kernels::RowRange rows = {offsets[s], offsets[s + 1]};
-    const auto length = static_cast<double>(rows.end - rows.begin);
-    const double causal = 0.5 * length * (length + 1.0);
+    const std::int64_t length = rows.end - rows.begin;
     if (prefixes.empty() || prefixes[s] < 0) {
       if (!prefixes.empty()) group_of[s] = groups.size();
-      groups.push_back({rows, {}, causal});
-    } else if (length > 0.0) {
+      groups.push_back({rows, {}, attention_pairs(length, length, window)});
+    } else if (length > 0) {
       SequenceGroup& group = groups[group_of[static_cast<std::size_t>(prefixes[s])]];
       group.continuations.push_back({rows.begin - group.rows.begin, rows.end - group.rows.begin});
-      group.pairs += length * static_cast<double>(group.length()) + causal;
+      group.pairs += attention_pairs(length, group.length() + length, window);
     }
   }
   for (const SequenceGroup& group : groups) {

@@ -21,7 +21,7 @@ namespace cola::ops {
 struct SequenceGroup {
   kernels::RowRange rows;
   std::vector<kernels::RowRange> continuations;  ///< counted from rows.begin, without empty ones
-  double pairs = 0.0;                            ///< of a query and a key that it sees
+  std::int64_t pairs = 0;                        ///< of a query and a key that it sees
 
   [[nodiscard]] std::int64_t length() const { return rows.end - rows.begin; }
   [[nodiscard]] kernels::Continuations kernel_continuations() const {
@@ -32,11 +32,15 @@ struct SequenceGroup {
 /// A batch's groups, the one with the most work first (the first of equals).
 struct SequenceGroups {
   std::vector<SequenceGroup> groups;
-  double pairs = 0.0;            ///< of all
+  std::int64_t pairs = 0;        ///< of all
   std::int64_t packed_keys = 0;  ///< of the largest group: kernels::attention_packed_keys()
 };
 [[nodiscard]] SequenceGroups group_sequences(std::span<const std::int32_t> offsets,
-                                             std::span<const std::int32_t> prefixes);
+                                             std::span<const std::int32_t> prefixes, std::int64_t window);
+
+[[nodiscard]] inline kernels::AttentionScores scores_of(const AttentionShape& shape) {
+  return {shape.scale, shape.window, shape.soft_cap};
+}
 
 /// Threads worth starting for `items` items with this many multiply-adds together.
 [[nodiscard]] std::int64_t attention_threads(std::int64_t items, double multiply_adds);

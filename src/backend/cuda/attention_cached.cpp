@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "backend/attention_pairs.h"
 #include "backend/cuda/check.h"
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/elements.h"
@@ -13,12 +14,14 @@ namespace {
 /// Whose keys each new row sees, and the last of them.
 struct NewRows {
   std::vector<std::int32_t> sequence_of, last_key, lengths;
-  std::int64_t most_keys = 0;
+  std::int64_t most_keys = 0;  ///< that a row sees
   std::int64_t most_rows = 0;  ///< of a sequence
-  double pairs = 0.0;
+  std::int32_t window = 0;     ///< 0 where it hides nothing
+  std::int64_t pairs = 0;
 };
 
-NewRows describe(std::span<const std::int32_t> offsets, std::span<const CachedSequence> sequences) {
+NewRows describe(std::span<const std::int32_t> offsets, std::span<const CachedSequence> sequences,
+                 std::int64_t window) {
   NewRows rows;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     const std::int64_t length = sequences[s].keys.rows;
@@ -29,8 +32,12 @@ NewRows describe(std::span<const std::int32_t> offsets, std::span<const CachedSe
     for (std::int64_t i = 0; i < count; ++i) {
       rows.sequence_of.push_back(static_cast<std::int32_t>(s));
       rows.last_key.push_back(static_cast<std::int32_t>(length - count + i));
-      rows.pairs += static_cast<double>(length - count + i + 1);
     }
+    rows.pairs += attention_pairs(count, length, window);
+  }
+  if (window > 0 && window < rows.most_keys) {
+    rows.window = static_cast<std::int32_t>(window);
+    rows.most_keys = window;
   }
   return rows;
 }
@@ -46,9 +53,8 @@ void run(Context& context, const AttentionShape& shape, std::span<const std::int
          std::span<const CachedSequence> sequences, ConstMatrixView q, MatrixView out) {
   constexpr std::int64_t worth_tiles = 8;  // rows of a sequence from which its keys are read once for many
   CudaBackend& backend = backend_of(context);
-  const NewRows rows = describe(offsets, sequences);
-  context.add_flops(
-      static_cast<std::uint64_t>(4.0 * rows.pairs * static_cast<double>(shape.heads * shape.head_dim)));
+  const NewRows rows = describe(offsets, sequences, shape.window);
+  context.add_flops(static_cast<std::uint64_t>(4 * rows.pairs * shape.heads * shape.head_dim));
   std::vector<launch::CachedRows<T>> caches;
   bool aligned = true;
   for (const auto& [keys, values] : sequences) {
@@ -57,12 +63,16 @@ void run(Context& context, const AttentionShape& shape, std::span<const std::int
     aligned = aligned && is_aligned(keys) && is_aligned(values);
   }
   HostArrays& arrays = backend.host_arrays();
-  const launch::AttentionSizes sizes = {q.rows, static_cast<std::int32_t>(shape.heads),
+  const launch::AttentionSizes sizes = {q.rows,
+                                        static_cast<std::int32_t>(shape.heads),
                                         static_cast<std::int32_t>(shape.kv_heads),
-                                        static_cast<std::int32_t>(shape.head_dim), shape.scale};
+                                        static_cast<std::int32_t>(shape.head_dim),
+                                        shape.scale,
+                                        rows.window,
+                                        shape.soft_cap};
   const launch::AttentionCached<T> work = {sizes, rows_of<T>(q), arrays.on_device(caches), rows_of<T>(out)};
   if (rows.most_rows >= worth_tiles) {
-    const launch::AttentionTiles tiles = launch::cached_query_tiles(offsets, rows.lengths);
+    const launch::AttentionTiles tiles = launch::cached_query_tiles(offsets, rows.lengths, rows.window);
     const launch::DeviceTiles queries = {std::ssize(tiles.tiles), arrays.on_device(tiles.tiles),
                                          arrays.on_device(tiles.ranges)};
     require(launch::attention_cached_tiles<T>(backend.queue(), work, queries, aligned), "attention_cached");

@@ -12,11 +12,11 @@ namespace cola::kernels {
 
 /// One sequence, all that continue it, and one key/value head with the `group` query heads that read it:
 /// query head h of the group is columns h * head_dim .. of q and out. The queries are the last of the keys'
-/// positions: query i attends to keys 0 .. keys - queries + i.
+/// positions: query i attends to keys up to keys - queries + i.
 template <class T>
 struct AttentionForward {
   std::int64_t queries, keys, head_dim, group;
-  float scale;
+  AttentionScores scores;
   Rows<const T> q;
   Rows<const T> k;
   Rows<const T> v;

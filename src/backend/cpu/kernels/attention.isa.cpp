@@ -13,14 +13,22 @@ struct Softmax {
 
 [[gnu::always_inline]] inline Floats infinity() { return Floats{} + __builtin_inff(); }
 
-/// Takes `count` > 0 more scores into the softmax, turns them into weights, and rescales the query's output
-/// so far.
-[[gnu::always_inline]] inline void take_scores(std::int64_t count, float* scores, Softmax& state,
-                                               std::int64_t cols, float* output) {
-  const std::int64_t whole = round_up(count, lanes);
-  for (std::int64_t i = count; i < whole; ++i) scores[i] = -__builtin_inff();
+/// scores = cap tanh(scores / cap) of the keys that are seen.
+inline void cap_scores(Range seen, float cap, float* scores) {
+  for (std::int64_t i = vector_begin(seen.begin); i < seen.end; i += lanes)
+    store(tanh_of(load(scores + i) * (1.0F / cap)) * cap, scores + i);
+}
+
+/// Takes the scores of at least one more key into the softmax, turns them into weights, and rescales the
+/// query's output so far.
+[[gnu::always_inline]] inline void take_scores(Range seen, float* scores, Softmax& state, std::int64_t cols,
+                                               float* output) {
+  const std::int64_t first = vector_begin(seen.begin);
+  const std::int64_t whole = round_up(seen.end, lanes);
+  for (std::int64_t i = first; i < seen.begin; ++i) scores[i] = -__builtin_inff();
+  for (std::int64_t i = seen.end; i < whole; ++i) scores[i] = -__builtin_inff();
   Floats most = -infinity();
-  for (std::int64_t i = 0; i < whole; i += lanes) {
+  for (std::int64_t i = first; i < whole; i += lanes) {
     const Floats score = load(scores + i);
     most = score > most ? score : most;
   }
@@ -32,7 +40,7 @@ struct Softmax {
     for (std::int64_t i = 0; i < cols; i += lanes) store(load(output + i) * shrink, output + i);
     state.largest = largest;
   }
-  for (std::int64_t i = 0; i < whole; i += lanes) {
+  for (std::int64_t i = first; i < whole; i += lanes) {
     const Floats weight = exp_of(load(scores + i) - largest);
     store(weight, scores + i);
     state.total += weight;
@@ -56,34 +64,47 @@ struct Buffers {
   float* output;        // [query_block][padded]
 };
 
+/// Takes a block of keys, whose scores are in buffers.scores, into the softmax and the output of `count`
+/// queries.
+template <class T, bool cut>
+void take_block(const AttentionForward<T>& work, SeenKeys<cut> seen, std::int64_t packed, std::int64_t count,
+                Softmax* softmax, const Buffers& buffers) {
+  const std::int64_t stride = padded(work.head_dim);
+  const float cap = work.scores.soft_cap;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Range keys = seen(i);
+    if (keys.begin == keys.end) continue;
+    float* scores = buffers.scores + i * key_block;
+    if (cap > 0.0F) cap_scores(keys, cap, scores);
+    take_scores(keys, scores, softmax[i], stride, buffers.output + i * stride);
+  }
+  multiply<true>(count, work.head_dim, seen, {buffers.scores, key_block, 1},
+                 {buffers.values + packed * stride, stride}, {buffers.output, stride});
+}
+
 /// Queries first .. first + count of query head `head` of the sequence whose first query is row `begin`.
 template <class T>
 void forward_block(const AttentionForward<T>& work, const KeySequence& sequence, std::int64_t head,
                    std::int64_t begin, std::int64_t first, std::int64_t count, const Buffers& buffers) {
   const std::int64_t stride = padded(work.head_dim);
   const std::int64_t column = head * work.head_dim;
-  pack_rows<T>(count, work.head_dim, {work.q[begin + first] + column, work.q.stride}, work.scale,
+  pack_rows<T>(count, work.head_dim, {work.q[begin + first] + column, work.q.stride}, work.scores.scale,
                buffers.queries);
   Softmax softmax[query_block];
   for (std::int64_t i = 0; i < count; ++i) softmax[i] = {-__builtin_inff(), Floats{}};
   for (std::int64_t i = 0; i < count * stride; ++i) buffers.output[i] = 0.0F;
 
   const std::int64_t end = sequence.end(first, count);
-  for (std::int64_t packed = 0; packed < end; packed += key_block) {
-    const auto [keys, first_sees] = sequence.block(packed, first, count);
-    const auto seen = [keys = keys, first_sees = first_sees](std::int64_t i) {
-      return Range{0, clamp(first_sees + i, 0, keys)};
-    };
-    multiply<false>(count, keys, [&](std::int64_t) { return Range{0, work.head_dim}; },
+  for (std::int64_t packed = sequence.begin(first); packed < end; packed += key_block) {
+    const KeyBlock block = sequence.block(packed, first, count);
+    multiply<false>(count, block.keys, [&](std::int64_t) { return Range{0, work.head_dim}; },
                     {buffers.queries, stride, 1}, {buffers.keys + packed * stride, key_block},
                     {buffers.scores, key_block});
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t visible = seen(i).end;
-      if (visible == 0) continue;
-      take_scores(visible, buffers.scores + i * key_block, softmax[i], stride, buffers.output + i * stride);
+    if (block.is_cut(count)) {
+      take_block(work, SeenKeys<true>{block}, packed, count, softmax, buffers);
+    } else {
+      take_block(work, SeenKeys<false>{block}, packed, count, softmax, buffers);
     }
-    multiply<true>(count, work.head_dim, seen, {buffers.scores, key_block, 1},
-                   {buffers.values + packed * stride, stride}, {buffers.output, stride});
   }
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t row = begin + first + i;
@@ -119,8 +140,9 @@ void forward(const AttentionForward<T>& work, float* scratch) {
     pack_rows<T>(count, work.head_dim, {work.v[begin], work.v.stride}, 1.0F, values + to * stride);
   };
   pack(0, work.keys, 0);
-  forward_queries(work, {0, work.keys - work.queries}, 0, work.queries, buffers);
-  const KeySequence continuation = {work.keys, 0};
+  const std::int64_t window = work.scores.window;
+  forward_queries(work, {0, work.keys - work.queries, window}, 0, work.queries, buffers);
+  const KeySequence continuation = {work.keys, 0, window};
   for (std::int64_t i = 0; i < work.continuations.count; ++i) {
     const auto [begin, end] = work.continuations.sequences[i];
     pack(begin, end - begin, continuation.own_begin());
@@ -165,6 +187,7 @@ template <class T>
 void cached(const AttentionForward<T>& work, float* scratch) {
   const std::int64_t stride = padded(work.head_dim);
   const std::int64_t count = work.queries * work.group;
+  const auto& [scale, window, cap] = work.scores;
   float* keys = scratch;  // [key_block][padded]
   float* values = keys + key_block * stride;
   float* scores = values + key_block * stride;  // [key_block]
@@ -174,23 +197,30 @@ void cached(const AttentionForward<T>& work, float* scratch) {
   float* output = queries + count * stride;
   for (std::int64_t n = 0; n < count; ++n) {
     const T* query = work.q[n / work.group] + n % work.group * work.head_dim;
-    pack_rows<T>(1, work.head_dim, {query, 0}, work.scale, queries + n * stride);
+    pack_rows<T>(1, work.head_dim, {query, 0}, scale, queries + n * stride);
     largest[n] = -__builtin_inff();
     store(Floats{}, totals + n * 16);
     for (std::int64_t i = 0; i < stride; ++i) output[n * stride + i] = 0.0F;
   }
   for (std::int64_t i = 0; i < key_block * stride; ++i) keys[i] = 0.0F;
-  for (std::int64_t begin = 0; begin < work.keys; begin += key_block) {
+  const std::int64_t before = work.keys - work.queries;
+  const auto window_begin = [&](std::int64_t query) {
+    return window == 0 || before + query < window ? 0 : before + query + 1 - window;
+  };
+  for (std::int64_t begin = window_begin(0); begin < work.keys; begin += key_block) {
     const std::int64_t block = clamp(work.keys - begin, 0, key_block);
     pack_rows<T>(block, work.head_dim, {work.k[begin], work.k.stride}, 1.0F, keys);
     pack_rows<T>(block, work.head_dim, {work.v[begin], work.v.stride}, 1.0F, values);
     for (std::int64_t n = 0; n < count; ++n) {
-      const std::int64_t visible = clamp(work.keys - work.queries + n / work.group + 1 - begin, 0, block);
-      if (visible == 0) continue;
-      score_keys(visible, stride, keys, queries + n * stride, scores);
+      const std::int64_t query = n / work.group;
+      const std::int64_t first = clamp(window_begin(query) - begin, 0, block);
+      const std::int64_t seen = clamp(before + query + 1 - begin, 0, block) - first;
+      if (seen == 0) continue;
+      score_keys(seen, stride, keys + first * stride, queries + n * stride, scores);
+      if (cap > 0.0F) cap_scores({0, seen}, cap, scores);
       Softmax state = {largest[n], load(totals + n * 16)};
-      take_scores(visible, scores, state, stride, output + n * stride);
-      add_values(visible, stride, scores, values, output + n * stride);
+      take_scores({0, seen}, scores, state, stride, output + n * stride);
+      add_values(seen, stride, scores, values + first * stride, output + n * stride);
       largest[n] = state.largest;
       store(state.total, totals + n * 16);
     }

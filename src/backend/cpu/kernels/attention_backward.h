@@ -15,7 +15,7 @@ namespace cola::kernels {
 template <class T>
 struct AttentionBackward {
   std::int64_t length, head_dim, group;
-  float scale;
+  AttentionScores scores;
   Rows<const T> dout;
   Rows<const T> q;
   Rows<const T> k;

@@ -18,15 +18,51 @@ struct Buffers {
   float* dscores;            // [query_block][key_block]
 };
 
-/// weights = exp(scores - log_sum_exp), dscores = weights (dweights - delta), in place, for the first `count`
-/// keys.
-[[gnu::always_inline]] inline void softmax_backward(std::int64_t count, float log_sum_exp, float delta,
+/// weights = exp(scores - log_sum_exp), dscores = weights (dweights - delta), in place, for the keys that are
+/// seen. `capped`: the scores become cap tanh(scores / cap) first, and dscores are of what they were before.
+template <bool capped>
+[[gnu::always_inline]] inline void softmax_backward(Range seen, float cap, float log_sum_exp, float delta,
                                                     float* weights, float* dscores) {
-  for (std::int64_t i = 0; i < count; i += lanes) {
-    const Floats weight = exp_of(load(weights + i) - log_sum_exp);
+  for (std::int64_t i = vector_begin(seen.begin); i < seen.end; i += lanes) {
+    Floats score = load(weights + i);
+    Floats slope = {};
+    if constexpr (capped) {
+      const Floats ratio = tanh_of(score * (1.0F / cap));
+      score = ratio * cap;
+      slope = 1.0F - ratio * ratio;
+    }
+    const Floats weight = exp_of(score - log_sum_exp);
     store(weight, weights + i);
-    store(weight * (load(dscores + i) - delta), dscores + i);
+    const Floats dscore = weight * (load(dscores + i) - delta);
+    store(capped ? dscore * slope : dscore, dscores + i);
   }
+}
+
+/// The contribution of `count` queries and a block of keys, whose products are in buffers.weights and
+/// buffers.dscores, to everything. log_sum_exp, delta: of the queries.
+template <bool cut>
+void backward_keys(const AttentionScores& scoring, const KeyBlock& block, std::int64_t packed,
+                   std::int64_t head_dim, std::int64_t count, const float* log_sum_exp, const float* delta,
+                   const Buffers& buffers) {
+  const std::int64_t stride = padded(head_dim);
+  const SeenKeys<cut> seen = {block};
+  const SeeingQueries<cut> seen_by = {block, count};
+  const float cap = scoring.soft_cap;
+  for (std::int64_t i = 0; i < count; ++i) {
+    float* weights = buffers.weights + i * key_block;
+    float* dscores = buffers.dscores + i * key_block;
+    if (cap > 0.0F) {
+      softmax_backward<true>(seen(i), cap, log_sum_exp[i], delta[i], weights, dscores);
+    } else {
+      softmax_backward<false>(seen(i), cap, log_sum_exp[i], delta[i], weights, dscores);
+    }
+  }
+  multiply<true>(block.keys, head_dim, seen_by, {buffers.weights, 1, key_block}, {buffers.doutput, stride},
+                 {buffers.dvalues + packed * stride, stride});
+  multiply<true>(block.keys, head_dim, seen_by, {buffers.dscores, 1, key_block}, {buffers.queries, stride},
+                 {buffers.dkeys + packed * stride, stride});
+  multiply<true>(count, head_dim, seen, {buffers.dscores, key_block, 1},
+                 {buffers.keys + packed * stride, stride}, {buffers.dqueries, stride});
 }
 
 /// The contribution of queries first .. first + count of query head `head` to everything; dq is written. The
@@ -38,10 +74,12 @@ void backward_block(const AttentionBackward<T>& work, const KeySequence& sequenc
   const std::int64_t stride = padded(head_dim);
   const std::int64_t column = head * head_dim;
   const std::int64_t row = begin + first;
-  pack_rows<T>(count, head_dim, {work.q[row] + column, work.q.stride}, work.scale, buffers.queries);
+  pack_rows<T>(count, head_dim, {work.q[row] + column, work.q.stride}, work.scores.scale, buffers.queries);
   pack_rows<T>(count, head_dim, {work.dout[row] + column, work.dout.stride}, 1.0F, buffers.doutput);
+  float log_sum_exp[query_block];
   float delta[query_block];
   for (std::int64_t i = 0; i < count; ++i) {
+    log_sum_exp[i] = work.log_sum_exp[row + i][head];
     const float* doutput = buffers.doutput + i * stride;
     delta[i] = sum_over(head_dim, [](auto a, auto b) { return a * b; }, doutput, work.out[row + i] + column);
   }
@@ -49,31 +87,17 @@ void backward_block(const AttentionBackward<T>& work, const KeySequence& sequenc
 
   const auto all = [head_dim](std::int64_t) { return Range{0, head_dim}; };
   const std::int64_t end = sequence.end(first, count);
-  for (std::int64_t packed = 0; packed < end; packed += key_block) {
-    const auto [keys, first_sees] = sequence.block(packed, first, count);
-    const auto seen = [keys = keys, first_sees = first_sees](std::int64_t query) {
-      return Range{0, clamp(first_sees + query, 0, keys)};
-    };
-    const auto seen_by = [count, first_sees = first_sees](std::int64_t key) {
-      return Range{clamp(key + 1 - first_sees, 0, count), count};
-    };
-    multiply<false>(count, keys, all, {buffers.queries, stride, 1},
+  for (std::int64_t packed = sequence.begin(first); packed < end; packed += key_block) {
+    const KeyBlock block = sequence.block(packed, first, count);
+    multiply<false>(count, block.keys, all, {buffers.queries, stride, 1},
                     {buffers.transposed_keys + packed * stride, key_block}, {buffers.weights, key_block});
-    multiply<false>(count, keys, all, {buffers.doutput, stride, 1},
+    multiply<false>(count, block.keys, all, {buffers.doutput, stride, 1},
                     {buffers.transposed_values + packed * stride, key_block}, {buffers.dscores, key_block});
-    for (std::int64_t i = 0; i < count; ++i) {
-      softmax_backward(seen(i).end, work.log_sum_exp[row + i][head], delta[i],
-                       buffers.weights + i * key_block, buffers.dscores + i * key_block);
-    }
-    multiply<true>(keys, head_dim, seen_by, {buffers.weights, 1, key_block}, {buffers.doutput, stride},
-                   {buffers.dvalues + packed * stride, stride});
-    multiply<true>(keys, head_dim, seen_by, {buffers.dscores, 1, key_block}, {buffers.queries, stride},
-                   {buffers.dkeys + packed * stride, stride});
-    multiply<true>(count, head_dim, seen, {buffers.dscores, key_block, 1},
-                   {buffers.keys + packed * stride, stride}, {buffers.dqueries, stride});
+    const auto add_keys = block.is_cut(count) ? backward_keys<true> : backward_keys<false>;
+    add_keys(work.scores, block, packed, head_dim, count, log_sum_exp, delta, buffers);
   }
   for (std::int64_t i = 0; i < count; ++i) {
-    unpack_row(head_dim, buffers.dqueries + i * stride, work.scale, work.dq[row + i] + column);
+    unpack_row(head_dim, buffers.dqueries + i * stride, work.scores.scale, work.dq[row + i] + column);
   }
 }
 
@@ -129,8 +153,9 @@ void backward(const AttentionBackward<T>& work, float* scratch) {
   buffers.dscores = buffers.weights + query_block * key_block;
 
   pack_keys(work, 0, work.length, 0, buffers);
-  backward_queries(work, {0, 0}, 0, work.length, buffers);
-  const KeySequence continuation = {work.length, 0};
+  const std::int64_t window = work.scores.window;
+  backward_queries(work, {0, 0, window}, 0, work.length, buffers);
+  const KeySequence continuation = {work.length, 0, window};
   for (std::int64_t i = 0; i < work.continuations.count; ++i) {
     const auto [begin, end] = work.continuations.sequences[i];
     pack_keys(work, begin, end - begin, continuation.own_begin(), buffers);

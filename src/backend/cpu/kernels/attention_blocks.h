@@ -19,6 +19,13 @@ struct Continuations {
   std::int64_t count;
 };
 
+/// What becomes of a query's products with keys. As ops::AttentionShape.
+struct AttentionScores {
+  float scale;
+  std::int64_t window;
+  float soft_cap;
+};
+
 constexpr std::int64_t query_block = 32;
 constexpr std::int64_t key_block = 64;
 
@@ -39,18 +46,41 @@ constexpr std::int64_t key_block = 64;
   return round_up(keys, key_block) + round_up(longest, key_block);
 }
 
-/// Queries first, first + 1, ... of one sequence against one block of packed keys.
+/// Queries first, first + 1, ... of one sequence against one block of packed keys: query first + i sees keys
+/// first_begin + i .. first_end + i, as far as these are in 0 .. keys.
 struct KeyBlock {
-  std::int64_t keys;        ///< in the block that any of the queries sees
-  std::int64_t first_sees;  ///< of these, how many the first query sees; each later query sees one more
+  std::int64_t keys;  ///< up to the last that any of the queries sees
+  std::int64_t first_end;
+  std::int64_t first_begin;
+
+  /// Whether the block has keys before the window of one of `count` queries.
+  [[nodiscard, gnu::always_inline]] constexpr bool is_cut(std::int64_t count) const {
+    return first_begin + count > 1;
+  }
+  /// The same for the queries from the i-th on.
+  [[nodiscard, gnu::always_inline]] constexpr KeyBlock from(std::int64_t i) const {
+    return {keys, first_end + i, first_begin + i};
+  }
 };
 
-/// The keys that the queries of one sequence see: all of `shared`, then their own up to themselves.
+/// The keys that the queries of one sequence see: all of `shared`, then their own up to themselves; of these
+/// the last `window`.
 struct KeySequence {
   std::int64_t shared;  ///< keys of the sequence that is continued; 0 for a sequence that continues none
   std::int64_t before;  ///< own keys before the first query
+  std::int64_t window;  ///< 0: all
   [[nodiscard, gnu::always_inline]] constexpr std::int64_t own_begin() const {
     return round_up(shared, key_block);
+  }
+  /// Where the window of query `first` begins, as a position in the sequence; the window is not 0.
+  [[nodiscard, gnu::always_inline]] constexpr std::int64_t window_begin(std::int64_t first) const {
+    return shared + before + first + 1 - window;
+  }
+  /// The first block that queries first, first + 1, ... look at, as a row of scratch memory.
+  [[nodiscard, gnu::always_inline]] constexpr std::int64_t begin(std::int64_t first) const {
+    if (window == 0 || window_begin(first) <= 0) return 0;
+    const std::int64_t key = window_begin(first);
+    return (key < shared ? key : own_begin() + key - shared) / key_block * key_block;
   }
   /// End of the blocks that queries [first, first + count) look at, as rows of scratch memory.
   [[nodiscard, gnu::always_inline]] constexpr std::int64_t end(std::int64_t first, std::int64_t count) const {
@@ -58,12 +88,14 @@ struct KeySequence {
   }
   [[nodiscard, gnu::always_inline]] constexpr KeyBlock block(std::int64_t packed, std::int64_t first,
                                                              std::int64_t count) const {
+    const std::int64_t position = packed < own_begin() ? packed : packed - own_begin() + shared;
+    const std::int64_t first_begin = window == 0 ? -count : window_begin(first) - position;
     if (packed < own_begin()) {
       const std::int64_t keys = shared - packed < key_block ? shared - packed : key_block;
-      return {keys, keys};
+      return {keys, keys, first_begin};
     }
     const std::int64_t left = end(first, count) - packed;
-    return {left < key_block ? left : key_block, left - count + 1};
+    return {left < key_block ? left : key_block, left - count + 1, first_begin};
   }
 };
 

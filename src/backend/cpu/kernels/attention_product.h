@@ -59,6 +59,36 @@ struct Left {
   std::int64_t row_stride, term_stride;
 };
 
+[[gnu::always_inline]] inline std::int64_t clamp(std::int64_t value, std::int64_t low, std::int64_t high) {
+  if (value < low) return low;
+  return value > high ? high : value;
+}
+
+/// The keys of a block that a query sees. `cut`: block.is_cut(), or nothing is done for a window.
+template <bool cut>
+struct SeenKeys {
+  KeyBlock block;
+
+  [[gnu::always_inline]] Range operator()(std::int64_t query) const {
+    return {cut ? clamp(block.first_begin + query, 0, block.keys) : 0,
+            clamp(block.first_end + query, 0, block.keys)};
+  }
+};
+/// The queries, of `count`, that see a key of the block.
+template <bool cut>
+struct SeeingQueries {
+  KeyBlock block;
+  std::int64_t count;
+
+  [[gnu::always_inline]] Range operator()(std::int64_t key) const {
+    return {clamp(key + 1 - block.first_end, 0, count),
+            cut ? clamp(key + 1 - block.first_begin, 0, count) : count};
+  }
+};
+
+/// The first of the whole vectors that hold elements from `begin` on.
+[[gnu::always_inline]] inline std::int64_t vector_begin(std::int64_t begin) { return begin / lanes * lanes; }
+
 /// c[r][..] (+)= sum over terms of a[r][term] * b[term][..] for `rows` rows and `vectors` vectors of columns,
 /// the sums in registers.
 template <int rows, int vectors, bool add>
@@ -137,11 +167,6 @@ void multiply(std::int64_t rows, std::int64_t cols, RangeOf range, Left a, Rows<
   for (; col < cols; col += lanes) {
     multiply_columns<1, add>(rows, range, a, {b.data + col, b.stride}, {c.data + col, c.stride});
   }
-}
-
-[[gnu::always_inline]] inline std::int64_t clamp(std::int64_t value, std::int64_t low, std::int64_t high) {
-  if (value < low) return low;
-  return value > high ? high : value;
 }
 
 }  // namespace cola::kernels::COLA_ISA_NAMESPACE

@@ -28,22 +28,32 @@ struct QueryRows {
 };
 
 /// Weights and gradients of scores of 16 queries, `tile` of two, and a block of keys, from their scores and
-/// their weights' gradients, to where the products that follow take them.
-[[gnu::always_inline]] inline void softmax_backward(const QueryRows& rows, std::int64_t tile,
-                                                    std::int64_t keys, std::int64_t first_sees, float scale,
-                                                    const Buffers& buffers) {
+/// their weights' gradients, to where the products that follow take them. `block`: as the first of the 16
+/// queries sees it. `capped`: there is a soft cap.
+template <bool cut, bool capped>
+void softmax_backward(const QueryRows& rows, std::int64_t tile, const KeyBlock& block,
+                      const AttentionScores& scoring, const Buffers& buffers) {
+  const float scale = scoring.scale;
   Half* paired = buffers.paired_dscores + tile * key_steps * tile_elements;
   for (std::int64_t part = 0; part < lane_parts; ++part) {
     const Floats log_sum_exp = load(rows.log_sum_exp + tile * tile_rows + part * lanes);
     const Floats delta = load(rows.delta + tile * tile_rows + part * lanes);
     const auto take = [&](std::int64_t key, Floats& weight, Floats& dscore) __attribute__((always_inline)) {
       weight = dscore = Floats{};
-      if (key < keys) {
+      if (key < block.keys) {
         const std::int64_t at = key * tile_rows + part * lanes;
-        const Integers seen = sees(key, first_sees + tile * tile_rows, part);
-        const Floats score = load(buffers.scores + at) * scale - log_sum_exp;
+        const Integers seen = sees<cut>(key, block, part);
+        Floats score = load(buffers.scores + at) * scale;
+        Floats slope = {};
+        if constexpr (capped) {
+          const Floats ratio = tanh_of(score * (1.0F / scoring.soft_cap));
+          score = ratio * scoring.soft_cap;
+          slope = 1.0F - ratio * ratio;
+        }
+        score = score - log_sum_exp;
         weight = seen ? exp_of(seen ? score : Floats{}) : Floats{};
         dscore = seen ? weight * (load(buffers.dweights + at) - delta) : Floats{};
+        if constexpr (capped) dscore *= slope;
       }
       const std::int64_t place = key * tile_depth + tile * tile_rows + part * lanes;
       store_as(weight, buffers.weights + place);
@@ -59,19 +69,24 @@ struct QueryRows {
   }
 }
 
-/// The contribution of up to 32 queries and the block of keys at packed row `packed` to everything.
+/// The contribution of up to 32 queries and the block of keys at packed row `packed` to everything. `add`: to
+/// dq, else it is written.
 void backward_keys(const AttentionBackward<Half>& work, const AttentionTiles& tiles, const HeadTiles& shape,
-                   std::int64_t packed, const KeyBlock& block, const QueryRows& rows,
+                   std::int64_t packed, const KeyBlock& block, const QueryRows& rows, bool add,
                    const Buffers& buffers) {
   const std::int64_t index = packed / key_block;
   const auto by_tokens = tiles.products.outputs_by_tokens;
   const auto by_outputs = tiles.products.tokens_by_outputs;
+  const bool capped = work.scores.soft_cap > 0.0F;
+  const auto take_block = block.is_cut(query_block)
+                              ? capped ? softmax_backward<true, true> : softmax_backward<true, false>
+                              : (capped ? softmax_backward<false, true> : softmax_backward<false, false>);
   for (std::int64_t tile = 0; tile < query_tiles; ++tile) {
     multiply_tiles_of(by_tokens, buffers.keys + index * shape.keys(), buffers.queries + tile * shape.stream(),
                       shape.steps, buffers.scores, false);
     multiply_tiles_of(by_tokens, buffers.values + index * shape.keys(),
                       buffers.doutput + tile * shape.stream(), shape.steps, buffers.dweights, false);
-    softmax_backward(rows, tile, block.keys, block.first_sees, work.scale, buffers);
+    take_block(rows, tile, block.from(tile * tile_rows), work.scores, buffers);
   }
   for (std::int64_t panel = 0; panel < shape.panels; ++panel) {
     for (std::int64_t tile = 0; tile * tile_rows < block.keys; ++tile) {
@@ -86,7 +101,7 @@ void backward_keys(const AttentionBackward<Half>& work, const AttentionTiles& ti
           by_tokens,
           buffers.transposed_keys + index * shape.transposed() + panel * key_steps * panel_step_elements,
           buffers.paired_dscores + tile * key_steps * tile_elements, key_steps,
-          buffers.dqueries + (tile * shape.panels + panel) * micro_sums, packed > 0);
+          buffers.dqueries + (tile * shape.panels + panel) * micro_sums, add);
     }
   }
 }
@@ -121,12 +136,14 @@ void backward_block(const AttentionBackward<Half>& work, const AttentionTiles& t
     rows.delta[i] =
         sum_over(head_dim, [](auto a, auto b) { return a * b; }, dout[i], work.out[row + i] + column);
   }
+  const std::int64_t first_packed = sequence.begin(first);
   const std::int64_t end = sequence.end(first, count);
-  for (std::int64_t packed = 0; packed < end; packed += key_block) {
-    backward_keys(work, tiles, shape, packed, sequence.block(packed, first, count), rows, buffers);
+  for (std::int64_t packed = first_packed; packed < end; packed += key_block) {
+    backward_keys(work, tiles, shape, packed, sequence.block(packed, first, count), rows,
+                  packed > first_packed, buffers);
   }
   alignas(64) float scale[tile_rows];
-  for (float& factor : scale) factor = work.scale;
+  for (float& factor : scale) factor = work.scores.scale;
   for (std::int64_t tile = 0; tile < query_tiles && queries_of(tile) > 0; ++tile) {
     write_transposed_head(queries_of(tile), head_dim, shape, tiles.operands,
                           buffers.dqueries + tile * shape.sums(), scale,
@@ -159,7 +176,8 @@ void unpack(const AttentionBackward<Half>& work, const AttentionTiles& tiles, st
       const std::int64_t sums =
           ((from + first) / tile_rows * shape.panels + col / panel_outputs) * micro_sums;
       float* dkeys = buffers.dkeys + sums;
-      for (std::int64_t i = 0; i < micro_sums; i += lanes) store(load(dkeys + i) * work.scale, dkeys + i);
+      for (std::int64_t i = 0; i < micro_sums; i += lanes)
+        store(load(dkeys + i) * work.scores.scale, dkeys + i);
       tiles.operands.write_tokens_by_outputs_bf16(
           {dkeys, nullptr, {work.dk[begin + first] + col, work.dk.stride}, keys, cols, false});
       tiles.operands.write_tokens_by_outputs_bf16({buffers.dvalues + sums,
@@ -205,8 +223,9 @@ void backward(const AttentionBackward<Half>& work, const AttentionTiles& tiles, 
 
   tiles.products.begin();
   pack(work, tiles, 0, work.length, 0, buffers);
-  backward_queries(work, tiles, {0, 0}, 0, work.length, buffers);
-  const KeySequence continuation = {work.length, 0};
+  const std::int64_t window = work.scores.window;
+  backward_queries(work, tiles, {0, 0, window}, 0, work.length, buffers);
+  const KeySequence continuation = {work.length, 0, window};
   for (std::int64_t i = 0; i < work.continuations.count; ++i) {
     const auto [begin, end] = work.continuations.sequences[i];
     pack(work, tiles, begin, end - begin, continuation.own_begin(), buffers);

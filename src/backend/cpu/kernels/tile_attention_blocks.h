@@ -125,12 +125,15 @@ inline void write_transposed_head(std::int64_t queries, std::int64_t head_dim, c
   }
 }
 
-/// All bits set where query `part * lanes + lane` sees key `key` of a block, of which query 0 sees
-/// `first_sees`, query 1 one more, ...
-[[gnu::always_inline]] inline Integers sees(std::int64_t key, std::int64_t first_sees, std::int64_t part) {
+/// All bits set where query `part * lanes + lane` sees key `key` of a block. `cut`: block.is_cut(), or
+/// nothing is done for a window.
+template <bool cut>
+[[gnu::always_inline]] inline Integers sees(std::int64_t key, const KeyBlock& block, std::int64_t part) {
   Integers query;
   for (int lane = 0; lane < lanes; ++lane) query[lane] = static_cast<std::int32_t>(part * lanes) + lane;
-  return query >= static_cast<std::int32_t>(key - first_sees + 1);
+  const Integers before_end = query >= static_cast<std::int32_t>(key - block.first_end + 1);
+  if constexpr (!cut) return before_end;
+  return before_end & (query <= static_cast<std::int32_t>(key - block.first_begin));
 }
 
 /// sums (+)= panel x stream.

@@ -19,22 +19,30 @@ struct Softmax {
   Floats total[lane_parts];
 };
 
-/// Takes the scores of `keys` more keys into the softmax: their weights, relative to the largest score so
-/// far, as pairs of keys, and what the output so far is to be multiplied by.
-[[gnu::always_inline]] inline void take_scores(std::int64_t keys, std::int64_t first_sees, float scale,
-                                               float* scores, Softmax& softmax, Half* weights,
-                                               float* shrink) {
+/// scores = cap tanh(scale scores / cap) of `keys` keys.
+inline void cap_scores(std::int64_t keys, float scale, float cap, float* scores) {
+  for (std::int64_t i = 0; i < keys * tile_rows; i += lanes)
+    store(tanh_of(load(scores + i) * (scale / cap)) * cap, scores + i);
+}
+
+/// Takes the scores of a block of keys into the softmax: their weights, relative to the largest score so far,
+/// as pairs of keys, and what the output so far is to be multiplied by.
+template <bool cut>
+void take_scores(const KeyBlock& block, float scale, float* scores, Softmax& softmax, Half* weights,
+                 float* shrink) {
+  const std::int64_t keys = block.keys;
   const Floats hidden = Floats{} - __builtin_inff();
   for (std::int64_t part = 0; part < lane_parts; ++part) {
     const Floats before = softmax.largest[part];
     Floats largest = before;
     for (std::int64_t key = 0; key < keys; ++key) {
       float* score = scores + key * tile_rows + part * lanes;
-      const Floats value = sees(key, first_sees, part) ? load(score) * scale : hidden;
+      const Floats value = sees<cut>(key, block, part) ? load(score) * scale : hidden;
       store(value, score);
       largest = value > largest ? value : largest;
     }
-    const Floats factor = exp_of(before - largest);
+    Floats factor = exp_of(before - largest);
+    if constexpr (cut) factor = largest == hidden ? Floats{} : factor;  // no key so far
     Floats total = softmax.total[part] * factor;
     const auto weight_of = [&](std::int64_t key) __attribute__((always_inline)) {
       if (key >= keys) return Floats{};
@@ -71,20 +79,25 @@ void forward_tile(const AttentionForward<Half>& work, const AttentionTiles& tile
     softmax.total[part] = Floats{};
   }
   const auto product = tiles.products.outputs_by_tokens;
+  const float scale = work.scores.scale;
+  const float cap = work.scores.soft_cap;
+  const std::int64_t first_packed = sequence.begin(first);
   const std::int64_t end = sequence.end(first, count);
-  for (std::int64_t packed = 0; packed < end; packed += key_block) {
+  for (std::int64_t packed = first_packed; packed < end; packed += key_block) {
     const std::int64_t index = packed / key_block;
-    const auto [keys, first_sees] = sequence.block(packed, first, count);
+    const KeyBlock block = sequence.block(packed, first, count);
     multiply_tiles_of(product, buffers.keys + index * shape.keys(), buffers.queries, shape.steps,
                       buffers.scores, false);
     alignas(64) float shrink[tile_rows];
-    take_scores(keys, first_sees, work.scale, buffers.scores, softmax, buffers.weights, shrink);
-    for (std::int64_t i = 0; packed > 0 && i < shape.sums(); i += lanes)
+    if (cap > 0.0F) cap_scores(block.keys, scale, cap, buffers.scores);
+    const auto take = block.is_cut(count) ? take_scores<true> : take_scores<false>;
+    take(block, cap > 0.0F ? 1.0F : scale, buffers.scores, softmax, buffers.weights, shrink);
+    for (std::int64_t i = 0; packed > first_packed && i < shape.sums(); i += lanes)
       store(load(buffers.output + i) * load(shrink + i % tile_rows), buffers.output + i);
     for (std::int64_t panel = 0; panel < shape.panels; ++panel) {
       multiply_tiles_of(
           product, buffers.transposed + index * shape.transposed() + panel * key_steps * panel_step_elements,
-          buffers.weights, key_steps, buffers.output + panel * micro_sums, packed > 0);
+          buffers.weights, key_steps, buffers.output + panel * micro_sums, packed > first_packed);
     }
   }
   alignas(64) float total[tile_rows];
@@ -139,8 +152,9 @@ void forward(const AttentionForward<Half>& work, const AttentionTiles& tiles, fl
 
   tiles.products.begin();
   pack(work, tiles, 0, work.keys, 0, buffers);
-  forward_queries(work, tiles, {0, work.keys - work.queries}, 0, work.queries, buffers);
-  const KeySequence continuation = {work.keys, 0};
+  const std::int64_t window = work.scores.window;
+  forward_queries(work, tiles, {0, work.keys - work.queries, window}, 0, work.queries, buffers);
+  const KeySequence continuation = {work.keys, 0, window};
   for (std::int64_t i = 0; i < work.continuations.count; ++i) {
     const auto [begin, end] = work.continuations.sequences[i];
     pack(work, tiles, begin, end - begin, continuation.own_begin(), buffers);

@@ -17,6 +17,8 @@ struct AttentionSizes {
   std::int64_t rows = 0;  ///< T
   std::int32_t heads = 0, kv_heads = 0, head_dim = 0;
   float scale = 0.0F;
+  std::int32_t window = 0;  ///< as of the tiles; 0 where every query sees all keys before it
+  float soft_cap = 0.0F;    ///< 0: none
 };
 
 /// AttentionTiles on the device.
@@ -77,8 +79,8 @@ template <class T>
                                                  const DeviceTiles& queries, bool aligned);
 
 /// For few (decoding): each row's keys are divided among blocks. sequence_of and last_key [rows] (device):
-/// row i belongs to cache sequence_of[i] and sees its keys 0 .. last_key[i]. most_keys: the longest cache.
-/// scratch: attention_cached_scratch floats.
+/// row i belongs to cache sequence_of[i] and sees its keys up to last_key[i]. most_keys: that one of them
+/// sees. scratch: attention_cached_scratch floats.
 [[nodiscard]] std::int64_t attention_cached_scratch(const AttentionSizes& sizes, std::int64_t most_keys);
 template <class T>
 [[nodiscard]] cudaError_t attention_cached_rows(Queue queue, const AttentionCached<T>& work,

@@ -21,7 +21,7 @@ __device__ __forceinline__ void load_of_rows(const Rows<const float>& from, cons
   }
 }
 
-template <int dim>
+template <int dim, bool plain>
 __global__ void __launch_bounds__(mma_threads) dq_kernel(BackwardWork<Bf16> work) {
   QueryShared<dim>& shared = *shared_memory<QueryShared<dim>>();
   const AttentionTile tile = work.queries.tiles[blockIdx.x];
@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(mma_threads) dq_kernel(BackwardWork<Bf16> work
   const int head_dim = work.sizes.head_dim;
   const std::int64_t q_col = static_cast<std::int64_t>(head) * head_dim;
   const std::int64_t k_col = static_cast<std::int64_t>(key_head(work.sizes, head)) * head_dim;
-  const float factor = work.sizes.scale * log2_e;
+  const Scoring<plain> scoring(work.sizes, log2_e);
   float log_sum_exp[2];
   float delta[2];
   load_of_rows(work.log_sum_exp, tile, first_row, head, log_sum_exp);
@@ -57,6 +57,7 @@ __global__ void __launch_bounds__(mma_threads) dq_kernel(BackwardWork<Bf16> work
     if (busy) {
       float dweights[tile_rows / 8][4] = {};
       multiply_rows<tile_rows>(dweights, shared.dout, first_row, shared.v, 0);
+      const float factor = scoring.cap(scores, work.sizes.scale * log2_e);
 #pragma unroll
       for (int n = 0; n < tile_rows / 8; ++n) {
 #pragma unroll
@@ -64,8 +65,9 @@ __global__ void __launch_bounds__(mma_threads) dq_kernel(BackwardWork<Bf16> work
           const int key = rows.begin + 8 * n + 2 * (lane % 4) + i % 2;
           const int query = tile.row + first_row + lane / 4 + 8 * (i / 2);
           const float weight = exp2f(scores[n][i] * factor - log_sum_exp[i / 2] * log2_e);
-          const bool seen = key < rows.end && key <= query;
-          scores[n][i] = seen ? weight * (dweights[n][i] - delta[i / 2]) : 0.0F;
+          const bool seen = key < rows.end && key <= query && !scoring.hides(key, query, rows.gap);
+          const float slope = scoring.slope(scores[n][i]);
+          scores[n][i] = seen ? weight * (dweights[n][i] - delta[i / 2]) * slope : 0.0F;
         }
       }
       multiply_result<tile_rows>(dq, scores, shared.k, 0);
@@ -87,32 +89,36 @@ struct KeyShared {
 constexpr int query_step = 32;  ///< queries at a time: dk, dv and the scores of more do not fit the registers
 
 /// One head's queries `rows`, from first_query of them on, added to the warp's dk and dv.
-template <int dim>
+template <bool plain, int dim>
 __device__ __forceinline__ void add_queries(const KeyShared<dim>& shared, const AttentionTile& tile,
                                             int first_row, RowRange rows, int first_query, float factor,
-                                            float (&dk)[dim / 8][4], float (&dv)[dim / 8][4]) {
+                                            const Scoring<plain>& scoring, float (&dk)[dim / 8][4],
+                                            float (&dv)[dim / 8][4]) {
   const int lane = static_cast<int>(threadIdx.x) % warp_size;
   float weights[query_step / 8][4] = {};  // [keys, queries]
   float dscores[query_step / 8][4] = {};
   multiply_rows<query_step>(weights, shared.k, first_row, shared.q, first_query);
   multiply_rows<query_step>(dscores, shared.v, first_row, shared.dout, first_query);
+  factor = scoring.cap(weights, factor);
 #pragma unroll
   for (int n = 0; n < query_step / 8; ++n) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int at = first_query + 8 * n + 2 * (lane % 4) + i % 2;
       const int key = tile.row + first_row + lane / 4 + 8 * (i / 2);
-      const bool seen = rows.begin + at < rows.end && key <= rows.begin + at;
+      const bool seen = rows.begin + at < rows.end && key <= rows.begin + at &&
+                        !scoring.hides(key, rows.begin + at, rows.gap);
+      const float slope = scoring.slope(weights[n][i]);
       const float weight = exp2f(weights[n][i] * factor - shared.log_sum_exp[at] * log2_e);
       weights[n][i] = seen ? weight : 0.0F;
-      dscores[n][i] = seen ? weight * (dscores[n][i] - shared.delta[at]) : 0.0F;
+      dscores[n][i] = seen ? weight * (dscores[n][i] - shared.delta[at]) * slope : 0.0F;
     }
   }
   multiply_result<query_step>(dv, weights, shared.dout, first_query);
   multiply_result<query_step>(dk, dscores, shared.q, first_query);
 }
 
-template <int dim>
+template <int dim, bool plain>
 __global__ void __launch_bounds__(mma_threads) dk_dv_kernel(BackwardWork<Bf16> work) {
   KeyShared<dim>& shared = *shared_memory<KeyShared<dim>>();
   const AttentionTile tile = work.keys.tiles[blockIdx.x];
@@ -125,6 +131,7 @@ __global__ void __launch_bounds__(mma_threads) dk_dv_kernel(BackwardWork<Bf16> w
   const std::int64_t k_col = static_cast<std::int64_t>(kv_head) * head_dim;
   copy_tile(shared.k, work.k, {tile.row, tile.row + tile.count}, k_col, head_dim);
   copy_tile(shared.v, work.v, {tile.row, tile.row + tile.count}, k_col, head_dim);
+  const Scoring<plain> scoring(work.sizes, log2_e);
   float dk[dim / 8][4] = {};
   float dv[dim / 8][4] = {};
   for (int head = kv_head * group; head < (kv_head + 1) * group; ++head) {
@@ -143,7 +150,7 @@ __global__ void __launch_bounds__(mma_threads) dk_dv_kernel(BackwardWork<Bf16> w
       __syncthreads();
       if (first_row < tile.count) {
         for (int first = 0; first < rows.end - rows.begin; first += query_step) {
-          add_queries(shared, tile, first_row, rows, first, work.sizes.scale * log2_e, dk, dv);
+          add_queries(shared, tile, first_row, rows, first, work.sizes.scale * log2_e, scoring, dk, dv);
         }
       }
       __syncthreads();  // nobody reads these queries any more
@@ -159,13 +166,13 @@ __global__ void __launch_bounds__(mma_threads) dk_dv_kernel(BackwardWork<Bf16> w
 }  // namespace
 
 cudaError_t backward_on_tensor_cores(Queue queue, const BackwardWork<Bf16>& work) {
-  return with_tile_width(work.sizes.head_dim, [&](auto dim) {
+  return with_tile_width(work.sizes, [&](auto dim, auto plain) {
     const dim3 query_grid(static_cast<unsigned>(work.queries.count), static_cast<unsigned>(work.sizes.heads));
     const cudaError_t error =
-        launch(dq_kernel<dim>, query_grid, dim3(mma_threads), sizeof(QueryShared<dim>), queue, work);
+        launch(dq_kernel<dim, plain>, query_grid, dim3(mma_threads), sizeof(QueryShared<dim>), queue, work);
     if (error != cudaSuccess) return error;
     const dim3 key_grid(static_cast<unsigned>(work.keys.count), static_cast<unsigned>(work.sizes.kv_heads));
-    return launch(dk_dv_kernel<dim>, key_grid, dim3(mma_threads), sizeof(KeyShared<dim>), queue, work);
+    return launch(dk_dv_kernel<dim, plain>, key_grid, dim3(mma_threads), sizeof(KeyShared<dim>), queue, work);
   });
 }
 

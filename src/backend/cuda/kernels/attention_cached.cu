@@ -25,6 +25,11 @@ struct CachedWork {
   float* partial;  ///< [rows, heads, splits, head_dim + 2]: weighted sums of values, the largest score, the
                    ///< weights' sum
 
+  /// The first key that a row sees.
+  [[nodiscard]] __device__ int first_key(std::int64_t row) const {
+    const int first = last_key[row] + 1 - sizes.window;
+    return sizes.window > 0 && first > 0 ? first : 0;
+  }
   [[nodiscard]] __device__ float* part(std::int64_t row, int head, int split) const {
     return partial + ((row * sizes.heads + head) * splits + split) * (sizes.head_dim + 2);
   }
@@ -72,11 +77,13 @@ __device__ __forceinline__ void make_scores(Shared<width>& shared, const Share& 
   }
 }
 
-/// Scores become weights 2^(score - largest), a head by a warp.
+/// Scores become weights 2^(score - largest), a head by a warp. soft_cap: in units of log 2; 0: none.
 template <int width>
-__device__ __forceinline__ void make_weights(Shared<width>& shared, const Share& share) {
+__device__ __forceinline__ void make_weights(Shared<width>& shared, const Share& share, float soft_cap) {
   const int lane = static_cast<int>(threadIdx.x) % warp_size;
   for (int h = static_cast<int>(threadIdx.x) / warp_size; h < share.heads; h += warps) {
+    for (int i = lane; soft_cap > 0.0F && i < share.keys; i += warp_size)
+      shared.weights[h][i] = soft_cap * tanhf(shared.weights[h][i] / soft_cap);
     float largest = -INFINITY;
     for (int i = lane; i < share.keys; i += warp_size) largest = fmaxf(largest, shared.weights[h][i]);
     largest = warp_max(largest);
@@ -149,7 +156,7 @@ __global__ void __launch_bounds__(threads) cached_kernel(CachedWork<T> work) {
   const int head_dim = work.sizes.head_dim;
   const int group = work.sizes.heads / work.sizes.kv_heads;
   const CachedRows<T> cache = work.caches[work.sequence_of[row]];
-  const int first_key = static_cast<int>(blockIdx.z) * split_keys;
+  const int first_key = work.first_key(row) + static_cast<int>(blockIdx.z) * split_keys;
   const int keys = work.last_key[row] + 1 - first_key;
   if (keys <= 0) return;
   const std::int64_t first_col = static_cast<std::int64_t>(kv_head) * head_dim;
@@ -163,7 +170,7 @@ __global__ void __launch_bounds__(threads) cached_kernel(CachedWork<T> work) {
     __syncthreads();
     make_scores(shared, share, Rows<const T>{cache.keys, cache.key_stride}, first_col, head_dim);
     __syncthreads();
-    make_weights(shared, share);
+    make_weights(shared, share, work.sizes.soft_cap * log2_e);
     __syncthreads();
     write_sums(shared, share, Rows<const T>{cache.values, cache.value_stride}, first_col, work, row);
   }
@@ -177,7 +184,7 @@ struct Combine {
   __device__ void operator()(std::int64_t row, std::int64_t col) const {
     const int head_dim = work.sizes.head_dim;
     const int head = static_cast<int>(col) / head_dim;
-    const int parts = (work.last_key[row] + split_keys) / split_keys;
+    const int parts = (work.last_key[row] - work.first_key(row) + split_keys) / split_keys;
     float largest = -INFINITY;
     for (int split = 0; split < parts; ++split)
       largest = fmaxf(largest, work.part(row, head, split)[head_dim]);

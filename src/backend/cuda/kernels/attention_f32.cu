@@ -11,7 +11,7 @@ struct ForwardShared {
   float weights[row_warps][rows][row_step];
 };
 
-template <class T, int rows, int chunks>
+template <class T, int rows, int chunks, bool plain>
 __global__ void __launch_bounds__(row_threads) forward_kernel(ForwardWork<T> work) {
   using Shared = ForwardShared<rows, chunks>;
   Shared& shared = *shared_memory<Shared>();
@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(row_threads) forward_kernel(ForwardWork<T> wor
   Rows<const T> keys;
   Rows<const T> values;
   work.of_tile(tile, keys, values);
-  const float factor = work.sizes.scale * log2_e;
+  const Scoring<plain> scoring(work.sizes, log2_e);
 
   load_rows(shared.q, work.q, own, q_col, head_dim);
   float out[rows][chunks] = {};
@@ -43,16 +43,19 @@ __global__ void __launch_bounds__(row_threads) forward_kernel(ForwardWork<T> wor
     __syncthreads();
     float scores[rows] = {};
     dot_rows(scores, shared.q, warp * rows, shared.k);
+    const float factor = scoring.cap(scores, work.sizes.scale * log2_e);
     int begin[rows] = {};
     int end[rows];
 #pragma unroll
     for (int r = 0; r < rows; ++r) {
       const int last = tile.row + first_row + r + tile.key_shift;
+      if constexpr (!plain) begin[r] = scoring.first_key(last, others.gap) - others.begin;
       end[r] = (last + 1 < others.end ? last + 1 : others.end) - others.begin;
-      const float score = lane < end[r] ? scores[r] * factor : -INFINITY;
+      const bool seen = (plain || lane >= begin[r]) && lane < end[r];
+      const float score = seen ? scores[r] * factor : -INFINITY;
       const float now = fmaxf(largest[r], warp_max(score));
-      const float keep = exp2f(largest[r] - now);
-      const float weight = exp2f(score - now);
+      const float keep = exp2f(largest[r] - softmax_base<plain>(now));
+      const float weight = exp2f(score - softmax_base<plain>(now));
       largest[r] = now;
       sum[r] = sum[r] * keep + warp_sum(weight);
       shared.weights[warp][r][lane] = weight;
@@ -80,9 +83,9 @@ constexpr int forward_rows(int chunks) { return chunks > 4 ? 2 : 8; }
 
 template <class T>
 cudaError_t forward_in_f32(Queue queue, const ForwardWork<T>& work) {
-  return with_chunks(work.sizes.head_dim, [&](auto chunks) {
+  return with_chunks(work.sizes, [&](auto chunks, auto plain) {
     constexpr int rows = forward_rows(chunks);
-    return launch(forward_kernel<T, rows, chunks>, grid_of(work.queries, work.sizes.heads, rows),
+    return launch(forward_kernel<T, rows, chunks, plain>, grid_of(work.queries, work.sizes.heads, rows),
                   dim3(row_threads), sizeof(ForwardShared<rows, chunks>), queue, work);
   });
 }

@@ -12,7 +12,7 @@ struct BackwardShared {
   float dscores[row_warps][rows][row_step];
 };
 
-template <class T, int rows, int chunks>
+template <class T, int rows, int chunks, bool plain>
 __global__ void __launch_bounds__(row_threads) dq_kernel(BackwardWork<T> work) {
   using Shared = BackwardShared<rows, chunks>;
   Shared& shared = *shared_memory<Shared>();
@@ -29,6 +29,7 @@ __global__ void __launch_bounds__(row_threads) dq_kernel(BackwardWork<T> work) {
 
   load_rows(shared.first, work.q, own, q_col, head_dim);
   load_rows(shared.second, work.dout, own, q_col, head_dim);
+  const Scoring<plain> scoring(work.sizes, 1.0F);
   float dq[rows][chunks] = {};
   RangeWalk walk(tile, work.queries.ranges);
   for (RowRange others = walk.next<row_step>(); others.begin < others.end; others = walk.next<row_step>()) {
@@ -39,17 +40,19 @@ __global__ void __launch_bounds__(row_threads) dq_kernel(BackwardWork<T> work) {
     float dweights[rows] = {};
     dot_rows(scores, shared.first, warp * rows, shared.other_first);
     dot_rows(dweights, shared.second, warp * rows, shared.other_second);
+    const float factor = scoring.cap(scores, work.sizes.scale);
     int begin[rows] = {};
     int end[rows];
 #pragma unroll
     for (int r = 0; r < rows; ++r) {
       const int row = tile.row + first_row + r;
       const bool exists = first_row + r < tile.count;
+      if constexpr (!plain) begin[r] = scoring.first_key(row, others.gap) - others.begin;
       end[r] = exists ? (row + 1 < others.end ? row + 1 : others.end) - others.begin : 0;
       const float log_sum_exp = exists ? work.log_sum_exp[row][head] : 0.0F;
       const float delta = exists ? work.delta[row][head] : 0.0F;
-      const float weight = exp2f((scores[r] * work.sizes.scale - log_sum_exp) * log2_e);
-      shared.dscores[warp][r][lane] = weight * (dweights[r] - delta);
+      const float weight = exp2f((scores[r] * factor - log_sum_exp) * log2_e);
+      shared.dscores[warp][r][lane] = weight * (dweights[r] - delta) * scoring.slope(scores[r]);
     }
     __syncwarp();
     add_rows(dq, shared.dscores[warp], shared.other_first, begin, end);
@@ -61,7 +64,7 @@ __global__ void __launch_bounds__(row_threads) dq_kernel(BackwardWork<T> work) {
   write_rows(dq, scales, tile, first_row, work.dq, q_col, head_dim);
 }
 
-template <class T, int rows, int chunks>
+template <class T, int rows, int chunks, bool plain>
 __global__ void __launch_bounds__(row_threads) dk_dv_kernel(BackwardWork<T> work) {
   using Shared = BackwardShared<rows, chunks>;
   Shared& shared = *shared_memory<Shared>();
@@ -78,6 +81,7 @@ __global__ void __launch_bounds__(row_threads) dk_dv_kernel(BackwardWork<T> work
 
   load_rows(shared.first, work.k, own, k_col, head_dim);
   load_rows(shared.second, work.v, own, k_col, head_dim);
+  const Scoring<plain> scoring(work.sizes, 1.0F);
   float dk[rows][chunks] = {};
   float dv[rows][chunks] = {};
   for (int head = kv_head * group; head < (kv_head + 1) * group; ++head) {
@@ -94,15 +98,21 @@ __global__ void __launch_bounds__(row_threads) dk_dv_kernel(BackwardWork<T> work
       float dweights[rows] = {};
       dot_rows(scores, shared.first, warp * rows, shared.other_first);
       dot_rows(dweights, shared.second, warp * rows, shared.other_second);
+      const float factor = scoring.cap(scores, work.sizes.scale);
       int begin[rows];
       int end[rows];
 #pragma unroll
       for (int r = 0; r < rows; ++r) {
-        begin[r] = tile.row + first_row + r - others.begin;
+        const int key = tile.row + first_row + r;
+        begin[r] = key - others.begin;
         end[r] = first_row + r < tile.count ? others.end - others.begin : 0;
-        const float weight = exp2f((scores[r] * work.sizes.scale - log_sum_exp) * log2_e);
+        if constexpr (!plain) {
+          const int window_end = scoring.end_query(key, others.gap) - others.begin;
+          end[r] = window_end < end[r] ? window_end : end[r];
+        }
+        const float weight = exp2f((scores[r] * factor - log_sum_exp) * log2_e);
         shared.weights[warp][r][lane] = weight;
-        shared.dscores[warp][r][lane] = weight * (dweights[r] - delta);
+        shared.dscores[warp][r][lane] = weight * (dweights[r] - delta) * scoring.slope(scores[r]);
       }
       __syncwarp();
       add_rows(dv, shared.weights[warp], shared.other_second, begin, end);
@@ -128,14 +138,14 @@ constexpr int backward_rows(int chunks) { return chunks > 4 ? 1 : 4; }
 
 template <class T>
 cudaError_t backward_in_f32(Queue queue, const BackwardWork<T>& work) {
-  return with_chunks(work.sizes.head_dim, [&](auto chunks) {
+  return with_chunks(work.sizes, [&](auto chunks, auto plain) {
     constexpr int rows = backward_rows(chunks);
     constexpr std::size_t shared_bytes = sizeof(BackwardShared<rows, chunks>);
     const cudaError_t error =
-        launch(dq_kernel<T, rows, chunks>, grid_of(work.queries, work.sizes.heads, rows), dim3(row_threads),
-               shared_bytes, queue, work);
+        launch(dq_kernel<T, rows, chunks, plain>, grid_of(work.queries, work.sizes.heads, rows),
+               dim3(row_threads), shared_bytes, queue, work);
     if (error != cudaSuccess) return error;
-    return launch(dk_dv_kernel<T, rows, chunks>, grid_of(work.keys, work.sizes.kv_heads, rows),
+    return launch(dk_dv_kernel<T, rows, chunks, plain>, grid_of(work.keys, work.sizes.kv_heads, rows),
                   dim3(row_threads), shared_bytes, queue, work);
   });
 }

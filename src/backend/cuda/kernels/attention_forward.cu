@@ -17,7 +17,7 @@ struct Softmax {
 };
 
 /// Scores become weights 2^(score - largest), in place; `out` and the sums are brought to the new largest.
-template <int columns, int dim>
+template <int columns, int dim, bool plain>
 __device__ __forceinline__ void take_in(Softmax& softmax, float (&scores)[columns / 8][4],
                                         float (&out)[dim / 8][4]) {
 #pragma unroll
@@ -28,14 +28,15 @@ __device__ __forceinline__ void take_in(Softmax& softmax, float (&scores)[column
       largest = fmaxf(largest, fmaxf(scores[n][2 * half], scores[n][2 * half + 1]));
     }
     largest = warp_max<4>(largest);
-    const float keep = exp2f(softmax.largest[half] - largest);
+    const float base = softmax_base<plain>(largest);
+    const float keep = exp2f(softmax.largest[half] - base);
     softmax.largest[half] = largest;
     float sum = 0.0F;
 #pragma unroll
     for (int n = 0; n < columns / 8; ++n) {
 #pragma unroll
       for (int i = 2 * half; i < 2 * half + 2; ++i) {
-        scores[n][i] = exp2f(scores[n][i] - largest);
+        scores[n][i] = exp2f(scores[n][i] - base);
         sum += scores[n][i];
       }
     }
@@ -50,11 +51,14 @@ __device__ __forceinline__ void take_in(Softmax& softmax, float (&scores)[column
 
 /// Scales scores of queries from first_query on and of keys `rows`; -inf where the query does not see the
 /// key.
-template <int columns>
-__device__ __forceinline__ void scale_and_mask(float (&scores)[columns / 8][4], float factor, RowRange rows,
+template <int columns, bool plain>
+__device__ __forceinline__ void scale_and_mask(float (&scores)[columns / 8][4], float factor,
+                                               const Scoring<plain>& scoring, RowRange rows,
                                                int first_query) {
   const int lane = static_cast<int>(threadIdx.x) % warp_size;
-  const bool all_seen = rows.end - rows.begin == columns && rows.end - 1 <= first_query;
+  const bool all_seen = rows.end - rows.begin == columns && rows.end - 1 <= first_query &&
+                        !scoring.hides(rows.begin, first_query + warp_rows - 1, rows.gap);
+  factor = scoring.cap(scores, factor);
 #pragma unroll
   for (int n = 0; n < columns / 8; ++n) {
 #pragma unroll
@@ -62,12 +66,13 @@ __device__ __forceinline__ void scale_and_mask(float (&scores)[columns / 8][4], 
       scores[n][i] *= factor;
       const int key = rows.begin + 8 * n + 2 * (lane % 4) + i % 2;
       const int query = first_query + lane / 4 + 8 * (i / 2);
-      if (!all_seen && (key >= rows.end || key > query)) scores[n][i] = -INFINITY;
+      if (!all_seen && (key >= rows.end || key > query || scoring.hides(key, query, rows.gap)))
+        scores[n][i] = -INFINITY;
     }
   }
 }
 
-template <int dim>
+template <int dim, bool plain>
 __global__ void __launch_bounds__(mma_threads) forward_kernel(ForwardWork<Bf16> work) {
   Shared<dim>& shared = *shared_memory<Shared<dim>>();
   const AttentionTile tile = work.queries.tiles[blockIdx.x];
@@ -90,6 +95,7 @@ __global__ void __launch_bounds__(mma_threads) forward_kernel(ForwardWork<Bf16> 
   commit_copies();
   float out[dim / 8][4] = {};
   Softmax softmax;
+  const Scoring<plain> scoring(work.sizes, log2_e);
   while (rows.begin < rows.end) {
     wait_for_copies<0>();
     __syncthreads();  // the keys are there, and nobody reads the values any more
@@ -98,7 +104,7 @@ __global__ void __launch_bounds__(mma_threads) forward_kernel(ForwardWork<Bf16> 
     float scores[tile_rows / 8][4] = {};
     if (busy) {
       multiply_rows<tile_rows>(scores, shared.q, first_row, shared.k, 0);
-      scale_and_mask<tile_rows>(scores, work.sizes.scale * log2_e, rows,
+      scale_and_mask<tile_rows>(scores, work.sizes.scale * log2_e, scoring, rows,
                                 tile.row + first_row + tile.key_shift);
     }
     rows = walk.next<tile_rows>();
@@ -107,7 +113,7 @@ __global__ void __launch_bounds__(mma_threads) forward_kernel(ForwardWork<Bf16> 
     if (rows.begin < rows.end) copy_tile(shared.k, keys, rows, k_col, head_dim);
     commit_copies();
     if (busy) {
-      take_in<tile_rows, dim>(softmax, scores, out);
+      take_in<tile_rows, dim, plain>(softmax, scores, out);
       multiply_result<tile_rows>(out, scores, shared.v, 0);
     }
   }
@@ -127,9 +133,9 @@ __global__ void __launch_bounds__(mma_threads) forward_kernel(ForwardWork<Bf16> 
 }  // namespace
 
 cudaError_t forward_on_tensor_cores(Queue queue, const ForwardWork<Bf16>& work) {
-  return with_tile_width(work.sizes.head_dim, [&](auto dim) {
+  return with_tile_width(work.sizes, [&](auto dim, auto plain) {
     const dim3 grid(static_cast<unsigned>(work.queries.count), static_cast<unsigned>(work.sizes.heads));
-    return launch(forward_kernel<dim>, grid, dim3(mma_threads), sizeof(Shared<dim>), queue, work);
+    return launch(forward_kernel<dim, plain>, grid, dim3(mma_threads), sizeof(Shared<dim>), queue, work);
   });
 }
 

@@ -104,12 +104,15 @@ __device__ __forceinline__ void write_rows(const float (&c)[dim / 8][4], const f
   }
 }
 
-/// Calls body(std::integral_constant<int, dim>) with the smallest tile width that holds head_dim.
+/// Calls body(std::integral_constant<int, dim>, std::bool_constant<plain>) with the smallest tile width that
+/// holds head_dim, and as Scoring has it.
 template <class Body>
-[[nodiscard]] cudaError_t with_tile_width(int head_dim, const Body& body) {
-  if (head_dim <= 64) return body(std::integral_constant<int, 64>());
-  if (head_dim <= 80) return body(std::integral_constant<int, 80>());
-  return body(std::integral_constant<int, 128>());
+[[nodiscard]] cudaError_t with_tile_width(const AttentionSizes& sizes, const Body& body) {
+  return with_scoring(sizes, [&](auto plain) {
+    if (sizes.head_dim <= 64) return body(std::integral_constant<int, 64>(), plain);
+    if (sizes.head_dim <= 80) return body(std::integral_constant<int, 80>(), plain);
+    return body(std::integral_constant<int, 128>(), plain);
+  });
 }
 
 }  // namespace cola::cuda

@@ -9,6 +9,9 @@ namespace cola::cuda {
 /// Rows of a matrix: begin <= row < end.
 struct RowRange {
   std::int32_t begin, end;
+  /// Of a tile's range, for its window: a query at row t and a key at row u are t + key_shift - u - gap
+  /// positions apart, as a continuation may lie some rows behind its prefix. 0 without a window.
+  std::int32_t gap = 0;
 
   bool operator==(const RowRange&) const = default;
 };
@@ -30,19 +33,20 @@ struct AttentionTiles {
   std::vector<RowRange> ranges;
 };
 
-/// Queries with the keys that they see: a prefix's rows, then the sequence's own up to the tile's last.
-/// offsets and prefixes as in backend/attention.h.
+/// Queries with the keys that they see: a prefix's rows, then the sequence's own up to the tile's last; with
+/// a window, those that one of the tile's queries sees. offsets, prefixes and window as in
+/// backend/attention.h.
 [[nodiscard]] AttentionTiles query_tiles(std::span<const std::int32_t> offsets,
-                                         std::span<const std::int32_t> prefixes);
+                                         std::span<const std::int32_t> prefixes, std::int32_t window);
 
 /// Keys with the queries that see them: the sequence's own from the tile's first on, then, in the batch's
-/// order, all rows of the sequences that continue it.
+/// order, all rows of the sequences that continue it; with a window, those that see one of the tile's keys.
 [[nodiscard]] AttentionTiles key_tiles(std::span<const std::int32_t> offsets,
-                                       std::span<const std::int32_t> prefixes);
+                                       std::span<const std::int32_t> prefixes, std::int32_t window);
 
 /// Queries over caches: rows offsets[s] .. offsets[s + 1] are the last of the lengths[s] rows of cache s, and
 /// ranges are rows of that cache.
 [[nodiscard]] AttentionTiles cached_query_tiles(std::span<const std::int32_t> offsets,
-                                                std::span<const std::int32_t> lengths);
+                                                std::span<const std::int32_t> lengths, std::int32_t window);
 
 }  // namespace cola::cuda

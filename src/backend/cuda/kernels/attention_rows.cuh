@@ -91,12 +91,16 @@ __device__ __forceinline__ RowRange block_rows(const AttentionTile& tile) {
   return {tile.row + begin, tile.row + (end < tile.count ? end : tile.count)};
 }
 
+/// Calls body(std::integral_constant<int, chunks>, std::bool_constant<plain>): chunks of a row that hold
+/// head_dim, and as Scoring has it.
 template <class Body>
-[[nodiscard]] cudaError_t with_chunks(int head_dim, const Body& body) {
+[[nodiscard]] cudaError_t with_chunks(const AttentionSizes& sizes, const Body& body) {
   static_assert(most_head_dim == 8 * warp_size);
-  if (head_dim <= 2 * warp_size) return body(std::integral_constant<int, 2>());
-  if (head_dim <= 4 * warp_size) return body(std::integral_constant<int, 4>());
-  return body(std::integral_constant<int, 8>());
+  return with_scoring(sizes, [&](auto plain) {
+    if (sizes.head_dim <= 2 * warp_size) return body(std::integral_constant<int, 2>(), plain);
+    if (sizes.head_dim <= 4 * warp_size) return body(std::integral_constant<int, 4>(), plain);
+    return body(std::integral_constant<int, 8>(), plain);
+  });
 }
 
 inline dim3 grid_of(const DeviceTiles& tiles, int heads, int rows) {
