@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "backend/attention.h"
+#include "backend/attention_pairs.h"
 #include "backend/cross_entropy.h"
 #include "backend/elementwise.h"
 #include "backend/embedding.h"
@@ -126,7 +127,7 @@ void OpsTimer::rms_norm() {
   Matrix y = tokens_by(config_.hidden_size);
   const std::vector<float> weight(static_cast<std::size_t>(config_.hidden_size), 1.0F);
   std::vector<float> rstd(static_cast<std::size_t>(x.rows()));
-  const ops::RmsNorm norm = {.epsilon = block_.norm.epsilon};
+  const ops::RmsNorm norm = {block_.norm.epsilon, block_.norm.unit_offset, block_.norm.rounds_before_weight};
   time("RMS norm", x, 2.0 * bytes_of(x), 0.0,
        [&] { ops::rms_norm_forward(context_, x.view(), weight, norm, y.view(), rstd); });
   const Matrix dy = tokens_by(config_.hidden_size);
@@ -159,10 +160,12 @@ void OpsTimer::gate() {
   const Matrix dh = tokens_by(block_.mlp.intermediate_size);
   Matrix first = tokens_by(block_.mlp.intermediate_size);
   Matrix second = tokens_by(block_.mlp.intermediate_size);
+  const ops::Gate function =
+      block_.mlp.activation == Activation::gelu_tanh_gate ? ops::Gate::gelu_tanh : ops::Gate::silu;
   time("gate", gate, 3.0 * bytes_of(gate), 0.0,
-       [&] { ops::gate_forward(context_, ops::Gate::silu, gate.view(), up.view(), first.view()); });
+       [&] { ops::gate_forward(context_, function, gate.view(), up.view(), first.view()); });
   time("gate backward", gate, 5.0 * bytes_of(gate), 0.0, [&] {
-    ops::gate_backward(context_, ops::Gate::silu, dh.view(), gate.view(), up.view(), first.view(),
+    ops::gate_backward(context_, function, dh.view(), gate.view(), up.view(), first.view(),
                        second.view());
   });
 }
@@ -181,12 +184,16 @@ void OpsTimer::attention() {
   const std::int64_t width = block_.attention.query_width();
   const std::int64_t kv_width = block_.attention.key_width();
   const AttentionSpec& spec = block_.attention;
-  const ops::AttentionShape shape{spec.num_attention_heads, spec.num_key_value_heads, spec.head_dim,
-                                  spec.scale};
+  const ops::AttentionShape shape{spec.num_attention_heads,
+                                  spec.num_key_value_heads,
+                                  spec.head_dim,
+                                  spec.scale,
+                                  spec.window,
+                                  spec.soft_cap};
   const Matrix q = tokens_by(width), k = tokens_by(kv_width), v = tokens_by(kv_width);
   Matrix out = tokens_by(width), dq = tokens_by(width), dk = tokens_by(kv_width), dv = tokens_by(kv_width);
   Matrix log_sum_exp(DType::f32, q.rows(), spec.num_attention_heads);
-  const double pair = static_cast<double>(size_of(batch_).pairs) * static_cast<double>(width);
+  const double pair = static_cast<double>(ops::attention_pairs(batch_.offsets, {}, shape.window)) * static_cast<double>(width);
   // Scores and the sum of values; backwards the scores again, and the gradients of P, Q, K and V.
   time("attention", q, 2.0 * bytes_of(q) + 2.0 * bytes_of(k), 4.0 * pair, [&] {
     ops::attention_forward(context_, shape, batch_.offsets, {}, q.view(), k.view(), v.view(), out.view(),

@@ -94,7 +94,8 @@ void run_flops(FlopsVerb& verb) {
   const auto tokenizer = open_tokenizer(verb.tokenizer);
   const auto bos = verb.options.bos_token_id ? verb.options.bos_token_id : tokenizer->special().bos;
   const TaskEncoding encoding{tokenizer.get(), bos, task_max_length(task, max_length)};
-  const auto sizes = task_example_sizes(task, verb.task_data, encoding, !verb.options.no_share_prefix);
+  const auto sizes = task_example_sizes(task, verb.task_data, encoding, !verb.options.no_share_prefix,
+                                        plan.config.windows());
   const TrainingCost cost = training_cost(plan, sizes);
   if (verb.json) {
     print_json(cost_json(cost));

@@ -85,7 +85,7 @@ void Block::backward(const StepState& step, MatrixView d, ConstMatrixView input,
 }
 
 Footprint Block::footprint(const BlockSpec& spec, const BlockUse& use) {
-  Footprint around = Residual::footprint(spec.placement, use.hidden_size, use.dropout);
+  Footprint around = Residual::footprint(spec, use.hidden_size, use.dropout);
   Footprint block = around;
   around.forward_scratch = around.backward_scratch = 0;  // which the two residuals share
   block += around;

@@ -16,6 +16,11 @@ constexpr std::uint64_t project_in_index = std::uint64_t{1} << 24;  // after eve
 constexpr std::uint64_t project_out_index = project_in_index + 1;
 constexpr std::uint64_t head_index = project_in_index + 2;
 
+float embedding_scale(const DecoderSpec& spec, DType dtype) {
+  const bool rounds = spec.rounds_embedding_scale && dtype == DType::bf16;
+  return rounds ? static_cast<float>(BFloat16(spec.embedding_scale)) : spec.embedding_scale;
+}
+
 /// The batch's rows of a table of positions, which may have rows before position 0: OPT's has two.
 std::vector<std::int32_t> position_rows(const DecoderSpec& spec, const ParameterSpec& table,
                                         const RaggedBatch& batch) {
@@ -62,12 +67,14 @@ class WrittenForHost {
 
 Decoder::Decoder(const DecoderSpec& spec, Weights weights) : spec_(spec), weights_(std::move(weights)) {
   tokens_ = &weights_.at(ParameterRole::token_table);
+  lookup_ = {embedding_scale(spec_, weights_.compute_dtype()), spec_.padding_index};
   positions_ = weights_.find(ParameterRole::position_table);
   rotary_ = std::make_unique<std::vector<RotaryTable>>();
   for (const RotarySpec& table : spec_.rotary_tables)
     rotary_->emplace_back(table, weights_.memory());
   head_.emplace(head_spec(spec_).module(), head_index,
-                spec_.tie_word_embeddings ? *tokens_ : weights_.at(ParameterRole::head));
+                spec_.tie_word_embeddings ? *tokens_ : weights_.at(ParameterRole::head),
+                ops::LogitTransform{spec_.logit_scale, spec_.logit_soft_cap});
   if (spec_.has_projections()) {
     project_in_ = make_linear(weights_, ParameterRole::project_in, -1, project_in_index);
     project_out_ = make_linear(weights_, ParameterRole::project_out, -1, project_out_index);
@@ -145,10 +152,11 @@ void Decoder::embed(const StepState& step, DecoderActivations& activations, Matr
   const RaggedBatch& batch = step.batch;
   if (project_in_) {
     activations.embedded.resize(context.memory(), x.dtype, x.rows, spec_.word_embed_proj_dim);
-    ops::embedding_forward(context, tokens_->weight(), batch.ids, activations.embedded.view());
+    ops::embedding_forward(context, tokens_->weight(), batch.ids, activations.embedded.view(),
+                           ops::Write::replace, lookup_);
     project_in_->forward(step, activations.embedded.view(), {}, x, activations.project_in);
   } else {
-    ops::embedding_forward(context, tokens_->weight(), batch.ids, x);
+    ops::embedding_forward(context, tokens_->weight(), batch.ids, x, ops::Write::replace, lookup_);
   }
   if (positions_ != nullptr)
     ops::embedding_forward(context, positions_->value, position_rows(spec_, positions_->spec, batch), x,
@@ -163,7 +171,7 @@ void Decoder::embed_backward(const StepState& step, DecoderActivations& activati
                             positions_->gradient.view());
   }
   if (!project_in_) {
-    if (tokens_->trained()) ops::embedding_backward(context, d, batch.ids, tokens_->gradient.view());
+    if (tokens_->trained()) ops::embedding_backward(context, d, batch.ids, tokens_->gradient.view(), lookup_);
     return;
   }
   const MatrixView dembedded =
@@ -171,7 +179,8 @@ void Decoder::embed_backward(const StepState& step, DecoderActivations& activati
                          : MatrixView{};
   project_in_->backward(step, d, activations.embedded.view(), activations.project_in, dembedded,
                         ops::Write::replace);
-  if (tokens_->trained()) ops::embedding_backward(context, dembedded, batch.ids, tokens_->gradient.view());
+  if (tokens_->trained())
+    ops::embedding_backward(context, dembedded, batch.ids, tokens_->gradient.view(), lookup_);
 }
 
 void Decoder::require_positions(const RaggedBatch& batch) const {
@@ -184,11 +193,26 @@ void Decoder::require_positions(const RaggedBatch& batch) const {
   for (RotaryTable& table : *rotary_) table.reserve(*last + 1);
 }
 
+StepState Decoder::turned_by(const StepState& step, DecoderActivations& activations) const {
+  StepState turned = step;
+  activations.rotary_rows.clear();
+  const auto depends_on_length = [](const RotaryTable& table) {
+    return table.spec().kind == RotarySpec::Kind::longrope;
+  };
+  if (std::ranges::none_of(*rotary_, depends_on_length)) return turned;
+  const LongFactors rule = step.keep ? LongFactors::by_batch : LongFactors::by_sequence;
+  for (const RotaryTable& table : *rotary_)
+    activations.rotary_rows.push_back(rotary_rows(table.spec(), step.batch, rule));
+  turned.rotary_rows = activations.rotary_rows;
+  return turned;
+}
+
 void Decoder::forward(const StepState& step, DecoderActivations& activations,
                       std::span<SequenceCache* const> caches) const {
   require_positions(step.batch);
-  if (!caches.empty()) return run_blocks(step, activations, caches);  // it makes them longer: once
-  repeatable(step, "forward", [&] { run_blocks(step, activations, {}); });
+  const StepState turned = turned_by(step, activations);
+  if (!caches.empty()) return run_blocks(turned, activations, caches);  // it makes them longer: once
+  repeatable(turned, "forward", [&] { run_blocks(turned, activations, {}); });
 }
 
 std::size_t Decoder::block_after(std::size_t index, std::size_t first_kept) const {
@@ -312,7 +336,8 @@ void Decoder::loss_and_backward(const StepState& step, DecoderActivations& activ
   // The residual stream's own buffer takes its gradient: the forward's last value has been used.
   const MatrixView d = activations.x.view();
   head_input_backward(step, activations, dhead_in, d);
-  repeatable(step, "backward", [&] { blocks_backward(step, activations, d); });
+  const StepState turned = turned_by(step, activations);
+  repeatable(turned, "backward", [&] { blocks_backward(turned, activations, d); });
   losses.bring();  // last: a device has been given all of the step by then
 }
 

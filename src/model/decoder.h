@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/embedding.h"
 #include "model/block.h"
 #include "model/language_model_head.h"
 #include "model/rotary_table.h"
@@ -25,6 +26,7 @@ struct DecoderActivations {
   Matrix head_rows, head_normed, head_in;  ///< [L, D], [L, D], [L, E]: the rows that reach the head
   NormActivations head_norm;               ///< of the final norm on head_rows
   LinearActivations project_in, project_out;
+  std::vector<std::vector<std::int32_t>> rotary_rows;  ///< see StepState::rotary_rows
 };
 
 /// Keys and values of a sequence being generated, one a block.
@@ -85,6 +87,9 @@ class Decoder {
  private:
   void repeatable(const StepState& step, std::string_view name, const std::function<void()>& body) const;
   void require_positions(const RaggedBatch& batch) const;  ///< of the model; rotary's are made
+  /// The step with the rows of the rotary tables that it turns by, where these depend on its sequences'
+  /// lengths: in training on the longest, as in transformers, else on each one's own.
+  [[nodiscard]] StepState turned_by(const StepState& step, DecoderActivations& activations) const;
   void embed(const StepState& step, DecoderActivations& activations, MatrixView x) const;
   /// The next block of a forward, or the first of what follows it.
   [[nodiscard]] std::size_t block_after(std::size_t index, std::size_t first_kept) const;
@@ -112,6 +117,7 @@ class Decoder {
   Weights weights_;
   std::unique_ptr<std::vector<RotaryTable>> rotary_;  ///< they grow with the positions that a forward meets
   Parameter* tokens_ = nullptr;
+  ops::Lookup lookup_;  ///< of tokens
   Parameter* positions_ = nullptr;  ///< null without a table of positions
   std::optional<LanguageModelHead> head_;
   std::optional<Linear> project_in_, project_out_;

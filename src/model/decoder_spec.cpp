@@ -4,6 +4,14 @@
 
 namespace cola {
 
+std::vector<std::int64_t> DecoderSpec::windows() const {
+  std::vector<std::int64_t> all;
+  for (const BlockSpec& block : block_kinds) {
+    if (std::ranges::find(all, block.attention.window) == all.end()) all.push_back(block.attention.window);
+  }
+  return all;
+}
+
 void DecoderSpec::set_blocks(std::int64_t count, const BlockSpec& block) {
   block_kinds = {block};
   kind_of_block.assign(static_cast<std::size_t>(count), 0);

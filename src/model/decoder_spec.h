@@ -40,7 +40,9 @@ struct AttentionSpec {
   std::int64_t num_attention_heads = 0;
   std::int64_t num_key_value_heads = 0;
   std::int64_t head_dim = 0;
-  float scale = 1.0F;  ///< of the scores
+  float scale = 1.0F;       ///< of the scores
+  float soft_cap = 0.0F;    ///< scores become soft_cap * tanh(score / soft_cap); 0: they do not
+  std::int64_t window = 0;  ///< a query sees so many keys, its own included; 0: all before it
   bool bias = false;   ///< of queries, keys and values
   bool output_bias = false;
   bool fused = false;  ///< queries, keys and values are one matrix
@@ -52,8 +54,8 @@ struct AttentionSpec {
   bool operator==(const AttentionSpec&) const = default;
 };
 
-/// What stands between an MLP's first and last layer: relu(up), or silu(gate) up.
-enum class Activation : std::uint8_t { relu, silu_gate };
+/// What stands between an MLP's first and last layer: relu(up), or f(gate) up.
+enum class Activation : std::uint8_t { relu, silu_gate, gelu_tanh_gate };
 
 struct MlpSpec {
   Activation activation = Activation::relu;
@@ -70,6 +72,7 @@ struct BlockSpec {
   NormSpec norm;
   AttentionSpec attention;
   MlpSpec mlp;
+  float residual_multiplier = 1.0F;  ///< of what attention and the MLP add to the residual stream
 
   bool operator==(const BlockSpec&) const = default;
 };
@@ -83,7 +86,12 @@ struct DecoderSpec {
   std::int64_t max_position_embeddings = 0;
   std::int64_t word_embed_proj_dim = 0;  ///< width of the token table; hidden_size without project_in/out
   bool position_table = false;           ///< positions have a learned table, which is added to the tokens'
+  float embedding_scale = 1.0F;          ///< of the token table's rows, but not of a tied head
+  bool rounds_embedding_scale = false;   ///< to the compute dtype, before it multiplies
+  std::int32_t padding_index = -1;       ///< row of the token table without a gradient of look-ups; -1: none
   bool tie_word_embeddings = true;
+  float logit_scale = 1.0F;
+  float logit_soft_cap = 0.0F;  ///< as AttentionSpec::soft_cap, of scaled logits
   std::vector<RotarySpec> rotary_tables;
   std::vector<BlockSpec> block_kinds;
   std::vector<std::uint8_t> kind_of_block;  ///< index into block_kinds, for each block
@@ -96,6 +104,9 @@ struct DecoderSpec {
   [[nodiscard]] const BlockSpec& block(std::int64_t index) const {
     return block_kinds[kind_of_block[static_cast<std::size_t>(index)]];
   }
+
+  /// The windows of the blocks' attention (0: none), each once, in the order of the kinds.
+  [[nodiscard]] std::vector<std::int64_t> windows() const;
 
   /// `count` blocks that are all alike.
   void set_blocks(std::int64_t count, const BlockSpec& block);

@@ -34,11 +34,13 @@ struct StepState {
   float lora_dropout = 0.0F;
   std::uint64_t dropout_seed = 0;  ///< keyed by run seed and optimizer step
   bool recompute = false;          ///< ... but of a block only its input: the backward computes it again
+  /// For each rotary table the rows of the batch's tokens; empty: their positions.
+  std::span<const std::vector<std::int32_t>> rotary_rows = {};
 
   [[nodiscard]] bool drops() const { return hidden_dropout > 0.0F || lora_dropout > 0.0F; }
   /// The same step of another batch.
   [[nodiscard]] StepState of(const RaggedBatch& other) const {
-    return {context, other, keep, hidden_dropout, lora_dropout, dropout_seed, recompute};
+    return {context, other, keep, hidden_dropout, lora_dropout, dropout_seed, recompute, {}};
   }
 };
 

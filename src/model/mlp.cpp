@@ -7,10 +7,12 @@ namespace cola {
 
 using ops::Write;
 
-Mlp::Mlp(const MlpSpec& spec, Weights& weights, std::int64_t block, std::uint64_t first_index) : spec_(spec) {
+Mlp::Mlp(const MlpSpec& spec, Weights& weights, std::int64_t block, std::uint64_t first_index)
+    : spec_(spec),
+      function_(spec.activation == Activation::gelu_tanh_gate ? ops::Gate::gelu_tanh : ops::Gate::silu) {
   using enum ParameterRole;
-  if (spec.gated()) gate_ = make_linear(weights, gate, block, first_index++);
-  up_ = make_linear(weights, up, block, first_index++);
+  if (spec.gated() && !spec.fused) gate_ = make_linear(weights, gate, block, first_index++);
+  up_ = make_linear(weights, spec.fused ? gate_up : up, block, first_index++);
   down_ = make_linear(weights, down, block, first_index);
 }
 
@@ -28,25 +30,40 @@ MatrixView Mlp::hidden_scratch(const StepState& step, ConstMatrixView like) cons
   return step.context.scratch("block.hidden", like.dtype, like.rows, spec_.intermediate_size);
 }
 
-/// gate and up, which are kept, and hidden = silu(gate) up unless it is empty.
+Mlp::Gated Mlp::gated(const StepState& step, DType dtype, std::int64_t rows, MlpActivations& kept) const {
+  Memory& memory = step.context.memory();
+  const std::int64_t width = spec_.intermediate_size;
+  if (spec_.fused) {
+    kept.gate_up.resize(memory, dtype, rows, 2 * width);
+    const MatrixView both = kept.gate_up.view();
+    return {both.column_range(0, width), both.column_range(width, 2 * width)};
+  }
+  kept.gate.resize(memory, dtype, rows, width);
+  kept.up.resize(memory, dtype, rows, width);
+  return {kept.gate.view(), kept.up.view()};
+}
+
+/// gate and up, which are kept, and hidden = f(gate) up unless it is empty.
 void Mlp::forward_gated(const StepState& step, ConstMatrixView x, MlpActivations& kept,
                         MatrixView hidden) const {
-  for (Matrix* matrix : {&kept.gate, &kept.up})
-    matrix->resize(step.context.memory(), x.dtype, x.rows, spec_.intermediate_size);
-  if (!hidden.empty() && up_.branches.empty()) {
-    gate_->forward(step, x, {}, kept.gate.view(), kept.gate_linear);
-    return ops::linear_gate_forward(step.context, function_, x, up_.effective_weight(), up_.bias_view(),
-                                         kept.gate.view(), kept.up.view(), hidden);
+  const auto [gate, up] = gated(step, x.dtype, x.rows, kept);
+  if (spec_.fused) {
+    up_.forward(step, x, {}, kept.gate_up.view(), kept.up_linear);
+  } else if (!hidden.empty() && up_.branches.empty()) {
+    gate_->forward(step, x, {}, gate, kept.gate_linear);
+    return ops::linear_gate_forward(step.context, function_, x, up_.effective_weight(), up_.bias_view(), gate,
+                                    up, hidden);
+  } else {
+    const std::array projections = {LinearForward{&*gate_, gate, &kept.gate_linear},
+                                    LinearForward{&up_, up, &kept.up_linear}};
+    forward_together(step, x, projections);
   }
-  const std::array projections = {LinearForward{&*gate_, kept.gate.view(), &kept.gate_linear},
-                                  LinearForward{&up_, kept.up.view(), &kept.up_linear}};
-  forward_together(step, x, projections);
-  if (!hidden.empty()) ops::gate_forward(step.context, function_, kept.gate.view(), kept.up.view(), hidden);
+  if (!hidden.empty()) ops::gate_forward(step.context, function_, gate, up, hidden);
 }
 
 void Mlp::forward(const StepState& step, ConstMatrixView x, ConstMatrixView addend, MatrixView y,
                   MlpActivations& kept) const {
-  if (gate_) {
+  if (spec_.gated()) {
     const bool needed = !y.empty() || down_.trained();
     const MatrixView hidden = needed ? hidden_scratch(step, x) : MatrixView{};
     forward_gated(step, x, kept, hidden);
@@ -65,46 +82,47 @@ void Mlp::forward(const StepState& step, ConstMatrixView x, ConstMatrixView adde
 
 void Mlp::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, MlpActivations& kept,
                    MatrixView dx, Write write) const {
-  if (!gate_) {
+  if (!spec_.gated()) {
     const MatrixView dhidden = hidden_scratch(step, dy);
     down_.backward_relu(step, dy, kept.hidden.view(), kept.down_linear, kept.positive.as<std::uint8_t>(),
                         dhidden);
     return up_.backward(step, dhidden, x, kept.up_linear, dx, write);
   }
+  const auto [gate, up] = gated(step, dy.dtype, dy.rows, kept);
   const bool needed = down_.needs_input();
   const MatrixView hidden = needed ? hidden_scratch(step, dy) : MatrixView{};
-  if (needed) ops::gate_forward(step.context, function_, kept.gate.view(), kept.up.view(), hidden);
+  if (needed) ops::gate_forward(step.context, function_, gate, up, hidden);
   const MatrixView dhidden = step.context.scratch(needed ? "block.dhidden" : "block.hidden", dy.dtype,
                                                   dy.rows, spec_.intermediate_size);
-  const MatrixView dgate = kept.gate.view();  // in place: gate and up are not needed after
-  const MatrixView dup = kept.up.view();
-  down_.backward_gate(step, function_, dy, hidden, kept.down_linear,
-                           {kept.gate.view(), kept.up.view(), dhidden, dgate, dup});
-  const std::array projections = {LinearBackward{&*gate_, dgate, &kept.gate_linear},
-                                  LinearBackward{&up_, dup, &kept.up_linear}};
+  // In place: gate and up are not needed after.
+  down_.backward_gate(step, function_, dy, hidden, kept.down_linear, {gate, up, dhidden, gate, up});
+  if (spec_.fused) return up_.backward(step, kept.gate_up.view(), x, kept.up_linear, dx, write);
+  const std::array projections = {LinearBackward{&*gate_, gate, &kept.gate_linear},
+                                  LinearBackward{&up_, up, &kept.up_linear}};
   backward_together(step, x, projections, dx, write);
 }
 
 Footprint Mlp::footprint(const MlpSpec& spec, const BlockLinears& linears) {
   Footprint footprint;
-  for (const ParameterRole role : {ParameterRole::gate, ParameterRole::up, ParameterRole::down}) {
+  using enum ParameterRole;
+  for (const ParameterRole role : {gate, up, gate_up, down}) {
     const auto found = linears.find(role);
     if (found == linears.end()) continue;
     footprint.forward_flops += found->second.forward_flops();
     footprint.backward_flops += found->second.backward_flops(true);
   }
-  const LinearCost& down = linears.at(ParameterRole::down);
+  const LinearCost& last = linears.at(down);
   const std::int64_t width = spec.intermediate_size;
   footprint.forward_scratch = width;
   if (spec.gated()) {
     footprint.kept = footprint.passing = 2 * width;
-    if (down.trained()) footprint.backward_scratch = width;  // hidden, made again beside its gradient
+    if (last.trained()) footprint.backward_scratch = width;  // hidden, made again beside its gradient
   } else {
-    if (down.trained()) footprint.kept = width;
+    if (last.trained()) footprint.kept = width;
     footprint.kept_bytes = ops::relu_mask_bytes(1, width);
   }
   // Only what the last layer's adapter keeps: x A^T.
-  footprint.not_recomputed_flops = down.forward_flops() - 2.0 * static_cast<double>(down.rank * down.in);
+  footprint.not_recomputed_flops = last.forward_flops() - 2.0 * static_cast<double>(last.rank * last.in);
   return footprint;
 }
 

@@ -11,12 +11,13 @@ namespace cola {
 /// What an MLP keeps for its backward.
 struct MlpActivations {
   Matrix gate, up;  ///< [T, F] of a gated MLP
+  Matrix gate_up;   ///< [T, 2F] instead, where one layer makes both
   Matrix hidden;    ///< [T, F] without a gate: input of the last layer, where its backward reads it
   Buffer positive;  ///< without a gate: relu's mask, [relu_mask_bytes(T, F)]
   LinearActivations gate_linear, up_linear, down_linear;
 };
 
-/// down(relu(up(x))), or down(silu(gate(x)) up(x)).
+/// down(relu(up(x))), or down(f(gate(x)) up(x)), where one layer may make both gate and up.
 class Mlp {
  public:
   /// Of this block; `first_index`: number of its first linear layer in the model.
@@ -39,12 +40,19 @@ class Mlp {
   [[nodiscard]] static Footprint footprint(const MlpSpec& spec, const BlockLinears& linears);
 
  private:
+  struct Gated {
+    MatrixView gate, up;
+  };
+  /// gate and up as they are kept, of so many rows.
+  [[nodiscard]] Gated gated(const StepState& step, DType dtype, std::int64_t rows, MlpActivations& kept) const;
   void forward_gated(const StepState& step, ConstMatrixView x, MlpActivations& kept, MatrixView hidden) const;
   [[nodiscard]] MatrixView hidden_scratch(const StepState& step, ConstMatrixView like) const;
 
   MlpSpec spec_;
-  std::optional<Linear> gate_;  ///< none without a gate
-  Linear up_, down_;
+  ops::Gate function_;
+  std::optional<Linear> gate_;  ///< of its own
+  Linear up_;                   ///< with the gate, where that has no layer of its own
+  Linear down_;
 };
 
 }  // namespace cola

@@ -7,7 +7,7 @@ std::string Decoder::overflowing_norm(const StepState& step, DecoderActivations&
   require_positions(step.batch);
   Memory& memory = step.context.memory();
   std::string found;
-  run_blocks(step, activations, {}, [&](const Block& block, const BlockActivations& kept) {
+  run_blocks(turned_by(step, activations), activations, {}, [&](const Block& block, const BlockActivations& kept) {
     if (found.empty()) found = block.overflowing_norm(memory, kept);
   });
   if (!found.empty() || !final_norm_) return found;

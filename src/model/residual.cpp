@@ -8,7 +8,7 @@ using ops::Write;
 
 Residual::Residual(const BlockSpec& spec, Weights& weights, ParameterRole norm, ParameterRole output_norm,
                    std::int64_t block, std::uint64_t site)
-    : placement_(spec.placement), site_(site) {
+    : placement_(spec.placement), multiplier_(spec.residual_multiplier), site_(site) {
   if (placement_ != NormPlacement::after) norm_.emplace(spec.norm, weights, norm, block);
   if (placement_ == NormPlacement::after || placement_ == NormPlacement::before_and_after)
     output_norm_.emplace(spec.norm, weights, output_norm, block);
@@ -37,10 +37,10 @@ ConstMatrixView Residual::output(const StepState& step, ResidualActivations& kep
   return norm_->normed(step.context, kept.sum.view(), kept.norm, "block.normed");
 }
 
-/// sum [T, D] = x + branch, which passes hidden dropout in place.
+/// sum [T, D] = x + multiplier * branch, which passes hidden dropout in place.
 void Residual::add(const StepState& step, ConstMatrixView x, MatrixView branch, MatrixView sum) const {
   if (step.hidden_dropout > 0.0F) drop(step, branch, branch);
-  ops::add(step.context, x, branch, sum);
+  ops::add(step.context, x, branch, sum, multiplier_);
 }
 
 void Residual::forward(const StepState& step, ConstMatrixView x, MatrixView y, ResidualActivations& kept,
@@ -59,7 +59,7 @@ void Residual::forward(const StepState& step, ConstMatrixView x, MatrixView y, R
   const MatrixView sum = normed_sum() ? kept.sum.view() : y;
   if (sum.empty()) {
     sublayer(in, {}, {});
-  } else if (step.hidden_dropout == 0.0F) {
+  } else if (step.hidden_dropout == 0.0F && multiplier_ == 1.0F) {
     sublayer(in, x, sum);
   } else {
     const MatrixView branch = context.scratch("block.branch", x.dtype, x.rows, x.cols);
@@ -74,14 +74,19 @@ void Residual::forward(const StepState& step, ConstMatrixView x, MatrixView y, R
   }
 }
 
-/// The gradient of the sub-layer's output: d under the dropout mask and through the norm after it.
+/// The gradient of the sub-layer's output: d times the multiplier, under the dropout mask, and through the norm
+/// after it.
 ConstMatrixView Residual::branch_gradient(const StepState& step, ConstMatrixView d,
                                           const ResidualActivations& kept) const {
   auto& context = step.context;
-  if (step.hidden_dropout > 0.0F) {
-    const MatrixView masked = context.scratch("block.branch_gradient", d.dtype, d.rows, d.cols);
-    drop(step, d, masked);
-    d = masked;
+  if (step.hidden_dropout > 0.0F || multiplier_ != 1.0F) {
+    const MatrixView scaled = context.scratch("block.branch_gradient", d.dtype, d.rows, d.cols);
+    if (multiplier_ != 1.0F) {
+      ops::scale(context, d, multiplier_, scaled);
+      d = scaled;
+    }
+    if (step.hidden_dropout > 0.0F) drop(step, d, scaled);
+    d = scaled;
   }
   if (!output_norm_) return d;
   const MatrixView dbranch = context.scratch("block.dbranch", d.dtype, d.rows, d.cols);
@@ -111,9 +116,11 @@ void Residual::backward(const StepState& step, MatrixView d, ConstMatrixView x, 
   if (through_norm) norm_->backward(context, din, x, kept.norm, d, Write::add);
 }
 
-Footprint Residual::footprint(NormPlacement placement, std::int64_t width, bool dropout) {
+Footprint Residual::footprint(const BlockSpec& spec, std::int64_t width, bool dropout) {
   constexpr std::int64_t statistics_bytes = 2 * sizeof(float);
+  const NormPlacement placement = spec.placement;
   const bool output_norm = placement == NormPlacement::after || placement == NormPlacement::before_and_after;
+  const bool scaled = dropout || spec.residual_multiplier != 1.0F;
   const bool keeps_matrix = placement != NormPlacement::before;  // what the norm behind reads
   const std::int64_t norms = placement == NormPlacement::before_and_after ? 2 : 1;
   Footprint footprint;
@@ -121,8 +128,8 @@ Footprint Residual::footprint(NormPlacement placement, std::int64_t width, bool 
   footprint.kept_bytes = footprint.passing_bytes = norms * statistics_bytes;
   // normed, branch; din, dsum or dbranch, branch_gradient
   footprint.forward_scratch =
-      width * ((placement == NormPlacement::after ? 0 : 1) + (output_norm || dropout ? 1 : 0));
-  footprint.backward_scratch = width * (1 + (keeps_matrix ? 1 : 0) + (dropout ? 1 : 0));
+      width * ((placement == NormPlacement::after ? 0 : 1) + (output_norm || scaled ? 1 : 0));
+  footprint.backward_scratch = width * (1 + (keeps_matrix ? 1 : 0) + (scaled ? 1 : 0));
   return footprint;
 }
 

@@ -52,7 +52,7 @@ class Residual {
   [[nodiscard]] std::string overflowing_norm(Memory& memory, const ResidualActivations& kept) const;
 
   /// `width`: of the stream.
-  [[nodiscard]] static Footprint footprint(NormPlacement placement, std::int64_t width, bool dropout);
+  [[nodiscard]] static Footprint footprint(const BlockSpec& spec, std::int64_t width, bool dropout);
 
  private:
   [[nodiscard]] bool has_norm_before() const {
@@ -64,6 +64,7 @@ class Residual {
                                                 const ResidualActivations& kept) const;
 
   NormPlacement placement_;
+  float multiplier_;
   std::uint64_t site_;
   std::optional<NormLayer> norm_;         ///< before the sub-layer, or after the sum
   std::optional<NormLayer> output_norm_;  ///< after the sub-layer

@@ -20,7 +20,12 @@ MatrixView norm_rows(const AttentionSpec& spec, const MatrixView& matrix) {
 SelfAttention::SelfAttention(const BlockSpec& spec, Weights& weights, std::int64_t block,
                              std::uint64_t first_index, std::span<const RotaryTable> tables)
     : spec_(spec.attention),
-      shape_{spec_.num_attention_heads, spec_.num_key_value_heads, spec_.head_dim, spec_.scale} {
+      shape_{.heads = spec_.num_attention_heads,
+             .kv_heads = spec_.num_key_value_heads,
+             .head_dim = spec_.head_dim,
+             .scale = spec_.scale,
+             .window = spec_.window,
+             .soft_cap = spec_.soft_cap} {
   using enum ParameterRole;
   if (spec_.rotary) rotary_ = &tables[*spec_.rotary];
   if (spec_.fused) {
@@ -98,10 +103,10 @@ void SelfAttention::project_backward(const StepState& step, const Heads& dy, Con
 
 void SelfAttention::turn(const StepState& step, const Heads& heads, bool inverse) const {
   if (rotary_ == nullptr) return;
-  for (const MatrixView& turned : {heads.q, heads.k}) {
-    ops::rotary(step.context, turned, spec_.head_dim, step.batch.positions, rotary_->cosines(),
-                rotary_->sines(), inverse);
-  }
+  const std::span<const std::int32_t> rows =
+      step.rotary_rows.empty() ? step.batch.positions : step.rotary_rows[*spec_.rotary];
+  for (const MatrixView& turned : {heads.q, heads.k})
+    ops::rotary(step.context, turned, spec_.head_dim, rows, rotary_->cosines(), rotary_->sines(), inverse);
 }
 
 void SelfAttention::forward(const StepState& step, ConstMatrixView x, ConstMatrixView addend, MatrixView y,

@@ -65,17 +65,23 @@ bool any_trained(const BlockLinears& linears) {
 BatchSize& BatchSize::operator+=(const BatchSize& other) {
   tokens += other.tokens;
   loss_rows += other.loss_rows;
-  pairs += other.pairs;
+  pairs.resize(std::max(pairs.size(), other.pairs.size()));
+  for (std::size_t i = 0; i < other.pairs.size(); ++i) pairs[i] += other.pairs[i];
   return *this;
 }
 
-BatchSize size_of(const RaggedBatch& batch) {
-  return {batch.tokens(), batch.loss_tokens(), ops::attention_pairs(batch.offsets, batch.prefixes, 0)};
+BatchSize size_of(const RaggedBatch& batch, std::span<const std::int64_t> windows) {
+  BatchSize size{batch.tokens(), batch.loss_tokens(), {}};
+  for (const std::int64_t window : windows)
+    size.pairs.push_back(ops::attention_pairs(batch.offsets, batch.prefixes, window));
+  return size;
 }
 
 double StepFlops::of(const BatchSize& size) const {
-  return per_token * static_cast<double>(size.tokens) + per_pair * static_cast<double>(size.pairs) +
-         per_loss_row * static_cast<double>(size.loss_rows);
+  double flops = per_token * static_cast<double>(size.tokens) +
+                 per_loss_row * static_cast<double>(size.loss_rows);
+  for (std::size_t i = 0; i < per_pair.size(); ++i) flops += per_pair[i] * static_cast<double>(size.pairs[i]);
+  return flops;
 }
 
 StepFlops step_flops(const DecoderSpec& spec, const LinkInTraining& link, std::int64_t forward_heads,
@@ -85,20 +91,24 @@ StepFlops step_flops(const DecoderSpec& spec, const LinkInTraining& link, std::i
   const bool below = project_in != nullptr && project_in->trained();
   const std::int64_t blocks = spec.num_hidden_layers();
   const auto lowest = below ? 0 : std::ranges::find_if(model.blocks, any_trained) - model.blocks.begin();
+  const std::vector<std::int64_t> windows = spec.windows();
   StepFlops flops;
+  flops.per_pair.resize(windows.size());
   for (std::int64_t index = 0; index < blocks; ++index) {
+    const auto window = std::ranges::find(windows, spec.block(index).attention.window) - windows.begin();
+    double& per_pair = flops.per_pair[static_cast<std::size_t>(window)];
     const bool input_gradient = below || index != lowest;
     const Footprint block = Block::footprint(
         spec.block(index),
         {spec.hidden_size, model.blocks[static_cast<std::size_t>(index)], input_gradient, false});
     flops.per_token += block.forward_flops;
-    flops.per_pair += block.forward_pair_flops;
+    per_pair += block.forward_pair_flops;
     if (index < lowest) continue;
     flops.per_token += block.backward_flops;
-    flops.per_pair += block.backward_pair_flops;
+    per_pair += block.backward_pair_flops;
     if (!recompute || index + 1 == blocks) continue;
     flops.per_token += block.forward_flops - block.not_recomputed_flops;
-    flops.per_pair += block.forward_pair_flops;
+    per_pair += block.forward_pair_flops;
   }
   if (project_in != nullptr) flops.per_token += project_in->forward_flops();
   if (below) flops.per_token += project_in->backward_flops(false);

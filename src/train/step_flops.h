@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,13 @@ namespace cola {
 struct BatchSize {
   std::int64_t tokens = 0;     ///< rows that run through the blocks
   std::int64_t loss_rows = 0;  ///< rows that run through the head
-  std::int64_t pairs = 0;      ///< of a query and a key that it sees
+  std::vector<std::int64_t> pairs;  ///< of a query and a key that it sees, for each of DecoderSpec::windows()
 
   BatchSize& operator+=(const BatchSize& other);
 };
 
-[[nodiscard]] BatchSize size_of(const RaggedBatch& batch);
+/// `windows`: of the model.
+[[nodiscard]] BatchSize size_of(const RaggedBatch& batch, std::span<const std::int64_t> windows);
 
 /// One link of a chain in training.
 struct LinkInTraining {
@@ -29,7 +31,8 @@ struct LinkInTraining {
 /// FLOPs of forward and backward, as Context::flops() counts them: 2 a multiply-add of the weights' products,
 /// LoRA's thin products and attention's; norms, activation functions and softmax not.
 struct StepFlops {
-  double per_token = 0.0, per_pair = 0.0, per_loss_row = 0.0;
+  double per_token = 0.0, per_loss_row = 0.0;
+  std::vector<double> per_pair;  ///< for each of DecoderSpec::windows()
 
   [[nodiscard]] double of(const BatchSize& size) const;
 };

@@ -71,24 +71,24 @@ LinkCost step_cost(const std::vector<const ExampleSize*>& batch, const LinkRates
 
 }  // namespace
 
-ExampleSize example_size(const Question& question, bool share_prefix) {
+ExampleSize example_size(const Question& question, bool share_prefix, std::span<const std::int64_t> windows) {
   const std::array one{&question};
   const QuestionBatch batch = make_question_batch(one, share_prefix);
-  return {batch.lengths, size_of(batch.batch)};
+  return {batch.lengths, size_of(batch.batch, windows)};
 }
 
-ExampleSize example_size(const Example& example) {
+ExampleSize example_size(const Example& example, std::span<const std::int64_t> windows) {
   const std::array one{&example};
-  return {{std::ssize(example.ids)}, size_of(make_batch(one))};
+  return {{std::ssize(example.ids)}, size_of(make_batch(one), windows)};
 }
 
 std::vector<ExampleSize> task_example_sizes(const Task& task, const std::filesystem::path& folder,
-                                            const TaskEncoding& encoding, bool share_prefix) {
+                                            const TaskEncoding& encoding, bool share_prefix, std::span<const std::int64_t> windows) {
   std::vector<ExampleSize> sizes;
   for (const TaskItem& item : task.read(folder, TaskSplit::train)) {
     sizes.push_back(task.objective == TaskObjective::candidates
-                        ? example_size(encode_question(item, {}, encoding), share_prefix)
-                        : example_size(encode_answered(item, encoding)));
+                        ? example_size(encode_question(item, {}, encoding), share_prefix, windows)
+                        : example_size(encode_answered(item, encoding), windows));
   }
   return sizes;
 }

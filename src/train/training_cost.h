@@ -12,20 +12,20 @@
 
 namespace cola {
 
-/// What one training example costs, whatever the model.
+/// What a training example costs, as far as it is the example's.
 struct ExampleSize {
   std::vector<std::int64_t> lengths;  ///< of the sequences that the reference runs: every candidate, whole
   BatchSize computed;                 ///< what runs here
 };
 
-/// Throws Error as make_question_batch does.
-[[nodiscard]] ExampleSize example_size(const Question& question, bool share_prefix);
-[[nodiscard]] ExampleSize example_size(const Example& example);
+/// `windows`: of the model. Throws Error as make_question_batch does.
+[[nodiscard]] ExampleSize example_size(const Question& question, bool share_prefix, std::span<const std::int64_t> windows);
+[[nodiscard]] ExampleSize example_size(const Example& example, std::span<const std::int64_t> windows);
 
 /// The training file's examples of a task, in its order. Throws Error as Task::read and the encoding do.
 [[nodiscard]] std::vector<ExampleSize> task_example_sizes(const Task& task,
                                                           const std::filesystem::path& folder,
-                                                          const TaskEncoding& encoding, bool share_prefix);
+                                                          const TaskEncoding& encoding, bool share_prefix, std::span<const std::int64_t> windows);
 
 /// One link of a run: counts over the steps that it is trained in.
 struct LinkCost {

@@ -28,7 +28,7 @@ CostPlan small_plan() {
 /// Seven examples of two candidates: one token of answer behind a prompt of ten.
 std::vector<ExampleSize> alike() {
   const Question question = test::question({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {{10}, {11}});
-  return std::vector<ExampleSize>(7, example_size(question, true));
+  return std::vector<ExampleSize>(7, example_size(question, true, std::vector<std::int64_t>{0}));
 }
 
 TEST(TrainingCost, ByHand) {
@@ -100,7 +100,8 @@ TEST_P(Table3, SavingAndTokens) {
   const Task task = find_task(GetParam().task);
   const auto tokenizer = open_tokenizer(*test::test_data() / "tokenizers" / "opt");
   const auto sizes = task_example_sizes(task, *test::test_data() / "data" / task.folder,
-                                        {tokenizer.get(), 0, task_max_length(task, 2048)}, true);
+                                        {tokenizer.get(), 0, task_max_length(task, 2048)}, true,
+                                        std::vector<std::int64_t>{0});
   CostPlan plan;
   plan.config = spec_of_shape("opt-1.3b");
   plan.objective = task.objective;
