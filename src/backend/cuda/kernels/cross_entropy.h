@@ -19,7 +19,7 @@ struct LogitRows {
   std::int64_t rows = 0, vocabulary = 0;
   Rows<const float> logits;
   const std::int32_t* targets = nullptr;  ///< [rows]
-  LogitTransform transform = {};               ///< done as logits are read
+  LogitTransform transform = {};          ///< done as logits are read
 };
 
 /// nll [rows] (written); correct [rows], 1 where the first largest logit is the target's; may be null.
