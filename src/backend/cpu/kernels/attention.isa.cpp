@@ -1,6 +1,7 @@
 #include "backend/cpu/kernels/attention.h"
 
 #include "backend/cpu/kernels/attention_product.h"
+#include "backend/cpu/kernels/soft_cap.h"
 
 namespace cola::kernels::COLA_ISA_NAMESPACE {
 namespace {
@@ -16,7 +17,7 @@ struct Softmax {
 /// scores = cap tanh(scores / cap) of the keys that are seen.
 inline void cap_scores(Range seen, float cap, float* scores) {
   for (std::int64_t i = vector_begin(seen.begin); i < seen.end; i += lanes)
-    store(tanh_of(load(scores + i) * (1.0F / cap)) * cap, scores + i);
+    store(soft_cap<true>(load(scores + i), cap).scores, scores + i);
 }
 
 /// Takes the scores of at least one more key into the softmax, turns them into weights, and rescales the

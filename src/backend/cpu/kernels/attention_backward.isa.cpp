@@ -1,6 +1,7 @@
 #include "backend/cpu/kernels/attention_backward.h"
 
 #include "backend/cpu/kernels/attention_product.h"
+#include "backend/cpu/kernels/soft_cap.h"
 
 namespace cola::kernels::COLA_ISA_NAMESPACE {
 namespace {
@@ -24,17 +25,10 @@ template <bool capped>
 [[gnu::always_inline]] inline void softmax_backward(Range seen, float cap, float log_sum_exp, float delta,
                                                     float* weights, float* dscores) {
   for (std::int64_t i = vector_begin(seen.begin); i < seen.end; i += lanes) {
-    Floats score = load(weights + i);
-    Floats slope = {};
-    if constexpr (capped) {
-      const Floats ratio = tanh_of(score * (1.0F / cap));
-      score = ratio * cap;
-      slope = 1.0F - ratio * ratio;
-    }
+    const auto [score, slope] = soft_cap<capped>(load(weights + i), cap);
     const Floats weight = exp_of(score - log_sum_exp);
     store(weight, weights + i);
-    const Floats dscore = weight * (load(dscores + i) - delta);
-    store(capped ? dscore * slope : dscore, dscores + i);
+    store(weight * (load(dscores + i) - delta) * slope, dscores + i);
   }
 }
 

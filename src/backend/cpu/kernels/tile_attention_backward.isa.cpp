@@ -1,3 +1,4 @@
+#include "backend/cpu/kernels/soft_cap.h"
 #include "backend/cpu/kernels/tile_attention_blocks.h"
 
 namespace cola::kernels::COLA_ISA_NAMESPACE {
@@ -43,17 +44,10 @@ void softmax_backward(const QueryRows& rows, std::int64_t tile, const KeyBlock& 
       if (key < block.keys) {
         const std::int64_t at = key * tile_rows + part * lanes;
         const Integers seen = sees<cut>(key, block, part);
-        Floats score = load(buffers.scores + at) * scale;
-        Floats slope = {};
-        if constexpr (capped) {
-          const Floats ratio = tanh_of(score * (1.0F / scoring.soft_cap));
-          score = ratio * scoring.soft_cap;
-          slope = 1.0F - ratio * ratio;
-        }
-        score = score - log_sum_exp;
+        const auto [scores, slopes] = soft_cap<capped>(load(buffers.scores + at) * scale, scoring.soft_cap);
+        const Floats score = scores - log_sum_exp;
         weight = seen ? exp_of(seen ? score : Floats{}) : Floats{};
-        dscore = seen ? weight * (load(buffers.dweights + at) - delta) : Floats{};
-        if constexpr (capped) dscore *= slope;
+        dscore = seen ? weight * (load(buffers.dweights + at) - delta) * slopes : Floats{};
       }
       const std::int64_t place = key * tile_depth + tile * tile_rows + part * lanes;
       store_as(weight, buffers.weights + place);

@@ -1,3 +1,4 @@
+#include "backend/cpu/kernels/soft_cap.h"
 #include "backend/cpu/kernels/tile_attention_blocks.h"
 
 namespace cola::kernels::COLA_ISA_NAMESPACE {
@@ -22,7 +23,7 @@ struct Softmax {
 /// scores = cap tanh(scale scores / cap) of `keys` keys.
 inline void cap_scores(std::int64_t keys, float scale, float cap, float* scores) {
   for (std::int64_t i = 0; i < keys * tile_rows; i += lanes)
-    store(tanh_of(load(scores + i) * (scale / cap)) * cap, scores + i);
+    store(soft_cap<true>(load(scores + i) * scale, cap).scores, scores + i);
 }
 
 /// Takes the scores of a block of keys into the softmax: their weights, relative to the largest score so far,
@@ -41,8 +42,8 @@ void take_scores(const KeyBlock& block, float scale, float* scores, Softmax& sof
       store(value, score);
       largest = value > largest ? value : largest;
     }
-    Floats factor = exp_of(before - largest);
-    if constexpr (cut) factor = largest == hidden ? Floats{} : factor;  // no key so far
+    const Floats ratio = exp_of(before - largest);
+    const Floats factor = cut ? (largest == hidden ? Floats{} : ratio) : ratio;  // hidden: no key so far
     Floats total = softmax.total[part] * factor;
     const auto weight_of = [&](std::int64_t key) __attribute__((always_inline)) {
       if (key >= keys) return Floats{};
