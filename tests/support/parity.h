@@ -28,11 +28,24 @@ inline std::filesystem::path parity_folder(const std::string& model) {
              : std::filesystem::path(shared) / "parity" / model;
 }
 
-/// Models of the families that came later: LoRA on all linear layers, full gradients, config.json in both
-/// forms. One of each, and more where COLA_TEST_DATA has them.
+/// What tools/parity/make.py wrote: a model with LoRA on all linear layers, full gradients and config.json in
+/// both forms. The folders of tests/files/parity that are of this kind.
+inline const std::vector<std::string>& committed_families() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> list;
+    for (const auto& entry : std::filesystem::directory_iterator(test_files() / "parity"))
+      if (std::filesystem::exists(entry.path() / "full_expected.safetensors"))
+        list.push_back(entry.path().filename());
+    std::ranges::sort(list);
+    return list;
+  }();
+  return names;
+}
+
+/// These, and more where COLA_TEST_DATA has them.
 inline const std::vector<std::string>& parity_families() {
   static const std::vector<std::string> names = [] {
-    std::vector<std::string> list{"mistral_full", "qwen2_untied", "qwen3_tied", "smollm3_layers"};
+    std::vector<std::string> list = committed_families();
     for (const char* more : {"qwen3_untied", "smollm3_interval", "llama_rope_llama3", "llama_rope_linear"})
       if (std::filesystem::exists(parity_folder(more))) list.emplace_back(more);
     return list;
@@ -44,7 +57,7 @@ inline const std::vector<std::string>& parity_families() {
 inline const std::vector<std::string>& models_of_all_families() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> list = parity_models();
-    list.insert(list.end(), {"mistral_full", "qwen2_untied", "qwen3_tied", "smollm3_layers"});
+    list.insert(list.end(), committed_families().begin(), committed_families().end());
     return list;
   }();
   return names;
