@@ -48,9 +48,8 @@ class OpsTimer {
     using Group = void (OpsTimer::*)();
     std::vector<Group> groups{&OpsTimer::embedding,     &OpsTimer::residual, &OpsTimer::attention,
                               &OpsTimer::cross_entropy, &OpsTimer::update,   &OpsTimer::lora};
-    std::vector<Group> own{
-        block_.norm.kind == NormKind::layer ? &OpsTimer::layer_norm : &OpsTimer::rms_norm,
-        block_.mlp.activation == Activation::relu ? &OpsTimer::relu : &OpsTimer::gate};
+    std::vector<Group> own{block_.norm.kind == NormKind::layer ? &OpsTimer::layer_norm : &OpsTimer::rms_norm,
+                           block_.mlp.activation == Activation::relu ? &OpsTimer::relu : &OpsTimer::gate};
     if (block_.attention.rotary) own.push_back(&OpsTimer::rotary);
     groups.insert(groups.begin() + 1, own.begin(), own.end());
     std::int64_t done = 0;
@@ -165,8 +164,7 @@ void OpsTimer::gate() {
   time("gate", gate, 3.0 * bytes_of(gate), 0.0,
        [&] { ops::gate_forward(context_, function, gate.view(), up.view(), first.view()); });
   time("gate backward", gate, 5.0 * bytes_of(gate), 0.0, [&] {
-    ops::gate_backward(context_, function, dh.view(), gate.view(), up.view(), first.view(),
-                       second.view());
+    ops::gate_backward(context_, function, dh.view(), gate.view(), up.view(), first.view(), second.view());
   });
 }
 
@@ -193,7 +191,8 @@ void OpsTimer::attention() {
   const Matrix q = tokens_by(width), k = tokens_by(kv_width), v = tokens_by(kv_width);
   Matrix out = tokens_by(width), dq = tokens_by(width), dk = tokens_by(kv_width), dv = tokens_by(kv_width);
   Matrix log_sum_exp(DType::f32, q.rows(), spec.num_attention_heads);
-  const double pair = static_cast<double>(ops::attention_pairs(batch_.offsets, {}, shape.window)) * static_cast<double>(width);
+  const double pair = static_cast<double>(ops::attention_pairs(batch_.offsets, {}, shape.window)) *
+                      static_cast<double>(width);
   // Scores and the sum of values; backwards the scores again, and the gradients of P, Q, K and V.
   time("attention", q, 2.0 * bytes_of(q) + 2.0 * bytes_of(k), 4.0 * pair, [&] {
     ops::attention_forward(context_, shape, batch_.offsets, {}, q.view(), k.view(), v.view(), out.view(),

@@ -34,11 +34,6 @@ Json parse_json_with_key_order(std::string_view text, const std::string& where,
   return parse_with(text, where, {.outer = &keys});
 }
 
-Json parse_json_streaming(std::string_view text, const std::string& where,
-                          std::span<const JsonStream> streams) {
-  return parse_with(text, where, {.unique_keys = true, .streams = streams});
-}
-
 Json read_json_file(const std::filesystem::path& file) {
   return parse_json(read_text_file(file), file.string());
 }

@@ -1,10 +1,8 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,19 +20,6 @@ using Json = nlohmann::json;
 /// itself holds them sorted).
 [[nodiscard]] Json parse_json_with_key_order(std::string_view text, const std::string& where,
                                              std::vector<std::string>& keys);
-
-/// A container inside a JSON text whose elements are handed over one by one, in the order of the text,
-/// instead of being kept: hundreds of thousands of them then need no tree.
-struct JsonStream {
-  std::vector<std::string> path;  ///< keys from the outermost object, as {"model", "merges"}
-  Json::value_t kind;             ///< array or object; another value at `path` is kept as usual
-  std::function<void(const std::string& key, Json& element)> element;  ///< in an array `key` is empty
-};
-
-/// As parse_json_with_unique_keys; a streamed container is left empty in what is returned, and whether its
-/// own keys occur twice is for `element` to see. What that throws is passed on.
-[[nodiscard]] Json parse_json_streaming(std::string_view text, const std::string& where,
-                                        std::span<const JsonStream> streams);
 [[nodiscard]] Json read_json_file(const std::filesystem::path& file);
 
 /// Reads members of one JSON object, which must outlive it, with checked types; errors name `where` and the

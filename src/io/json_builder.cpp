@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "core/error.h"
 #include "io/printable.h"
 
@@ -34,17 +32,10 @@ bool JsonBuilder::parse_error(std::size_t /*position*/, const std::string& /*tok
   throw Error(fmt::format("{}: not valid JSON: {}", where_, cause_of(error)));
 }
 
-bool JsonBuilder::is_at(const JsonStream& stream, Json::value_t kind) const {
-  return stream.kind == kind && std::ranges::equal(stream.path, levels_, {}, {}, &Level::key);
-}
-
 bool JsonBuilder::open(Json::value_t kind) {
   if (levels_.size() == max_depth)
     throw Error(fmt::format("{}: JSON nested deeper than {} levels is refused", where_, max_depth));
-  const auto stream =
-      std::ranges::find_if(options_.streams, [&](const JsonStream& each) { return is_at(each, kind); });
-  levels_.push_back(
-      {.value = Json(kind), .key = {}, .stream = stream == options_.streams.end() ? nullptr : &*stream});
+  levels_.push_back({.value = Json(kind), .key = {}});
   return true;
 }
 
@@ -60,9 +51,7 @@ bool JsonBuilder::add(Json value) {
     return true;
   }
   Level& level = levels_.back();
-  if (level.stream != nullptr) {
-    level.stream->element(level.key, value);
-  } else if (level.value.is_array()) {
+  if (level.value.is_array()) {
     level.value.push_back(std::move(value));
   } else {
     const auto [member, is_new] = level.value.emplace(std::move(level.key), nullptr);

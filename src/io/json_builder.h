@@ -1,5 +1,4 @@
 #pragma once
-#include <span>
 #include <string>
 #include <vector>
 
@@ -11,12 +10,10 @@ namespace cola {
 struct JsonBuilderOptions {
   bool unique_keys = false;                   ///< refuse a key that occurs twice in an object
   std::vector<std::string>* outer = nullptr;  ///< gets the outermost object's keys in order, each once
-  std::span<const JsonStream> streams{};
 };
 
 /// The receiver of nlohmann's SAX parser that makes the tree. Its own parser with a callback looks through
-/// all siblings after every object, which is quadratic; this one is linear, bounds the nesting, and can hand
-/// the elements of large containers over instead of keeping them.
+/// all siblings after every object, which is quadratic; this one is linear and bounds the nesting.
 class JsonBuilder {
  public:
   JsonBuilder(const std::string& where, const JsonBuilderOptions& options);
@@ -42,13 +39,11 @@ class JsonBuilder {
   struct Level {
     Json value;       // the container as far as it is read
     std::string key;  // of the member that comes, in an object
-    const JsonStream* stream = nullptr;
   };
 
   bool open(Json::value_t kind);
   bool close();
   bool add(Json value);
-  [[nodiscard]] bool is_at(const JsonStream& stream, Json::value_t kind) const;
 
   const std::string& where_;
   JsonBuilderOptions options_;

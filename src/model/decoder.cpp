@@ -70,8 +70,7 @@ Decoder::Decoder(const DecoderSpec& spec, Weights weights) : spec_(spec), weight
   lookup_ = {embedding_scale(spec_, weights_.compute_dtype()), spec_.padding_index};
   positions_ = weights_.find(ParameterRole::position_table);
   rotary_ = std::make_unique<std::vector<RotaryTable>>();
-  for (const RotarySpec& table : spec_.rotary_tables)
-    rotary_->emplace_back(table, weights_.memory());
+  for (const RotarySpec& table : spec_.rotary_tables) rotary_->emplace_back(table, weights_.memory());
   head_.emplace(head_spec(spec_).module(), head_index,
                 spec_.tie_word_embeddings ? *tokens_ : weights_.at(ParameterRole::head),
                 ops::LogitTransform{spec_.logit_scale, spec_.logit_soft_cap});

@@ -117,7 +117,7 @@ class Decoder {
   Weights weights_;
   std::unique_ptr<std::vector<RotaryTable>> rotary_;  ///< they grow with the positions that a forward meets
   Parameter* tokens_ = nullptr;
-  ops::Lookup lookup_;  ///< of tokens
+  ops::Lookup lookup_;              ///< of tokens
   Parameter* positions_ = nullptr;  ///< null without a table of positions
   std::optional<LanguageModelHead> head_;
   std::optional<Linear> project_in_, project_out_;

@@ -43,7 +43,7 @@ struct AttentionSpec {
   float scale = 1.0F;       ///< of the scores
   float soft_cap = 0.0F;    ///< scores become soft_cap * tanh(score / soft_cap); 0: they do not
   std::int64_t window = 0;  ///< a query sees so many keys, its own included; 0: all before it
-  bool bias = false;   ///< of queries, keys and values
+  bool bias = false;        ///< of queries, keys and values
   bool output_bias = false;
   bool fused = false;  ///< queries, keys and values are one matrix
   HeadNorms head_norms = HeadNorms::none;

@@ -25,6 +25,9 @@ struct Family {
 
   std::string_view blocks;                            ///< what the blocks' tensors begin with: "model.layers"
   std::span<const std::string_view> ignored_tensors;  ///< ends of names in files that carry no weights
+  /// What names of tensors begin with, behind "model." or nothing, that belong to other parts than the
+  /// decoder: a folder's are left as they are.
+  std::span<const std::string_view> other_parts;
   std::span<const std::string_view> default_targets;  ///< of LoRA, as in PEFT; none where PEFT has none
   std::span<const PublishedShape> published;
 

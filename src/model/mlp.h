@@ -44,7 +44,8 @@ class Mlp {
     MatrixView gate, up;
   };
   /// gate and up as they are kept, of so many rows.
-  [[nodiscard]] Gated gated(const StepState& step, DType dtype, std::int64_t rows, MlpActivations& kept) const;
+  [[nodiscard]] Gated gated(const StepState& step, DType dtype, std::int64_t rows,
+                            MlpActivations& kept) const;
   void forward_gated(const StepState& step, ConstMatrixView x, MlpActivations& kept, MatrixView hidden) const;
   [[nodiscard]] MatrixView hidden_scratch(const StepState& step, ConstMatrixView like) const;
 

@@ -24,8 +24,8 @@ void NormLayer::forward(ops::Context& context, ConstMatrixView x, MatrixView y, 
   if (const ops::RmsNorm rms = rms_norm(spec_); spec_.kind == NormKind::rms)
     return ops::rms_norm_forward(context, x, weight_->vector(), rms, y, kept.rstd.floats());
   kept.mean.resize(context.memory(), DType::f32, 1, x.rows);
-  ops::layer_norm_forward(context, x, weight_->vector(), bias_->vector(), spec_.epsilon, y, kept.mean.floats(),
-                          kept.rstd.floats());
+  ops::layer_norm_forward(context, x, weight_->vector(), bias_->vector(), spec_.epsilon, y,
+                          kept.mean.floats(), kept.rstd.floats());
 }
 
 ConstMatrixView NormLayer::normed(ops::Context& context, ConstMatrixView x, NormActivations& kept,
@@ -39,7 +39,8 @@ void NormLayer::backward(ops::Context& context, ConstMatrixView dy, ConstMatrixV
                          const NormActivations& kept, MatrixView dx, ops::Write write) const {
   const auto dweight = weight_->trained() ? weight_->gradient.floats() : std::span<float>();
   if (const ops::RmsNorm rms = rms_norm(spec_); spec_.kind == NormKind::rms)
-    return ops::rms_norm_backward(context, dy, x, weight_->vector(), rms, kept.rstd.floats(), dx, write, dweight);
+    return ops::rms_norm_backward(context, dy, x, weight_->vector(), rms, kept.rstd.floats(), dx, write,
+                                  dweight);
   const auto dbias = bias_->trained() ? bias_->gradient.floats() : std::span<float>();
   ops::layer_norm_backward(context, dy, x, weight_->vector(), kept.mean.floats(), kept.rstd.floats(), dx,
                            write, dweight, dbias);

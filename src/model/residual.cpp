@@ -74,8 +74,8 @@ void Residual::forward(const StepState& step, ConstMatrixView x, MatrixView y, R
   }
 }
 
-/// The gradient of the sub-layer's output: d times the multiplier, under the dropout mask, and through the norm
-/// after it.
+/// The gradient of the sub-layer's output: d times the multiplier, under the dropout mask, and through the
+/// norm after it.
 ConstMatrixView Residual::branch_gradient(const StepState& step, ConstMatrixView d,
                                           const ResidualActivations& kept) const {
   auto& context = step.context;

@@ -40,8 +40,8 @@ inline constexpr RotaryRules phi3_rotary{
 
 /// Reads every field of config.json (`reader`) that decides the rotary table of a model with one, in both
 /// forms: `rope_theta` and `rope_scaling` beside it, and transformers 5's `rope_parameters`, which holds
-/// both; `{}` and null count as absent. As in transformers, a rope_scaling replaces rope_parameters whole, and
-/// what a dictionary says comes before what stands beside it. Throws Error naming the field for what is
+/// both; `{}` and null count as absent. As in transformers, a rope_scaling replaces rope_parameters whole,
+/// and what a dictionary says comes before what stands beside it. Throws Error naming the field for what is
 /// missing, what is not supported, and what readers of such files understand differently.
 [[nodiscard]] RotarySpec read_rotary(const JsonReader& reader, std::int64_t head_dim,
                                      std::int64_t max_position_embeddings, const RotaryRules& rules = {});

@@ -20,7 +20,8 @@ struct BpeOptions {
   bool ignore_merges = false;  ///< a word that is itself a token is not split (Llama-3)
 };
 
-using BpeMerge = std::pair<std::string, std::string>;
+/// Views that need only live while a Bpe is made.
+using BpeMerge = std::pair<std::string_view, std::string_view>;
 
 /// Byte-pair encoding of one word: its characters are merged pairwise, the earliest merge of the list first,
 /// leftmost first (Sennrich et al. 2016). Characters are Unicode's; byte-level tokenizers map bytes to

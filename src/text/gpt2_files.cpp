@@ -31,14 +31,14 @@ Vocabulary read_vocabulary(const std::filesystem::path& file) {
   return vocabulary;
 }
 
-std::vector<BpeMerge> read_merges(const std::filesystem::path& file) {
-  const std::string text = read_text_file(file, merges_size_limit);
+/// Views into `text`, which `file` has.
+std::vector<BpeMerge> read_merges(std::string_view text, const std::filesystem::path& file) {
   require_utf8(text, file.string());
   std::vector<BpeMerge> merges;
   std::size_t number = 0;
   for (std::size_t start = 0; start < text.size();) {
     const std::size_t end = std::min(text.find('\n', start), text.size());
-    std::string_view line = std::string_view(text).substr(start, end - start);
+    std::string_view line = text.substr(start, end - start);
     start = end + 1;
     ++number;
     if (line.ends_with('\r')) line.remove_suffix(1);
@@ -74,7 +74,8 @@ std::unique_ptr<Tokenizer> open_gpt2_files(const std::filesystem::path& folder,
                                            const TokenizerConfig& config) {
   const std::string where = (folder / "vocab.json").string();
   Vocabulary vocabulary = read_vocabulary(folder / "vocab.json");
-  const std::vector<BpeMerge> merges = read_merges(folder / "merges.txt");
+  const std::string merges_text = read_text_file(folder / "merges.txt", merges_size_limit);
+  const std::vector<BpeMerge> merges = read_merges(merges_text, folder / "merges.txt");
   const DefaultTokens defaults =
       default_tokens([&](std::string_view token) { return vocabulary.find(token); }, /*byte_level=*/true);
   std::vector<AddedToken> tokens = config.added_tokens;

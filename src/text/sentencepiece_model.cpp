@@ -89,13 +89,12 @@ void for_each_field(std::string_view bytes, const std::string& where,
 }
 
 /// The merges into a piece: of any two pieces that it consists of, all with its rank.
-void append_merges(const std::string& piece, std::uint32_t rank,
+void append_merges(std::string_view piece, std::uint32_t rank,
                    const std::unordered_map<std::string_view, float>& scores, std::vector<BpeMerge>& merges,
                    std::vector<std::uint32_t>& ranks) {
-  const std::string_view text = piece;
-  for (std::size_t at = utf8_step(text, 0).length; at < text.size(); at += utf8_step(text, at).length) {
-    if (!scores.contains(text.substr(0, at)) || !scores.contains(text.substr(at))) continue;
-    merges.emplace_back(text.substr(0, at), text.substr(at));
+  for (std::size_t at = utf8_step(piece, 0).length; at < piece.size(); at += utf8_step(piece, at).length) {
+    if (!scores.contains(piece.substr(0, at)) || !scores.contains(piece.substr(at))) continue;
+    merges.emplace_back(piece.substr(0, at), piece.substr(at));
     ranks.push_back(rank);
   }
 }
@@ -175,7 +174,7 @@ std::optional<Bpe> bpe_of(const SentencePieceModel& model, const std::string& wh
   std::uint32_t rank = 0;
   for (std::size_t i = 0; i < best_first.size(); ++i) {
     if (i > 0 && best_first[i]->score < best_first[i - 1]->score) ++rank;
-    append_merges(std::string(best_first[i]->text), rank, scores, merges, ranks);
+    append_merges(best_first[i]->text, rank, scores, merges, ranks);
   }
   BpeOptions options;
   options.byte_fallback = true;

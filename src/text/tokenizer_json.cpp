@@ -7,15 +7,13 @@
 
 #include "core/error.h"
 #include "io/json.h"
-#include "io/memory_map.h"
 #include "text/bpe_tokenizer.h"
 #include "text/pipeline_json.h"
+#include "text/tokenizer_file.h"
 
 namespace cola {
 
 namespace {
-
-constexpr std::size_t file_size_limit = std::size_t{1} << 30;
 
 /// Older files have no type; their BPE is known by its merges.
 void require_bpe(const JsonReader& model) {
@@ -27,55 +25,6 @@ void require_bpe(const JsonReader& model) {
       throw Error(fmt::format("{}: {} is not supported", model.where(), affix));
   }
   if (model.number("dropout", 0.0) != 0.0) throw Error(model.where() + ": dropout is not supported");
-}
-
-BpeMerge read_merge(Json& merge, const std::string& where) {
-  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-    return {std::move(merge[0].get_ref<std::string&>()), std::move(merge[1].get_ref<std::string&>())};
-  }
-  if (merge.is_string()) {
-    const auto& text = merge.get_ref<const std::string&>();
-    const std::size_t space = text.find(' ');
-    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos) {
-      return {text.substr(0, space), text.substr(space + 1)};
-    }
-  }
-  throw Error(where + R"(: a merge is neither "a b" nor ["a", "b"])");
-}
-
-/// tokenizer.json, of whose model the two large containers are taken out while it is parsed.
-struct TokenizerFile {
-  Json json;
-  Vocabulary vocabulary;
-  std::vector<BpeMerge> merges;
-};
-
-TokenizerFile read_tokenizer_file(const std::filesystem::path& file) {
-  const std::string where = file.string();
-  const MemoryMap map(file);  // some have 30 MB, which would be copied twice
-  const std::string_view text(reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size());
-  if (text.size() > file_size_limit)
-    throw Error(fmt::format("{} is larger than {} bytes, the most that is read", where, file_size_limit));
-  TokenizerFile result;
-  constexpr std::size_t bytes_a_merge = 32;  // of the file, at least, in most
-  result.merges.reserve(text.size() / bytes_a_merge);
-  const std::array streams{
-      JsonStream{.path = {"model", "vocab"},
-                 .kind = Json::value_t::object,
-                 .element =
-                     [&, vocab = where + ": model: vocab"](const std::string& token, Json& id) {
-                       if (!id.is_number_integer())
-                         throw Error(fmt::format("{}: the id of {:?} is not an integer", vocab, token));
-                       result.vocabulary.add(token, id.get<std::int64_t>(), vocab);
-                     }},
-      JsonStream{.path = {"model", "merges"},
-                 .kind = Json::value_t::array,
-                 .element = [&, merges = where + ": model: merges"](
-                                const std::string&,
-                                Json& merge) { result.merges.push_back(read_merge(merge, merges)); }},
-  };
-  result.json = parse_json_streaming(text, where, streams);
-  return result;
 }
 
 Bpe make_bpe(TokenizerFile& file, const Json& json, const std::string& where) {
@@ -113,7 +62,7 @@ std::string class_remark(const TokenizerConfig& config, bool byte_level, const s
 std::unique_ptr<Tokenizer> open_tokenizer_json(const std::filesystem::path& file,
                                                const TokenizerConfig& config) {
   const std::string where = file.string();
-  TokenizerFile contents = read_tokenizer_file(file);
+  TokenizerFile contents(file);
   const JsonReader reader(contents.json, where);
   const auto member = [&](const std::string& key) -> Json {
     return reader.has(key) ? reader.at(key) : Json();

@@ -78,8 +78,8 @@ BatchSize size_of(const RaggedBatch& batch, std::span<const std::int64_t> window
 }
 
 double StepFlops::of(const BatchSize& size) const {
-  double flops = per_token * static_cast<double>(size.tokens) +
-                 per_loss_row * static_cast<double>(size.loss_rows);
+  double flops =
+      per_token * static_cast<double>(size.tokens) + per_loss_row * static_cast<double>(size.loss_rows);
   for (std::size_t i = 0; i < per_pair.size(); ++i) flops += per_pair[i] * static_cast<double>(size.pairs[i]);
   return flops;
 }

@@ -11,8 +11,8 @@ namespace cola {
 
 /// What a batch's cost depends on. Additive over its sequences.
 struct BatchSize {
-  std::int64_t tokens = 0;     ///< rows that run through the blocks
-  std::int64_t loss_rows = 0;  ///< rows that run through the head
+  std::int64_t tokens = 0;          ///< rows that run through the blocks
+  std::int64_t loss_rows = 0;       ///< rows that run through the head
   std::vector<std::int64_t> pairs;  ///< of a query and a key that it sees, for each of DecoderSpec::windows()
 
   BatchSize& operator+=(const BatchSize& other);

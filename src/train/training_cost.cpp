@@ -83,7 +83,8 @@ ExampleSize example_size(const Example& example, std::span<const std::int64_t> w
 }
 
 std::vector<ExampleSize> task_example_sizes(const Task& task, const std::filesystem::path& folder,
-                                            const TaskEncoding& encoding, bool share_prefix, std::span<const std::int64_t> windows) {
+                                            const TaskEncoding& encoding, bool share_prefix,
+                                            std::span<const std::int64_t> windows) {
   std::vector<ExampleSize> sizes;
   for (const TaskItem& item : task.read(folder, TaskSplit::train)) {
     sizes.push_back(task.objective == TaskObjective::candidates

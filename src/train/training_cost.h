@@ -19,13 +19,15 @@ struct ExampleSize {
 };
 
 /// `windows`: of the model. Throws Error as make_question_batch does.
-[[nodiscard]] ExampleSize example_size(const Question& question, bool share_prefix, std::span<const std::int64_t> windows);
+[[nodiscard]] ExampleSize example_size(const Question& question, bool share_prefix,
+                                       std::span<const std::int64_t> windows);
 [[nodiscard]] ExampleSize example_size(const Example& example, std::span<const std::int64_t> windows);
 
 /// The training file's examples of a task, in its order. Throws Error as Task::read and the encoding do.
 [[nodiscard]] std::vector<ExampleSize> task_example_sizes(const Task& task,
                                                           const std::filesystem::path& folder,
-                                                          const TaskEncoding& encoding, bool share_prefix, std::span<const std::int64_t> windows);
+                                                          const TaskEncoding& encoding, bool share_prefix,
+                                                          std::span<const std::int64_t> windows);
 
 /// One link of a run: counts over the steps that it is trained in.
 struct LinkCost {

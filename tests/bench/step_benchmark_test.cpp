@@ -149,7 +149,9 @@ class StepBenchmarkOfTask : public testing::Test {
     plan.options = options_.data;
     plan.options.links = 1;
     plan.options.epochs = 1;
-    return training_cost(plan, task_example_sizes(task, folder_.path(), encoding, true, options_.config.windows())).total();
+    return training_cost(plan,
+                         task_example_sizes(task, folder_.path(), encoding, true, options_.config.windows()))
+        .total();
   }
 
   test::TemporaryFolder folder_;

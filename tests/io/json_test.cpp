@@ -47,25 +47,6 @@ TEST(Json, DuplicateKeysAreRefusedWhereAsked) {
   }
 }
 
-TEST(Json, StreamedContainersAreHandedOverAndNotKept) {
-  std::vector<std::string> seen;
-  const auto note = [&](const std::string& key, Json& element) { seen.push_back(key + element.dump()); };
-  const std::vector<JsonStream> streams{{{"m", "v"}, Json::value_t::object, note},
-                                        {{"m", "l"}, Json::value_t::array, note}};
-  const auto parse = [&](const std::string& text) {
-    seen.clear();
-    return parse_json_streaming(text, "x", streams);
-  };
-  EXPECT_EQ(
-      parse(R"({"m":{"l":[1,["a","b"],{"v":2}],"v":{"b":1,"a":[]},"n":{"v":{"c":0}}},"v":{"d":3}})").dump(),
-      R"({"m":{"l":[],"n":{"v":{"c":0}},"v":{}},"v":{"d":3}})");
-  EXPECT_EQ(seen, (std::vector<std::string>{"1", R"(["a","b"])", R"({"v":2})", "b1", "a[]"}));
-  EXPECT_EQ(parse(R"({"m":{"v":[1],"l":{"a":1}}})").dump(), R"({"m":{"l":{"a":1},"v":[1]}})");
-  EXPECT_TRUE(seen.empty());
-  expect_contains(error_of([&] { static_cast<void>(parse(R"({"m":{"l":[],"l":[]}})")); }),
-                  "'l' occurs twice");
-}
-
 TEST(Json, OuterKeysAreInTheOrderOfTheText) {
   std::vector<std::string> keys{"old"};
   EXPECT_EQ(parse_json_with_key_order(R"({"b":{"x":1},"a":2,"b":3})", "x", keys)["b"], 3);

@@ -143,7 +143,8 @@ TEST(RopeConfig, RopeScalingReplacesRopeParametersWhole) {
   EXPECT_EQ(read({{"rope_scaling", llama3}, {"rope_parameters", linear}}).kind, Kind::llama3);
   EXPECT_EQ(read({{"rope_scaling", linear}, {"rope_parameters", {{"rope_type", "default"}}}}).factor, 2.0);
   EXPECT_EQ(read({{"rope_scaling", linear}, {"rope_parameters", with_theta}}).theta, 10000.0);
-  EXPECT_EQ(read({{"rope_scaling", linear}, {"rope_parameters", with_theta}, {"rope_theta", 700}}).theta, 700.0);
+  EXPECT_EQ(read({{"rope_scaling", linear}, {"rope_parameters", with_theta}, {"rope_theta", 700}}).theta,
+            700.0);
   EXPECT_EQ(read({{"rope_scaling", with_theta}, {"rope_theta", 700}}).theta, 500.0);
   EXPECT_EQ(read({{"rope_parameters", with_theta}, {"rope_theta", 10000.0}}).theta, 500.0);
 }

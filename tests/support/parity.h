@@ -28,14 +28,26 @@ inline std::filesystem::path parity_folder(const std::string& model) {
              : std::filesystem::path(shared) / "parity" / model;
 }
 
-/// Models of the families that came later: LoRA on all linear layers, full gradients, config.json in both
-/// forms. One of each, and more where COLA_TEST_DATA has them.
+/// What tools/parity/make.py wrote into a folder: models with LoRA on all linear layers, full gradients and
+/// config.json in both forms.
+inline std::vector<std::string> families_in(const std::filesystem::path& folder) {
+  std::vector<std::string> list;
+  if (!std::filesystem::exists(folder)) return list;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (std::filesystem::exists(entry.path() / "full_expected.safetensors"))
+      list.push_back(entry.path().filename());
+  std::ranges::sort(list);
+  return list;
+}
+
+/// These, and those of the kind that COLA_TEST_DATA has.
 inline const std::vector<std::string>& parity_families() {
   static const std::vector<std::string> names = [] {
-    std::vector<std::string> list{"mistral_full", "qwen2_untied", "qwen3_tied", "smollm3_layers"};
-    for (const char* more :
-         {"qwen3_untied", "smollm3_interval", "llama_rope_llama3", "llama_rope_linear", "llama_rope_yarn"})
-      if (std::filesystem::exists(parity_folder(more))) list.emplace_back(more);
+    std::vector<std::string> list = families_in(test_files() / "parity");
+    if (const char* shared = std::getenv("COLA_TEST_DATA"); shared != nullptr) {
+      for (const std::string& more : families_in(std::filesystem::path(shared) / "parity"))
+        if (std::ranges::find(list, more) == list.end()) list.push_back(more);
+    }
     return list;
   }();
   return names;
@@ -45,7 +57,8 @@ inline const std::vector<std::string>& parity_families() {
 inline const std::vector<std::string>& models_of_all_families() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> list = parity_models();
-    list.insert(list.end(), {"mistral_full", "qwen2_untied", "qwen3_tied", "smollm3_layers"});
+    const auto families = families_in(test_files() / "parity");
+    list.insert(list.end(), families.begin(), families.end());
     return list;
   }();
   return names;

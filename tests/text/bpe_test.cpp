@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <map>
 #include <random>
 
@@ -19,8 +20,8 @@ Vocabulary letters_and(const std::vector<BpeMerge>& merges) {
   std::int64_t id = 0;
   for (const char* letter : {"a", "b", "c", "d"}) vocabulary.add(letter, id++, "test");
   for (const BpeMerge& merge : merges) {
-    if (!vocabulary.find(merge.first + merge.second))
-      vocabulary.add(merge.first + merge.second, id++, "test");
+    const std::string merged = std::string(merge.first).append(merge.second);
+    if (!vocabulary.find(merged)) vocabulary.add(merged, id++, "test");
   }
   return vocabulary;
 }
@@ -51,12 +52,12 @@ TEST(Bpe, MergesAsTheDefinitionDoes) {
   std::mt19937 random(7);
   for (int trial = 0; trial < 200; ++trial) {
     std::vector<BpeMerge> merges;
-    std::vector<std::string> tokens{"a", "b", "c", "d"};
+    std::deque<std::string> tokens{"a", "b", "c", "d"};  // what the merges are views into
     for (int i = 0; i < 12; ++i) {
-      BpeMerge merge{tokens[random() % tokens.size()], tokens[random() % tokens.size()]};
+      const BpeMerge merge{tokens[random() % tokens.size()], tokens[random() % tokens.size()]};
       if (std::ranges::find(merges, merge) != merges.end()) continue;
-      tokens.push_back(merge.first + merge.second);
-      merges.push_back(std::move(merge));
+      tokens.push_back(std::string(merge.first).append(merge.second));
+      merges.push_back(merge);
     }
     const Bpe bpe(letters_and(merges), merges, {}, "test");
     std::string word;

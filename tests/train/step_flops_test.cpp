@@ -83,10 +83,12 @@ TEST_P(StepFlopsOf, TheStepAsCounted) {
       EXPECT_EQ(link_parameters(engine.model.spec(), link), chain.live().parameter_count());
       for (const bool share : {false, true}) {
         const QuestionBatch batch = make_question_batch(test::pointers(questions), share);
-        EXPECT_EQ(step_flops(engine.model.spec(), link, 2).of(size_of(batch.batch, engine.model.spec().windows())),
-                  static_cast<double>(run_candidates(engine, batch)));
+        EXPECT_EQ(
+            step_flops(engine.model.spec(), link, 2).of(size_of(batch.batch, engine.model.spec().windows())),
+            static_cast<double>(run_candidates(engine, batch)));
         for (const bool recompute : {false, true}) {
-          EXPECT_EQ(step_flops(engine.model.spec(), link, 1, recompute).of(size_of(batch.batch, engine.model.spec().windows())),
+          EXPECT_EQ(step_flops(engine.model.spec(), link, 1, recompute)
+                        .of(size_of(batch.batch, engine.model.spec().windows())),
                     static_cast<double>(run_language_model(engine, batch.batch, recompute)));
         }
       }

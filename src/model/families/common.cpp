@@ -38,7 +38,20 @@ double dropout_probability(const JsonReader& reader, const std::string& key, dou
   return value;
 }
 
-DecoderSpec read_common(const JsonReader& reader) {
+namespace {
+
+/// The row of the token table that is built as its padding; a negative one counts from the end. Null: none.
+std::int32_t padding_index(const JsonReader& reader, std::int64_t vocabulary, std::int64_t fallback) {
+  const bool absent = !reader.object().contains("pad_token_id");
+  if (!absent && !reader.has("pad_token_id")) return -1;
+  std::int64_t index = absent ? fallback : reader.integer("pad_token_id");
+  if (!absent && index < 0) index += vocabulary;
+  return index >= 0 && index < vocabulary ? static_cast<std::int32_t>(index) : -1;
+}
+
+}  // namespace
+
+DecoderSpec read_common(const JsonReader& reader, std::int64_t pad_token_id) {
   DecoderSpec spec;
   spec.vocab_size = positive(reader, "vocab_size", max_rows);
   spec.hidden_size = spec.word_embed_proj_dim = positive(reader, "hidden_size", max_width);
@@ -46,6 +59,7 @@ DecoderSpec read_common(const JsonReader& reader) {
   block.attention.num_attention_heads = positive(reader, "num_attention_heads", max_width);
   spec.set_blocks(positive(reader, "num_hidden_layers", 4096), block);
   spec.max_position_embeddings = positive(reader, "max_position_embeddings", max_rows);
+  spec.padding_index = padding_index(reader, spec.vocab_size, pad_token_id);
   spec.attention_dropout = dropout_probability(reader, "attention_dropout", 0.0);
   return spec;
 }

@@ -18,9 +18,10 @@ inline constexpr std::int64_t max_rows = 1 << 24;
 [[nodiscard]] double positive_number(const JsonReader& reader, const std::string& key, double fallback);
 [[nodiscard]] double dropout_probability(const JsonReader& reader, const std::string& key, double fallback);
 
-/// Vocabulary, width, positions, attention's dropout, blocks and heads, which all families call the same.
-/// What else the blocks have is still to be read.
-[[nodiscard]] DecoderSpec read_common(const JsonReader& reader);
+/// Vocabulary, width, positions, attention's dropout, the padding row, blocks and heads, which all families
+/// call the same; `pad_token_id`: where the key is absent, -1 for none. What else the blocks have is still to
+/// be read.
+[[nodiscard]] DecoderSpec read_common(const JsonReader& reader, std::int64_t pad_token_id);
 /// 1 / sqrt(head_dim).
 [[nodiscard]] float default_score_scale(std::int64_t head_dim);
 /// Throws Error unless the width is a multiple of the number of heads.

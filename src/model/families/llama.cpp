@@ -25,10 +25,10 @@ constexpr std::array published{
 };
 
 DecoderSpec read(const JsonReader& reader) {
-  DecoderSpec spec = read_llama_like(reader, {}, "Llama");
-  AttentionSpec& attention = spec.block_kinds.front().attention;
-  attention.bias = attention.output_bias = reader.boolean("attention_bias", false);
-  spec.block_kinds.front().mlp.bias = reader.boolean("mlp_bias", false);
+  DecoderSpec spec = read_llama_like(reader, {.heads_divide_width = true}, "Llama");
+  read_rotary_table(reader, spec);
+  read_attention_bias(reader, spec);
+  read_mlp_bias(reader, spec);
   return spec;
 }
 
@@ -39,6 +39,7 @@ extern const Family llama{.model_type = "llama",
                           .name = "Llama",
                           .blocks = "model.layers",
                           .ignored_tensors = ignored,
+                          .other_parts = {},
                           .default_targets = targets,
                           .published = published,
                           .read = read,

@@ -1,5 +1,4 @@
-// Mistral (Jiang et al., 2023): Llama's block without biases, heads of any size. Of its models those without
-// a sliding window.
+// Mistral (Jiang et al., 2023): Llama's block without biases, heads of any size, attention in windows.
 #include <array>
 
 #include "model/families/llama_like.h"
@@ -18,13 +17,14 @@ constexpr std::array published{
       "rope_theta": 1000000.0, "sliding_window": null})"},
 };
 
-/// `layer_types` counts for nothing here, and null is no number of key and value heads.
+/// `layer_types` counts for nothing here; `sliding_window` null is none.
 DecoderSpec read(const JsonReader& reader) {
-  if (reader.object().contains("num_key_value_heads")) (void)reader.at("num_key_value_heads");
-  DecoderSpec spec = read_llama_like(reader, {.num_key_value_heads = 8}, "Mistral");
-  const bool absent = !reader.object().contains("sliding_window");  // null is none
-  if (absent || reader.has("sliding_window"))
-    require_no_shorter_window(reader, spec, positive(reader, "sliding_window", max_rows, 4096));
+  DecoderSpec spec =
+      read_llama_like(reader, {.num_key_value_heads = 8, .null_key_value_heads = false}, "Mistral");
+  read_rotary_table(reader, spec);
+  const bool slides = !reader.object().contains("sliding_window") || reader.has("sliding_window");
+  set_windows(reader, spec, std::vector<bool>(static_cast<std::size_t>(spec.num_hidden_layers()), slides),
+              4096);
   return spec;
 }
 

@@ -58,7 +58,7 @@ BlockSpec read_block(const JsonReader& reader, const DecoderSpec& spec) {
 }
 
 DecoderSpec read(const JsonReader& reader) {
-  DecoderSpec spec = read_common(reader);
+  DecoderSpec spec = read_common(reader, 1);
   spec.position_table = true;
   spec.word_embed_proj_dim = positive(reader, "word_embed_proj_dim", max_width, spec.hidden_size);
   spec.block_kinds.front() = read_block(reader, spec);
@@ -118,6 +118,7 @@ extern const Family opt{.model_type = "opt",
                         .name = "OPT",
                         .blocks = "model.decoder.layers",
                         .ignored_tensors = ignored,
+                        .other_parts = {},
                         .default_targets = targets,
                         .published = published,
                         .read = read,

@@ -21,7 +21,8 @@ constexpr std::array published{
 DecoderSpec read(const JsonReader& reader) {
   DecoderSpec spec = read_llama_like(reader, {.num_key_value_heads = 32}, "Qwen2");
   spec.block_kinds.front().attention.bias = true;
-  require_full_attention(reader, spec, reader.integer("max_window_layers", 28));
+  read_rotary_table(reader, spec);
+  read_windows_from_layer(reader, spec);
   return spec;
 }
 

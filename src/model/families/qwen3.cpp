@@ -17,10 +17,10 @@ constexpr std::array published{
 
 DecoderSpec read(const JsonReader& reader) {
   DecoderSpec spec = read_llama_like(reader, {.num_key_value_heads = 32, .head_dim = 128}, "Qwen3");
-  AttentionSpec& attention = spec.block_kinds.front().attention;
-  attention.bias = attention.output_bias = reader.boolean("attention_bias", false);
-  attention.head_norms = HeadNorms::each_head;
-  require_full_attention(reader, spec, reader.integer("max_window_layers", 28));
+  spec.block_kinds.front().attention.head_norms = HeadNorms::each_head;
+  read_rotary_table(reader, spec);
+  read_attention_bias(reader, spec);
+  read_windows_from_layer(reader, spec);
   return spec;
 }
 

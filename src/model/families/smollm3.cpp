@@ -39,16 +39,21 @@ std::vector<bool> rotary_layers(const JsonReader& reader, std::int64_t layers) {
 
 DecoderSpec read(const JsonReader& reader) {
   DecoderSpec spec = read_llama_like(
-      reader, {.num_key_value_heads = 4, .tie_word_embeddings = true, .rope_theta = 2000000.0}, "SmolLM3");
-  AttentionSpec& attention = spec.block_kinds.front().attention;
-  attention.bias = attention.output_bias = reader.boolean("attention_bias", false);
-  spec.block_kinds.front().mlp.bias = reader.boolean("mlp_bias", false);
+      reader, {.num_key_value_heads = 4, .tie_word_embeddings = true, .pad_token_id = 128004}, "SmolLM3");
+  read_rotary_table(reader, spec, {.theta = 2000000.0});
+  read_attention_bias(reader, spec);
+  read_mlp_bias(reader, spec);
   const std::vector<bool> rotary = rotary_layers(reader, spec.num_hidden_layers());
   spec.vary_blocks([&](std::int64_t index, BlockSpec& block) {
     if (!rotary[static_cast<std::size_t>(index)]) block.attention.rotary.reset();
   });
-  // The window is for the layers without rotary; without one there is none.
-  require_full_attention(reader, spec, reader.has("sliding_window") ? 0 : spec.num_hidden_layers());
+  if (!reader.boolean("use_sliding_window", false)) {
+    require_none_slides(reader, spec);
+    return spec;
+  }
+  const bool has_window = reader.has("sliding_window");
+  const auto slides = [&](std::int64_t index) { return has_window && !spec.block(index).attention.rotary; };
+  set_windows(reader, spec, sliding_layers(reader, spec, slides), std::nullopt);
   return spec;
 }
 
