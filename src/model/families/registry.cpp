@@ -7,7 +7,7 @@
 namespace cola {
 namespace families {
 
-extern const Family opt, llama, mistral, qwen2, qwen3, smollm3, gemma2, gemma3_text, gemma3, phi3;
+extern const Family opt, llama, mistral, qwen2, qwen3, smollm3, gemma2, gemma3_text, gemma3, phi3, granite;
 
 }  // namespace families
 
@@ -15,7 +15,7 @@ std::span<const Family* const> all_families() {
   static constexpr std::array all{&families::opt,    &families::llama,       &families::mistral,
                                   &families::qwen2,  &families::qwen3,       &families::smollm3,
                                   &families::gemma2, &families::gemma3_text, &families::gemma3,
-                                  &families::phi3};
+                                  &families::phi3,   &families::granite};
   return all;
 }
 
