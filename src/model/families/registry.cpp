@@ -7,7 +7,8 @@
 namespace cola {
 namespace families {
 
-extern const Family opt, llama, mistral, qwen2, qwen3, smollm3, gemma2, gemma3_text, gemma3, phi3, granite;
+extern const Family opt, llama, mistral, qwen2, qwen3, smollm3, gemma2, gemma3_text, gemma3, phi3, granite,
+    olmo2;
 
 }  // namespace families
 
@@ -15,7 +16,7 @@ std::span<const Family* const> all_families() {
   static constexpr std::array all{&families::opt,    &families::llama,       &families::mistral,
                                   &families::qwen2,  &families::qwen3,       &families::smollm3,
                                   &families::gemma2, &families::gemma3_text, &families::gemma3,
-                                  &families::phi3,   &families::granite};
+                                  &families::phi3,   &families::granite,     &families::olmo2};
   return all;
 }
 
