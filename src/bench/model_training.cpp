@@ -75,7 +75,8 @@ std::vector<TrainableParameter> ModelTraining::trainables() {
   std::vector<TrainableParameter> list;
   if (!chain_) {
     for (const auto& parameter : model_.weights().all()) {
-      list.push_back({parameter->spec.name, parameter->master.floats(), parameter->gradient.floats()});
+      list.push_back({parameter->spec.name, parameter->training->master.floats(),
+                      parameter->training->gradient.floats()});
     }
     return list;
   }

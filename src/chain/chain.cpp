@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "backend/elementwise.h"
 #include "backend/lora.h"
@@ -44,7 +45,7 @@ void Chain::check(const Link& link) const {
   }
   for (const auto& bias : link.biases) {
     const Parameter* parameter = bias_of(bias.module);
-    if (parameter == nullptr || parameter->value.cols != bias.value.cols()) {
+    if (parameter == nullptr || parameter->value.plain().cols != bias.value.cols()) {
       throw Error(fmt::format("the adapter has a bias for '{}', which does not fit the model", bias.module));
     }
   }
@@ -53,8 +54,8 @@ void Chain::check(const Link& link) const {
 void Chain::use_biases(Link& link) {
   for (auto& bias : link.biases) {
     Parameter* parameter = bias_of(bias.module);
-    original_biases_.emplace(parameter, parameter->value);
-    parameter->value = bias.value.view();
+    WeightValues before = std::exchange(parameter->value, bias.value.view());
+    original_biases_.try_emplace(parameter, std::move(before));
   }
 }
 
@@ -87,12 +88,12 @@ void Chain::begin_live(Link link, bool train_a) {
   }
   use_biases(live_);
   for (auto& bias : live_.biases)
-    bias_of(bias.module)->gradient = Matrix(DType::f32, 1, bias.value.cols(), memory);
+    bias_of(bias.module)->training = {Matrix(), Matrix(DType::f32, 1, bias.value.cols(), memory)};
   attach();
 }
 
 void Chain::tie_live(ops::Context& context) {
-  for (auto& bias : live_.biases) bias_of(bias.module)->gradient.release();
+  for (auto& bias : live_.biases) bias_of(bias.module)->training.reset();
   tied_.push_back(std::move(live_));
   live_ = Link();
   has_live_ = false;
@@ -103,9 +104,9 @@ void Chain::tie_live(ops::Context& context) {
 }
 
 void Chain::clear() {
-  for (const auto& [parameter, value] : original_biases_) {
-    parameter->value = value;
-    parameter->gradient.release();
+  for (auto& [parameter, value] : original_biases_) {
+    parameter->value = std::move(value);
+    parameter->training.reset();
   }
   original_biases_.clear();
   tied_.clear();
@@ -113,7 +114,7 @@ void Chain::clear() {
   has_live_ = false;
   a_gradients_.clear();
   b_gradients_.clear();
-  for (const auto& [name, linear] : linears_) linear->use_original();
+  for (const auto& [name, linear] : linears_) linear->weight().use_original();
   attach();
 }
 
@@ -123,7 +124,7 @@ void Chain::merge_tied(ops::Context& context, const Link& changed) {
     Linear& linear = *linears_.at(module.name);
     // Always from the untouched weight and all tied links, so that ties do not accumulate rounding.
     sum.resize(context.memory(), DType::f32, linear.out_features(), linear.in_features());
-    model_.weights().read_original(context, linear.weight(), sum.view());
+    model_.weights().read_original(context, linear.weight().parameter(), sum.view());
     for (const auto& link : tied_) {
       for (const auto& part : link.modules) {
         if (part.name != module.name) continue;
@@ -133,7 +134,7 @@ void Chain::merge_tied(ops::Context& context, const Link& changed) {
     if (context.memory().is_host() && !all_finite(sum.floats()))
       throw Error(fmt::format("'{}': the weight and what is merged into it add up to more than f32 holds",
                               module.name));
-    linear.use_merged(context, sum.view());
+    linear.weight().use(context, sum.view());
   }
 }
 
@@ -177,7 +178,7 @@ Link make_link(const std::vector<Linear*>& targets, const LinkShape& shape, bool
                             shape.alpha / rank});
     if (train_biases && linear->bias() != nullptr) {
       link.biases.push_back(
-          {linear->name(), Matrix::copy_of(linear->bias()->value, *linear->bias()->memory)});
+          {linear->name(), Matrix::copy_of(linear->bias()->value.plain(), *linear->bias()->memory)});
     }
   }
   return link;

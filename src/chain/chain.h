@@ -75,7 +75,7 @@ class Chain {
   std::vector<Link> tied_;
   Link live_;
   bool has_live_ = false;
-  std::map<Parameter*, ConstMatrixView> original_biases_;  ///< what trained biases were before the chain
+  std::map<Parameter*, WeightValues> original_biases_;  ///< what the links' biases stand in for
   std::vector<Matrix> a_gradients_,
       b_gradients_;  ///< of live_.modules; an empty A gradient where A is frozen
 };

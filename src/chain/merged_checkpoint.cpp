@@ -65,7 +65,7 @@ class Merger {
  private:
   void add_links(const Parameter& parameter, const std::vector<const LoraModule*>& parts,
                  std::span<float> values) {
-    const auto& [rows, cols] = std::pair(parameter.value.rows, parameter.value.cols);
+    const auto& [rows, cols] = std::pair(parameter.value.plain().rows, parameter.value.plain().cols);
     const MatrixView sum{values.data(), DType::f32, rows, cols, cols};
     delta_.resize(DType::f32, rows, cols);
     delta_.fill_zero();

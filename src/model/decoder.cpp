@@ -99,7 +99,7 @@ std::vector<Linear*> Decoder::linears() {
 }
 
 void Decoder::pack_weights() {
-  for (Linear* linear : linears()) weights_.pack(linear->weight());
+  for (Linear* linear : linears()) weights_.pack(linear->weight().parameter());
 }
 
 SequenceCache Decoder::make_cache(std::int64_t capacity) const {
@@ -122,8 +122,11 @@ std::int64_t Decoder::cache_bytes(std::int64_t capacity) const {
 }
 
 void Decoder::stream_weights(ops::Uploads& uploads) {
-  std::vector<std::vector<Linear*>> blocks;
-  for (Block& block : blocks_) blocks.push_back(block.linears());
+  std::vector<std::vector<ProductWeight*>> blocks;
+  for (Block& block : blocks_) {
+    auto& weights = blocks.emplace_back();
+    for (Linear* linear : block.linears()) weights.push_back(&linear->weight());
+  }
   stream_ = std::make_unique<WeightStream>(uploads, std::move(blocks));
 }
 
@@ -151,15 +154,15 @@ void Decoder::embed(const StepState& step, DecoderActivations& activations, Matr
   const RaggedBatch& batch = step.batch;
   if (project_in_) {
     activations.embedded.resize(context.memory(), x.dtype, x.rows, spec_.word_embed_proj_dim);
-    ops::embedding_forward(context, tokens_->weight(), batch.ids, activations.embedded.view(),
+    ops::embedding_forward(context, tokens_->value.view(), batch.ids, activations.embedded.view(),
                            ops::Write::replace, lookup_);
     project_in_->forward(step, activations.embedded.view(), {}, x, activations.project_in);
   } else {
-    ops::embedding_forward(context, tokens_->weight(), batch.ids, x, ops::Write::replace, lookup_);
+    ops::embedding_forward(context, tokens_->value.view(), batch.ids, x, ops::Write::replace, lookup_);
   }
   if (positions_ != nullptr)
-    ops::embedding_forward(context, positions_->value, position_rows(spec_, positions_->spec, batch), x,
-                           ops::Write::add);
+    ops::embedding_forward(context, positions_->value.plain(), position_rows(spec_, positions_->spec, batch),
+                           x, ops::Write::add);
 }
 
 void Decoder::embed_backward(const StepState& step, DecoderActivations& activations, MatrixView d) const {
@@ -167,10 +170,10 @@ void Decoder::embed_backward(const StepState& step, DecoderActivations& activati
   const RaggedBatch& batch = step.batch;
   if (positions_ != nullptr && positions_->trained()) {
     ops::embedding_backward(context, d, position_rows(spec_, positions_->spec, batch),
-                            positions_->gradient.view());
+                            positions_->gradient());
   }
   if (!project_in_) {
-    if (tokens_->trained()) ops::embedding_backward(context, d, batch.ids, tokens_->gradient.view(), lookup_);
+    if (tokens_->trained()) ops::embedding_backward(context, d, batch.ids, tokens_->gradient(), lookup_);
     return;
   }
   const MatrixView dembedded =
@@ -179,7 +182,7 @@ void Decoder::embed_backward(const StepState& step, DecoderActivations& activati
   project_in_->backward(step, d, activations.embedded.view(), activations.project_in, dembedded,
                         ops::Write::replace);
   if (tokens_->trained())
-    ops::embedding_backward(context, dembedded, batch.ids, tokens_->gradient.view(), lookup_);
+    ops::embedding_backward(context, dembedded, batch.ids, tokens_->gradient(), lookup_);
 }
 
 void Decoder::require_positions(const RaggedBatch& batch) const {

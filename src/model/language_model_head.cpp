@@ -19,7 +19,7 @@ std::vector<ops::HeadBranch> LanguageModelHead::branches(const StepState& step, 
 
 void LanguageModelHead::loss(const StepState& step, ConstMatrixView x, std::span<const std::int32_t> targets,
                              std::span<float> nll, std::span<std::uint8_t> correct) const {
-  ops::cross_entropy_forward(step.context, x, linear_.effective_weight(), targets, nll, correct,
+  ops::cross_entropy_forward(step.context, x, linear_.weight().view(), targets, nll, correct,
                              branches(step, x), transform_);
 }
 
@@ -27,11 +27,9 @@ void LanguageModelHead::loss_and_backward(const StepState& step, ConstMatrixView
                                           std::span<const std::int32_t> targets,
                                           std::span<const float> weights, std::span<float> nll,
                                           MatrixView dx) const {
-  const auto& weight = linear_.weight();
   const auto low_rank = branches(step, x);
-  ops::cross_entropy_forward_backward(step.context, x, linear_.effective_weight(), targets, weights, nll, dx,
-                                      weight.trained() ? linear_.weight().gradient.view() : MatrixView{},
-                                      low_rank, transform_);
+  ops::cross_entropy_forward_backward(step.context, x, linear_.weight().view(), targets, weights, nll, dx,
+                                      linear_.weight().parameter().gradient(), low_rank, transform_);
   std::vector<BranchGradient> gradients;
   for (std::size_t i = 0; i < low_rank.size(); ++i)
     gradients.push_back({&linear_, &linear_.branches[i], low_rank[i].du});

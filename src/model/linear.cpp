@@ -6,7 +6,6 @@
 
 #include "backend/linear.h"
 #include "backend/lora.h"
-#include "model/weight_stream.h"
 
 namespace cola {
 
@@ -27,11 +26,11 @@ const LowRankBranch* Linear::live_branch() const {
 
 bool Linear::needs_input() const {
   const LowRankBranch* live = live_branch();
-  return weight_->trained() || (live != nullptr && live->a_gradient != nullptr);
+  return weight_.parameter().trained() || (live != nullptr && live->a_gradient != nullptr);
 }
 
 bool Linear::trained() const {
-  return weight_->trained() || live_branch() != nullptr || (bias_ != nullptr && bias_->trained());
+  return weight_.parameter().trained() || live_branch() != nullptr || (bias_ != nullptr && bias_->trained());
 }
 
 void Linear::drop_branch(const StepState& step, ConstMatrixView x, MatrixView y) const {
@@ -47,31 +46,6 @@ ConstMatrixView Linear::branch_input(const StepState& step, const LowRankBranch&
   return dropped;
 }
 
-void Linear::use_merged(ops::Context& context, ConstMatrixView sum) {
-  if (!weight_->packed.empty()) {
-    merged_packed = ops::PackedMatrix(sum);
-    return;
-  }
-  if (stream_ != nullptr) stream_->forget();
-  merged.resize(*weight_->memory, weight_->value.dtype, sum.rows, sum.cols);
-  if (stream_ == nullptr) return ops::convert(context, sum, merged.view());
-  Matrix rounded;  // by the device, as without a stream
-  if (sum.dtype != merged.dtype()) {
-    rounded.resize(context.memory(), merged.dtype(), sum.rows, sum.cols);
-    ops::convert(context, sum, rounded.view());
-    sum = rounded.view();
-  }
-  context.memory().download(static_cast<const std::byte*>(sum.data),
-                            static_cast<std::byte*>(merged.view().data),
-                            static_cast<std::size_t>(merged.size()) * size_of(merged.dtype()));
-}
-
-void Linear::use_original() {
-  if (stream_ != nullptr && !merged.empty()) stream_->forget();
-  merged.release();
-  merged_packed = {};
-}
-
 void Linear::forward(const StepState& step, ConstMatrixView x, ConstMatrixView addend, MatrixView y,
                      LinearActivations& kept) const {
   const LinearForward part = {this, y, &kept, addend};
@@ -81,7 +55,7 @@ void Linear::forward(const StepState& step, ConstMatrixView x, ConstMatrixView a
 void Linear::forward_relu(const StepState& step, ConstMatrixView x, MatrixView y,
                           std::span<std::uint8_t> positive, LinearActivations& kept) const {
   if (branches.empty())
-    return ops::linear_relu_forward(step.context, x, effective_weight(), bias_view(), y, positive);
+    return ops::linear_relu_forward(step.context, x, weight_.view(), bias_view(), y, positive);
   forward(step, x, {}, y, kept);
   ops::relu_forward(step.context, y, positive);
 }
@@ -90,7 +64,7 @@ void Linear::backward_relu(const StepState& step, ConstMatrixView dy, ConstMatri
                            LinearActivations& kept, std::span<const std::uint8_t> positive,
                            MatrixView dx) const {
   if (branches.empty()) {
-    ops::linear_relu_backward(step.context, dy, effective_weight(), positive, dx);
+    ops::linear_relu_backward(step.context, dy, weight_.view(), positive, dx);
     return backward(step, dy, x, kept, {}, ops::Write::replace);
   }
   backward(step, dy, x, kept, dx, ops::Write::replace);
@@ -101,7 +75,7 @@ void Linear::backward_gate(const StepState& step, ops::Gate function, ConstMatri
                            LinearActivations& kept, const GatedGradient& gradient) const {
   const auto& [gate, up, dhidden, dgate, dup] = gradient;
   if (branches.empty()) {
-    ops::linear_gate_backward(step.context, function, dy, effective_weight(), gate, up, dhidden, dgate, dup);
+    ops::linear_gate_backward(step.context, function, dy, weight_.view(), gate, up, dhidden, dgate, dup);
     return backward(step, dy, x, kept, {}, ops::Write::replace);
   }
   backward(step, dy, x, kept, dhidden, ops::Write::replace);
@@ -118,7 +92,7 @@ void forward_together(const StepState& step, ConstMatrixView x, std::span<const 
   auto& context = step.context;
   std::vector<ops::LoraForward> branches;  // whose input is x itself
   for (const auto& [layer, y, kept, addend] : parts) {
-    if (!y.empty()) ops::linear_forward(context, x, layer->effective_weight(), layer->bias_view(), addend, y);
+    if (!y.empty()) ops::linear_forward(context, x, layer->weight().view(), layer->bias_view(), addend, y);
     for (const LowRankBranch& branch : layer->branches) {
       const std::int64_t rank = branch.a->rows();
       MatrixView u;
@@ -174,12 +148,12 @@ void backward_together(const StepState& step, ConstMatrixView x, std::span<const
   std::vector<ops::LoraBackwardB> of_b;
   std::vector<BranchGradient> of_a;
   for (const auto& [layer, dy, kept] : parts) {
-    Parameter& weight = layer->weight();
-    if (!dx.empty()) ops::linear_backward_input(context, dy, layer->effective_weight(), dx, write);
+    Parameter& weight = layer->weight().parameter();
+    if (!dx.empty()) ops::linear_backward_input(context, dy, layer->weight().view(), dx, write);
     write = ops::Write::add;
-    if (weight.trained()) ops::linear_backward_weight(context, dy, x, weight.gradient.view());
+    if (weight.trained()) ops::linear_backward_weight(context, dy, x, weight.gradient());
     if (layer->bias() != nullptr && layer->bias()->trained())
-      ops::linear_backward_bias(context, dy, layer->bias()->gradient.floats());
+      ops::linear_backward_bias(context, dy, layer->bias()->training->gradient.floats());
     for (const LowRankBranch& branch : layer->branches) {
       if (!branch.live && dx.empty()) continue;
       const MatrixView du =

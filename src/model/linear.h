@@ -9,11 +9,10 @@
 #include "backend/ragged_batch.h"
 #include "core/matrix.h"
 #include "core/random.h"
+#include "model/product_weight.h"
 #include "model/weights.h"
 
 namespace cola {
-
-class WeightStream;
 
 /// A low-rank branch attached to a linear layer: y += scale (x A^T) B^T. Tensors belong to the chain.
 struct LowRankBranch {
@@ -54,7 +53,7 @@ class Linear {
  public:
   Linear() = default;
   Linear(std::string name, std::uint64_t index, Parameter& weight, Parameter* bias)
-      : name_(std::move(name)), index_(index), weight_(&weight), bias_(bias) {}
+      : name_(std::move(name)), index_(index), weight_(weight), bias_(bias) {}
 
   /// y [T, out] = addend + x [T, in] W^T + bias + sum over branches; an empty addend is none, y may be it. Of
   /// an empty y only `kept` is computed.
@@ -82,25 +81,6 @@ class Linear {
   void backward(const StepState& step, ConstMatrixView dy, ConstMatrixView x, LinearActivations& kept,
                 MatrixView dx, ops::Write write) const;
 
-  [[nodiscard]] ops::WeightView effective_weight() const {
-    if (!resident_.empty()) return resident_;
-    if (!merged_packed.empty()) return merged_packed;
-    return merged.empty() ? weight_->weight() : merged.view();
-  }
-  /// Uses a merged weight (f32, rounded to the compute dtype) in the layout and the memory that the weight
-  /// itself has.
-  void use_merged(ops::Context& context, ConstMatrixView sum);
-  void use_original();
-
-  /// Of a layer whose weight lies in the host's memory: `stream` (null: none) brings it to the device.
-  void stream_from(WeightStream* stream) { stream_ = stream; }
-  /// What the stream brought; empty once it is not there any more.
-  void set_resident(ConstMatrixView copy) { resident_ = copy; }
-  /// The weight that is used, where it lies; not of a packed one.
-  [[nodiscard]] ConstMatrixView kept_weight() const {
-    return merged.empty() ? weight_->value : merged.view();
-  }
-
   /// What a branch sees of x: with LoRA dropout for the live one. Valid until the next call with this
   /// context.
   [[nodiscard]] ConstMatrixView branch_input(const StepState& step, const LowRankBranch& branch,
@@ -114,25 +94,21 @@ class Linear {
   [[nodiscard]] bool trained() const;      ///< whether anything here gets a gradient
 
   [[nodiscard]] const std::string& name() const { return name_; }
-  [[nodiscard]] Parameter& weight() const { return *weight_; }
+  [[nodiscard]] ProductWeight& weight() { return weight_; }
+  [[nodiscard]] const ProductWeight& weight() const { return weight_; }
   [[nodiscard]] Parameter* bias() const { return bias_; }
-  [[nodiscard]] std::int64_t out_features() const { return weight_->value.rows; }
-  [[nodiscard]] std::int64_t in_features() const { return weight_->value.cols; }
+  [[nodiscard]] std::int64_t out_features() const { return weight_.values().plain().rows; }
+  [[nodiscard]] std::int64_t in_features() const { return weight_.values().plain().cols; }
 
   std::vector<LowRankBranch> branches;
-  /// W0 + tied links in the compute dtype, used instead of the weight; both empty if nothing is merged.
-  Matrix merged;
-  ops::PackedMatrix merged_packed;
 
  private:
   [[nodiscard]] const LowRankBranch* live_branch() const;
 
   std::string name_;
   std::uint64_t index_ = 0;  ///< number of this layer in the model: part of its dropout masks' key
-  Parameter* weight_ = nullptr;
+  ProductWeight weight_;
   Parameter* bias_ = nullptr;
-  WeightStream* stream_ = nullptr;
-  ConstMatrixView resident_;
 };
 
 /// The layer of this role with its bias, if it has one; `index` as of the constructor.

@@ -51,7 +51,7 @@ void Mlp::forward_gated(const StepState& step, ConstMatrixView x, MlpActivations
     up_.forward(step, x, {}, kept.gate_up.view(), kept.up_linear);
   } else if (!hidden.empty() && up_.branches.empty()) {
     gate_->forward(step, x, {}, gate, kept.gate_linear);
-    return ops::linear_gate_forward(step.context, function_, x, up_.effective_weight(), up_.bias_view(), gate,
+    return ops::linear_gate_forward(step.context, function_, x, up_.weight().view(), up_.bias_view(), gate,
                                     up, hidden);
   } else {
     const std::array projections = {LinearForward{&*gate_, gate, &kept.gate_linear},

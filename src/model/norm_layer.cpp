@@ -37,11 +37,11 @@ ConstMatrixView NormLayer::normed(ops::Context& context, ConstMatrixView x, Norm
 
 void NormLayer::backward(ops::Context& context, ConstMatrixView dy, ConstMatrixView x,
                          const NormActivations& kept, MatrixView dx, ops::Write write) const {
-  const auto dweight = weight_->trained() ? weight_->gradient.floats() : std::span<float>();
+  const auto dweight = weight_->trained() ? weight_->training->gradient.floats() : std::span<float>();
   if (const ops::RmsNorm rms = rms_norm(spec_); spec_.kind == NormKind::rms)
     return ops::rms_norm_backward(context, dy, x, weight_->vector(), rms, kept.rstd.floats(), dx, write,
                                   dweight);
-  const auto dbias = bias_->trained() ? bias_->gradient.floats() : std::span<float>();
+  const auto dbias = bias_->trained() ? bias_->training->gradient.floats() : std::span<float>();
   ops::layer_norm_backward(context, dy, x, weight_->vector(), kept.mean.floats(), kept.rstd.floats(), dx,
                            write, dweight, dbias);
 }

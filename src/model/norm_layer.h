@@ -31,7 +31,7 @@ class NormLayer {
 
   [[nodiscard]] bool trained() const { return weight_->trained(); }
   [[nodiscard]] std::string name() const { return weight_->spec.module(); }
-  [[nodiscard]] std::int64_t width() const { return weight_->value.cols; }
+  [[nodiscard]] std::int64_t width() const { return weight_->value.plain().cols; }
 
  private:
   NormSpec spec_;

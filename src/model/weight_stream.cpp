@@ -16,28 +16,28 @@ std::size_t bytes_of(ConstMatrixView matrix) {
   return static_cast<std::size_t>(matrix.rows * matrix.cols) * size_of(matrix.dtype);
 }
 
-std::size_t bytes_of(const std::vector<Linear*>& block) {
+std::size_t bytes_of(const std::vector<ProductWeight*>& block) {
   std::size_t bytes = 0;
-  for (const Linear* linear : block) bytes += room_for(bytes_of(linear->kept_weight()));
+  for (const ProductWeight* weight : block) bytes += room_for(bytes_of(weight->values().plain()));
   return bytes;
 }
 
 }  // namespace
 
-WeightStream::WeightStream(ops::Uploads& uploads, std::vector<std::vector<Linear*>> blocks)
+WeightStream::WeightStream(ops::Uploads& uploads, std::vector<std::vector<ProductWeight*>> blocks)
     : blocks_(std::move(blocks)), in_use_(slots_.data()) {
   std::size_t largest = 0;
   for (const auto& block : blocks_) largest = std::max(largest, bytes_of(block));
   for (Slot& slot : slots_) slot.room = uploads.make_slot(largest);
   for (const auto& block : blocks_) {
-    for (Linear* linear : block) linear->stream_from(this);
+    for (ProductWeight* weight : block) weight->stream_from(this);
   }
 }
 
 WeightStream::~WeightStream() {
   forget();
   for (const auto& block : blocks_) {
-    for (Linear* linear : block) linear->stream_from(nullptr);
+    for (ProductWeight* weight : block) weight->stream_from(nullptr);
   }
 }
 
@@ -45,10 +45,10 @@ void WeightStream::use(std::size_t block, std::size_t next) {
   Slot& slot = bring(block);
   slot.room->arrive();
   std::byte* place = slot.room->data();
-  for (Linear* linear : blocks_[block]) {
-    ConstMatrixView resident = linear->kept_weight();
+  for (ProductWeight* weight : blocks_[block]) {
+    ConstMatrixView resident = weight->values().plain();
     resident.data = place;
-    linear->set_resident(resident);
+    weight->set_resident(resident);
     place += room_for(bytes_of(resident));
   }
   in_use_ = &slot;
@@ -62,10 +62,10 @@ WeightStream::Slot& WeightStream::bring(std::size_t block) {
   empty(slot);
   std::vector<ops::UploadSlot::Part> parts;
   std::size_t offset = 0;
-  for (const Linear* linear : blocks_[block]) {
-    const ConstMatrixView weight = linear->kept_weight();
-    parts.push_back({static_cast<const std::byte*>(weight.data), offset, bytes_of(weight)});
-    offset += room_for(bytes_of(weight));
+  for (const ProductWeight* weight : blocks_[block]) {
+    const ConstMatrixView values = weight->values().plain();
+    parts.push_back({static_cast<const std::byte*>(values.data), offset, bytes_of(values)});
+    offset += room_for(bytes_of(values));
   }
   slot.room->fill(parts);
   slot.block = block;
@@ -74,7 +74,7 @@ WeightStream::Slot& WeightStream::bring(std::size_t block) {
 
 void WeightStream::empty(Slot& slot) noexcept {
   if (!slot.block) return;
-  for (Linear* linear : blocks_[*slot.block]) linear->set_resident({});
+  for (ProductWeight* weight : blocks_[*slot.block]) weight->set_resident({});
   slot.block.reset();
 }
 

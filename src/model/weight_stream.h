@@ -8,7 +8,7 @@
 
 #include "backend/uploads.h"
 #include "model/decoder_spec.h"
-#include "model/linear.h"
+#include "model/product_weight.h"
 
 namespace cola {
 
@@ -16,9 +16,9 @@ namespace cola {
 /// room for those of two: while ops compute with one block, the next is on its way.
 class WeightStream {
  public:
-  /// `blocks`: the linear layers of each, frozen, with weights in uploads.memory(); they outlive the stream.
+  /// `blocks`: the weights of each, frozen, not packed, in uploads.memory(); they outlive the stream.
   /// Throws Error if the device's memory cannot be had.
-  WeightStream(ops::Uploads& uploads, std::vector<std::vector<Linear*>> blocks);
+  WeightStream(ops::Uploads& uploads, std::vector<std::vector<ProductWeight*>> blocks);
   ~WeightStream();
   WeightStream(const WeightStream&) = delete;
   WeightStream& operator=(const WeightStream&) = delete;
@@ -40,7 +40,7 @@ class WeightStream {
   Slot& bring(std::size_t block);
   void empty(Slot& slot) noexcept;
 
-  std::vector<std::vector<Linear*>> blocks_;
+  std::vector<std::vector<ProductWeight*>> blocks_;
   std::array<Slot, 2> slots_;
   Slot* in_use_;
 };

@@ -73,10 +73,11 @@ void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
   const ConstMatrixView shape = view_of(parameter.spec, nullptr, wanted);
   Memory& memory = *parameter.memory;
   if (tensor.dtype == wanted && &memory != &host_memory()) {  // straight from the file's pages
-    parameter.owned.resize(memory, wanted, shape.rows, shape.cols);
-    memory.upload(tensor.data, static_cast<std::byte*>(parameter.owned.view().data), tensor.bytes);
+    Matrix owned;
+    owned.resize(memory, wanted, shape.rows, shape.cols);
+    memory.upload(tensor.data, static_cast<std::byte*>(owned.view().data), tensor.bytes);
     release_pages(tensor);
-    parameter.value = parameter.owned.view();
+    parameter.value = std::move(owned);
     return;
   }
   if (tensor.dtype == wanted && is_aligned(tensor)) {
@@ -84,9 +85,10 @@ void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
     release_pages(tensor);  // what is not used after all, as most rows of a token table, is not kept
     return;
   }
-  parameter.owned.resize(wanted, shape.rows, shape.cols);
+  Matrix owned;
+  owned.resize(wanted, shape.rows, shape.cols);
   if (wanted == DType::f32) {
-    read_as_f32(tensor, parameter.owned.floats());
+    read_as_f32(tensor, owned.floats());
   } else {  // a row at a time: no second copy of the whole tensor
     ops::Context context;
     std::vector<float> row(static_cast<std::size_t>(shape.cols));
@@ -97,20 +99,20 @@ void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
       part.data = tensor.data + static_cast<std::size_t>(index) * part.bytes;
       read_as_f32(part, row);
       ops::convert(context, {row.data(), DType::f32, 1, shape.cols, shape.cols},
-                   parameter.owned.view().row_range(index, index + 1));
+                   owned.view().row_range(index, index + 1));
     }
   }
   if (tensor.dtype == DType::f32 && wanted != DType::f32)
-    require_in_range(parameter.spec.name, tensor, parameter.owned);
+    require_in_range(parameter.spec.name, tensor, owned);
   release_pages(tensor);
-  parameter.owned = Matrix::moved_to(*parameter.memory, std::move(parameter.owned));
-  parameter.value = parameter.owned.view();
+  parameter.value = Matrix::moved_to(memory, std::move(owned));
 }
 
 void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_t stream) {
   const bool is_matrix = parameter.spec.is_matrix();
   const ConstMatrixView shape = view_of(parameter.spec, nullptr, DType::f32);
-  parameter.owned.resize(is_matrix ? compute_dtype_ : DType::f32, shape.rows, shape.cols);
+  Matrix owned;
+  owned.resize(is_matrix ? compute_dtype_ : DType::f32, shape.rows, shape.cols);
   if (is_matrix) {
     parallel_for(shape.rows, 16, [&](std::int64_t begin, std::int64_t end) {
       ops::Context context;
@@ -120,15 +122,14 @@ void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_
       for (std::int64_t index = begin; index < end; ++index) {
         std::ranges::generate(row, [&] { return initializer_range * random.next_normal(); });
         ops::convert(context, {row.data(), DType::f32, 1, shape.cols, shape.cols},
-                     parameter.owned.view().row_range(index, index + 1));
+                     owned.view().row_range(index, index + 1));
       }
     });
   } else {
     const float constant = parameter.spec.bias ? 0.0F : 1.0F;
-    std::ranges::fill(parameter.owned.floats(), constant);
+    std::ranges::fill(owned.floats(), constant);
   }
-  parameter.owned = Matrix::moved_to(*parameter.memory, std::move(parameter.owned));
-  parameter.value = parameter.owned.view();
+  parameter.value = Matrix::moved_to(*parameter.memory, std::move(owned));
 }
 
 void Weights::read_original(const Parameter& parameter, std::span<float> destination) const {
@@ -138,12 +139,12 @@ void Weights::read_original(const Parameter& parameter, std::span<float> destina
     return;
   }
   Memory& memory = *parameter.memory;
-  const Matrix copy = memory.is_host() ? Matrix() : Matrix::copy_of(parameter.value, memory);
-  const ConstMatrixView value = memory.is_host() ? parameter.value : copy.view();
+  const ConstMatrixView plain = parameter.value.plain();
+  const Matrix copy = memory.is_host() ? Matrix() : Matrix::copy_of(plain, memory);
+  const ConstMatrixView value = memory.is_host() ? plain : copy.view();
   const MatrixView target{destination.data(), DType::f32, value.rows, value.cols, value.cols};
-  if (!parameter.packed.empty()) {
-    for (std::int64_t row = 0; row < value.rows; ++row)
-      parameter.packed.read_row(row, target.row_range(row, row + 1));
+  if (const auto* packed = parameter.value.packed()) {
+    for (std::int64_t row = 0; row < value.rows; ++row) packed->read_row(row, target.row_range(row, row + 1));
     return;
   }
   ops::Context context;
@@ -155,13 +156,13 @@ void Weights::read_original(ops::Context& context, const Parameter& parameter, M
     const auto size = static_cast<std::size_t>(destination.rows * destination.cols);
     return read_original(parameter, {destination.as<float>(), size});
   }
+  const ConstMatrixView value = parameter.value.plain();
   const auto tensor = tensors_.find(parameter.spec.name);
   const bool is_original =
-      tensor == tensors_.end() || (tensor->second->dtype == parameter.value.dtype && !parameter.trained());
-  if (is_original && parameter.memory == memory_) return ops::convert(context, parameter.value, destination);
-  const DType dtype = is_original ? parameter.value.dtype : tensor->second->dtype;
-  const auto* bytes =
-      is_original ? static_cast<const std::byte*>(parameter.value.data) : tensor->second->data;
+      tensor == tensors_.end() || (tensor->second->dtype == value.dtype && !parameter.trained());
+  if (is_original && parameter.memory == memory_) return ops::convert(context, value, destination);
+  const DType dtype = is_original ? value.dtype : tensor->second->dtype;
+  const auto* bytes = is_original ? static_cast<const std::byte*>(value.data) : tensor->second->data;
   const MatrixView raw = context.scratch("weights.original", dtype, destination.rows, destination.cols);
   memory_->upload(bytes, static_cast<std::byte*>(raw.data),
                   static_cast<std::size_t>(raw.rows * raw.cols) * size_of(dtype));
@@ -182,59 +183,52 @@ Parameter* Weights::find(ParameterRole role, std::int64_t block, bool bias) {
 void Weights::untie_head(const DecoderSpec& config) {
   const Parameter& table = at(ParameterRole::token_table);
   Parameter& head = add(head_spec(config));
-  head.value = table.value;
+  head.value = table.value.plain();
   if (const auto tensor = tensors_.find(table.spec.name); tensor != tensors_.end())
     tensors_[head.spec.name] = tensor->second;
 }
 
 void Weights::pack(Parameter& parameter) {
   if (!memory_->is_host()) return;  // a layout of the CPU's
-  const bool frozen_bf16 = parameter.value.dtype == DType::bf16 && !parameter.trained();
-  if (!frozen_bf16 || !parameter.spec.is_matrix() || !parameter.packed.empty()) return;
-  parameter.packed = ops::PackedMatrix(parameter.value);
-  parameter.value.data = nullptr;
-  parameter.owned.release();
+  const ConstMatrixView plain = parameter.value.plain();
+  const bool frozen_bf16 = plain.dtype == DType::bf16 && !parameter.trained();
+  if (!frozen_bf16 || !parameter.spec.is_matrix() || parameter.value.packed() != nullptr) return;
+  parameter.value = ops::PackedMatrix(plain);
   if (const auto tensor = tensors_.find(parameter.spec.name); tensor != tensors_.end())
     release_pages(*tensor->second);
 }
 
 void Weights::round(Parameter& parameter) {
   if (memory_->is_host() || compute_dtype_ != DType::bf16 || parameter.spec.is_matrix()) return;
-  const Matrix values = Matrix::copy_of(parameter.value, *memory_);
+  const Matrix values = Matrix::copy_of(parameter.value.plain(), *memory_);
   Matrix rounded(DType::bf16, 1, values.cols());
   ops::Context context;
   ops::convert(context, values.view(), rounded.view());
-  parameter.rounded = Matrix::moved_to(*memory_, std::move(rounded));
-  parameter.rounded_of = parameter.value.data;
+  parameter.value.keep_rounded(Matrix::moved_to(*memory_, std::move(rounded)));
 }
 
 void Weights::make_trained(Parameter& parameter) {
   if (parameter.trained()) return;
-  parameter.master.resize(*memory_, DType::f32, parameter.value.rows, parameter.value.cols);
-  write_from_host(*memory_, parameter.master.floats(),
+  const auto [data, dtype, rows, cols, stride] = parameter.value.plain();
+  Matrix master;
+  master.resize(*memory_, DType::f32, rows, cols);
+  write_from_host(*memory_, master.floats(),
                   [&](std::span<float> floats) { read_original(parameter, floats); });
-  parameter.gradient = Matrix(DType::f32, parameter.value.rows, parameter.value.cols, *memory_);
-  if (parameter.value.dtype == DType::f32) {
-    parameter.value = parameter.master.view();
-    parameter.owned.release();
-  } else if (!parameter.packed.empty()) {
+  parameter.training = {std::move(master), Matrix(DType::f32, rows, cols, *memory_)};
+  if (dtype == DType::f32) {
+    parameter.value = parameter.training->master.view();
+  } else if (parameter.value.owned() == nullptr) {  // on the host: in the file, or packed
+    Matrix owned;
+    owned.resize(dtype, rows, cols);
+    parameter.value = std::move(owned);
     ops::Context context;
-    parameter.owned.resize(DType::bf16, parameter.value.rows, parameter.value.cols);
-    ops::convert(context, parameter.master.view(), parameter.owned.view());
-    parameter.value = parameter.owned.view();
-    parameter.packed = {};
-  } else if (parameter.owned.empty()) {
-    parameter.owned = Matrix::moved_to(*memory_, Matrix::copy_of(parameter.value, *memory_));
-    parameter.value = parameter.owned.view();
-    if (const auto tensor = tensors_.find(parameter.spec.name); tensor != tensors_.end())
-      release_pages(*tensor->second);
+    refresh(context, parameter);
   }
 }
 
 void Weights::refresh(ops::Context& context, Parameter& parameter) {
-  if (parameter.trained() && parameter.value.dtype != DType::f32) {
-    ops::convert(context, parameter.master.view(), parameter.owned.view());
-  }
+  if (!parameter.trained() || parameter.value.plain().dtype == DType::f32) return;
+  ops::convert(context, parameter.training->master.view(), parameter.value.owned()->view());
 }
 
 DType dominant_dtype(const TensorSource& source) {

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -10,42 +11,41 @@
 #include "backend/backend.h"
 #include "backend/context.h"
 #include "backend/linear.h"
-#include "backend/packed_matrix.h"
 #include "core/matrix.h"
 #include "io/safetensors_writer.h"
 #include "io/tensor_source.h"
 #include "model/parameter_spec.h"
+#include "model/weight_values.h"
 
 namespace cola {
 
-/// One weight as the engine computes with it. Matrices have the compute dtype and lie in the memory-mapped
-/// file where its dtype is the same and their memory is host_memory(); vectors (norms, biases) are f32.
+/// What a parameter has while it is trained: f32, of its values' shape.
+struct TrainedValues {
+  Matrix master;    ///< what updates change; none where a chain's link holds the values, a bias
+  Matrix gradient;  ///< backward passes add to it
+};
+
+/// One weight as the engine computes with it.
 struct Parameter {
   ParameterSpec spec;
-  ConstMatrixView value;     ///< matrix [out, in], or vector [1, n]; of a packed one only shape and dtype
-  Matrix owned;              ///< storage of `value` where it is not in the file or the master
-  ops::PackedMatrix packed;  ///< the values, after Weights::pack
-  Matrix master;             ///< f32 values, while trained
-  Matrix gradient;           ///< f32, added to by backward passes, while trained
-
-  Matrix rounded;                    ///< a vector's values in bf16, after Weights::round ...
-  const void* rounded_of = nullptr;  ///< ... as long as these are the values
-
+  /// Matrix [out, in] of the compute dtype, or vector [1, n] (norm, bias) in f32: borrowed from the file
+  /// where its dtype is the same and `memory` is host_memory(), from the master where that has the dtype.
+  WeightValues value;
+  std::optional<TrainedValues> training;
   Memory* memory = &host_memory();  ///< where all of these lie
 
+  /// A vector's values; valid as a view of `value` is.
   [[nodiscard]] std::span<const float> vector() const {
-    return {value.as<float>(), static_cast<std::size_t>(value.cols)};
+    const ConstMatrixView plain = value.plain();
+    return {plain.as<float>(), static_cast<std::size_t>(plain.cols)};
   }
   /// A vector as the bias of a product.
   [[nodiscard]] ops::BiasView bias() const {
-    const bool is_rounded = !trained() && !rounded.empty() && value.data == rounded_of;
-    return {vector(), is_rounded ? static_cast<const BFloat16*>(rounded.view().data) : nullptr};
+    return {vector(), static_cast<const BFloat16*>(value.rounded().data)};
   }
-  /// A matrix for products.
-  [[nodiscard]] ops::WeightView weight() const {
-    return packed.empty() ? ops::WeightView(value) : ops::WeightView(packed);
-  }
-  [[nodiscard]] bool trained() const { return !gradient.empty(); }
+  [[nodiscard]] bool trained() const { return training.has_value(); }
+  /// Empty if it is not trained; valid as long as it is.
+  [[nodiscard]] MatrixView gradient() { return training ? training->gradient.view() : MatrixView(); }
 };
 
 /// All weights of a model. Movable, not copyable; parameters keep their addresses.
@@ -89,7 +89,8 @@ class Weights {
   /// stay.
   void pack(Parameter& parameter);
 
-  /// Keeps a bias rounded to bf16 beside its values, where a device's products of bf16 add it so.
+  /// Keeps a bias rounded to bf16 beside its values, where a device's products of bf16 add it so, until it
+  /// gets other values.
   void round(Parameter& parameter);
 
   /// Gives a parameter f32 master values (the file's) and a zero gradient.

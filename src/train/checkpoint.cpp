@@ -87,7 +87,8 @@ void write_checkpoint_folder(const std::filesystem::path& folder, const Training
       std::vector<TensorToWrite> tensors;
       for (const auto& parameter : weights->all()) {
         tensors.push_back(tensor_of_floats(parameter->spec.name, parameter->spec.shape,
-                                           std::as_const(parameter->master).floats(), weights->memory()));
+                                           std::as_const(parameter->training->master).floats(),
+                                           weights->memory()));
       }
       write_safetensors(temporary / "weights.safetensors", tensors);
     }
@@ -151,7 +152,7 @@ void read_checkpoint_weights(const std::filesystem::path& folder, ops::Context& 
   const auto file = folder / "weights.safetensors";
   const auto source = open_safetensors(file);
   for (const auto& parameter : weights.all()) {
-    read_exactly(*source, parameter->spec.name, parameter->master.floats(), weights.memory(), file);
+    read_exactly(*source, parameter->spec.name, parameter->training->master.floats(), weights.memory(), file);
     require_finite(parameter->spec.name, source->tensors().at(parameter->spec.name));
     Weights::refresh(context, *parameter);
   }

@@ -15,11 +15,11 @@ const std::string save_dtype_option = "--save-dtype";
 /// Whether what is computed with differs from what is read again: a bf16 matrix is rounded already.
 bool is_rounded(const Weights& weights, const Parameter& parameter, const SavedDtype& dtype) {
   const DType saved = dtype.of(weights, parameter);
-  return saved != DType::f32 && saved != parameter.value.dtype;
+  return saved != DType::f32 && saved != parameter.value.plain().dtype;
 }
 
 void download_master(const Parameter& parameter, std::span<float> values) {
-  parameter.memory->download(std::as_bytes(parameter.master.floats()).data(),
+  parameter.memory->download(std::as_bytes(parameter.training->master.floats()).data(),
                              std::as_writable_bytes(values).data(), values.size_bytes());
 }
 
@@ -36,12 +36,12 @@ bool round_as_saved(ops::Context& context, Weights& weights, const SavedDtype& d
   for (const auto& parameter : weights.all()) {
     if (!is_rounded(weights, *parameter, dtype)) continue;
     const DType saved = dtype.of(weights, *parameter);
-    ops::convert(context, parameter->master.view(), parameter->gradient.view());
-    write_from_host(*parameter->memory, parameter->master.floats(), [&](std::span<float> values) {
+    ops::convert(context, parameter->training->master.view(), parameter->training->gradient.view());
+    write_from_host(*parameter->memory, parameter->training->master.floats(), [&](std::span<float> values) {
       if (!parameter->memory->is_host()) download_master(*parameter, values);
       round_to(saved, values);
       if (all_finite(values)) return;
-      const FloatsOnHost trained(*parameter->memory, parameter->gradient.floats());
+      const FloatsOnHost trained(*parameter->memory, parameter->training->gradient.floats());
       const std::size_t index = first_not_finite(std::as_bytes(values), DType::f32);
       refuse_to_write(parameter->spec.name, trained.values()[index], saved, save_dtype_option);
     });
@@ -54,7 +54,7 @@ bool round_as_saved(ops::Context& context, Weights& weights, const SavedDtype& d
 void restore_trained(ops::Context& context, Weights& weights, const SavedDtype& dtype) {
   for (const auto& parameter : weights.all()) {
     if (!is_rounded(weights, *parameter, dtype)) continue;
-    ops::convert(context, parameter->gradient.view(), parameter->master.view());
+    ops::convert(context, parameter->training->gradient.view(), parameter->training->master.view());
     Weights::refresh(context, *parameter);
   }
 }

@@ -180,8 +180,8 @@ std::vector<TrainableParameter> TrainingSession::trainables() {
   if (!chain) {
     for (const auto& parameter : model->weights().all()) {
       const bool decays = options.decay_norms || parameter->spec.is_matrix();
-      parameters.push_back(
-          {parameter->spec.name, parameter->master.floats(), parameter->gradient.floats(), 1.0, decays});
+      parameters.push_back({parameter->spec.name, parameter->training->master.floats(),
+                            parameter->training->gradient.floats(), 1.0, decays});
     }
     return parameters;
   }
@@ -196,7 +196,7 @@ std::vector<TrainableParameter> TrainingSession::trainables() {
   }
   for (auto& bias : live.biases) {
     parameters.push_back({bias.module + ".bias", bias.value.floats(),
-                          model->weights().at(bias.module + ".bias").gradient.floats(), 1.0,
+                          model->weights().at(bias.module + ".bias").training->gradient.floats(), 1.0,
                           options.decay_norms});
   }
   return parameters;

@@ -46,8 +46,10 @@ TEST_P(Chains, ThreeMergesRoundOnce) {
   std::size_t undecided = 0;
   for (Linear* linear : engine.targets(targets)) {
     const auto& sum = sums.at(linear->name());
-    ASSERT_EQ(linear->merged.dtype(), DType::bf16);
-    const auto* merged = linear->merged.view().as<BFloat16>();
+    ASSERT_TRUE(linear->weight().is_merged());
+    const ConstMatrixView values = linear->weight().values().plain();
+    ASSERT_EQ(values.dtype, DType::bf16);
+    const auto* merged = values.as<BFloat16>();
     for (std::size_t i = 0; i < sum.size(); ++i, ++elements) {
       constexpr double slack = 3e-7;
       const BFloat16 below(static_cast<float>(sum[i] - slack));

@@ -64,7 +64,8 @@ TEST_P(HeadLink, AloneItStopsTheBackwardAtTheHead) {
   };
   std::int64_t block_weights = 0;
   for (const Linear* linear : engine.model.linears()) {
-    if (linear->name().find(".layers.") != std::string::npos) block_weights += linear->weight().spec.size();
+    if (linear->name().find(".layers.") != std::string::npos)
+      block_weights += linear->weight().parameter().spec.size();
   }
   EXPECT_GE(flops({"lm_head", "q_proj"}) - flops({"lm_head"}),
             static_cast<std::uint64_t>(batch.tokens() * block_weights));
@@ -98,7 +99,7 @@ TEST_P(MergedHead, HoldsTheHeadsLinksAndLeavesTheTableAlone) {
   const std::string table = parameter_of(engine.model.spec(), ParameterRole::token_table).name;
   EXPECT_EQ(test::floats_of(*after, table), test::floats_of(*before, table));
   EXPECT_TRUE(std::ranges::equal(test::floats_of(*after, "lm_head.weight"),
-                                 engine.targets({"lm_head"}).front()->merged.floats()));
+                                 engine.targets({"lm_head"}).front()->weight().values().owned()->floats()));
   EXPECT_FALSE(read_model_config(folder / "out").tie_word_embeddings);
   test::Engine merged(read_json_file(folder / "out" / "config.json"), folder / "out", DType::f32);
   EXPECT_EQ(merged.loss(batch), engine.loss(batch));  // the same weights

@@ -178,7 +178,8 @@ TEST_P(LoraGradients, StopsBelowTheLowestTarget) {
   // What going to the bottom costs at least: the input gradients of the lowest block's MLP.
   std::int64_t mlp_weights = 0;
   for (Linear* linear : engine.targets({"fc1", "fc2", "gate_proj", "up_proj", "down_proj"})) {
-    if (linear->name().find(".layers.0.") != std::string::npos) mlp_weights += linear->weight().spec.size();
+    if (linear->name().find(".layers.0.") != std::string::npos)
+      mlp_weights += linear->weight().parameter().spec.size();
   }
   EXPECT_GT(mlp_weights, 0);
   EXPECT_GE(flops(true) - flops(false), static_cast<std::uint64_t>(2 * batch.tokens() * mlp_weights));
@@ -205,7 +206,7 @@ TEST_P(LoraGradients, OfTheTargetsOwnBiases) {
   EXPECT_NEAR(test::mean(engine.loss_and_backward(batch)), reference.forward(batch), 1e-5);
   const auto gradients = reference.backward();
   for (const auto& bias : biases) {
-    expect_near(engine.model.weights().at(bias.module + ".bias").gradient,
+    expect_near(engine.model.weights().at(bias.module + ".bias").training->gradient,
                 gradients.at(bias.module + ".bias"), bias.module);
   }
 }

@@ -41,10 +41,10 @@ class PackedWeights : public testing::TestWithParam<std::string> {
 
 TEST_P(PackedWeights, TakeThePlaceOfTheRowMajorOnes) {
   for (Linear* linear : packed.model.linears()) {
-    const Parameter& weight = linear->weight();
-    EXPECT_FALSE(weight.packed.empty()) << linear->name();
-    EXPECT_EQ(weight.value.data, nullptr) << linear->name();
-    EXPECT_TRUE(weight.owned.empty()) << linear->name();
+    const WeightValues& values = linear->weight().parameter().value;
+    EXPECT_NE(values.packed(), nullptr) << linear->name();
+    EXPECT_EQ(values.plain().data, nullptr) << linear->name();
+    EXPECT_EQ(values.owned(), nullptr) << linear->name();
   }
 }
 
@@ -78,13 +78,15 @@ TEST_P(PackedWeights, MergedOnesAreTheSameNumbers) {
   const auto expected = row_major.targets(everywhere);
   const auto actual = packed.targets(everywhere);
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    ASSERT_TRUE(actual[i]->merged.empty());
-    ASSERT_FALSE(actual[i]->merged_packed.empty());
+    ASSERT_TRUE(actual[i]->weight().is_merged());
+    ASSERT_TRUE(expected[i]->weight().is_merged());
+    const auto* merged = actual[i]->weight().values().packed();
+    ASSERT_NE(merged, nullptr);
     Matrix row(DType::bf16, 1, expected[i]->in_features());
     for (std::int64_t index = 0; index < expected[i]->out_features(); ++index) {
-      actual[i]->merged_packed.read_row(index, row.view());
+      merged->read_row(index, row.view());
       ASSERT_EQ(test::numbers(row.view()),
-                test::numbers(expected[i]->merged.view().row_range(index, index + 1)))
+                test::numbers(expected[i]->weight().values().plain().row_range(index, index + 1)))
           << expected[i]->name() << " row " << index;
     }
   }

@@ -172,7 +172,7 @@ TEST_P(Questions, GradientsOfEveryWeightAreThoseOfTheWholeCandidates) {
     (void)step(engine, test::pointers(questions), share, std::ssize(questions));
     names.clear();
     for (const auto& parameter : engine.model.weights().all()) {
-      const auto gradient = parameter->gradient.floats();
+      const auto gradient = parameter->training->gradient.floats();
       // Without rotation a key's bias adds the same to every score of a query: its gradient is noise.
       if (parameter->spec.name.ends_with("k_proj.bias")) continue;
       names.push_back(parameter->spec.name);

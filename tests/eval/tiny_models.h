@@ -30,7 +30,7 @@ inline Decoder tiny_model(const std::string& family) {
   Decoder model(config, Weights(config, 7, DType::f32));
   for (const auto& parameter : model.weights().all()) {
     if (!parameter->spec.is_matrix()) continue;
-    for (float& value : parameter->owned.floats()) value *= 20.0F;
+    for (float& value : parameter->value.owned()->floats()) value *= 20.0F;
   }
   return model;
 }

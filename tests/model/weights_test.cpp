@@ -53,8 +53,8 @@ TEST_F(LoadedWeights, EveryFileDtypeInEveryComputeDtype) {
       const Weights weights = load(file, compute);
       for (const auto& parameter : weights.all()) {
         const DType wanted = parameter->spec.is_matrix() ? compute : DType::f32;
-        ASSERT_EQ(parameter->value.dtype, wanted) << parameter->spec.name;
-        const auto values = test::numbers(parameter->value);
+        ASSERT_EQ(parameter->value.plain().dtype, wanted) << parameter->spec.name;
+        const auto values = test::numbers(parameter->value.plain());
         const auto& expected = original.at(parameter->spec.name).values;
         ASSERT_EQ(values.size(), expected.size());
         for (std::size_t i = 0; i < values.size(); ++i)
@@ -68,15 +68,15 @@ TEST_F(LoadedWeights, EveryFileDtypeInEveryComputeDtype) {
 TEST_F(LoadedWeights, LieInTheMappedFileWhereTheDtypeIsTheSame) {
   const Weights f32 = load(DType::f32, DType::f32);
   for (const auto& parameter : f32.all()) {
-    EXPECT_EQ(parameter->value.data, mapped.at(parameter->spec.name)) << parameter->spec.name;
-    EXPECT_TRUE(parameter->owned.empty());
+    EXPECT_EQ(parameter->value.plain().data, mapped.at(parameter->spec.name)) << parameter->spec.name;
+    EXPECT_EQ(parameter->value.owned(), nullptr);
   }
   const Weights bf16 = load(DType::bf16, DType::bf16);
-  EXPECT_EQ(bf16.at(matrix).value.data, mapped.at(matrix));
-  EXPECT_NE(bf16.at(vector).value.data, mapped.at(vector));  // vectors are f32
-  EXPECT_EQ(bf16.at(vector).value.dtype, DType::f32);
+  EXPECT_EQ(bf16.at(matrix).value.plain().data, mapped.at(matrix));
+  EXPECT_NE(bf16.at(vector).value.plain().data, mapped.at(vector));  // vectors are f32
+  EXPECT_EQ(bf16.at(vector).value.plain().dtype, DType::f32);
   const Weights widened = load(DType::bf16, DType::f32);
-  EXPECT_NE(widened.at(matrix).value.data, mapped.at(matrix));
+  EXPECT_NE(widened.at(matrix).value.plain().data, mapped.at(matrix));
 }
 
 TEST_F(LoadedWeights, AShardedCheckpointIsTheSame) {
@@ -87,7 +87,8 @@ TEST_F(LoadedWeights, AShardedCheckpointIsTheSame) {
   EXPECT_TRUE(std::filesystem::exists(folder / "sharded" / "model.safetensors.index.json"));
   const Weights sharded(config, open_checkpoint(folder / "sharded"), DType::f32);
   for (const auto& parameter : whole.all()) {
-    EXPECT_EQ(test::numbers(sharded.at(parameter->spec.name).value), test::numbers(parameter->value))
+    EXPECT_EQ(test::numbers(sharded.at(parameter->spec.name).value.plain()),
+              test::numbers(parameter->value.plain()))
         << parameter->spec.name;
   }
 }
@@ -99,13 +100,13 @@ TEST_F(LoadedWeights, TrainedInBf16FromTheFilesOwnValues) {
   Parameter& parameter = weights.at(matrix);
   weights.make_trained(parameter);
   const auto& expected = original.at(matrix).values;
-  const auto master = parameter.master.floats();
+  const auto master = parameter.training->master.floats();
   EXPECT_TRUE(std::ranges::equal(master, expected));
-  for (const float value : parameter.gradient.floats()) ASSERT_EQ(value, 0.0F);
+  for (const float value : parameter.training->gradient.floats()) ASSERT_EQ(value, 0.0F);
   master[5] += 1.0F;
   ops::Context context;
   Weights::refresh(context, parameter);
-  EXPECT_EQ(test::numbers(parameter.value)[5], rounded(expected[5] + 1.0F, DType::f32, DType::bf16));
+  EXPECT_EQ(test::numbers(parameter.value.plain())[5], rounded(expected[5] + 1.0F, DType::f32, DType::bf16));
   std::vector<float> untouched(expected.size());
   weights.read_original(parameter, untouched);
   EXPECT_EQ(untouched, expected);
@@ -115,15 +116,15 @@ TEST_F(LoadedWeights, TrainedInBf16FromTheFilesOwnValues) {
 TEST_F(LoadedWeights, TrainedAfterPacking) {
   Weights weights = load(DType::f32, DType::bf16);
   Parameter& parameter = weights.at(matrix);
-  const auto values = test::numbers(parameter.value);
+  const auto values = test::numbers(parameter.value.plain());
   weights.pack(parameter);
-  EXPECT_EQ(parameter.value.data, nullptr);
+  EXPECT_EQ(parameter.value.plain().data, nullptr);
   weights.make_trained(parameter);
-  EXPECT_TRUE(parameter.packed.empty());
-  EXPECT_TRUE(std::ranges::equal(parameter.master.floats(), original.at(matrix).values));
-  EXPECT_EQ(test::numbers(parameter.value), values);
+  EXPECT_EQ(parameter.value.packed(), nullptr);
+  EXPECT_TRUE(std::ranges::equal(parameter.training->master.floats(), original.at(matrix).values));
+  EXPECT_EQ(test::numbers(parameter.value.plain()), values);
   weights.pack(parameter);  // trained: stays as it is
-  EXPECT_TRUE(parameter.packed.empty());
+  EXPECT_EQ(parameter.value.packed(), nullptr);
 }
 
 TEST_F(LoadedWeights, OnlyBf16MatricesArePacked) {
@@ -131,8 +132,8 @@ TEST_F(LoadedWeights, OnlyBf16MatricesArePacked) {
   Weights f32 = load(DType::bf16, DType::f32);
   bf16.pack(bf16.at(vector));
   f32.pack(f32.at(matrix));
-  EXPECT_TRUE(bf16.at(vector).packed.empty());
-  EXPECT_TRUE(f32.at(matrix).packed.empty());
+  EXPECT_EQ(bf16.at(vector).value.packed(), nullptr);
+  EXPECT_EQ(f32.at(matrix).value.packed(), nullptr);
 }
 
 TEST(RandomWeights, ArePackedWithTheirValues) {
@@ -142,7 +143,7 @@ TEST(RandomWeights, ArePackedWithTheirValues) {
   std::vector<float> before(static_cast<std::size_t>(parameter.spec.size()));
   weights.read_original(parameter, before);
   weights.pack(parameter);
-  EXPECT_TRUE(parameter.owned.empty());
+  EXPECT_EQ(parameter.value.owned(), nullptr);
   std::vector<float> after(before.size());
   weights.read_original(parameter, after);
   EXPECT_EQ(after, before);
@@ -152,8 +153,8 @@ TEST_F(LoadedWeights, TrainedInF32LeaveTheMappedFile) {
   Weights weights = load(DType::f32, DType::f32);
   Parameter& parameter = weights.at(vector);
   weights.make_trained(parameter);
-  EXPECT_EQ(parameter.value.data, parameter.master.view().data);
-  parameter.master.floats()[0] = 7.0F;
+  EXPECT_EQ(parameter.value.plain().data, parameter.training->master.view().data);
+  parameter.training->master.floats()[0] = 7.0F;
   EXPECT_EQ(parameter.vector()[0], 7.0F);
   std::vector<float> untouched(original.at(vector).values.size());
   weights.read_original(parameter, untouched);
@@ -174,15 +175,15 @@ TEST(RandomWeights, DependOnTheSeedAlone) {
   const Weights same(config, 1, DType::f32);
   const Weights other(config, 2, DType::f32);
   const std::string name = "model.decoder.layers.0.fc1.weight";
-  EXPECT_EQ(test::numbers(one.at(name).value), test::numbers(same.at(name).value));
-  EXPECT_NE(test::numbers(one.at(name).value), test::numbers(other.at(name).value));
-  EXPECT_NE(test::numbers(one.at(name).value),
-            test::numbers(one.at("model.decoder.layers.1.fc1.weight").value));
+  EXPECT_EQ(test::numbers(one.at(name).value.plain()), test::numbers(same.at(name).value.plain()));
+  EXPECT_NE(test::numbers(one.at(name).value.plain()), test::numbers(other.at(name).value.plain()));
+  EXPECT_NE(test::numbers(one.at(name).value.plain()),
+            test::numbers(one.at("model.decoder.layers.1.fc1.weight").value.plain()));
   EXPECT_EQ(one.at("model.decoder.layers.0.fc1.bias").vector()[3], 0.0F);
   EXPECT_EQ(one.at("model.decoder.final_layer_norm.weight").vector()[3], 1.0F);
   // 8192 draws of N(0, 0.02): the mean of their squares has a standard error of 1.6 %.
   double squares = 0.0;
-  for (const double value : test::numbers(one.at(name).value)) squares += value * value;
+  for (const double value : test::numbers(one.at(name).value.plain())) squares += value * value;
   EXPECT_NEAR(squares / 8192.0, 4e-4, 0.08 * 4e-4);
 }
 

@@ -108,7 +108,7 @@ TEST_P(ActivationCheckpointing, AllWeights) {
   std::vector<Matrix*> gradients;
   for (const auto& parameter : engine.model.weights().all()) {
     engine.model.weights().make_trained(*parameter);
-    gradients.push_back(&parameter->gradient);
+    gradients.push_back(&parameter->training->gradient);
   }
   expect_same_bits(gradients);
 }

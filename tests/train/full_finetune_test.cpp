@@ -33,7 +33,8 @@ TEST_P(FullGradients, OfEveryParameter) {
     if (is_key_bias(name)) scale_name.replace(name.find("k_proj"), 6, "v_proj");
     const double scale = test::largest_of(gradients.at(scale_name));
     EXPECT_GT(scale, 0.0) << name;
-    EXPECT_LT(test::largest_difference(parameter->gradient.floats(), gradients.at(name)), 1e-5 * scale)
+    EXPECT_LT(test::largest_difference(parameter->training->gradient.floats(), gradients.at(name)),
+              1e-5 * scale)
         << name;
   }
 }

@@ -102,11 +102,12 @@ void check_merged_weights(const Case& test_case, const std::filesystem::path& ru
   for (auto& link : read_links({run}, test_case.cola ? 2 : 1)) chain.add_tied(context, std::move(link));
   int compared = 0;
   for (Linear* linear : model.linears()) {
-    if (linear->merged.empty()) continue;
+    if (!linear->weight().is_merged()) continue;
     const auto reference = test::floats_of(*expected, "merged." + linear->name() + ".weight");
     double error = 0.0;
     for (std::size_t i = 0; i < reference.size(); ++i) {
-      error = std::max(error, std::abs(static_cast<double>(linear->merged.floats()[i] - reference[i])));
+      error = std::max(error, std::abs(static_cast<double>(linear->weight().values().owned()->floats()[i] -
+                                                           reference[i])));
     }
     EXPECT_LT(error, 1e-4) << linear->name();
     ++compared;
