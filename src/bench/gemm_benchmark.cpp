@@ -193,7 +193,7 @@ void time_thin(const DistinctLinear& linear, const GemmBenchmarkOptions& options
 GemmBenchmark benchmark_gemm(const GemmBenchmarkOptions& options,
                              const std::function<void(std::int64_t done, std::int64_t total)>& progress) {
   check(options);
-  const auto targets = select_target_modules(linear_names(options.config), options.target_modules);
+  const auto targets = selected_targets(options.config, options.target_modules);
   const auto linears = distinct_linears(options.config, every_index(options.config));
   const auto thin = distinct_linears(options.config, targets);
   const std::int64_t total = 2 * std::ssize(options.rows) * (std::ssize(linears) + std::ssize(thin));

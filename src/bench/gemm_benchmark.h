@@ -16,7 +16,7 @@ struct GemmBenchmarkOptions {
   DType dtype = DType::f32;
   std::vector<std::int64_t> rows{512, 1024, 2048};  ///< tokens
   std::int64_t lora_r = 8;
-  std::vector<std::string> target_modules{"q_proj", "v_proj"};
+  std::vector<std::string> target_modules;  ///< empty: the family's
   double least_seconds = 0.5;  ///< measured for each figure
 };
 

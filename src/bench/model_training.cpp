@@ -64,7 +64,7 @@ std::int64_t ModelTraining::trained_parameters() const {
 Link ModelTraining::fresh_link(const TrainedPart& part) {
   const auto linears = model_.linears();
   std::vector<Linear*> targets;
-  for (const std::size_t index : select_target_modules(linear_names(model_.spec()), part.target_modules))
+  for (const std::size_t index : selected_targets(model_.spec(), part.target_modules))
     targets.push_back(linears[index]);
   Link link = make_link(targets, {part.lora_r, part.lora_alpha}, false);
   initialise_link(link, seed, 0);

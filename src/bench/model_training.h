@@ -18,7 +18,7 @@ struct TrainedPart {
   TieMode tie = TieMode::merge;
   std::int64_t lora_r = 8;
   double lora_alpha = 16.0;
-  std::vector<std::string> target_modules{"q_proj", "v_proj"};
+  std::vector<std::string> target_modules;  ///< empty: the family's
   bool activation_checkpointing = false;
   bool offload_base = false;  ///< of a device: the frozen weights of the blocks stay in the host's memory
 };

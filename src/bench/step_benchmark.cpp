@@ -30,7 +30,7 @@ void check(const StepBenchmarkOptions& options) {
   if (!options.batches_file.empty() && (options.data.task.empty() || !options.data.no_share_prefix))
     throw UsageError(
         "--write-batches writes whole candidates of a task: it needs --task and --no-share-prefix");
-  if (!options.part.full) (void)select_target_modules(linear_names(config), options.part.target_modules);
+  if (!options.part.full) (void)selected_targets(config, options.part.target_modules);
   constexpr std::int64_t trained_bytes = 4 * sizeof(float);  // value, gradient and AdamW's two moments
   if (options.part.offload_base) {
     if (options.part.full) throw UsageError("--offload-base belongs to --method lora");

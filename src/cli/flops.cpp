@@ -120,7 +120,7 @@ void add_flops(CLI::App& app) {
   verb->add_option("--lora-r", options.lora_r, "rank of every link (default 8)");
   verb->add_option("--ranks", options.ranks, "ranks, one per link")->delimiter(',');
   add_target_modules(*verb, options.target_modules,
-                     "names of linear layers, all-linear, or a pattern (default q_proj,v_proj)");
+                     "names of linear layers, all-linear, or a pattern (default: the family's)");
   verb->add_option("--tie", state->tie, "merge or stack")->capture_default_str();
   verb->add_option("--epochs", options.epochs, "passes over the data")->capture_default_str();
   verb->add_option("--batch-size", options.batch_size, "questions in a batch")->capture_default_str();

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t shown_log_lines = 5;
 
-/// What an adapter's tensors are, e.g. "rank 8, alpha 16, 10 modules (q_proj, v_proj), 5120 parameters,
+/// What an adapter's tensors are, e.g. "rank 8, alpha 16, 10 modules (fc1, fc2), 5120 parameters,
 /// |delta W| 1.2".
 Inspection describe_link(const Link& link) {
   ops::Context context;

@@ -5,7 +5,7 @@
 
 namespace cola {
 
-/// What a command line gives, as "q_proj,fc[0-9]{1,2}", as its entries: split at the commas outside (), []
+/// What a command line gives, as "out_proj,fc[0-9]{1,2}", as its entries: split at the commas outside (), []
 /// and
 /// {}.
 [[nodiscard]] std::vector<std::string> split_target_modules(const std::vector<std::string>& given);

@@ -11,7 +11,7 @@ namespace cola {
 
 /// One low-rank update of one linear layer: delta W [out, in] = scale B A.
 struct LoraModule {
-  std::string name;  ///< Hugging Face's module name: "model.decoder.layers.0.self_attn.q_proj"
+  std::string name;  ///< Hugging Face's module name: "model.decoder.layers.0.fc1"
   Matrix a;          ///< [r, in], f32
   Matrix b;          ///< [out, r], f32
   double alpha = 0.0;

@@ -5,7 +5,7 @@
 
 namespace cola {
 
-/// A linear layer that may be a target, by Hugging Face's name ("model.decoder.layers.0.self_attn.q_proj"),
+/// A linear layer that may be a target, by Hugging Face's name ("model.decoder.layers.0.fc1"),
 /// weight [out_features, in_features].
 struct LinearName {
   std::string name;

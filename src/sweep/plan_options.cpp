@@ -50,7 +50,7 @@ const std::map<std::string, std::string>& reserved_options() {
   return reserved;
 }
 
-/// "8,6" as [8, 6]; "q_proj,v_proj" as a list of texts; nothing for a text that is no such list.
+/// "8,6" as [8, 6]; "fc1,fc2" as a list of texts; nothing for a text that is no such list.
 std::optional<toml::array> list_from_text(const std::string& text, OptionKind kind) {
   toml::array list;
   std::istringstream entries(text);

@@ -34,7 +34,7 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("ranks", options.ranks, "ranks, one per link");
   visit("alphas", options.alphas, "alphas, one per link");
   visit("target-modules", options.target_modules,
-        "names of linear layers, all-linear, or a pattern (default q_proj,v_proj)");
+        "names of linear layers, all-linear, or a pattern (default: the family's)");
   visit("tie", options.tie, "merge, stack, or auto: merge for f32 weights, stack for 16-bit ones");
   visit("link-init", options.link_init, "A of a new link: fresh, or the same draw again");
   visit("lr-at-knot", options.lr_at_knot, "the learning-rate schedule at a knot: continue or restart");

@@ -218,11 +218,6 @@ std::vector<std::string> unused_options(const TrainOptions& options) {
   return names;
 }
 
-std::vector<std::string> default_target_modules(const DecoderSpec& config) {
-  const auto targets = config.family->default_targets;
-  return {targets.begin(), targets.end()};
-}
-
 std::vector<std::string> target_modules_of(const TrainOptions& options, const DecoderSpec& config) {
   return options.target_modules.empty() ? default_target_modules(config) : options.target_modules;
 }

@@ -27,8 +27,6 @@ void check_plan_options(const TrainOptions& options);
 /// Names of the options that are set and make no difference to this run.
 [[nodiscard]] std::vector<std::string> unused_options(const TrainOptions& options);
 
-/// The family's; of OPT and Llama q_proj and v_proj, as in the paper, section A.3.
-[[nodiscard]] std::vector<std::string> default_target_modules(const DecoderSpec& config);
 /// --target-modules, or the default ones.
 [[nodiscard]] std::vector<std::string> target_modules_of(const TrainOptions& options,
                                                          const DecoderSpec& config);

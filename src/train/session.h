@@ -48,7 +48,7 @@ struct TrainingSession {
 [[nodiscard]] TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::Backend> backend,
                                            Ranks& ranks, bool quiet = true);
 
-/// Target modules by the shortest names that select just them: "q_proj" if every such layer is a target.
+/// Target modules by the shortest names that select just them: "fc1" if every such layer is a target.
 [[nodiscard]] std::vector<std::string> short_target_names(const std::vector<Linear*>& linears,
                                                           const std::vector<Linear*>& targets);
 

@@ -48,7 +48,10 @@ TEST(OpsBenchmark, OfOpt) {
 
 TEST(OpsBenchmark, OfLlamaByHand) {
   OpsBenchmarkOptions options = tiny_options();
-  options.config.rotary_tables = {{.rotary_dim = options.config.block(0).attention.head_dim}};
+  RotarySpec table;
+  table.rotary_dim = options.config.block(0).attention.head_dim;
+  table.max_position_embeddings = options.config.max_position_embeddings;
+  options.config.rotary_tables = {table};
   options.config.vary_blocks([](std::int64_t, BlockSpec& block) {
     block.norm.kind = NormKind::rms;
     block.mlp.activation = Activation::silu_gate;

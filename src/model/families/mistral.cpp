@@ -7,14 +7,18 @@ namespace cola::families {
 namespace {
 
 constexpr std::array published{
+    PublishedShape{"mistral-7b-v0.1", R"({"hidden_size": 4096, "num_hidden_layers": 32,
+      "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 32000,
+      "max_position_embeddings": 32768, "rms_norm_eps": 1e-05, "sliding_window": 4096, "bos_token_id": 1,
+      "eos_token_id": 2})"},
     PublishedShape{"mistral-7b-v0.3", R"({"hidden_size": 4096, "num_hidden_layers": 32,
       "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 32768,
       "max_position_embeddings": 32768, "rms_norm_eps": 1e-05, "rope_theta": 1000000.0,
-      "sliding_window": null})"},
+      "sliding_window": null, "bos_token_id": 1, "eos_token_id": 2})"},
     PublishedShape{"mistral-nemo-12b", R"({"hidden_size": 5120, "num_hidden_layers": 40,
       "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 14336,
-      "vocab_size": 131072, "max_position_embeddings": 131072, "rms_norm_eps": 1e-05,
-      "rope_theta": 1000000.0, "sliding_window": null})"},
+      "vocab_size": 131072, "max_position_embeddings": 131072, "rms_norm_eps": 1e-05, "rope_theta": 1000000.0,
+      "sliding_window": null, "bos_token_id": 1, "eos_token_id": 2})"},
 };
 
 /// `layer_types` counts for nothing here; `sliding_window` null is none.

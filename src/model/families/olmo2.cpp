@@ -10,12 +10,12 @@ namespace {
 constexpr std::array published{
     PublishedShape{"olmo-2-1b", R"({"hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 16,
       "num_key_value_heads": 16, "intermediate_size": 8192, "vocab_size": 100352,
-      "max_position_embeddings": 4096, "rms_norm_eps": 1e-06, "rope_theta": 500000.0,
-      "eos_token_id": 100257, "pad_token_id": 100277})"},
+      "max_position_embeddings": 4096, "rms_norm_eps": 1e-06, "rope_theta": 500000.0, "eos_token_id": 100257,
+      "pad_token_id": 100277})"},
     PublishedShape{"olmo-2-7b", R"({"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
       "num_key_value_heads": 32, "intermediate_size": 11008, "vocab_size": 100352,
-      "max_position_embeddings": 4096, "rms_norm_eps": 1e-06, "rope_theta": 500000.0,
-      "eos_token_id": 100257, "pad_token_id": 100277})"},
+      "max_position_embeddings": 4096, "rms_norm_eps": 1e-06, "rope_theta": 500000.0, "eos_token_id": 100257,
+      "pad_token_id": 100277})"},
 };
 
 DecoderSpec read(const JsonReader& reader) {

@@ -9,10 +9,16 @@ namespace {
 constexpr std::array published{
     PublishedShape{"qwen3-0.6b", R"({"hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16,
       "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 3072, "vocab_size": 151936,
-      "max_position_embeddings": 40960, "rope_theta": 1000000.0, "tie_word_embeddings": true})"},
+      "max_position_embeddings": 40960, "rope_theta": 1000000.0, "tie_word_embeddings": true,
+      "bos_token_id": 151643, "eos_token_id": 151645})"},
     PublishedShape{"qwen3-1.7b", R"({"hidden_size": 2048, "num_hidden_layers": 28, "num_attention_heads": 16,
       "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 6144, "vocab_size": 151936,
-      "max_position_embeddings": 40960, "rope_theta": 1000000.0, "tie_word_embeddings": true})"},
+      "max_position_embeddings": 40960, "rope_theta": 1000000.0, "tie_word_embeddings": true,
+      "bos_token_id": 151643, "eos_token_id": 151645})"},
+    PublishedShape{"qwen3-8b", R"({"hidden_size": 4096, "num_hidden_layers": 36, "num_attention_heads": 32,
+      "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 12288, "vocab_size": 151936,
+      "max_position_embeddings": 40960, "rope_theta": 1000000.0, "bos_token_id": 151643,
+      "eos_token_id": 151645})"},
 };
 
 DecoderSpec read(const JsonReader& reader) {

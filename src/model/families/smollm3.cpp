@@ -12,7 +12,8 @@ namespace {
 constexpr std::array published{
     PublishedShape{"smollm3-3b", R"({"hidden_size": 2048, "num_hidden_layers": 36, "num_attention_heads": 16,
       "num_key_value_heads": 4, "intermediate_size": 11008, "vocab_size": 128256,
-      "max_position_embeddings": 65536, "rope_theta": 5000000.0})"},
+      "max_position_embeddings": 65536, "rope_theta": 5000000.0, "bos_token_id": 128000,
+      "eos_token_id": 128012, "pad_token_id": 128004})"},
 };
 
 /// `no_rope_layers`: 1 has rotary, 0 has not, whatever the name says. Without it every
