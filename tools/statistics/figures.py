@@ -149,8 +149,9 @@ def interval_of_mean(trials):
     p = sums.sum() / counts.sum()
     if trials[0].test.get("correct") is not None and min(p, 1 - p) * n < 10:  # few right, or few wrong
         variance = n / (n - 1) * np.sum((sums - p * counts) ** 2) / counts.sum() ** 2
+        variance = np.average([variance, p * (1 - p) / n], weights=[n - 1, 2])  # two questions whose answers are alike
         answers = min(max(p * (1 - p) / variance, n), max(n, counts.sum()))
-        z = stats.t.ppf(0.975, n - 1)
+        z = stats.norm.ppf(0.975)
         limits = sorted(np.roots([1 + z * z / answers, -(2 * p + z * z / answers), p * p]))  # of Wilson's equation
         return list(map(float, limits))
     return [Bootstrap(sums, counts, False), Bootstrap(sums, counts, True)]
