@@ -13,12 +13,13 @@
 namespace cola {
 namespace {
 
-constexpr double normal_975 =
-    1.959963984540054;  /// Wilson's interval of a share p of n answers, with the quantile z.
-Interval wilson(double p, double n, double z = normal_975) {
-  const double z2 = z * z;
+constexpr double normal_975 = 1.959963984540054;
+
+/// Wilson's interval of a share p of n answers.
+Interval wilson(double p, double n) {
+  constexpr double z2 = normal_975 * normal_975;
   const double centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
-  const double half = z / (1.0 + z2 / n) * std::sqrt(p * (1.0 - p) / n + z2 / (4.0 * n * n));
+  const double half = normal_975 / (1.0 + z2 / n) * std::sqrt(p * (1.0 - p) / n + z2 / (4.0 * n * n));
   // At the ends the formula is exactly 0 and 1, up to rounding.
   return {p == 0.0 ? 0.0 : centre - half, p == 1.0 ? 1.0 : centre + half};
 }
@@ -115,8 +116,11 @@ Interval accuracy_interval(const QuestionSums& scores, const std::vector<double>
   }
   const double variance = n / (n - 1.0) * squares / (answers * answers);  // of p, by question
   if (variance < 1e-24) return bootstrap_interval(scores, means);         // all the same
-  const double effective = std::clamp(p * (1.0 - p) / variance, n, std::max(n, answers));
-  return wilson(p, effective, student_t_quantile(0.975, n - 1.0));
+  // Few questions with wrong answers tell little of the variance: averaged with the largest that it can be.
+  constexpr double prior = 2.0;  // in questions
+  const double alike = p * (1.0 - p) / n;
+  const double weighted = ((n - 1.0) * variance + prior * alike) / (n - 1.0 + prior);
+  return wilson(p, std::clamp(p * (1.0 - p) / weighted, n, std::max(n, answers)));
 }
 
 Interval bootstrap_interval(const QuestionSums& scores, std::uint64_t seed, std::int64_t resamples) {

@@ -44,8 +44,9 @@ struct QuestionSums {
 
 /// As bootstrap_interval, of right and wrong answers. Where fewer than ten questions' worth of them are
 /// right, or wrong, percentiles are too narrow (they hold in nine tenths): then it is Wilson's interval of as
-/// many answers as have the variance that p has by question, at least the questions and at most the answers,
-/// with Student's t.
+/// many answers as have the variance that p has by question, at least the questions and at most the answers.
+/// This variance, with the weight of n - 1 questions, is averaged with p (1 - p) / n, that of answers which
+/// are alike in all seeds, with the weight of two: few questions with wrong answers tell little of it.
 [[nodiscard]] Interval accuracy_interval(const QuestionSums& scores, const std::vector<double>& means);
 
 /// bootstrap_interval of means that are resampled here.

@@ -46,8 +46,8 @@ std::vector<double> signed_sums(std::span<const double> values) {
   return sums;
 }
 
-/// The share of all sign flips whose sum is at least `bound` in magnitude: halves of the values, whose sums
-/// are looked up in each other.
+/// The share of all sign flips whose sum is at least `bound` > 0 in magnitude: halves of the values, whose
+/// sums are looked up in each other.
 double exact_share(std::span<const double> values, double bound) {
   const std::vector<double> left = signed_sums(values.first(values.size() / 2));
   const std::vector<double> right = signed_sums(values.subspan(values.size() / 2));
@@ -59,15 +59,21 @@ double exact_share(std::span<const double> values, double bound) {
   return extreme / static_cast<double>(left.size() * right.size());
 }
 
-constexpr double most_steps = 1e8;  // of whole_number_share: a tenth of a second
+/// Of a symmetric distribution: `tail` is the chance of its lower end up to the observed outcome, whose own
+/// is `outcome`. The middle has no opposite.
+PValues two_sided(double tail, double outcome, bool is_middle) {
+  if (is_middle) return {.p = 1.0, .mid_p = 1.0 - 0.5 * outcome};
+  return {.p = std::min(1.0, 2.0 * tail), .mid_p = 2.0 * tail - outcome};
+}
+
+constexpr double most_steps = 1e8;  // of whole_number_flips: a tenth of a second
 
 bool are_whole(std::span<const double> values) {
   return std::ranges::all_of(values, [](double value) { return value == std::round(value); });
 }
 
-/// The same of whole numbers: the distribution of the sum of those that are flipped to plus, one after
-/// another.
-double whole_number_share(std::span<const double> values, double magnitude, double observed) {
+/// Of whole numbers: the distribution of the sum of those that are flipped to plus, one after another.
+PValues whole_number_flips(std::span<const double> values, double magnitude, double observed) {
   std::vector<double> share(static_cast<std::size_t>(magnitude) + 1, 0.0);
   share[0] = 1.0;
   std::size_t largest = 0;  // sum so far
@@ -79,8 +85,8 @@ double whole_number_share(std::span<const double> values, double magnitude, doub
   }
   // The whole sum is twice that less the magnitude, and symmetric.
   const auto last = static_cast<std::size_t>((magnitude - std::abs(observed)) / 2.0);
-  return std::min(
-      1.0, 2.0 * std::accumulate(share.begin(), share.begin() + static_cast<std::ptrdiff_t>(last) + 1, 0.0));
+  return two_sided(std::accumulate(share.begin(), share.begin() + static_cast<std::ptrdiff_t>(last) + 1, 0.0),
+                   share[last], observed == 0.0);
 }
 
 constexpr std::size_t byte_values = 256;
@@ -95,10 +101,9 @@ std::array<double, byte_values> byte_sums(std::span<const double> values) {
   return sums;
 }
 
-/// How many of `draws` random sign flips have a sum of at least `bound` in magnitude. Values 32 i to 32 i +
-/// 31 take their signs from stream i, a word a draw.
-std::int64_t extreme_draws(std::span<const double> values, double bound, std::uint64_t seed,
-                           std::int64_t draws) {
+/// The sums of `draws` random sign flips, in magnitude. Values 32 i to 32 i + 31 take their signs from stream
+/// i, a word a draw.
+std::vector<double> drawn_sums(std::span<const double> values, std::uint64_t seed, std::int64_t draws) {
   constexpr std::size_t word_bits = 32;
   std::vector<double> sums(static_cast<std::size_t>(draws), 0.0);
   for (std::size_t first = 0; first < values.size(); first += word_bits) {
@@ -113,23 +118,25 @@ std::int64_t extreme_draws(std::span<const double> values, double bound, std::ui
              tables[3][word >> 24];
     }
   }
-  return std::ranges::count_if(sums, [bound](double sum) { return std::abs(sum) >= bound; });
+  for (double& sum : sums) sum = std::abs(sum);
+  return sums;
 }
 
 }  // namespace
 
-double mcnemar_p_value(std::int64_t only_first, std::int64_t only_second) {
+PValues mcnemar_p_values(std::int64_t only_first, std::int64_t only_second) {
   const auto n = static_cast<double>(only_first + only_second);
-  double tail = 0.0;
+  double tail = 0.0, outcome = 0.0;
   for (std::int64_t k = 0; k <= std::min(only_first, only_second); ++k) {
     const auto i = static_cast<double>(k);
-    tail += std::exp(std::lgamma(n + 1.0) - std::lgamma(i + 1.0) - std::lgamma(n - i + 1.0) -
-                     n * std::numbers::ln2);
+    outcome = std::exp(std::lgamma(n + 1.0) - std::lgamma(i + 1.0) - std::lgamma(n - i + 1.0) -
+                       n * std::numbers::ln2);
+    tail += outcome;
   }
-  return std::min(1.0, 2.0 * tail);
+  return two_sided(tail, outcome, only_first == only_second);
 }
 
-double sign_flip_p_value(std::span<const double> differences, std::uint64_t seed, std::int64_t draws) {
+PValues sign_flip_p_values(std::span<const double> differences, std::uint64_t seed, std::int64_t draws) {
   if (draws < 1) throw UsageError(fmt::format("{} sign flips: at least 1", draws));
   double magnitude = 0.0;
   for (const double difference : differences) magnitude += std::abs(difference);
@@ -137,16 +144,27 @@ double sign_flip_p_value(std::span<const double> differences, std::uint64_t seed
   for (const double difference : differences) {
     if (std::abs(difference) > 1e-12 * magnitude) values.push_back(difference);
   }
-  if (values.empty()) return 1.0;
-  // Sums that are equal but for the order of their terms count as equal.
+  if (values.empty()) return {};
   const double sum = std::accumulate(values.begin(), values.end(), 0.0);
-  const double bound = std::abs(sum) - 1e-9 * magnitude;
-  if (bound <= 0.0) return 1.0;
   if (are_whole(values) && magnitude * static_cast<double>(values.size()) <= most_steps)
-    return whole_number_share(values, magnitude, sum);
-  if (values.size() <= most_exact_sign_flips) return exact_share(values, bound);
-  const auto extreme = static_cast<double>(extreme_draws(values, bound, seed, draws));
-  return (1.0 + extreme) / (1.0 + static_cast<double>(draws));
+    return whole_number_flips(values, magnitude, sum);
+  // Sums that are equal but for the order of their terms count as equal.
+  const double as_extreme = std::abs(sum) - 1e-9 * magnitude;
+  const double more_extreme = std::abs(sum) + 1e-9 * magnitude;
+  double p = 1.0, beyond = 0.0;
+  if (values.size() <= most_exact_sign_flips) {
+    if (as_extreme > 0.0) p = exact_share(values, as_extreme);
+    beyond = exact_share(values, more_extreme);
+  } else {
+    const std::vector<double> sums = drawn_sums(values, seed, draws);
+    const auto share_from = [&](double bound, double observed) {
+      const auto from = std::ranges::count_if(sums, [bound](double drawn) { return drawn >= bound; });
+      return (observed + static_cast<double>(from)) / (1.0 + static_cast<double>(draws));
+    };
+    p = share_from(as_extreme, 1.0);
+    beyond = share_from(more_extreme, 0.0);
+  }
+  return {.p = p, .mid_p = 0.5 * (p + beyond)};
 }
 
 std::optional<double> paired_t_p_value(std::span<const double> differences) {

@@ -148,9 +148,11 @@ void compare_by_question(const Pairing& pairing, const Resamples& resamples, boo
     test.b_higher += difference < 0.0 ? 1 : 0;
   }
   test.test = accuracy && pairing.a.size() == 1 ? "mcnemar" : "sign-flip";
-  test.p = test.test == "mcnemar" ? mcnemar_p_value(static_cast<std::int64_t>(test.a_higher),
-                                                    static_cast<std::int64_t>(test.b_higher))
-                                  : sign_flip_p_value(differences, resampling_seed);
+  const PValues values = test.test == "mcnemar" ? mcnemar_p_values(static_cast<std::int64_t>(test.a_higher),
+                                                                   static_cast<std::int64_t>(test.b_higher))
+                                                : sign_flip_p_values(differences, resampling_seed);
+  test.p = values.p;
+  test.mid_p = values.mid_p;
   test.difference = a.answers.scores.mean() - b.answers.scores.mean();
   // In units of the score: a question's share of the difference, times the number of questions.
   const std::vector<double>& counts = a.answers.scores.counts;

@@ -54,7 +54,7 @@ struct ResultTest {
   std::string test;                  ///< by question: "mcnemar" (one seed, accuracy) or "sign-flip"
   std::size_t questions = 0;
   std::size_t a_higher = 0, b_higher = 0;       ///< questions with the higher score, over all seeds together
-  double p = 1.0, p_holm = 1.0;                 ///< by question; Holm's over all tests of the sweep
+  double p = 1.0, mid_p = 0.5, p_holm = 1.0;    ///< by question; Holm's of p over all tests of the sweep
   std::size_t seeds = 0;                        ///< pairs of trials
   std::optional<double> p_seeds, p_seeds_holm;  ///< paired t test over the seeds
   std::optional<double> smallest;  ///< difference that this many questions could have shown (power 0.8)

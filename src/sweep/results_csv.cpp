@@ -100,7 +100,7 @@ std::string results_csv(const SweepResults& results) {
 std::string tests_csv(const SweepResults& results) {
   std::string text =
       "task,a,b,difference,interval_low,interval_high,smallest_difference,test,questions,a_higher,b_higher,p,"
-      "p_holm,seeds,p_seeds,p_seeds_holm,reason\n";
+      "mid_p,p_holm,seeds,p_seeds,p_seeds_holm,reason\n";
   for (const ResultTest& test : results.tests) {
     const bool paired = test.reason.empty();
     CsvLine line;
@@ -110,7 +110,8 @@ std::string tests_csv(const SweepResults& results) {
     line.number(where(test.interval.has_value(), test.interval.value_or(Interval{}).high));
     line.number(test.smallest).text(test.test).number(where(paired, test.questions));
     line.number(where(paired, test.a_higher)).number(where(paired, test.b_higher));
-    line.number(where(paired, test.p)).number(where(paired, test.p_holm)).number(where(paired, test.seeds));
+    line.number(where(paired, test.p)).number(where(paired, test.mid_p)).number(where(paired, test.p_holm));
+    line.number(where(paired, test.seeds));
     text += line.number(test.p_seeds).number(test.p_seeds_holm).text(test.reason).line();
   }
   return text;

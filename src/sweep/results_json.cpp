@@ -87,6 +87,7 @@ Json test_json(const ResultTest& test, const SweepResults& results) {
                {"a_higher", test.a_higher},
                {"b_higher", test.b_higher},
                {"p", test.p},
+               {"mid_p", test.mid_p},
                {"p_holm", test.p_holm},
                {"seeds", test.seeds},
                {"p_seeds", number_or_null(test.p_seeds)},

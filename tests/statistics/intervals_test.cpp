@@ -86,8 +86,8 @@ TEST(Statistics, FewRightAnswersHaveWilsonsInterval) {
   for (std::size_t i = 0; i < 5; ++i) scores.sums[i] = 5.0;
   const auto means = resampled_means({&scores, 1}, 42).front();
   const Interval interval = accuracy_interval(scores, means);
-  EXPECT_NEAR(interval.low, 0.038, 0.001);
-  EXPECT_NEAR(interval.high, 0.196, 0.002);
+  EXPECT_NEAR(interval.low, 0.0387421484495869, 1e-12);  // statsmodels' proportion_confint(5, 56)
+  EXPECT_NEAR(interval.high, 0.19256001385511165, 1e-12);
   for (std::size_t i = 5; i < 30; ++i) scores.sums[i] = 5.0;  // and of many, the percentiles
   const auto many = resampled_means({&scores, 1}, 42).front();
   EXPECT_EQ(accuracy_interval(scores, many).low, bootstrap_interval(scores, many).low);
@@ -96,6 +96,14 @@ TEST(Statistics, FewRightAnswersHaveWilsonsInterval) {
   const Interval nearly = accuracy_interval(scores, resampled_means({&scores, 1}, 42).front());
   EXPECT_LT(nearly.low, 0.982);
   EXPECT_LT(nearly.high, 1.0);
+  // 3 and 1 of five right, and 18 times none: by question p has the variance that it has of 39.65 answers,
+  // with the weight of two questions added 36.26. statsmodels' proportion_confint of 0.04 of as many.
+  QuestionSums two{std::vector<double>(20, 0.0), std::vector<double>(20, 5.0)};
+  two.sums[0] = 3.0;
+  two.sums[1] = 1.0;
+  const Interval few = accuracy_interval(two, resampled_means({&two, 1}, 42).front());
+  EXPECT_NEAR(few.low, 0.009096887281362862, 1e-12);
+  EXPECT_NEAR(few.high, 0.15903533995538827, 1e-12);
 }
 
 TEST(Statistics, ColumnsAreResampledTogether) {

@@ -26,73 +26,110 @@ TEST(Distributions, AgreeWithScipy) {
 
 // Binomial sums, exact: 2 * sum_{k <= min(b, c)} C(n, k) / 2^n. lgamma leaves some 1e-13.
 TEST(PairedTests, McNemar) {
-  EXPECT_NEAR(mcnemar_p_value(0, 0), 1.0, 1e-12);
-  EXPECT_NEAR(mcnemar_p_value(3, 3), 1.0, 1e-12);
-  EXPECT_NEAR(mcnemar_p_value(0, 5), 2.0 / 32.0, 1e-12);
-  EXPECT_NEAR(mcnemar_p_value(5, 0), 2.0 / 32.0, 1e-12);
-  EXPECT_NEAR(mcnemar_p_value(1, 7), 2.0 * (1 + 8) / 256.0, 1e-12);
-  EXPECT_NEAR(mcnemar_p_value(2, 8), 2.0 * (1 + 10 + 45) / 1024.0, 1e-12);
-  const double large = mcnemar_p_value(400, 600);
+  EXPECT_NEAR(mcnemar_p_values(0, 0).p, 1.0, 1e-12);
+  EXPECT_NEAR(mcnemar_p_values(3, 3).p, 1.0, 1e-12);
+  EXPECT_NEAR(mcnemar_p_values(0, 5).p, 2.0 / 32.0, 1e-12);
+  EXPECT_NEAR(mcnemar_p_values(5, 0).p, 2.0 / 32.0, 1e-12);
+  EXPECT_NEAR(mcnemar_p_values(1, 7).p, 2.0 * (1 + 8) / 256.0, 1e-12);
+  EXPECT_NEAR(mcnemar_p_values(2, 8).p, 2.0 * (1 + 10 + 45) / 1024.0, 1e-12);
+  const double large = mcnemar_p_values(400, 600).p;
   EXPECT_GT(large, 0.0);
   EXPECT_LT(large, 1e-9);  // 6.3 standard deviations
 }
 
+// scipy 1.17.1: binomtest(k, n).pvalue - binom.pmf(k, n, 1/2); half the latter where both are the same.
+TEST(PairedTests, McNemarsMidP) {
+  EXPECT_NEAR(mcnemar_p_values(0, 0).mid_p, 0.5, 1e-12);
+  EXPECT_NEAR(mcnemar_p_values(3, 3).mid_p, 0.84375, 1e-12);
+  EXPECT_NEAR(mcnemar_p_values(0, 5).mid_p, 0.03125, 1e-12);
+  EXPECT_NEAR(mcnemar_p_values(5, 0).mid_p, 0.03125, 1e-12);
+  EXPECT_NEAR(mcnemar_p_values(2, 8).mid_p, 0.0654296875, 1e-12);
+  EXPECT_NEAR(mcnemar_p_values(60, 40).mid_p, 0.04604406692934291, 1e-12);
+}
+
 /// The definition: all 2^n flips, one after another.
-double flipped_slowly(const std::vector<double>& differences) {
+PValues flipped_slowly(const std::vector<double>& differences) {
   double observed = 0.0;
   for (const double difference : differences) observed += difference;
-  int extreme = 0;
+  double extreme = 0.0, as_extreme = 0.0;
   const unsigned flips = 1U << differences.size();
   for (unsigned signs = 0; signs < flips; ++signs) {
     double sum = 0.0;
     for (std::size_t i = 0; i < differences.size(); ++i)
       sum += ((signs >> i) & 1U) != 0 ? differences[i] : -differences[i];
-    extreme += std::abs(sum) >= std::abs(observed) - 1e-9 ? 1 : 0;
+    const double beyond = std::abs(sum) - std::abs(observed);
+    extreme += beyond > 1e-9 ? 1.0 : 0.0;
+    as_extreme += std::abs(beyond) <= 1e-9 ? 1.0 : 0.0;
   }
-  return static_cast<double>(extreme) / static_cast<double>(flips);
+  return {.p = (extreme + as_extreme) / flips, .mid_p = (extreme + 0.5 * as_extreme) / flips};
 }
 
 TEST(PairedTests, SignFlipsOfFewQuestionsAreExact) {
   const std::vector<double> counts{3, -1, 2, 5, -2, 1, 1, 0, 4};
-  EXPECT_DOUBLE_EQ(sign_flip_p_value(counts, 1), 0.1328125);  // scipy's permutation_test
-  EXPECT_DOUBLE_EQ(sign_flip_p_value(counts, 1), flipped_slowly(counts));
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(counts, 1).p, 0.1328125);  // scipy's permutation_test
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(counts, 1).p, flipped_slowly(counts).p);
   const std::vector<double> shares{.31, -.2, .05, .77, -.4, .12};
-  EXPECT_DOUBLE_EQ(sign_flip_p_value(shares, 1), 0.59375);  // scipy's
-  EXPECT_DOUBLE_EQ(sign_flip_p_value(std::vector<double>{1, 1, 1}, 1), 0.25);
-  EXPECT_EQ(sign_flip_p_value(std::vector<double>{0.5}, 1), 1.0);
-  EXPECT_EQ(sign_flip_p_value(std::vector<double>(300, 0.0), 1), 1.0);
-  EXPECT_EQ(sign_flip_p_value(std::vector<double>{}, 1), 1.0);
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(shares, 1).p, 0.59375);  // scipy's
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(std::vector<double>{1, 1, 1}, 1).p, 0.25);
+  EXPECT_EQ(sign_flip_p_values(std::vector<double>{0.5}, 1).p, 1.0);
+  EXPECT_EQ(sign_flip_p_values(std::vector<double>(300, 0.0), 1).p, 1.0);
+  EXPECT_EQ(sign_flip_p_values(std::vector<double>{}, 1).p, 1.0);
   // Rounding of the sums makes no difference: 0.1 + 0.2 is not 0.3 in doubles.
-  EXPECT_DOUBLE_EQ(sign_flip_p_value(std::vector<double>{0.1, 0.2, -0.3}, 1), 1.0);
-  EXPECT_DOUBLE_EQ(sign_flip_p_value(std::vector<double>(20, 0.1), 1), 2.0 / 1048576.0);
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(std::vector<double>{0.1, 0.2, -0.3}, 1).p, 1.0);
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(std::vector<double>(20, 0.1), 1).p, 2.0 / 1048576.0);
   // With differences of 1 and -1 it is McNemar's test.
   const std::vector<double> answers{1, 1, 1, 1, 1, 1, 1, 1, -1, -1, 0, 0, 0};
-  EXPECT_NEAR(sign_flip_p_value(answers, 1), mcnemar_p_value(8, 2), 1e-12);
+  EXPECT_NEAR(sign_flip_p_values(answers, 1).p, mcnemar_p_values(8, 2).p, 1e-12);
 }
 
 TEST(PairedTests, SignFlipsOfManyQuestionsAreDrawn) {
   std::vector<double> values;
   for (int i = 0; i < 40; ++i) values.push_back((i % 7) / 6.0 - 0.3);
   // scipy 1.17.1, 2,000,000 permutations: 0.00182 +- 0.00003; of 100,000 the standard error is 0.00013.
-  EXPECT_NEAR(sign_flip_p_value(values, 42), 0.00182, 0.0005);
-  EXPECT_EQ(sign_flip_p_value(values, 42), sign_flip_p_value(values, 42));
-  EXPECT_NE(sign_flip_p_value(values, 42), sign_flip_p_value(values, 43));
-  EXPECT_DOUBLE_EQ(sign_flip_p_value(std::vector<double>(100, 0.5), 42), 1.0 / 100001.0);
-  EXPECT_THROW((void)sign_flip_p_value(values, 42, 0), UsageError);
+  EXPECT_NEAR(sign_flip_p_values(values, 42).p, 0.00182, 0.0005);
+  EXPECT_EQ(sign_flip_p_values(values, 42).p, sign_flip_p_values(values, 42).p);
+  EXPECT_NE(sign_flip_p_values(values, 42).p, sign_flip_p_values(values, 43).p);
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(std::vector<double>(100, 0.5), 42).p, 1.0 / 100001.0);
+  EXPECT_THROW((void)sign_flip_p_values(values, 42, 0).p, UsageError);
 }
 
 TEST(PairedTests, SignFlipsOfWholeNumbersAreExact) {
   // 60 and 40 of 100: McNemar's exact test.
   std::vector<double> answers(100, 1.0);
   for (std::size_t i = 60; i < 100; ++i) answers[i] = -1.0;
-  EXPECT_NEAR(sign_flip_p_value(answers, 42), mcnemar_p_value(60, 40), 1e-12);
-  EXPECT_NEAR(sign_flip_p_value(std::vector<double>(100, 1.0), 42), std::ldexp(1.0, -99), 1e-40);
+  EXPECT_NEAR(sign_flip_p_values(answers, 42).p, mcnemar_p_values(60, 40).p, 1e-12);
+  EXPECT_NEAR(sign_flip_p_values(std::vector<double>(100, 1.0), 42).p, std::ldexp(1.0, -99), 1e-40);
   // As many flips as can be looked at one after another, of several seeds.
   const std::vector<double> counts{3, -1, 2, 5, -2, 1, 1, 0, 4, -5, 2, 2, -1, 3};
-  EXPECT_NEAR(sign_flip_p_value(counts, 1), flipped_slowly(counts), 1e-12);
+  EXPECT_NEAR(sign_flip_p_values(counts, 1).p, flipped_slowly(counts).p, 1e-12);
   std::vector<double> halves = counts;  // the same test, by the halves of the list
   for (double& value : halves) value *= 0.1;
-  EXPECT_NEAR(sign_flip_p_value(halves, 1), flipped_slowly(counts), 1e-12);
+  EXPECT_NEAR(sign_flip_p_values(halves, 1).p, flipped_slowly(counts).p, 1e-12);
+}
+
+TEST(PairedTests, SignFlipsMidP) {
+  // scipy's permutation_test: of its null distribution, what is more extreme and half of what is as extreme.
+  const std::vector<double> counts{3, -1, 2, 5, -2, 1, 1, 0, 4};
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(counts, 1).mid_p, 0.1015625);
+  const std::vector<double> shares{.31, -.2, .05, .77, -.4, .12};
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(shares, 1).mid_p, 0.578125);
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(std::vector<double>{0.1, 0.2, -0.3}, 1).mid_p, 0.875);
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(std::vector<double>{1, 2, -3}, 1).mid_p, 0.875);
+  EXPECT_EQ(sign_flip_p_values(std::vector<double>(300, 0.0), 1).mid_p, 0.5);
+  // Whole numbers, and halves of the list.
+  std::vector<double> many{3, -1, 2, 5, -2, 1, 1, 0, 4, -5, 2, 2, -1, 3};
+  EXPECT_NEAR(sign_flip_p_values(many, 1).mid_p, 0.1787109375, 1e-12);  // scipy's
+  EXPECT_NEAR(sign_flip_p_values(many, 1).mid_p, flipped_slowly(many).mid_p, 1e-12);
+  for (double& value : many) value *= 0.1;
+  EXPECT_NEAR(sign_flip_p_values(many, 1).mid_p, flipped_slowly(many).mid_p, 1e-12);
+  std::vector<double> answers(100, 1.0);
+  for (std::size_t i = 60; i < 100; ++i) answers[i] = -1.0;
+  EXPECT_NEAR(sign_flip_p_values(answers, 1).mid_p, mcnemar_p_values(60, 40).mid_p, 1e-12);
+  // Drawn: the same answers in other units. The standard error is 0.0007.
+  for (double& value : answers) value *= 0.3;
+  EXPECT_NEAR(sign_flip_p_values(answers, 42).mid_p, mcnemar_p_values(60, 40).mid_p, 0.003);
+  // Nothing is as extreme but the observed flip, which is counted.
+  EXPECT_DOUBLE_EQ(sign_flip_p_values(std::vector<double>(100, 0.5), 42).mid_p, 0.5 / 100001.0);
 }
 
 TEST(PairedTests, StudentsOverSeeds) {

@@ -92,7 +92,8 @@ TEST(SweepResults, ChoosesTheRateOnDevAndDoesTheArithmetic) {
   EXPECT_EQ(test.a_higher, 1U);  // question 0: 2 to 1
   EXPECT_EQ(test.b_higher, 3U);  // 1 to 2, 0 to 2, 0 to 1
   EXPECT_DOUBLE_EQ(test.difference, -0.375);
-  EXPECT_DOUBLE_EQ(test.p, 0.5);  // of 16 flips of 1, -1, -2, -1: 8 sum to 3 or more in magnitude
+  EXPECT_DOUBLE_EQ(test.p, 0.5);         // of 16 flips of 1, -1, -2, -1: 8 sum to 3 or more in magnitude
+  EXPECT_DOUBLE_EQ(test.mid_p, 0.3125);  // 2 of them to 5, the other 6 to 3
   EXPECT_DOUBLE_EQ(test.p_holm, 0.5);
   EXPECT_NEAR(*test.p_seeds, 0.2048, 1e-4);  // t = -0.375 / 0.125, one degree of freedom: 2 atan(1/3) / pi
   EXPECT_EQ(lora.questions, 4);
@@ -330,7 +331,7 @@ TEST(SweepResults, WhatCannotBePairedLeavesItsCellEmpty) {
   EXPECT_NE(results_text(results).find("cb    lora  cola  -           tested on other questions  -\n"),
             std::string::npos)
       << results_text(results);
-  EXPECT_NE(tests_csv(results).find("cb,lora,cola,,,,,,,,,,,,,,tested on other questions\n"),
+  EXPECT_NE(tests_csv(results).find("cb,lora,cola,,,,,,,,,,,,,,,tested on other questions\n"),
             std::string::npos)
       << tests_csv(results);
 }

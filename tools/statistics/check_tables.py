@@ -18,6 +18,7 @@ How near is the same:
     jumps at a limit, and it is enough that the jump meets that range;
   - p values of 100,000 random sign flips: (1 + k) / 100,001 with a whole k that Binomial(100,000, p) has within its
     central 1 - 2e-7, p exact where the differences are whole numbers; else drawn here too, 5 standard errors of both;
+    mid-p likewise, (1 + k) / 200,002;
   - Holm's p: of the p values in the table;
   - texts of tables: half a unit of the last digit.
 """
@@ -78,8 +79,9 @@ class Report:
             self.check(file, where, same, told, expected)
 
     def sign_flips(self, file, where, told, expected):
-        extreme = told * (DRAWN_FLIPS + 1) - 1
-        whole = abs(extreme - round(extreme)) < 1e-6
+        extreme = told * (DRAWN_FLIPS + 1) - (0.5 if expected.mid else 1.0)
+        counted = 2 * extreme if expected.mid else extreme
+        whole = abs(counted - round(counted)) < 1e-6
         if expected.error == 0.0:
             low, high = stats.binom.ppf([1e-7, 1 - 1e-7], DRAWN_FLIPS, expected.p)
             near = low <= round(extreme) <= high
@@ -163,7 +165,8 @@ def results_lines(data):
 
 
 def tests_lines(data):
-    same = ("task", "a", "b", "difference", "smallest_difference", "test", "questions", "a_higher", "b_higher", "p", "p_holm",
+    same = ("task", "a", "b", "difference", "smallest_difference", "test", "questions", "a_higher", "b_higher", "p",
+            "mid_p", "p_holm",
             "seeds", "p_seeds", "p_seeds_holm", "reason")
     for test in data["tests"]:
         low, high = test.get("interval") or (None, None)

@@ -34,9 +34,10 @@ class Bootstrap:
 
 @dataclass
 class SignFlips:
-    """The p value of random sign flips of more differences than are enumerated."""
+    """The p or mid-p value of random sign flips of more differences than are enumerated."""
     p: float
     error: float  # standard error of p, where it is itself drawn
+    mid: bool = False
 
 
 @dataclass
@@ -149,8 +150,9 @@ def interval_of_mean(trials):
     p = sums.sum() / counts.sum()
     if trials[0].test.get("correct") is not None and min(p, 1 - p) * n < 10:  # few right, or few wrong
         variance = n / (n - 1) * np.sum((sums - p * counts) ** 2) / counts.sum() ** 2
+        variance = np.average([variance, p * (1 - p) / n], weights=[n - 1, 2])  # two questions whose answers are alike
         answers = min(max(p * (1 - p) / variance, n), max(n, counts.sum()))
-        z = stats.t.ppf(0.975, n - 1)
+        z = stats.norm.ppf(0.975)
         limits = sorted(np.roots([1 + z * z / answers, -(2 * p + z * z / answers), p * p]))  # of Wilson's equation
         return list(map(float, limits))
     return [Bootstrap(sums, counts, False), Bootstrap(sums, counts, True)]
@@ -185,16 +187,31 @@ def pair(a, b):
     return [], "tested on other questions" if couples else "no seed that both have finished"
 
 
+def single_flips(higher, lower):
+    """p and mid-p of McNemar's exact test."""
+    total = higher + lower
+    if total == 0:
+        return 1.0, 0.5
+    p = float(mcnemar([[0, higher], [lower, 0]], exact=True).pvalue)
+    return p, p - float(stats.binom.pmf(higher, total, 0.5)) * (0.5 if higher == lower else 1.0)
+
+
 def sign_flips(differences, rng):
+    """p and mid-p of sign flips: of all, of the distribution of whole numbers' sums, or drawn."""
     values = differences[np.abs(differences) > 1e-12 * np.abs(differences).sum()]
-    bound = abs(math.fsum(values)) - 1e-9 * np.abs(values).sum()
-    if len(values) == 0 or bound <= 0:
-        return 1.0
+    observed, rounding = abs(math.fsum(values)), 1e-9 * np.abs(values).sum()
+
+    def extreme(sums):
+        """For each sum 1 where it is as extreme as the observed one, and for mid-p 1/2 where no more than that."""
+        near = np.abs(np.abs(sums) - observed) <= rounding
+        more = np.abs(sums) > observed + rounding
+        return (near | more).astype(float), more + 0.5 * near
+
     if len(values) <= 20:
         sums = np.zeros(1)
         for value in values:
             sums = np.concatenate([sums + value, sums - value])
-        return float(np.mean(np.abs(sums) >= bound))
+        return tuple(float(np.mean(part)) for part in extreme(sums))
     whole = np.round(values).astype(int)
     if np.abs(values - whole).max() < 1e-9:  # the distribution of the sum, one question after another
         size = int(np.abs(whole).sum())
@@ -202,13 +219,15 @@ def sign_flips(differences, rng):
         chances[size] = 1.0
         for step in np.abs(whole):
             chances = 0.5 * (np.roll(chances, step) + np.roll(chances, -step))
-        return float(min(1.0, chances[np.abs(np.arange(-size, size + 1)) >= bound].sum()))
-    draws, extreme = 400_000, 0
+        return tuple(float(min(1.0, chances @ part)) for part in extreme(np.arange(-size, size + 1)))
+    draws, parts = 400_000, []
     for _ in range(20):
         signs = rng.integers(0, 2, (draws // 20, len(values)), dtype=np.int8) * 2.0 - 1.0
-        extreme += int(np.sum(np.abs(signs @ values) >= bound))
-    p = (extreme + 1) / (draws + 1)
-    return SignFlips(p, math.sqrt(p * (1 - p) / draws))
+        parts.append(extreme(signs @ values))
+    p, mid = (np.concatenate(of) for of in zip(*parts))
+    # The observed flip is one more, as extreme as itself.
+    return (SignFlips(float((p.sum() + 1) / (draws + 1)), float(p.std() / math.sqrt(draws))),
+            SignFlips(float((mid.sum() + 0.5) / (draws + 1)), float(mid.std() / math.sqrt(draws)), mid=True))
 
 
 def paired_t(differences):
@@ -231,8 +250,7 @@ def compare(a, b, rng):
     differences[np.abs(differences) < 1e-12 * counts] = 0.0
     higher, lower = int(np.sum(differences > 0)), int(np.sum(differences < 0))
     single = len(couples) == 1 and a["metric"] == "accuracy"
-    p = (float(mcnemar([[0, higher], [lower, 0]], exact=True).pvalue) if single and higher + lower else
-         1.0 if single else sign_flips(differences, rng))
+    p, mid_p = single_flips(higher, lower) if single else sign_flips(differences, rng)
     scaled = differences * n / counts.sum()
     varies = n > 1 and np.ptp(scaled) > 1e-11 * max(np.abs(scaled).max(), 1e-300)
     seed_differences = np.array([score_of(s) - score_of(t) for s, t in couples])
@@ -244,7 +262,7 @@ def compare(a, b, rng):
         "interval": [Bootstrap(differences, counts, False), Bootstrap(differences, counts, True)] if varies else None,
         "smallest_difference": float(power * np.std(scaled, ddof=1) / math.sqrt(n)) if varies else None,
         "test": "mcnemar" if single else "sign-flip", "questions": n, "a_higher": higher, "b_higher": lower,
-        "p": p, "p_holm": Holm("p"), "seeds": len(couples), "p_seeds": p_seeds,
+        "p": p, "mid_p": mid_p, "p_holm": Holm("p"), "seeds": len(couples), "p_seeds": p_seeds,
         "p_seeds_holm": None if p_seeds is None else Holm("p_seeds")}
 
 
