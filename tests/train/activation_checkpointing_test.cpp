@@ -87,12 +87,12 @@ class ActivationCheckpointing : public testing::TestWithParam<Case> {
 };
 
 TEST_P(ActivationCheckpointing, LoraOnQueryAndValue) {
-  expect_same_bits_with_lora({"q_proj", "v_proj"}, TieMode::merge);
+  expect_same_bits_with_lora({"q_proj", "v_proj", "qkv_proj"}, TieMode::merge);
 }
 
 TEST_P(ActivationCheckpointing, LoraOnEveryLayerAndTheHead) {
   expect_same_bits_with_lora({"q_proj", "k_proj", "v_proj", "out_proj", "o_proj", "fc1", "fc2", "gate_proj",
-                              "up_proj", "down_proj", "lm_head"},
+                              "up_proj", "down_proj", "qkv_proj", "gate_up_proj", "lm_head"},
                              TieMode::stack);
 }
 

@@ -42,6 +42,29 @@ TEST_P(FullGradients, OfEveryParameter) {
 INSTANTIATE_TEST_SUITE_P(Models, FullGradients, testing::ValuesIn(test::parity_models()),
                          [](const auto& info) { return info.param; });
 
+/// The largest gradient in the row of phi3_plain's padding token, which its texts hold, in the token table.
+double padding_row_gradient(const Json& changes) {
+  Json json = read_json_file(test::parity_folder("phi3_plain") / "config.json");
+  const auto padding = json.at("pad_token_id").get<std::int64_t>();
+  json.update(changes);
+  test::Engine engine(json, test::parity_folder("phi3_plain"), DType::f32);
+  auto& weights = engine.model.weights();
+  weights.make_trained(weights.at(ParameterRole::token_table));
+  (void)engine.loss_and_backward(test::packed(test::parity_examples("phi3_plain")));
+  const ConstMatrixView row =
+      weights.at(ParameterRole::token_table).gradient.view().row_range(padding, padding + 1);
+  double largest = 0.0;
+  for (std::int64_t i = 0; i < row.cols; ++i)
+    largest = std::max(largest, std::abs(static_cast<double>(row.as<float>()[i])));
+  return largest;
+}
+
+TEST(PaddingRow, HasNoGradientOfLookUps) {
+  EXPECT_EQ(padding_row_gradient(Json::object()), 0.0);
+  EXPECT_GT(padding_row_gradient({{"pad_token_id", nullptr}}), 0.0);
+  EXPECT_GT(padding_row_gradient({{"pad_token_id", 7}}), 0.0);
+}
+
 struct Case {
   std::string model;
   std::string optimizer;

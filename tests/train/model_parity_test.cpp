@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -27,8 +28,16 @@ class Parity : public testing::TestWithParam<std::string> {
     batch = make_batch(pointers);
   }
 
+  /// transformers computed the fixture as one batch. Where what a sequence is turned by depends on those
+  /// beside it, that is the rule of a step in training.
+  bool computed_as_a_step() const {
+    return std::ranges::any_of(config.rotary_tables, [](const RotarySpec& table) {
+      return table.kind == RotarySpec::Kind::longrope;
+    });
+  }
+
   std::vector<float> all_logits() {
-    const StepState step{context, batch};
+    const StepState step{context, batch, computed_as_a_step()};
     std::vector<std::int32_t> rows(batch.ids.size());
     std::iota(rows.begin(), rows.end(), 0);
     std::vector<float> logits(rows.size() * static_cast<std::size_t>(config.vocab_size));
@@ -139,6 +148,25 @@ TEST_P(Parity, TyingLeavesTheLogits) {
     const auto base = open_safetensors(test::parity_folder(GetParam()) / "base_expected.safetensors");
     EXPECT_LT(logit_error(*base, all_logits()), 1e-4) << "after clear";
   }
+}
+
+// A sequence's losses, scored, do not depend on what stands beside it.
+TEST_P(Parity, ScoringEachSequenceAloneIsScoringThemTogether) {
+  const auto losses_of = [&](const RaggedBatch& scored) {
+    const StepState step{context, scored};
+    std::vector<float> nll(static_cast<std::size_t>(scored.loss_tokens()));
+    model.forward(step, activations);
+    model.loss(step, activations, nll, {});
+    return nll;
+  };
+  const std::vector<float> together = losses_of(batch);
+  std::vector<float> alone;
+  for (const Example& example : examples) {
+    const std::array one{&example};
+    std::ranges::copy(losses_of(make_batch(one)), std::back_inserter(alone));
+  }
+  ASSERT_EQ(alone.size(), together.size());
+  for (std::size_t i = 0; i < alone.size(); ++i) EXPECT_NEAR(alone[i], together[i], 1e-5F) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Parity, testing::ValuesIn(test::parity_models()),

@@ -29,9 +29,10 @@ class RaggedBatches : public testing::TestWithParam<Case> {
     }
   }
 
-  /// Starts a live link on q, v, the MLP and the projections, the same each time, with zero gradients.
+  /// Starts a live link on q, v (or both and k in one), the MLP and the projections, the same each time, with
+  /// zero gradients.
   void begin_link() {
-    const auto targets = engine.targets({"q_proj", "v_proj", "fc1", "down_proj", "project_in"});
+    const auto targets = engine.targets({"q_proj", "v_proj", "qkv_proj", "fc1", "down_proj", "project_in"});
     chain.begin_live(test::random_link_on(targets, {4, 8.0}, 31), true);
   }
 

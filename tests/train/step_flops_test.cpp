@@ -52,6 +52,10 @@ class StepFlopsOf : public testing::TestWithParam<std::string> {
 
   /// Selectors of one module in the model's middle block and of others; those that the model has.
   static std::vector<std::vector<std::string>> selections(test::Engine& engine) {
+    if (engine.model.spec().block(0).attention.fused) {
+      return {{"qkv_proj"},           {"all-linear"},   {R"(.*\.1\..*qkv_proj)"},  {"o_proj"},
+              {R"(.*\.1\..*o_proj)"}, {"gate_up_proj"}, {R"(.*\.1\..*down_proj)"}, {"qkv_proj", "lm_head"}};
+    }
     std::vector<std::vector<std::string>> all{{"q_proj", "v_proj"},
                                               {"all-linear"},
                                               {R"(.*\.1\..*q_proj)"},
