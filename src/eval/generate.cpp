@@ -18,9 +18,10 @@ struct Running {
   Generation* generation;
   SequenceCache cache;
   std::int64_t cache_bytes;
-  std::vector<std::int32_t> ids;    ///< of the next pass: the prompt, then the last new token
-  std::int64_t first_position = 0;  ///< of ids
+  std::vector<std::int32_t> ids;  ///< the prompt and what has been made
+  std::int64_t cached = 0;        ///< of ids: the next pass takes the others
   std::int64_t made = 0;
+  bool goes_on = true;
 };
 
 void require_room(const Decoder& model, const Generation& generation) {
@@ -50,28 +51,45 @@ void admit(const Decoder& model, std::span<Generation>& waiting, std::int64_t ca
   }
 }
 
-RaggedBatch next_batch(std::span<const Running> running) {
+/// Those that the next pass takes: all, but whole sequences no more than fit one pass. The others wait.
+std::vector<Running*> next_pass(std::vector<Running>& running) {
+  std::vector<Running*> pass;
+  std::int64_t whole = 0;
+  for (Running& one : running) {
+    const std::int64_t tokens = one.cached == 0 ? std::ssize(one.ids) : 0;
+    if (tokens > 0 && whole > 0 && whole + tokens > default_evaluation_tokens) continue;
+    whole += tokens;
+    pass.push_back(&one);
+  }
+  return pass;
+}
+
+RaggedBatch next_batch(std::span<Running* const> pass) {
   RaggedBatch batch;
-  for (const Running& one : running) {
-    std::int64_t position = one.first_position;
-    for (const std::int32_t id : one.ids) {
-      batch.ids.push_back(id);
+  for (const Running* one : pass) {
+    for (std::int64_t position = one->cached; position < std::ssize(one->ids); ++position) {
+      batch.ids.push_back(one->ids[static_cast<std::size_t>(position)]);
       batch.positions.push_back(static_cast<std::int32_t>(position));
       batch.token_keys.push_back(static_cast<std::uint64_t>(position));
-      ++position;
     }
     batch.offsets.push_back(static_cast<std::int32_t>(batch.ids.size()));
   }
   return batch;
 }
 
-/// Whether the generation goes on with another token.
-bool advance(Running& one, std::span<const float> logits) {
+/// Takes the next token. A cache whose keys the sequence, now longer, turns otherwise is made again.
+void advance(Running& one, const DecoderSpec& spec, std::span<const float> logits) {
   Generation& generation = *one.generation;
   const std::int32_t token = generation.sampler.choose(logits);
-  one.first_position += std::ssize(one.ids);
-  one.ids.assign(1, token);
-  return generation.each(token) && ++one.made < generation.max_new_tokens;
+  one.cached = std::ssize(one.ids);
+  one.ids.push_back(token);
+  one.goes_on = generation.each(token) && ++one.made < generation.max_new_tokens;
+  const auto long_factors = [&](std::int64_t length) {
+    return turns_by_long_factors(spec.rotary_tables, length);
+  };
+  if (long_factors(one.cached) == long_factors(one.cached + 1)) return;
+  for (KeyValueCache& cache : one.cache) cache.clear();
+  one.cached = 0;
 }
 
 }  // namespace
@@ -91,23 +109,24 @@ void generate_tokens(ops::Context& context, const Decoder& model, std::span<Gene
   const std::int64_t vocabulary = model.spec().vocab_size;
   for (admit(model, generations, cache_bytes, running); !running.empty();
        admit(model, generations, cache_bytes, running)) {
-    const RaggedBatch batch = next_batch(running);
+    const std::vector<Running*> pass = next_pass(running);
+    const RaggedBatch batch = next_batch(pass);
     const StepState step{context, batch};
     std::vector<SequenceCache*> caches;
-    for (Running& one : running) caches.push_back(&one.cache);
+    for (Running* one : pass) caches.push_back(&one->cache);
     model.forward(step, activations, caches);
     std::vector<std::int32_t> last_rows;
     for (auto end = batch.offsets.begin() + 1; end != batch.offsets.end(); ++end)
       last_rows.push_back(*end - 1);
-    logits.resize(context.memory(), DType::f32, std::ssize(running), vocabulary);
+    logits.resize(context.memory(), DType::f32, std::ssize(pass), vocabulary);
     model.logits(step, activations, last_rows, logits.view());
     const FloatsOnHost on_host(context.memory(), logits.floats());
     const float* row = on_host.values().data();
-    std::erase_if(running, [&](Running& one) {
-      const std::span values(row, static_cast<std::size_t>(vocabulary));
+    for (Running* one : pass) {
+      advance(*one, model.spec(), std::span(row, static_cast<std::size_t>(vocabulary)));
       row += vocabulary;
-      return !advance(one, values);
-    });
+    }
+    std::erase_if(running, [](const Running& one) { return !one.goes_on; });
   }
 }
 

@@ -21,6 +21,8 @@ class KeyValueCache {
 
   [[nodiscard]] std::int64_t length() const { return length_; }  ///< positions so far
 
+  void clear() { length_ = 0; }  ///< it keeps its memory
+
   /// Rows of scratch memory that append() of `count` rows takes.
   [[nodiscard]] std::int64_t scratch_rows(std::int64_t count) const;
 

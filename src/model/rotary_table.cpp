@@ -163,6 +163,11 @@ bool turns_by_long_factors(const RotarySpec& spec, std::int64_t length) {
   return spec.kind == Kind::longrope && length > spec.original_max_position_embeddings;
 }
 
+bool turns_by_long_factors(std::span<const RotarySpec> tables, std::int64_t length) {
+  return std::ranges::any_of(tables,
+                             [=](const RotarySpec& table) { return turns_by_long_factors(table, length); });
+}
+
 std::vector<std::int32_t> rotary_rows(const RotarySpec& spec, const RaggedBatch& batch, LongFactors rule) {
   std::vector<std::int32_t> rows(batch.positions);
   if (spec.kind != Kind::longrope) return rows;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,8 @@ class RotaryTable {
 /// long factors; false for every other table. A cache filled below that length holds keys that were turned
 /// by the short ones: past it, it has to be made again.
 [[nodiscard]] bool turns_by_long_factors(const RotarySpec& spec, std::int64_t length);
+/// Whether it does by one of a model's tables.
+[[nodiscard]] bool turns_by_long_factors(std::span<const RotarySpec> tables, std::int64_t length);
 
 /// Which sequences of a batch turn by LongRoPE's long factors. transformers takes them for all rows of a
 /// padded batch as soon as one of them is longer than the original length.

@@ -7,7 +7,9 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "eval/loss.h"
 #include "eval/tiny_models.h"
+#include "support/engine.h"
 #include "support/files.h"
 
 namespace cola {
@@ -102,6 +104,93 @@ TEST_P(Generate, SharingPassesGivesEachWhatItGetsAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Architectures, Generate, testing::Values("opt", "llama"));
+
+/// Prompts of these lengths, and what is generated after them, all in the same passes or each recomputed.
+class PromptsTogether {
+ public:
+  PromptsTogether(std::initializer_list<std::size_t> lengths, std::int64_t new_tokens, double temperature)
+      : new_tokens_(new_tokens), temperature_(temperature) {
+    RandomStream random(23, RandomPurpose::benchmark);
+    for (const std::size_t length : lengths) {
+      auto& prompt = prompts_.emplace_back(length);
+      for (auto& id : prompt) id = static_cast<std::int32_t>(random.next_below(240));
+    }
+  }
+
+  [[nodiscard]] std::vector<std::vector<std::int32_t>> generate(const Decoder& model) const {
+    std::vector<std::vector<std::int32_t>> made(prompts_.size());
+    std::vector<Generation> generations;
+    for (std::size_t i = 0; i < prompts_.size(); ++i) {
+      const auto each = [&made, i](std::int32_t token) {
+        made[i].push_back(token);
+        return true;
+      };
+      generations.push_back({prompts_[i], new_tokens_, sampler(i), each});
+    }
+    ops::Context context;
+    generate_tokens(context, model, generations);
+    return made;
+  }
+
+  [[nodiscard]] std::vector<std::vector<std::int32_t>> recompute(const Decoder& model) const {
+    std::vector<std::vector<std::int32_t>> made;
+    for (std::size_t i = 0; i < prompts_.size(); ++i)
+      made.push_back(recomputed(model, prompts_[i], new_tokens_, sampler(i)));
+    return made;
+  }
+
+ private:
+  [[nodiscard]] Sampler sampler(std::size_t prompt) const { return {temperature_, 1.0, prompt}; }
+
+  std::vector<std::vector<std::int32_t>> prompts_;
+  std::int64_t new_tokens_;
+  double temperature_;
+};
+
+class GenerateByFamily : public testing::TestWithParam<std::string> {};
+
+// The fixtures' windows are 8 positions: prompts shorter and longer, and more than three windows in all.
+TEST_P(GenerateByFamily, WithTheCachesEqualsRecomputation) {
+  const test::Engine engine(GetParam());
+  for (const double temperature : {0.0, 1.0}) {
+    const PromptsTogether prompts({1, 5, 8, 9, 13, 27}, 30, temperature);
+    EXPECT_EQ(prompts.generate(engine.model), prompts.recompute(engine.model));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, GenerateByFamily, testing::ValuesIn(test::models_of_all_families()),
+                         [](const auto& info) { return info.param; });
+
+test::Engine longrope_engine(std::int64_t original_length, const Json& window = nullptr) {
+  Json json = test::longrope_config(original_length);
+  json["sliding_window"] = window;
+  return {json, test::parity_folder("phi3_plain"), DType::f32};
+}
+
+// Some pass the original length at once, others before them, two at the same time, and some begin beyond it.
+TEST(GenerateByLongRope, AcrossTheOriginalLengthEqualsRecomputation) {
+  for (const Json& window : {Json(nullptr), Json(9)}) {
+    const test::Engine engine = longrope_engine(12, window);
+    for (const double temperature : {0.0, 1.0}) {
+      const PromptsTogether prompts({3, 7, 11, 7, 12, 13, 20, 1}, 14, temperature);
+      const auto made = prompts.generate(engine.model);
+      EXPECT_EQ(made, prompts.recompute(engine.model));
+      if (temperature == 0.0) continue;
+      EXPECT_NE(made, prompts.generate(longrope_engine(128, window).model)) << "short factors alone";
+      EXPECT_NE(made, prompts.generate(longrope_engine(1, window).model)) << "long factors alone";
+    }
+  }
+}
+
+// More tokens than one pass takes: their caches are made again in several.
+TEST(GenerateByLongRope, ManyLongSequencesMayCrossAtTheSameTime) {
+  Json json = test::longrope_config(600);
+  json["max_position_embeddings"] = 610;
+  const test::Engine engine(json, test::parity_folder("phi3_plain"), DType::f32);
+  ASSERT_GT(5 * 600, default_evaluation_tokens);
+  const PromptsTogether together({599, 599, 599, 599, 599}, 3, 1.0);
+  EXPECT_EQ(together.generate(engine.model), together.recompute(engine.model));
+}
 
 TEST(StopTokens, AreTheTokenizersAndTheGenerationConfigurations) {
   const test::TemporaryFolder temporary;

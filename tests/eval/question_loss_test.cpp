@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 
+#include "eval/tiny_models.h"
 #include "support/engine.h"
 #include "support/questions.h"
 #include "support/tensors.h"
@@ -139,6 +140,32 @@ TEST_P(Questions, ScoresAreThoseOfTheWholeCandidates) {
     for (const std::int64_t tokens : {1, 40, 100000}) {
       SCOPED_TRACE(testing::Message() << (share ? "shared " : "whole ") << tokens);
       expect_near_scores(scores_of(engine, share, tokens), expected, 1e-5);
+    }
+  }
+}
+
+// Whichever candidates lie beyond the original length, and on both sides of it: 3 to 13 tokens each. 1e-5 as
+// above.
+TEST(QuestionsByLongRope, EachCandidateIsTurnedByItsOwnLength) {
+  const auto questions = test::questions_of_every_form(largest_id);
+  for (std::int64_t original = 1; original <= 15; ++original) {
+    test::Engine engine(test::longrope_config(original), test::parity_folder("phi3_plain"), DType::f32);
+    QuestionScores alone;
+    for (const Question& question : questions) {
+      auto& scores = alone.scores.emplace_back();
+      for (const Example& candidate : question.candidates) {
+        const std::array one{&candidate};
+        scores.push_back(-test::mean(engine.loss(make_batch(one))));
+      }
+    }
+    for (const bool share : {false, true}) {
+      for (const std::int64_t tokens : {1, 40, 100000}) {
+        SCOPED_TRACE(testing::Message() << original << (share ? " shared " : " whole ") << tokens);
+        const QuestionScores together =
+            score_questions(engine.context, engine.model, engine.activations, questions, share, tokens);
+        alone.loss = together.loss;
+        expect_near_scores(together, alone, 1e-5);
+      }
     }
   }
 }

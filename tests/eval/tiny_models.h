@@ -7,6 +7,7 @@
 #include "data/dataset.h"
 #include "model/decoder.h"
 #include "model/model_config.h"
+#include "support/parity.h"
 
 namespace cola::test {
 
@@ -33,6 +34,18 @@ inline Decoder tiny_model(const std::string& family) {
     for (float& value : parameter->value.owned()->floats()) value *= 20.0F;
   }
   return model;
+}
+
+/// config.json of the fixture phi3_plain with LongRoPE of this original length.
+inline Json longrope_config(std::int64_t original_length) {
+  Json json = read_json_file(parity_folder("phi3_plain") / "config.json");
+  json["original_max_position_embeddings"] = original_length;
+  json["rope_parameters"] = {{"rope_type", "longrope"},
+                             {"rope_theta", 10000.0},
+                             {"attention_factor", 1.2},
+                             {"short_factor", {1.0, 1.1, 1.3, 1.6, 1.9}},
+                             {"long_factor", {1.9, 3.1, 5.5, 9.0, 14.0}}};
+  return json;
 }
 
 /// Sequences of 2 .. 12 tokens; every third token carries no loss.
