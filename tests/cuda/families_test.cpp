@@ -43,7 +43,7 @@ TEST_P(CudaFamily, HasTransformersLossAndGradients) {
   EXPECT_NEAR(loss, static_cast<double>(floats_of(*expected, "loss")[0]), 1e-5);
   for (const auto& parameter : model.weights().all()) {
     const auto reference = floats_of(*expected, "grad." + parameter->spec.name);
-    const FloatsOnHost gradient(cuda_->memory(), parameter->gradient.floats());
+    const FloatsOnHost gradient(cuda_->memory(), parameter->training->gradient.floats());
     const auto values = gradient.values();
     ASSERT_EQ(values.size(), reference.size()) << parameter->spec.name;
     double largest = 0.0;
