@@ -4,6 +4,7 @@
 
 #include "core/parallel.h"
 #include "eval/data_options.h"
+#include "model/linear_names.h"
 #include "train/options_toml.h"
 
 namespace cola {
