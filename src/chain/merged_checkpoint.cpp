@@ -14,16 +14,17 @@
 #include "io/files.h"
 #include "model/base_model.h"
 #include "model/parameter_spec.h"
+#include "model/weight_names.h"
 
 namespace cola {
 namespace {
 
-/// The dtype in which most of a file's matrices can be left where they are. Converting to f16 is no operation
-/// of the engine, so f16 needs all of them.
-DType dtype_in_place(const TensorSource& source) {
+/// The dtype in which most of the decoder's matrices can be left where they are. Converting to f16 is no
+/// operation of the engine, so f16 needs all of them.
+DType dtype_in_place(const DecoderSpec& config, const TensorSource& source) {
   const DType dtype = dominant_dtype(source);
-  const bool mixed = std::ranges::any_of(source.tensors(), [&](const auto& entry) {
-    return entry.second.shape.size() == 2 && entry.second.dtype != dtype;
+  const bool mixed = std::ranges::any_of(match_tensors(config, source), [&](const auto& entry) {
+    return entry.second->shape.size() == 2 && entry.second->dtype != dtype;
   });
   return dtype == DType::f16 && mixed ? DType::f32 : dtype;
 }
@@ -101,7 +102,7 @@ MergeReport write_merged_checkpoint(ops::Context& context, const std::filesystem
   BaseModel base = open_base_model(model);
   DecoderSpec& config = base.config;
   const DType in_file = dominant_dtype(*base.tensors);
-  const DType in_place = dtype_in_place(*base.tensors);
+  const DType in_place = dtype_in_place(config, *base.tensors);
   Weights weights(config, std::move(base.tensors), in_place);
   const std::string head = head_spec(config).module();
   const bool untie = config.tie_word_embeddings &&

@@ -1,5 +1,6 @@
 // cola init
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 
@@ -9,6 +10,7 @@
 #include "core/error.h"
 #include "core/system_memory.h"
 #include "io/files.h"
+#include "model/family.h"
 #include "model/huggingface_folder.h"
 #include "model/model_config.h"
 #include "model/parameter_spec.h"
@@ -60,6 +62,15 @@ void check_memory(const DecoderSpec& config, DType dtype) {
   }
 }
 
+void require_decoder_alone(const InitVerb& verb, const DecoderSpec& config) {
+  const auto others = config.family->other_parts;
+  if (others.empty()) return;
+  throw UsageError(fmt::format(
+      "--shape {}: such a model has other parts than a decoder ({}), which init does not make: give it a "
+      "config.json of the decoder alone, as the text_config in this one",
+      verb.shape, fmt::join(others, ", ")));
+}
+
 void run_init(const InitVerb& verb) {
   const std::filesystem::path out = std::filesystem::absolute(verb.out).lexically_normal();
   if (std::filesystem::exists(out) &&
@@ -70,6 +81,7 @@ void run_init(const InitVerb& verb) {
   const DType kept = dtype == DType::bf16 ? DType::bf16 : DType::f32;  // f16 is only written
   const Json shape = config_json_of_shape(verb.shape);
   const DecoderSpec config = parse_model_config(shape, verb.shape);
+  require_decoder_alone(verb, config);
   const Json json = new_config(verb, shape, config);
   check_memory(config, kept);
   require_writable_folder(std::filesystem::path(out / "..").lexically_normal());

@@ -70,6 +70,17 @@ void add_weights(const DecoderSpec& config, const TensorSource& source, Inspecti
       fmt::format("weights:      {}, {} in {}\n", dtype, format_bytes(bytes), fmt::join(files, ", "));
 }
 
+void add_other_parts(const DecoderSpec& config, const TensorSource& source, Inspection& inspection) {
+  const auto others = tensors_of_other_parts(config, source);
+  if (others.empty()) return;
+  std::int64_t parameters = 0;
+  for (const OtherTensor& other : others) parameters += other.tensor->size();
+  inspection.json["other_parts"] = {{"tensors", others.size()}, {"parameters", parameters}};
+  inspection.text +=
+      fmt::format("other parts:  {} parameters in {} tensors ({}), which are left as they are\n", parameters,
+                  others.size(), fmt::join(config.family->other_parts, ", "));
+}
+
 }  // namespace
 
 Inspection inspect_model(const std::filesystem::path& folder, const std::filesystem::path& tokenizer) {
@@ -103,6 +114,7 @@ Inspection inspect_model(const std::filesystem::path& folder, const std::filesys
       fmt::join(block_linear_names(config), ", "));
   for (const std::string& line : base.notes) inspection.text += line + "\n";
   add_weights(config, *base.tensors, inspection);
+  add_other_parts(config, *base.tensors, inspection);
   add_tokenizer(tokenizer.empty() ? folder : tokenizer, inspection);
   return inspection;
 }

@@ -19,7 +19,8 @@ struct BaseTensor {
     block_linear,  ///< multiplies, in a decoder block
     linear,        ///< multiplies, elsewhere
     head,
-    vector,  ///< a norm or a bias
+    vector,      ///< a norm or a bias
+    other_part,  ///< nothing: a matrix of another part than the decoder, to which no adapter applies
   };
   const SourceTensor* tensor = nullptr;
   Use use = Use::vector;
@@ -28,6 +29,12 @@ struct BaseTensor {
 /// Of a whole model, by the names that save_pretrained gives them; a head that is tied to the token table has
 /// its name too. See base_tensors().
 using BaseTensors = std::map<std::string, BaseTensor>;
+
+/// Whether an adapter may be on a tensor of this name.
+[[nodiscard]] inline bool is_adaptable(const BaseTensors& base, const std::string& name) {
+  const auto found = base.find(name);
+  return found != base.end() && found->second.use != BaseTensor::Use::other_part;
+}
 
 /// An adapter folder as it was read.
 struct Adapter {

@@ -98,7 +98,7 @@ std::string expected_peft_key(const std::string& found, const BaseTensors* base)
   if (base == nullptr) return key(inner.starts_with("layers.") ? "model." + inner : "<module>");
   std::string example;
   for (const auto& [name, tensor] : *base) {
-    if (tensor.use == BaseTensor::Use::vector) continue;
+    if (tensor.use == BaseTensor::Use::vector || !is_adaptable(*base, name)) continue;
     const std::string module = name.substr(0, name.rfind('.'));
     if (module == inner || module.ends_with("." + inner)) return key(module);
     if (example.empty() && tensor.use == BaseTensor::Use::block_linear) example = module;

@@ -90,7 +90,7 @@ Adapter read_mlx_adapter(const std::filesystem::path& folder, const Json& json, 
     if (is_table)
       throw Error(fmt::format("{}: tensor '{}' is not supported: an adapter on the token table", tensor.file,
                               printable(key)));
-    if (base != nullptr && !base->contains(name + ".weight")) {
+    if (base != nullptr && !is_adaptable(*base, name + ".weight")) {
       throw Error(
           fmt::format("{}: tensor '{}' is for a layer that the model lacks: a name is expected as "
                       "'model.layers.0.self_attn.q_proj.lora_a'",

@@ -98,7 +98,7 @@ class PeftReader {
         throw Error(fmt::format("{}: tensor '{}' is not supported: {}", tensor.file, printable(key), what));
     }
     const auto parameter = base_parameter(key);
-    if (!parameter || (base_ != nullptr && !base_->contains(*parameter))) refuse_name(key, tensor);
+    if (!parameter || (base_ != nullptr && !is_adaptable(*base_, *parameter))) refuse_name(key, tensor);
     if (parameter->ends_with(".bias")) {
       add_bias(parameter->substr(0, parameter->size() - std::string(".bias").size()), key, tensor);
     } else {
@@ -129,7 +129,7 @@ class PeftReader {
     const auto b = source_.tensors().find(peft_key_b(name));
     if (b == source_.tensors().end())
       throw Error(fmt::format("{}: '{}' has no lora_B", tensor.file, printable(name)));
-    if (base_ != nullptr && !base_->contains(name + ".weight")) refuse_name(key, tensor);
+    if (base_ != nullptr && !is_adaptable(*base_, name + ".weight")) refuse_name(key, tensor);
     if (const auto field = config_.targets.left_out_by(name, is_linear_but_head(name, base_));
         !field.empty()) {
       throw Error(fmt::format("{}: '{}' gives '{}' no adapter, and {} has one for it", config_.file, field,

@@ -24,6 +24,10 @@ BaseTensors base_tensors(const DecoderSpec& config, const TensorSource& source) 
     const std::string table = parameter_of(config, ParameterRole::token_table).name;
     tensors.emplace(head_spec(config).name, BaseTensor{found.at(table), BaseTensor::Use::head});
   }
+  for (const OtherTensor& other : tensors_of_other_parts(config, source)) {
+    if (other.tensor->shape.size() == 2)
+      tensors.emplace(other.in_memory, BaseTensor{other.tensor, BaseTensor::Use::other_part});
+  }
   return tensors;
 }
 

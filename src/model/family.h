@@ -16,6 +16,12 @@ struct PublishedShape {
   std::string_view config;
 };
 
+/// A beginning of tensors' names in files, and the one that the names of parameter_specs() have instead.
+struct NameStem {
+  std::string_view in_file;
+  std::string_view in_memory;
+};
+
 /// What sets one family of models apart from others: how its config.json is read and what its tensors are
 /// called. Each is a file in model/families/.
 struct Family {
@@ -25,9 +31,11 @@ struct Family {
 
   std::string_view blocks;                            ///< what the blocks' tensors begin with: "model.layers"
   std::span<const std::string_view> ignored_tensors;  ///< ends of names in files that carry no weights
-  /// What names of tensors begin with, behind "model." or nothing, that belong to other parts than the
-  /// decoder: a folder's are left as they are.
+  /// The modules beside the decoder ("vision_tower"), in files behind "model." or nothing: a folder's are
+  /// left as they are.
   std::span<const std::string_view> other_parts;
+  /// How else files name tensors, of the decoder and of other parts; the first that fits counts.
+  std::span<const NameStem> file_stems;
   std::span<const std::string_view> default_targets;  ///< of LoRA, as in PEFT; none where PEFT has none
   std::span<const PublishedShape> published;
 

@@ -45,10 +45,21 @@ std::string huggingface_name(DType dtype) {
   return dtype == DType::bf16 ? "bfloat16" : dtype == DType::f16 ? "float16" : "float32";
 }
 
-/// The dtype that holds all that is written: f32 if any tensor is, else that of most bytes.
+/// With the values that it has.
+TensorToWrite copy_of(const OtherTensor& other) {
+  return {other.in_file, other.tensor->dtype, other.tensor->shape,
+          [tensor = other.tensor](std::span<std::byte> bytes) {
+            std::copy_n(tensor->data, bytes.size(), bytes.begin());
+            release_pages(*tensor);
+          }};
+}
+
+/// The dtype that holds all numbers that are written: f32 if any tensor is, else that of most bytes.
 DType widest_dtype(const std::vector<TensorToWrite>& tensors) {
   std::map<DType, std::size_t> bytes;
-  for (const auto& tensor : tensors) bytes[tensor.dtype] += tensor.bytes();
+  for (const auto& tensor : tensors) {
+    if (tensor.dtype != DType::i64 && tensor.dtype != DType::i32) bytes[tensor.dtype] += tensor.bytes();
+  }
   if (bytes.contains(DType::f32) || bytes.empty()) return DType::f32;
   return std::ranges::max_element(bytes, {}, [](const auto& entry) { return entry.second; })->first;
 }
@@ -92,7 +103,7 @@ void write_huggingface_folder(const std::filesystem::path& folder, const std::fi
   std::vector<float> buffer;
   for (const auto& parameter : weights.all()) {
     const DType target = dtype.value_or(weights.file_dtype(*parameter));
-    tensors.push_back({parameter->spec.name, target, parameter->spec.shape,
+    tensors.push_back({weights.name_in_file(*parameter), target, parameter->spec.shape,
                        [&, target, from = parameter.get()](std::span<std::byte> bytes) {
                          buffer.resize(static_cast<std::size_t>(from->spec.size()));
                          values(*from, buffer);
@@ -102,6 +113,7 @@ void write_huggingface_folder(const std::filesystem::path& folder, const std::fi
                                          dtype_option);
                        }});
   }
+  for (const OtherTensor& other : weights.other_tensors()) tensors.push_back(copy_of(other));
   write_checkpoint(folder, tensors, max_shard_bytes);
   Json config = read_json_file(source / "config.json");
   if (!config.contains("dtype")) config.emplace("torch_dtype", "");  // one at least
@@ -109,6 +121,9 @@ void write_huggingface_folder(const std::filesystem::path& folder, const std::fi
   if (ties_own_head(config, weights)) config["tie_word_embeddings"] = false;
   write_text_file(folder / "config.json", config.dump(2) + "\n");
   for (const auto& file : tokenizer_files(source)) copy_file_durably(file, folder / file.filename());
+  for (const char* name : {"preprocessor_config.json", "processor_config.json"}) {  // of images
+    if (std::filesystem::exists(source / name)) copy_file_durably(source / name, folder / name);
+  }
 }
 
 }  // namespace cola

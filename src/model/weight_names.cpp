@@ -12,10 +12,31 @@
 namespace cola {
 namespace {
 
+/// A tensor, and what the file calls it.
+struct NamedTensor {
+  std::string name;
+  const SourceTensor* tensor = nullptr;
+};
+
+std::string with_other_stem(const std::string& name, std::string_view stem, std::string_view other) {
+  return std::string(other) + name.substr(stem.size());
+}
+
+std::string name_in_memory(const Family& family, const std::string& name) {
+  for (const auto& [in_file, in_memory] : family.file_stems)
+    if (name.starts_with(in_file)) return with_other_stem(name, in_file, in_memory);
+  return name;
+}
+
 /// The name without what varies: "model.decoder.layers.0.fc1.weight" and "decoder.layers.0.fc1.weight" are
 /// one.
 std::string without_prefix(const std::string& name) {
   return name.rfind("model.", 0) == 0 ? name.substr(6) : name;
+}
+
+bool is_of_other_part(const Family& family, const std::string& short_name) {
+  return std::ranges::find(family.other_parts, short_name.substr(0, short_name.find('.'))) !=
+         family.other_parts.end();
 }
 
 bool carries_no_weights(const DecoderSpec& config, const std::string& name) {
@@ -41,16 +62,17 @@ void check(const ParameterSpec& spec, const SourceTensor& tensor) {
                           fmt::join(tensor.shape, ", "), fmt::join(spec.shape, ", ")));
 }
 
-/// Every tensor that carries weights, by its name without the prefix.
-std::map<std::string, const SourceTensor*> tensors_by_short_name(const DecoderSpec& config,
-                                                                 const TensorSource& source) {
-  std::map<std::string, const SourceTensor*> by_short_name;
+/// Every tensor that carries weights, by its name in memory without the prefix.
+std::map<std::string, NamedTensor> tensors_by_short_name(const DecoderSpec& config,
+                                                         const TensorSource& source) {
+  std::map<std::string, NamedTensor> by_short_name;
   for (const auto& [name, tensor] : source.tensors()) {
     if (carries_no_weights(config, name)) continue;
-    if (!by_short_name.emplace(without_prefix(name), &tensor).second) {
-      throw Error(fmt::format("{}: tensor '{}' is there twice, with and without the prefix 'model.'",
-                              tensor.file, without_prefix(name)));
-    }
+    const std::string short_name = without_prefix(name_in_memory(*config.family, name));
+    const auto [first, is_new] = by_short_name.emplace(short_name, NamedTensor{name, &tensor});
+    if (is_new) continue;
+    throw Error(fmt::format("{}: tensor '{}' is there twice, as '{}' and '{}'", tensor.file, short_name,
+                            first->second.name, name));
   }
   return by_short_name;
 }
@@ -82,13 +104,13 @@ bool has_own_head(const DecoderSpec& config, const TensorSource& source) {
   const auto head = tensors.find(without_prefix(own_head.name));
   if (table == tensors.end() || head == tensors.end()) return false;
   for (const auto& [spec, tensor] :
-       {std::pair(table_spec, table->second), std::pair(own_head, head->second)}) {
+       {std::pair(table_spec, table->second.tensor), std::pair(own_head, head->second.tensor)}) {
     check(spec, *tensor);
     require_finite(spec.name, *tensor);
   }
-  const bool equal = equal_values(*table->second, *head->second);
-  release_pages(*table->second);
-  release_pages(*head->second);
+  const bool equal = equal_values(*table->second.tensor, *head->second.tensor);
+  release_pages(*table->second.tensor);
+  release_pages(*head->second.tensor);
   return !equal;
 }
 
@@ -111,21 +133,43 @@ std::map<std::string, const SourceTensor*> match_tensors(const DecoderSpec& conf
       missing.push_back(spec.name);
       continue;
     }
-    check(spec, *match->second);
-    found.emplace(spec.name, match->second);
+    check(spec, *match->second.tensor);
+    found.emplace(spec.name, match->second.tensor);
     by_short_name.erase(match);
   }
   const std::string file = source.tensors().empty() ? "checkpoint" : source.tensors().begin()->second.file;
   if (!missing.empty()) throw Error(fmt::format("{}: missing tensors: {}", file, first_few(missing)));
-  if (!by_short_name.empty()) {
-    std::vector<std::string> unknown;
-    for (const auto& [name, tensor] : source.tensors()) {
-      const auto left = by_short_name.find(without_prefix(name));
-      if (left != by_short_name.end() && left->second == &tensor) unknown.push_back(name);
-    }
-    throw Error(fmt::format("{}: tensors that this model does not have: {}", file, first_few(unknown)));
+  std::vector<std::string> unknown;
+  for (const auto& [short_name, left] : by_short_name)
+    if (!is_of_other_part(*config.family, short_name)) unknown.push_back(left.name);
+  if (unknown.empty()) return found;
+  std::ranges::sort(unknown);
+  throw Error(fmt::format("{}: tensors that this model does not have: {}", file, first_few(unknown)));
+}
+
+std::vector<OtherTensor> tensors_of_other_parts(const DecoderSpec& config, const TensorSource& source) {
+  std::vector<OtherTensor> others;
+  for (const auto& [name, tensor] : source.tensors()) {
+    std::string in_memory = name_in_memory(*config.family, name);
+    if (is_of_other_part(*config.family, without_prefix(in_memory)))
+      others.push_back({name, std::move(in_memory), &tensor});
   }
-  return found;
+  return others;
+}
+
+std::span<const NameStem> stems_in_use(const DecoderSpec& config, const TensorSource& source) {
+  const Family& family = *config.family;
+  const bool in_use = std::ranges::any_of(source.tensors(), [&](const auto& entry) {
+    const std::string in_memory = name_in_memory(family, entry.first);
+    return in_memory != entry.first && !is_of_other_part(family, without_prefix(in_memory));
+  });
+  return in_use ? family.file_stems : std::span<const NameStem>();
+}
+
+std::string name_in_file(std::span<const NameStem> stems, const std::string& name) {
+  for (const auto& [in_file, in_memory] : stems)
+    if (name.starts_with(in_memory)) return with_other_stem(name, in_memory, in_file);
+  return name;
 }
 
 }  // namespace cola

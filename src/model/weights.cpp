@@ -12,7 +12,6 @@
 #include "core/finite_values.h"
 #include "core/parallel.h"
 #include "core/random.h"
-#include "model/weight_names.h"
 
 namespace cola {
 namespace {
@@ -45,7 +44,9 @@ Weights::Weights(const DecoderSpec& config, std::unique_ptr<TensorSource> source
       memory_(&memory),
       block_matrices_(block_matrices != nullptr ? block_matrices : &memory),
       source_(std::move(source)),
-      tensors_(match_tensors(config, *source_)) {
+      tensors_(match_tensors(config, *source_)),
+      others_(tensors_of_other_parts(config, *source_)),
+      stems_(stems_in_use(config, *source_)) {
   for (const auto& spec : parameter_specs(config)) adopt(add(spec), *tensors_.at(spec.name));
 }
 

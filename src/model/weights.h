@@ -15,6 +15,7 @@
 #include "io/safetensors_writer.h"
 #include "io/tensor_source.h"
 #include "model/parameter_spec.h"
+#include "model/weight_names.h"
 #include "model/weight_values.h"
 
 namespace cola {
@@ -80,6 +81,13 @@ class Weights {
   void read_original(ops::Context& context, const Parameter& parameter, MatrixView destination) const;
   /// dtype of the parameter in the file (the compute dtype for random weights).
   [[nodiscard]] DType file_dtype(const Parameter& parameter) const;
+  /// The name of the parameter in files of the style of the one it was read from, which may not have it;
+  /// save_pretrained's for random weights.
+  [[nodiscard]] std::string name_in_file(const Parameter& parameter) const {
+    return cola::name_in_file(stems_, parameter.spec.name);
+  }
+  /// What the file has beside the decoder.
+  [[nodiscard]] const std::vector<OtherTensor>& other_tensors() const { return others_; }
 
   /// Gives a model that ties its word embeddings a head of its own with the token table's values: for a
   /// Decoder whose configuration does not tie them.
@@ -108,6 +116,8 @@ class Weights {
   Memory* block_matrices_;
   std::unique_ptr<TensorSource> source_;
   std::map<std::string, const SourceTensor*> tensors_;
+  std::vector<OtherTensor> others_;
+  std::span<const NameStem> stems_;
   std::vector<std::unique_ptr<Parameter>> parameters_;
   std::map<std::string, Parameter*> by_name_;
   std::map<std::tuple<ParameterRole, std::int64_t, bool>, Parameter*> by_role_;  ///< role, block, bias

@@ -10,7 +10,6 @@
 #include "chain/knot_plan.h"
 #include "core/error.h"
 #include "core/thread_option.h"
-#include "model/family.h"
 #include "model/linear_names.h"
 #include "text/chat_template.h"
 

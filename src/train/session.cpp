@@ -129,7 +129,8 @@ void choose_targets(TrainingSession& session, const std::vector<LinearName>& nam
   std::map<std::string, Linear*> by_name;
   for (Linear* linear : linears) by_name[linear->name()] = linear;
   for (const std::size_t index : chosen) session.targets.push_back(by_name.at(names[index].name));
-  session.target_names = short_target_names(linears, session.targets);
+  if (session.config.family->other_parts.empty())  // else short names would select layers of theirs
+    session.target_names = short_target_names(linears, session.targets);
   const bool no_bias =
       std::ranges::all_of(session.targets, [](const Linear* target) { return target->bias() == nullptr; });
   if (session.options.bias == "lora_only" && no_bias) {

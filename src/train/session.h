@@ -34,7 +34,8 @@ struct TrainingSession {
   std::unique_ptr<Decoder> model;
   std::unique_ptr<Chain> chain;  ///< null with full
   std::vector<Linear*> targets;
-  std::vector<std::string> target_names;  ///< as adapter_config.json names them
+  std::vector<std::string>
+      target_names;  ///< as adapter_config.json names them; empty: each by its whole name
 
   [[nodiscard]] float hidden_dropout() const;
   /// Live link number `number` (from 0): read from --initial-link, or fresh.

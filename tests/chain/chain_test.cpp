@@ -30,11 +30,13 @@ TEST_P(Chains, ThreeMergesRoundOnce) {
   test::Engine engine(GetParam(), DType::bf16);
   Chain chain(engine.model, TieMode::merge);
   const auto weights = test::reference_weights(test::parity_folder(GetParam()));
+  const Weights& parameters = engine.model.weights();
   std::map<std::string, std::vector<double>> sums;
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     chain.begin_live(link(engine, seed), true);
     for (const auto& [name, lora] : test::reference_lora(chain.live())) {
-      auto& sum = sums.try_emplace(name, weights.at(name + ".weight")).first->second;
+      const std::string in_file = parameters.name_in_file(parameters.at(name + ".weight"));
+      auto& sum = sums.try_emplace(name, weights.at(in_file)).first->second;
       const std::size_t in = lora.a.size() / lora.rank;
       const auto delta =
           ref::lora_delta<double>({0, in, sum.size() / in, lora.rank}, lora.a, lora.b, lora.scale);

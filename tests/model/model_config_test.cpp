@@ -277,27 +277,18 @@ TEST(ModelConfig, RefusesOtherRotarySpec) {
 // Arithmetic: opt-125m 50272 768 + 2050 768 + 12 (4 (768^2 + 768) + 2 768 3072 + 3072 + 768 + 4 768) + 2 768;
 // llama-2-7b 2 32000 4096 + 32 (4 4096^2 + 3 4096 11008 + 2 4096) + 4096; the others likewise.
 TEST(ModelConfig, PublishedShapesHaveTheirPublishedSizes) {
-  const std::vector<std::pair<std::string, std::int64_t>> sizes{{"opt-125m", 125'239'296},
-                                                                {"opt-350m", 331'196'416},
-                                                                {"opt-1.3b", 1'315'758'080},
-                                                                {"opt-6.7b", 6'658'473'984},
-                                                                {"llama-2-7b", 6'738'415'616},
-                                                                {"llama-2-13b", 13'015'864'320},
-                                                                {"llama-2-70b", 68'976'648'192},
-                                                                {"llama-3.1-8b", 8'030'261'248},
-                                                                {"llama-3.2-1b", 1'235'814'400},
-                                                                {"smollm2-135m", 134'515'008},
-                                                                {"mistral-7b-v0.1", 7'241'732'096},
-                                                                {"qwen3-8b", 8'190'735'360},
-                                                                {"tinyllama-1.1b", 1'100'048'384},
-                                                                {"qwen2.5-0.5b", 494'032'768},
-                                                                {"qwen2.5-1.5b", 1'543'714'304},
-                                                                {"qwen2.5-7b", 7'615'616'512},
-                                                                {"qwen3-0.6b", 596'049'920},
-                                                                {"qwen3-1.7b", 1'720'574'976},
-                                                                {"mistral-7b-v0.3", 7'248'023'552},
-                                                                {"mistral-nemo-12b", 12'247'782'400},
-                                                                {"smollm3-3b", 3'075'098'624}};
+  const std::vector<std::pair<std::string, std::int64_t>> sizes{
+      {"opt-125m", 125'239'296},          {"opt-350m", 331'196'416},
+      {"opt-1.3b", 1'315'758'080},        {"opt-6.7b", 6'658'473'984},
+      {"llama-2-7b", 6'738'415'616},      {"llama-2-13b", 13'015'864'320},
+      {"llama-2-70b", 68'976'648'192},    {"llama-3.1-8b", 8'030'261'248},
+      {"llama-3.2-1b", 1'235'814'400},    {"smollm2-135m", 134'515'008},
+      {"mistral-7b-v0.1", 7'241'732'096}, {"qwen3-8b", 8'190'735'360},
+      {"tinyllama-1.1b", 1'100'048'384},  {"qwen2.5-0.5b", 494'032'768},
+      {"qwen2.5-1.5b", 1'543'714'304},    {"qwen2.5-7b", 7'615'616'512},
+      {"qwen3-0.6b", 596'049'920},        {"qwen3-1.7b", 1'720'574'976},
+      {"mistral-7b-v0.3", 7'248'023'552}, {"mistral-nemo-12b", 12'247'782'400},
+      {"smollm3-3b", 3'075'098'624}};
   for (const auto& [name, size] : sizes) EXPECT_EQ(parameter_count(spec_of_shape(name)), size) << name;
   EXPECT_THROW((void)spec_of_shape("opt-126m"), UsageError);
 }
@@ -318,9 +309,10 @@ TEST(ModelConfig, Opt350mHasProjectionsAndNoFinalNorm) {
   EXPECT_EQ(shapes.size(), 4U + 24U * 16U);
 }
 
-// Every family has some; their texts say all that `init` writes.
+// Every family that `init` can make has some; their texts say all that it writes.
 TEST(ModelConfig, PublishedShapesAreReadByTheirFamilies) {
   for (const Family* family : all_families()) {
+    if (!family->other_parts.empty()) continue;
     EXPECT_GE(family->published.size(), family->name == "SmolLM3" ? 1U : 2U) << family->name;
     for (const auto& [name, text] : family->published) {
       const DecoderSpec spec = spec_of_shape(std::string(name));

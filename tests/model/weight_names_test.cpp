@@ -6,6 +6,7 @@
 #include "model/checkpoint_files.h"
 #include "model/model_config.h"
 #include "model/parameter_spec.h"
+#include "support/vision_names.h"
 
 namespace cola {
 namespace {
@@ -50,9 +51,10 @@ TEST_F(WeightNames, AreFoundWithAndWithoutThePrefix) {
     EXPECT_EQ(match(model, tensors).size(), parameter_specs(config).size()) << model;
     const auto found = match(model, without_prefix(tensors));
     ASSERT_EQ(found.size(), parameter_specs(config).size()) << model;
-    const std::string prefix = block_prefix(config, 1);
-    const std::string name = prefix + ".self_attn.v_proj.weight";
-    EXPECT_EQ(found.at(name), &source->tensors().at(name.substr(6)));
+    const std::string name = parameter_of(config, ParameterRole::attention_output, 1).name;
+    const auto stems = stems_in_use(config, *source);
+    const std::string in_file = stems.empty() ? name.substr(6) : name_in_file(stems, name);
+    EXPECT_EQ(found.at(name), &source->tensors().at(in_file)) << model;
   }
 }
 
@@ -91,6 +93,68 @@ TEST_F(WeightNames, TensorsWithoutWeightsArePassedOver) {
   auto opt = test::parity_checkpoint("opt_tiny");
   opt["decoder.version"] = {{1}, {3.0F}};
   EXPECT_EQ(refusal("opt_tiny", opt), "accepted");
+}
+
+Checkpoint in_style(const test::NameStyle& style, const Checkpoint& tensors) {
+  Checkpoint renamed;
+  for (const auto& [name, tensor] : tensors) renamed[style(name)] = tensor;
+  return renamed;
+}
+
+TEST_F(WeightNames, EachStyleOfAVisionModelIsRead) {
+  const auto config = read_model_config(test::parity_folder(test::vision_model));
+  const auto fixture = test::parity_checkpoint(test::vision_model);
+  const std::size_t others = fixture.size() - parameter_specs(config).size();
+  for (const auto& style : test::vision_styles()) {
+    const auto found = match(test::vision_model, in_style(style, fixture));
+    ASSERT_EQ(found.size(), parameter_specs(config).size()) << style.name;
+    const auto stems = stems_in_use(config, *source);
+    for (const auto& [name, tensor] : found)
+      EXPECT_EQ(tensor, &source->tensors().at(name_in_file(stems, name))) << style.name;
+    const std::string norm = "language_model.model.layers.2.self_attn.k_norm.weight";
+    EXPECT_EQ(found.at("model.language_model.layers.2.self_attn.k_norm.weight"),
+              &source->tensors().at(style(norm)));
+    EXPECT_EQ(name_in_file(stems, "lm_head.weight"), style("language_model.lm_head.weight"));
+    const auto left = tensors_of_other_parts(config, *source);
+    EXPECT_EQ(left.size(), others);
+    for (const OtherTensor& other : left) {
+      EXPECT_EQ(other.tensor, &source->tensors().at(other.in_file));
+      EXPECT_TRUE(fixture.contains(other.in_memory.substr(6))) << other.in_memory;
+    }
+  }
+}
+
+TEST_F(WeightNames, ATensorUnderTwoNamesOfItsStylesIsRefused) {
+  const auto fixture = test::parity_checkpoint(test::vision_model);
+  const auto& memory = test::vision_styles().back();
+  for (const auto& [name, tensor] : fixture) {
+    auto twice = fixture;
+    twice[memory(name)] = tensor;
+    const std::string message = refusal(test::vision_model, twice);
+    EXPECT_NE(message.find("is there twice"), std::string::npos) << message;
+    EXPECT_NE(message.find("'" + name + "'"), std::string::npos) << message;
+    EXPECT_NE(message.find("'" + memory(name) + "'"), std::string::npos) << message;
+  }
+  auto twice = fixture;
+  twice["vision_tower.vision_model.head.layernorm.bias"] = fixture.at("vision_tower.head.layernorm.bias");
+  EXPECT_NE(refusal(test::vision_model, twice).find("is there twice"), std::string::npos);
+}
+
+TEST_F(WeightNames, OnlyKnownPartsMayStandBesideADecoder) {
+  auto unknown = test::parity_checkpoint(test::vision_model);
+  const std::string name = "language_model.model.layers.4.mlp.up_proj.weight";
+  unknown[name] = unknown.at("language_model.model.layers.3.mlp.up_proj.weight");
+  std::string message = refusal(test::vision_model, unknown);
+  EXPECT_NE(message.find("does not have: " + name), std::string::npos) << message;
+  unknown.erase(name);
+  unknown["audio_tower.weight"] = {{1}, {1.0F}};
+  unknown["vision_tower_2.weight"] = {{1}, {1.0F}};
+  message = refusal(test::vision_model, unknown);
+  EXPECT_NE(message.find("audio_tower.weight, vision_tower_2.weight"), std::string::npos) << message;
+  auto llama = test::parity_checkpoint("llama_tiny");
+  llama["vision_tower.weight"] = {{1}, {1.0F}};
+  message = refusal("llama_tiny", llama);
+  EXPECT_NE(message.find("does not have: vision_tower.weight"), std::string::npos) << message;
 }
 
 TEST_F(WeightNames, ErrorsNameTheTensor) {

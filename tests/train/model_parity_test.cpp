@@ -123,7 +123,7 @@ TEST_P(Parity, FullGradients) {
   for (const auto& parameter : model.weights().all()) model.weights().make_trained(*parameter);
   EXPECT_NEAR(loss_and_backward(), static_cast<double>(test::floats_of(*expected, "loss")[0]), 1e-5);
   for (const auto& parameter : model.weights().all())
-    check_gradient(*expected, parameter->spec.name, parameter->training->gradient);
+    check_gradient(*expected, model.weights().name_in_file(*parameter), parameter->training->gradient);
 }
 
 TEST_P(Parity, ConfigurationsInTheOldFormSayTheSame) {

@@ -103,7 +103,9 @@ void check_merged_weights(const Case& test_case, const std::filesystem::path& ru
   int compared = 0;
   for (Linear* linear : model.linears()) {
     if (!linear->weight().is_merged()) continue;
-    const auto reference = test::floats_of(*expected, "merged." + linear->name() + ".weight");
+    const Weights& weights = model.weights();
+    const std::string name = weights.name_in_file(weights.at(linear->name() + ".weight"));
+    const auto reference = test::floats_of(*expected, "merged." + name);
     double error = 0.0;
     for (std::size_t i = 0; i < reference.size(); ++i) {
       error = std::max(error, std::abs(static_cast<double>(linear->weight().values().owned()->floats()[i] -

@@ -57,7 +57,17 @@ std::vector<ParameterSpec> multimodal_parameters(const DecoderSpec& spec) {
   return llama_like_parameters(spec, "model.language_model");
 }
 
-constexpr std::array<std::string_view, 2> other_parts{"vision_tower.", "multi_modal_projector."};
+constexpr std::array<std::string_view, 2> other_parts{"vision_tower", "multi_modal_projector"};
+
+/// Of published files, which transformers still writes: with or without ".vision_model".
+constexpr std::array file_stems{
+    NameStem{"language_model.model.", "model.language_model."},
+    NameStem{"language_model.lm_head.", "lm_head."},
+    NameStem{"vision_tower.vision_model.", "model.vision_tower."},
+    NameStem{"model.vision_tower.vision_model.", "model.vision_tower."},
+    NameStem{"vision_tower.", "model.vision_tower."},
+    NameStem{"multi_modal_projector.", "model.multi_modal_projector."},
+};
 
 }  // namespace
 
@@ -70,6 +80,7 @@ extern const Family gemma3{.model_type = "gemma3",
                            .blocks = "model.language_model.layers",
                            .ignored_tensors = {},
                            .other_parts = other_parts,
+                           .file_stems = file_stems,
                            .default_targets = query_and_value,
                            .published = {},
                            .read = read_multimodal,

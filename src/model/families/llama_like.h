@@ -67,6 +67,7 @@ constexpr Family llama_like_family(std::string_view model_type, std::string_view
           .blocks = "model.layers",
           .ignored_tensors = {},
           .other_parts = {},
+          .file_stems = {},
           .default_targets = targets,
           .published = published,
           .read = read,
