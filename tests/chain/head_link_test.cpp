@@ -35,7 +35,8 @@ TEST_P(HeadLink, LogitsLossAndTyingAgree) {
   std::vector<float> first;
   for (const TieMode mode : {TieMode::stack, TieMode::merge}) {
     Chain chain(engine.model, mode);
-    chain.add_tied(engine.context, test::random_link_on(engine.targets({"lm_head", "q_proj"}), {2, 4.0}, 3));
+    chain.add_tied(engine.context,
+                   test::random_link_on(engine.targets({"lm_head", "q_proj", "qkv_proj"}), {2, 4.0}, 3));
     chain.begin_live(test::random_link_on(engine.targets({"lm_head"}), {3, 6.0}, 17), true);
     for (const bool tied : {false, true}) {
       if (tied) chain.tie_live(engine.context);
@@ -68,7 +69,7 @@ TEST_P(HeadLink, AloneItStopsTheBackwardAtTheHead) {
     if (linear->name().find(".layers.") != std::string::npos)
       block_weights += linear->weight().parameter().spec.size();
   }
-  EXPECT_GE(flops({"lm_head", "q_proj"}) - flops({"lm_head"}),
+  EXPECT_GE(flops({"lm_head", "q_proj", "qkv_proj"}) - flops({"lm_head"}),
             static_cast<std::uint64_t>(batch.tokens() * block_weights));
 }
 
@@ -85,7 +86,7 @@ TEST_P(MergedHead, HoldsTheHeadsLinksAndLeavesTheTableAlone) {
   const RaggedBatch batch = test::packed(test::parity_examples(GetParam()));
   const auto links = [&] {
     std::vector<Link> two;
-    two.push_back(test::random_link_on(engine.targets({"lm_head", "v_proj"}), {2, 4.0}, 3));
+    two.push_back(test::random_link_on(engine.targets({"lm_head", "v_proj", "qkv_proj"}), {2, 4.0}, 3));
     two.push_back(test::random_link_on(engine.targets({"lm_head"}), {3, 6.0}, 17));
     return two;
   };
@@ -113,7 +114,7 @@ TEST_P(MergedHead, UntiesOnlyForALinkOnTheHead) {
   const test::TemporaryFolder folder;
   test::Engine engine(GetParam());
   std::vector<Link> links;
-  links.push_back(test::random_link_on(engine.targets({"v_proj"}), {2, 4.0}, 3));
+  links.push_back(test::random_link_on(engine.targets({"v_proj", "qkv_proj"}), {2, 4.0}, 3));
   (void)write_merged_checkpoint(engine.context, test::parity_folder(GetParam()), std::move(links), {},
                                 folder / "out");
   const bool tied = engine.model.spec().tie_word_embeddings;

@@ -21,32 +21,28 @@ constexpr bool sanitized = true;  // resident memory is mostly the sanitizer's o
 constexpr bool sanitized = false;
 #endif
 
-// Large enough that weights and activations are most of the process: 15 to 170 MiB of them.
+// Large enough that weights and activations are most of the process: 15 to 170 MiB of them. Beside OPT and
+// Llama: norms on both sides and of heads, windows and two rotary tables; fused layers; norms behind only.
 const std::map<std::string, Json>& shapes() {
-  static const std::map<std::string, Json> all{{"opt",
-                                                {{"model_type", "opt"},
-                                                 {"architectures", {"OPTForCausalLM"}},
-                                                 {"vocab_size", 4000},
-                                                 {"hidden_size", 256},
-                                                 {"word_embed_proj_dim", 256},
-                                                 {"ffn_dim", 1024},
-                                                 {"num_hidden_layers", 8},
-                                                 {"num_attention_heads", 4},
-                                                 {"max_position_embeddings", 128},
-                                                 {"torch_dtype", "float32"}}},
-                                               {"llama",
-                                                {{"model_type", "llama"},
-                                                 {"architectures", {"LlamaForCausalLM"}},
-                                                 {"vocab_size", 4000},
-                                                 {"hidden_size", 256},
-                                                 {"intermediate_size", 688},
-                                                 {"num_hidden_layers", 8},
-                                                 {"num_attention_heads", 4},
-                                                 {"num_key_value_heads", 2},
-                                                 {"max_position_embeddings", 128},
-                                                 {"rms_norm_eps", 1e-5},
-                                                 {"tie_word_embeddings", false},
-                                                 {"torch_dtype", "float32"}}}};
+  static const std::map<std::string, Json> all = [] {
+    const Json common = {{"vocab_size", 4000},
+                         {"hidden_size", 256},
+                         {"num_hidden_layers", 8},
+                         {"num_attention_heads", 4},
+                         {"max_position_embeddings", 128},
+                         {"torch_dtype", "float32"}};
+    std::map<std::string, Json> list{
+        {"opt", {{"model_type", "opt"}, {"word_embed_proj_dim", 256}, {"ffn_dim", 1024}}},
+        {"llama", {{"model_type", "llama"}, {"rms_norm_eps", 1e-5}, {"tie_word_embeddings", false}}},
+        {"gemma3", {{"model_type", "gemma3_text"}, {"head_dim", 64}, {"sliding_window", 32}}},
+        {"phi3", {{"model_type", "phi3"}, {"sliding_window", 32}}},
+        {"olmo2", {{"model_type", "olmo2"}}}};
+    for (auto& [name, shape] : list) {
+      if (name != "opt") shape.update({{"intermediate_size", 688}, {"num_key_value_heads", 2}});
+      shape.update(common);
+    }
+    return list;
+  }();
   return all;
 }
 
@@ -119,7 +115,7 @@ TEST_P(MemoryPlanOf, AConvertedFileDoesNotStayInMemory) {
   EXPECT_LT(converted, in_place + 0.5 * file_bytes);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, MemoryPlanOf, testing::Values("opt", "llama"),
+INSTANTIATE_TEST_SUITE_P(Shapes, MemoryPlanOf, testing::Values("opt", "llama", "gemma3", "phi3", "olmo2"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Scores, loss and gradients of questions, with and without sharing the candidates' common prefix, on the
-// four parity models.
+// Scores, loss and gradients of questions, with and without sharing the candidates' common prefix, on a model
+// of each family.
 #include "eval/question_loss.h"
 
 #include <gtest/gtest.h>
@@ -20,9 +20,9 @@ constexpr std::int32_t largest_id = 60;
 
 using Gradients = std::vector<std::vector<float>>;
 
-const std::vector<std::string> every_linear{"project_in", "q_proj",  "k_proj",    "v_proj",
-                                            "out_proj",   "o_proj",  "fc1",       "fc2",
-                                            "gate_proj",  "up_proj", "down_proj", "project_out"};
+const std::vector<std::string> every_linear{
+    "project_in", "q_proj",    "k_proj",  "v_proj",    "out_proj",    "o_proj",   "fc1",
+    "fc2",        "gate_proj", "up_proj", "down_proj", "project_out", "qkv_proj", "gate_up_proj"};
 
 class Questions : public testing::TestWithParam<std::string> {
  protected:

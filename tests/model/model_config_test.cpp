@@ -1,9 +1,5 @@
 #include <gtest/gtest.h>
 
-#include <functional>
-
-#include <algorithm>
-
 #include "core/error.h"
 #include "model/family.h"
 #include "model/model_config.h"
@@ -70,124 +66,6 @@ TEST(ModelConfig, RefusesHeadsThatDoNotDivide) {
   expect_refusal("llama_tiny", "num_attention_heads", 5, "not divisible by num_attention_heads 5");
   expect_refusal("llama_tiny", "num_key_value_heads", 3, "not divisible by num_key_value_heads 3");
   expect_refusal("llama_tiny", "head_dim", 15, "head size 15 is odd");
-}
-
-DecoderSpec changed(const std::string& model, const std::function<void(Json&)>& change) {
-  Json json = config_json(model);
-  change(json);
-  return parse_model_config(json, "config.json");
-}
-
-// Defaults of absent keys are each family's own.
-TEST(ModelConfig, AbsentKeysAreTheFamilysDefaults) {
-  const auto without = [](const std::string& model, std::vector<std::string> keys) {
-    return changed(model, [&](Json& json) {
-      for (const std::string& key : keys) json.erase(key);
-    });
-  };
-  EXPECT_EQ(changed("qwen2_untied",
-                    [](Json& json) {
-                      json.erase("num_key_value_heads");
-                      json["num_attention_heads"] = 64;
-                      json["hidden_size"] = 128;
-                    })
-                .block(0)
-                .attention.num_key_value_heads,
-            32);
-  EXPECT_EQ(without("qwen3_tied", {"head_dim"}).block(0).attention.head_dim, 128);
-  EXPECT_FALSE(without("qwen3_tied", {"tie_word_embeddings"}).tie_word_embeddings);
-  EXPECT_TRUE(without("smollm3_layers", {"tie_word_embeddings"}).tie_word_embeddings);
-  EXPECT_EQ(without("smollm3_layers", {"rope_parameters"}).rotary_tables.front().theta, 2000000.0);
-  EXPECT_EQ(without("qwen2_untied", {"rope_parameters"}).rotary_tables.front().theta, 10000.0);
-  const auto rotary_layers = [](const DecoderSpec& spec) {
-    std::vector<bool> rotary;
-    for (std::int64_t index = 0; index < spec.num_hidden_layers(); ++index)
-      rotary.push_back(spec.block(index).attention.rotary.has_value());
-    return rotary;
-  };
-  EXPECT_EQ(rotary_layers(without("smollm3_layers", {"no_rope_layers"})),
-            (std::vector<bool>{true, true, true, false}));
-  EXPECT_EQ(rotary_layers(read_model_config(test::parity_folder("smollm3_layers"))),
-            (std::vector<bool>{true, false, true, true}));
-  EXPECT_FALSE(without("qwen2_untied", {}).block(0).attention.output_bias);
-  EXPECT_TRUE(without("qwen2_untied", {}).block(0).attention.bias);
-}
-
-TEST(ModelConfig, RefusesWhatAFamilysLayersCannotDo) {
-  const auto refused = [](const std::string& model, const std::function<void(Json&)>& change,
-                          const std::string& part) {
-    try {
-      (void)changed(model, change);
-      ADD_FAILURE() << "accepted: " << part;
-    } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
-    }
-  };
-  refused("mistral_full", [](Json& json) { json["sliding_window"] = 8; }, "window of 8 positions");
-  refused(
-      "mistral_full",
-      [](Json& json) {
-        json.erase("sliding_window");
-        json["max_position_embeddings"] = 8192;
-      },
-      "window of 4096 positions");
-  refused("mistral_full", [](Json& json) { json["num_key_value_heads"] = nullptr; }, "is missing");
-  const auto slide = [](Json& json) {  // from layer 1 on
-    json.erase("layer_types");
-    json["use_sliding_window"] = true;
-    json["max_window_layers"] = 1;
-    json["max_position_embeddings"] = 8192;
-  };
-  for (const char* model : {"qwen2_untied", "qwen3_tied"}) {
-    refused(
-        model,
-        [&](Json& json) {
-          slide(json);
-          json.erase("sliding_window");
-        },
-        "window of 4096 positions");
-    refused(
-        model,
-        [&](Json& json) {
-          slide(json);
-          json["sliding_window"] = nullptr;
-        },
-        "'sliding_window' is missing");
-  }
-  // Windows that hide nothing, and layers of which none slides.
-  EXPECT_NO_THROW((void)changed("mistral_full", [](Json& json) { json["sliding_window"] = 128; }));
-  EXPECT_NO_THROW((void)changed("qwen3_tied", [&](Json& json) {
-    slide(json);
-    json["sliding_window"] = 8192;
-  }));
-  EXPECT_NO_THROW((void)changed("qwen3_tied", [&](Json& json) {
-    slide(json);
-    json["sliding_window"] = 16;
-    json["max_window_layers"] = 2;
-  }));
-  EXPECT_NO_THROW(
-      (void)changed("smollm3_layers", [](Json& json) { json["no_rope_layers"] = {1, 0, 1, 1, 7}; }));
-  refused(
-      "qwen2_untied",
-      [](Json& json) {
-        json.erase("layer_types");
-        json["use_sliding_window"] = true;
-        json["max_window_layers"] = 0;
-        json["sliding_window"] = 16;
-      },
-      "window of 16 positions");
-  refused("qwen3_tied", [](Json& json) { json["layer_types"] = {"full_attention"}; }, "'layer_types'");
-  refused(
-      "qwen3_tied", [](Json& json) { json["layer_types"] = {"full_attention", "sliding_attention"}; },
-      "sliding_attention");
-  refused("qwen3_tied", [](Json& json) { json["head_dim"] = nullptr; }, "'head_dim' is missing");
-  refused("smollm3_layers", [](Json& json) { json["no_rope_layers"] = {1, 0}; }, "'no_rope_layers'");
-  refused("smollm3_layers", [](Json& json) { json["no_rope_layers"] = {1, 0, 2, 1}; }, "'no_rope_layers'");
-  refused("qwen3_tied", [](Json& json) { json["hidden_act"] = "gelu"; }, "Qwen3 uses silu");
-  refused(
-      "qwen2_untied",
-      [](Json& json) { json["rope_parameters"] = {{"rope_type", "dynamic"}, {"factor", 2.0}}; },
-      "'dynamic' is not supported");
 }
 
 TEST(ModelConfig, RefusesOtherArchitecturesByName) {
@@ -275,20 +153,26 @@ TEST(ModelConfig, RefusesOtherRotarySpec) {
 }
 
 // Arithmetic: opt-125m 50272 768 + 2050 768 + 12 (4 (768^2 + 768) + 2 768 3072 + 3072 + 768 + 4 768) + 2 768;
-// llama-2-7b 2 32000 4096 + 32 (4 4096^2 + 3 4096 11008 + 2 4096) + 4096; the others likewise.
+// llama-2-7b 2 32000 4096 + 32 (4 4096^2 + 3 4096 11008 + 2 4096) + 4096; gemma-3-270m 262144 640
+// + 18 (640 (2 1024 + 2 256) + 3 640 2048 + 4 640 + 2 256) + 640; the others likewise.
 TEST(ModelConfig, PublishedShapesHaveTheirPublishedSizes) {
   const std::vector<std::pair<std::string, std::int64_t>> sizes{
-      {"opt-125m", 125'239'296},          {"opt-350m", 331'196'416},
-      {"opt-1.3b", 1'315'758'080},        {"opt-6.7b", 6'658'473'984},
-      {"llama-2-7b", 6'738'415'616},      {"llama-2-13b", 13'015'864'320},
-      {"llama-2-70b", 68'976'648'192},    {"llama-3.1-8b", 8'030'261'248},
-      {"llama-3.2-1b", 1'235'814'400},    {"smollm2-135m", 134'515'008},
-      {"mistral-7b-v0.1", 7'241'732'096}, {"qwen3-8b", 8'190'735'360},
+      {"llama-3.1-8b", 8'030'261'248},    {"llama-3.2-1b", 1'235'814'400},
+      {"smollm2-135m", 134'515'008},      {"mistral-7b-v0.1", 7'241'732'096},
+      {"qwen3-8b", 8'190'735'360},        {"opt-125m", 125'239'296},
+      {"opt-350m", 331'196'416},          {"opt-1.3b", 1'315'758'080},
+      {"opt-6.7b", 6'658'473'984},        {"llama-2-7b", 6'738'415'616},
+      {"llama-2-13b", 13'015'864'320},    {"llama-2-70b", 68'976'648'192},
       {"tinyllama-1.1b", 1'100'048'384},  {"qwen2.5-0.5b", 494'032'768},
       {"qwen2.5-1.5b", 1'543'714'304},    {"qwen2.5-7b", 7'615'616'512},
       {"qwen3-0.6b", 596'049'920},        {"qwen3-1.7b", 1'720'574'976},
       {"mistral-7b-v0.3", 7'248'023'552}, {"mistral-nemo-12b", 12'247'782'400},
-      {"smollm3-3b", 3'075'098'624}};
+      {"smollm3-3b", 3'075'098'624},      {"gemma-2-2b", 2'614'341'888},
+      {"gemma-3-270m", 268'098'176},      {"gemma-3-1b", 999'885'952},
+      {"phi-3-mini-4k", 3'821'079'552},   {"olmo-2-1b", 1'484'916'736},
+      {"gemma-2-9b", 9'241'705'984},      {"phi-4", 14'659'507'200},
+      {"granite-3.1-2b", 2'533'531'648},  {"granite-3.1-8b", 8'170'848'256},
+      {"olmo-2-7b", 7'298'617'344}};
   for (const auto& [name, size] : sizes) EXPECT_EQ(parameter_count(spec_of_shape(name)), size) << name;
   EXPECT_THROW((void)spec_of_shape("opt-126m"), UsageError);
 }
@@ -309,11 +193,12 @@ TEST(ModelConfig, Opt350mHasProjectionsAndNoFinalNorm) {
   EXPECT_EQ(shapes.size(), 4U + 24U * 16U);
 }
 
-// Every family that `init` can make has some; their texts say all that it writes.
+// Every family has some, but for a text part, which is the text-only family's; their texts say all that
+// `init` writes.
 TEST(ModelConfig, PublishedShapesAreReadByTheirFamilies) {
   for (const Family* family : all_families()) {
-    if (!family->other_parts.empty()) continue;
-    EXPECT_GE(family->published.size(), family->name == "SmolLM3" ? 1U : 2U) << family->name;
+    const std::size_t fewest = !family->other_parts.empty() ? 0 : family->name == "SmolLM3" ? 1 : 2;
+    EXPECT_GE(family->published.size(), fewest) << family->name;
     for (const auto& [name, text] : family->published) {
       const DecoderSpec spec = spec_of_shape(std::string(name));
       EXPECT_EQ(spec.family, family) << name;

@@ -276,8 +276,9 @@ TEST(RopeConfig, Phi3sFieldsAreRefusedByName) {
   }
   expect_phi3_refusal(phi3_with({{"factor", -2.0}}), "'factor' is -2");
   expect_phi3_refusal(phi3_with({{"attention_factor", -2.0}}), "'attention_factor' is -2");
+  // The factor inside comes before the one beside it.
   expect_phi3_refusal(phi3_with({{"partial_rotary_factor", 0.5}}),
-                      "'partial_rotary_factor' is 0.5 in one place");
+                      "'short_factor' has 6 numbers, but there are 4");
   Json fields = phi3_with(Json::object());
   for (const auto& [part, what] :
        std::vector<std::pair<Json, std::string>>{{1.5, "partial_rotary_factor is 1.5"},
