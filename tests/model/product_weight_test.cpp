@@ -52,6 +52,7 @@ TEST(WeightValues, GoWithTheirRoundedCopy) {
   EXPECT_TRUE(values.rounded().empty());
   values.keep_rounded(matrix(DType::bf16, 1));
   const void* const copy = values.rounded().data;
+  ASSERT_NE(copy, nullptr);
   const Matrix others = matrix(DType::f32, 2);
   WeightValues before = std::exchange(values, others.view());
   EXPECT_TRUE(values.rounded().empty());
