@@ -56,7 +56,11 @@ Weights::Weights(const DecoderSpec& config, std::uint64_t seed, DType compute_dt
       memory_(&memory),
       block_matrices_(block_matrices != nullptr ? block_matrices : &memory) {
   std::uint64_t stream = 0;
-  for (const auto& spec : parameter_specs(config)) fill_random(add(spec), seed, stream++);
+  const bool unit_offset = config.final_norm && config.final_norm->unit_offset;
+  for (const auto& spec : parameter_specs(config)) {
+    const float constant = spec.bias || unit_offset ? 0.0F : 1.0F;  // of a bias, or a norm
+    fill_random(add(spec), seed, stream++, constant);
+  }
 }
 
 Parameter& Weights::add(const ParameterSpec& spec) {
@@ -109,7 +113,7 @@ void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
   parameter.value = Matrix::moved_to(memory, std::move(owned));
 }
 
-void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_t stream) {
+void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_t stream, float constant) {
   const bool is_matrix = parameter.spec.is_matrix();
   const ConstMatrixView shape = view_of(parameter.spec, nullptr, DType::f32);
   Matrix owned;
@@ -127,7 +131,6 @@ void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_
       }
     });
   } else {
-    const float constant = parameter.spec.bias ? 0.0F : 1.0F;
     std::ranges::fill(owned.floats(), constant);
   }
   parameter.value = Matrix::moved_to(*parameter.memory, std::move(owned));

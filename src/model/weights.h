@@ -57,8 +57,8 @@ class Weights {
   /// Throws Error as match_tensors does, and for values that are not finite or too large for compute_dtype.
   Weights(const DecoderSpec& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
           Memory& memory = host_memory(), Memory* block_matrices = nullptr);
-  /// Random weights N(0, 0.02), zero biases, unit norms, keyed by (seed, name's place): for `init` and
-  /// `bench`.
+  /// Random weights N(0, 0.02), zero biases, norms that multiply by 1, keyed by (seed, name's place): for
+  /// `init` and `bench`.
   Weights(const DecoderSpec& config, std::uint64_t seed, DType compute_dtype, Memory& memory = host_memory(),
           Memory* block_matrices = nullptr);
 
@@ -109,7 +109,7 @@ class Weights {
  private:
   Parameter& add(const ParameterSpec& spec);
   void adopt(Parameter& parameter, const SourceTensor& tensor);
-  void fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_t stream);
+  void fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_t stream, float constant);
 
   DType compute_dtype_;
   Memory* memory_;

@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "core/error.h"
 #include "model/checkpoint_files.h"
 #include "model/model_config.h"
+#include "support/parity.h"
 #include "support/tensors.h"
 
 namespace cola {
@@ -220,6 +223,15 @@ TEST_F(LoadedWeights, TooLargeForTheComputeDtypeAreRefused) {
     EXPECT_NE(std::string(error.what()).find(matrix + "' has values too large for bf16: use --dtype f32"),
               std::string::npos)
         << error.what();
+  }
+}
+
+// Gemma's norms multiply by 1 + weight.
+TEST(RandomWeights, HaveNormsThatMultiplyByOne) {
+  for (const auto& [model, expected] : {std::pair("gemma3_pattern", 0.0F), std::pair("llama_tiny", 1.0F)}) {
+    Weights weights(read_model_config(test::parity_folder(model)), 1, DType::f32);
+    const auto norm = weights.at(ParameterRole::final_norm).vector();
+    EXPECT_TRUE(std::ranges::all_of(norm, [=](float value) { return value == expected; })) << model;
   }
 }
 
