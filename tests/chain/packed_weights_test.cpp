@@ -26,13 +26,14 @@ class PackedWeights : public testing::TestWithParam<std::string> {
     return test::random_link_on(engine.targets(everywhere), {2, 2.0}, seed);
   }
 
-  /// A rounding to bf16 (2^-9 relative) that goes the other way in one of the layers: a few steps of the
-  /// largest value, and far less on the whole.
+  /// A rounding to bf16 (2^-9 relative) that goes the other way in one of the layers: some steps of the
+  /// largest value, and far less on the whole. Gemma's four norms a block carry it furthest: 1 - cosine
+  /// of 1.2e-4, where bf16 itself is 2.9e-3 from f32.
   static testing::AssertionResult close(std::span<const float> actual, std::span<const float> expected) {
     float largest = 0.0F;
     for (const float value : expected) largest = std::max(largest, std::abs(value));
     return test::is_near(actual, test::numbers(expected),
-                         {.absolute = 0x1p-6 * static_cast<double>(largest), .cosine = 1e-4});
+                         {.absolute = 0x1p-5 * static_cast<double>(largest), .cosine = 2e-4});
   }
 
   test::Engine packed, row_major;
