@@ -24,7 +24,7 @@ struct StepResult {
 class ActivationCheckpointing : public testing::TestWithParam<Case> {
  protected:
   ActivationCheckpointing() : engine(GetParam().model, GetParam().dtype) {
-    const auto largest = engine.json.at("vocab_size").get<std::int32_t>() - 1;
+    const auto largest = static_cast<std::int32_t>(engine.model.spec().vocab_size) - 1;
     questions = test::questions_of_every_form(largest);
     for (const auto& question : questions) {
       for (const auto& candidate : question.candidates) examples.push_back({candidate.ids, candidate.ids});

@@ -17,12 +17,12 @@ struct Case {
 class RaggedBatches : public testing::TestWithParam<Case> {
  protected:
   RaggedBatches() : engine(GetParam().model, GetParam().dtype), chain(engine.model, TieMode::stack) {
-    const Json& vocabulary = engine.json.at("vocab_size");
+    const auto vocabulary = static_cast<std::uint64_t>(engine.model.spec().vocab_size);
     RandomStream random(21, RandomPurpose::benchmark);
     for (const std::size_t length : {9U, 14U, 6U, 17U, 3U, 11U}) {
       Example example;
       for (std::size_t t = 0; t < length; ++t) {
-        example.ids.push_back(static_cast<std::int32_t>(random.next_below(vocabulary.get<std::uint64_t>())));
+        example.ids.push_back(static_cast<std::int32_t>(random.next_below(vocabulary)));
         example.labels.push_back(t < length / 3 ? no_label : example.ids.back());
       }
       examples.push_back(std::move(example));
@@ -97,7 +97,8 @@ constexpr std::size_t changed = 3;  // the longest, with neighbours on both side
 TEST_P(RaggedBatches, OtherTokensLeaveTheOtherSequencesBits) {
   begin_link();
   auto other = examples;
-  for (auto& id : other[changed].ids) id = (id + 77) % engine.json.at("vocab_size").get<std::int32_t>();
+  for (auto& id : other[changed].ids)
+    id = (id + 77) % static_cast<std::int32_t>(engine.model.spec().vocab_size);
   EXPECT_EQ(losses_without(examples, changed), losses_without(other, changed));
 
   // The changed sequence has no labels: nothing of it may enter a gradient.
@@ -110,7 +111,8 @@ TEST_P(RaggedBatches, OtherTokensLeaveTheOtherSequencesBits) {
 // The same must not hold where it should not: labels of the changed sequence do change the gradient.
 TEST_P(RaggedBatches, OtherTokensWithLabelsChangeTheGradient) {
   auto other = examples;
-  for (auto& id : other[changed].ids) id = (id + 77) % engine.json.at("vocab_size").get<std::int32_t>();
+  for (auto& id : other[changed].ids)
+    id = (id + 77) % static_cast<std::int32_t>(engine.model.spec().vocab_size);
   EXPECT_NE(gradients(examples, {6}), gradients(other, {6}));
 }
 
