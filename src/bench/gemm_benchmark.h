@@ -17,7 +17,7 @@ struct GemmBenchmarkOptions {
   std::vector<std::int64_t> rows{512, 1024, 2048};  ///< tokens
   std::int64_t lora_r = 8;
   std::vector<std::string> target_modules;  ///< empty: the family's
-  double least_seconds = 0.5;  ///< measured for each figure
+  double least_seconds = 0.5;               ///< measured for each figure
 };
 
 /// One product of a linear layer: [m, k] by [k, n].

@@ -80,7 +80,8 @@ std::string summary_of(const DemoVerb& verb, const DemoResult& result) {
   std::string text = fmt::format(
       "Task: the colours of the stories have changed names in pairs. {} training items, {} dev items about "
       "other pairs\n"
-      "of colour and object. Epochs: {}. Rank on queries' and values' projections, for LoRA and for each link: {}. Seeds: "
+      "of colour and object. Epochs: {}. Rank on queries' and values' projections, for LoRA and for each "
+      "link: {}. Seeds: "
       "{}.\n\n",
       result.train_items, result.dev_items, verb.epochs, demo_rank, verb.seeds);
   text += table_of(result);

@@ -28,9 +28,9 @@ struct Generation {
 
 /// Generates with key/value caches: each prompt in one pass, then a token a pass. Generations share passes,
 /// starting in the given order and as earlier ones end, as many as have room: at least one, and no more than
-/// fit `cache_bytes`. Where a sequence becomes longer than LongRoPE's original length, its cache, of keys turned
-/// by the short factors, is made again in one pass by the long ones. Throws Error, before the first pass, if a prompt and its new tokens do not fit the
-/// model's positions.
+/// fit `cache_bytes`. Where a sequence becomes longer than LongRoPE's original length, its cache, of keys
+/// turned by the short factors, is made again in one pass by the long ones. Throws Error, before the first
+/// pass, if a prompt and its new tokens do not fit the model's positions.
 inline constexpr std::int64_t default_cache_bytes = std::int64_t{1} << 30;
 void generate_tokens(ops::Context& context, const Decoder& model, std::span<Generation> generations,
                      std::int64_t cache_bytes = default_cache_bytes);

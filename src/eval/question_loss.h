@@ -31,7 +31,8 @@ struct QuestionScores {
 
 /// Scores questions in ragged batches of at most `batch_tokens` tokens (at least one question), sorted by
 /// length. Where LongRoPE turns a question's candidates by different factors, they are run whole, each by its
-/// own length, even with `share_prefix`. `each(done, total)` is called after every batch with question counts.
+/// own length, even with `share_prefix`. `each(done, total)` is called after every batch with question
+/// counts.
 [[nodiscard]] QuestionScores score_questions(
     ops::Context& context, const Decoder& model, DecoderActivations& activations,
     std::span<const Question> questions, bool share_prefix, std::int64_t batch_tokens,

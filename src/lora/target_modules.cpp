@@ -97,8 +97,7 @@ std::vector<bool> matches(const std::vector<LinearName>& linears, const std::str
 
 std::vector<std::size_t> select_target_modules(const std::vector<LinearName>& linears,
                                                const std::vector<std::string>& selectors) {
-  if (selectors.empty())
-    throw UsageError("target modules: none given: name at least one, or all-linear");
+  if (selectors.empty()) throw UsageError("target modules: none given: name at least one, or all-linear");
   std::vector<bool> chosen(linears.size());
   for (const std::string& selector : selectors) {
     const std::vector<bool> matched = matches(linears, selector, selectors.size() == 1);
