@@ -64,10 +64,14 @@ class Scoring {
   /// `factor`, where there is none.
   template <int count>
   __device__ __forceinline__ float cap(float (&products)[count], float factor) const {
-    if (plain || inverse_ == 0.0F) return factor;
+    if constexpr (plain) {
+      return factor;
+    } else {
+      if (inverse_ == 0.0F) return factor;
 #pragma unroll
-    for (int i = 0; i < count; ++i) products[i] = cap_ * tanhf(products[i] * (factor * inverse_));
-    return 1.0F;
+      for (int i = 0; i < count; ++i) products[i] = cap_ * tanhf(products[i] * (factor * inverse_));
+      return 1.0F;
+    }
   }
   template <int rows, int count>
   __device__ __forceinline__ float cap(float (&products)[rows][count], float factor) const {
@@ -78,9 +82,12 @@ class Scoring {
   }
   /// d score / d product, over the factor.
   [[nodiscard]] __device__ __forceinline__ float slope(float score) const {
-    if constexpr (plain) return 1.0F;
-    const float ratio = score * inverse_;
-    return 1.0F - ratio * ratio;
+    if constexpr (plain) {
+      return 1.0F;
+    } else {
+      const float ratio = score * inverse_;
+      return 1.0F - ratio * ratio;
+    }
   }
 
   /// The first key that the query at row `query` (key_shift added) sees, of a range with this gap.
