@@ -1,7 +1,7 @@
 # libcola_cuda.so: all that needs NVIDIA's libraries, loaded at run time (backend/cuda_loader.cpp).
 set(folder ${CMAKE_CURRENT_SOURCE_DIR}/backend/cuda)
 file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cpp ${folder}/kernels/*.cpp ${folder}/kernels/*.cu)
-add_library(cola_cuda MODULE ${sources} backend/context.cpp)
+add_library(cola_cuda MODULE ${sources} backend/attention_pairs.cpp backend/context.cpp)
 target_include_directories(cola_cuda PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_include_directories(cola_cuda SYSTEM PRIVATE ${cola_cublaslt_include})
 target_compile_definitions(cola_cuda PRIVATE COLA_VERSION="${PROJECT_VERSION}")
