@@ -17,6 +17,10 @@ struct RaggedBatch {
   std::vector<std::uint64_t>
       token_keys;  ///< [T]: (sequence number in the step << 32) + position, for dropout
 
+  /// Tokens of the longest sequence, its prefix and a last token that is not computed counted; 0: all are
+  /// computed.
+  std::int64_t longest = 0;
+
   [[nodiscard]] std::int64_t tokens() const { return static_cast<std::int64_t>(ids.size()); }
   [[nodiscard]] std::int64_t sequences() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
   [[nodiscard]] std::int64_t loss_tokens() const { return static_cast<std::int64_t>(targets.size()); }

@@ -140,6 +140,7 @@ QuestionBatch make_question_batch(std::span<const Question* const> questions, bo
   QuestionBatch batch;
   QuestionPacker packer(batch, first_sequence);
   for (const Question* question : questions) packer.add(*question, share_prefix);
+  if (!batch.lengths.empty()) batch.batch.longest = std::ranges::max(batch.lengths);
   auto& prefixes = batch.batch.prefixes;
   if (std::ranges::all_of(prefixes, [](std::int32_t prefix) { return prefix < 0; })) prefixes.clear();
   return batch;

@@ -174,7 +174,8 @@ std::vector<std::int32_t> rotary_rows(const RotarySpec& spec, const RaggedBatch&
   std::vector<bool> is_long = long_by_themselves(spec, batch);
   if (rule == LongFactors::by_sequence) {
     agree_with_prefixes(batch, is_long);
-  } else if (std::ranges::find(is_long, true) != is_long.end()) {
+  } else if (turns_by_long_factors(spec, batch.longest) ||
+             std::ranges::find(is_long, true) != is_long.end()) {
     is_long.assign(is_long.size(), true);
   }
   for (std::size_t s = 0; s < is_long.size(); ++s) {

@@ -4,8 +4,8 @@
 
 #include "backend/cpu_isa.h"
 #include "bench/timing.h"
-#include "bench/tiny_shape.h"
 #include "core/error.h"
+#include "support/tiny_opt.h"
 
 namespace cola {
 namespace {
@@ -27,7 +27,7 @@ TEST(Timing, WorksTakeTurns) {
 TEST(GemmBenchmark, EveryDistinctLayerInBothDirections) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     GemmBenchmarkOptions options;
-    options.config = test::tiny_shape();
+    options.config = test::tiny_config();
     options.dtype = dtype;
     options.rows = {9, 16};
     options.lora_r = 2;
@@ -69,7 +69,7 @@ TEST(GemmBenchmark, EveryDistinctLayerInBothDirections) {
 TEST(GemmBenchmark, RefusesWhatCannotBe) {
   const auto refuses = [](auto change) {
     GemmBenchmarkOptions options;
-    options.config = test::tiny_shape();
+    options.config = test::tiny_config();
     change(options);
     EXPECT_THROW((void)benchmark_gemm(options), UsageError);
   };

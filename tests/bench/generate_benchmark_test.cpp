@@ -3,15 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "bench/necessary_work.h"
-#include "bench/tiny_shape.h"
 #include "core/error.h"
+#include "support/tiny_opt.h"
 
 namespace cola {
 namespace {
 
 GenerateBenchmarkOptions tiny_options() {
   GenerateBenchmarkOptions options;
-  options.config = test::tiny_shape();
+  options.config = test::tiny_config();
   options.prompt_tokens = 6;
   options.new_tokens = 4;
   options.rounds = 2;

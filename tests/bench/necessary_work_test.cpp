@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "bench/tiny_shape.h"
 #include "model/model_config.h"
 #include "support/renamed_family.h"
+#include "support/tiny_opt.h"
 
 namespace cola {
 namespace {
@@ -27,7 +27,7 @@ TEST(NecessaryWork, FlopsAreThoseOfThePublishedTable) {
 }
 
 TEST(NecessaryWork, BytesOfAToken) {
-  const DecoderSpec config = test::tiny_shape();
+  const DecoderSpec config = test::tiny_config();
   const double block = 4 * 16 * 16 + 2 * 16 * 24;
   const double vectors = 4 * 16 + 24 + 16 + 4 * 16;  // biases of projections and MLP, two norms
   EXPECT_EQ(weight_bytes_of_token(config, DType::f32), 4 * (2 * (block + vectors) + 2 * 16 + 40 * 16));

@@ -4,15 +4,15 @@
 
 #include <algorithm>
 
-#include "bench/tiny_shape.h"
 #include "core/error.h"
+#include "support/tiny_opt.h"
 
 namespace cola {
 namespace {
 
 OpsBenchmarkOptions tiny_options() {
   OpsBenchmarkOptions options;
-  options.config = test::tiny_shape();
+  options.config = test::tiny_config();
   options.batch_size = 3;
   options.seq_length = 5;
   options.lora_r = 2;

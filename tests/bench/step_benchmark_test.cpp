@@ -6,10 +6,10 @@
 
 #include "bench/red_task.h"
 #include "bench/step_batches.h"
-#include "bench/tiny_shape.h"
 #include "core/error.h"
 #include "model/model_config.h"
 #include "model/parameter_spec.h"
+#include "support/tiny_opt.h"
 #include "train/training_cost.h"
 
 namespace cola {
@@ -17,7 +17,7 @@ namespace {
 
 StepBenchmarkOptions tiny_options() {
   StepBenchmarkOptions options;
-  options.config = test::tiny_shape();
+  options.config = test::tiny_config();
   options.data.batch_size = 2;
   options.seq_length = 8;
   options.part.lora_r = 2;

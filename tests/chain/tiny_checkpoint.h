@@ -8,23 +8,10 @@
 #include "io/json.h"
 #include "io/safetensors_writer.h"
 #include "lora/link.h"
-#include "model/model_config.h"
 #include "model/weights.h"
+#include "support/tiny_opt.h"
 
 namespace cola::test {
-
-/// An OPT of two blocks, small enough to write many times.
-inline Json tiny_config_json() {
-  Json json = config_json_of_shape("opt-125m");
-  json.update({{"vocab_size", 40},
-               {"hidden_size", 16},
-               {"ffn_dim", 24},
-               {"num_hidden_layers", 2},
-               {"num_attention_heads", 2},
-               {"max_position_embeddings", 32}});
-  return json;
-}
-inline DecoderSpec tiny_config() { return parse_model_config(tiny_config_json(), "tiny"); }
 
 /// Random weights of `dtype` with their config.json.
 inline void write_tiny_checkpoint(const std::filesystem::path& folder, DType dtype) {

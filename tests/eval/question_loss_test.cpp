@@ -129,44 +129,46 @@ void expect_near_scores(const QuestionScores& actual, const QuestionScores& expe
   EXPECT_NEAR(actual.loss, expected.loss, tolerance);
 }
 
-// 1e-5: log-probabilities of order 5 in f32 after a dozen layers, as for the models' losses.
-TEST_P(Questions, ScoresAreThoseOfTheWholeCandidates) {
-  if (!test::has_reference(GetParam())) GTEST_SKIP() << "the reference computes OPT and Llama";
-  test::Engine engine(GetParam());
-  test::ReferenceDecoder<double> reference(test::ReferenceShape(engine.json),
-                                           test::reference_weights(test::parity_folder(GetParam())));
-  const auto expected = reference_scores(reference, questions);
+/// The engine's, each candidate a batch of its own; the loss is not computed.
+QuestionScores scores_alone(test::Engine& engine, const std::vector<Question>& questions) {
+  QuestionScores alone;
+  for (const Question& question : questions) {
+    auto& scores = alone.scores.emplace_back();
+    for (const Example& candidate : question.candidates) {
+      const std::array one{&candidate};
+      scores.push_back(-test::mean(engine.loss(make_batch(one))));
+    }
+  }
+  return alone;
+}
+
+/// Shared and whole, in passes of any size. 1e-5: log-probabilities of order 5 in f32 after a dozen layers,
+/// as for the models' losses.
+void expect_scores_alone(test::Engine& engine, const std::vector<Question>& questions) {
+  QuestionScores alone = scores_alone(engine, questions);
   for (const bool share : {false, true}) {
     for (const std::int64_t tokens : {1, 40, 100000}) {
       SCOPED_TRACE(testing::Message() << (share ? "shared " : "whole ") << tokens);
-      expect_near_scores(scores_of(engine, share, tokens), expected, 1e-5);
+      const QuestionScores together =
+          score_questions(engine.context, engine.model, engine.activations, questions, share, tokens);
+      alone.loss = together.loss;
+      expect_near_scores(together, alone, 1e-5);
     }
   }
 }
 
-// Whichever candidates lie beyond the original length, and on both sides of it: 3 to 13 tokens each. 1e-5 as
-// above.
+TEST_P(Questions, ScoresAreThoseOfTheCandidatesAlone) {
+  test::Engine engine(GetParam());
+  expect_scores_alone(engine, questions);
+}
+
+// Whichever candidates lie beyond the original length, and on both sides of it: 3 to 13 tokens each.
 TEST(QuestionsByLongRope, EachCandidateIsTurnedByItsOwnLength) {
   const auto questions = test::questions_of_every_form(largest_id);
   for (std::int64_t original = 1; original <= 15; ++original) {
+    SCOPED_TRACE(original);
     test::Engine engine(test::longrope_config(original), test::parity_folder("phi3_plain"), DType::f32);
-    QuestionScores alone;
-    for (const Question& question : questions) {
-      auto& scores = alone.scores.emplace_back();
-      for (const Example& candidate : question.candidates) {
-        const std::array one{&candidate};
-        scores.push_back(-test::mean(engine.loss(make_batch(one))));
-      }
-    }
-    for (const bool share : {false, true}) {
-      for (const std::int64_t tokens : {1, 40, 100000}) {
-        SCOPED_TRACE(testing::Message() << original << (share ? " shared " : " whole ") << tokens);
-        const QuestionScores together =
-            score_questions(engine.context, engine.model, engine.activations, questions, share, tokens);
-        alone.loss = together.loss;
-        expect_near_scores(together, alone, 1e-5);
-      }
-    }
+    expect_scores_alone(engine, questions);
   }
 }
 
@@ -210,10 +212,32 @@ TEST_P(Questions, GradientsOfEveryWeightAreThoseOfTheWholeCandidates) {
   expect_near(gradients[1], gradients[0], 1e-5);
 }
 
+class QuestionsOfReference : public Questions {};
+
+TEST_P(QuestionsOfReference, ScoresAreThoseOfTheWholeCandidates) {
+  test::Engine engine(GetParam());
+  test::ReferenceDecoder<double> reference(test::ReferenceShape(engine.json),
+                                           test::reference_weights(test::parity_folder(GetParam())));
+  const auto expected = reference_scores(reference, questions);
+  for (const bool share : {false, true}) expect_near_scores(scores_of(engine, share, 40), expected, 1e-5);
+}
+
+class QuestionsOfPhi3 : public Questions {};
+
+// In training the longest candidate of a batch decides for all, also where its last token is not computed.
+TEST_P(QuestionsOfPhi3, UnderLongRopeSharingLeavesTheGradients) {
+  for (std::int64_t original = 1; original <= 15; ++original) {
+    SCOPED_TRACE(original);
+    test::Engine engine(test::longrope_config(original), test::parity_folder("phi3_plain"), DType::f32);
+    Chain chain(engine.model, TieMode::stack);
+    const auto whole = in_parts(engine, chain, {questions.size()}, false);
+    expect_near(in_parts(engine, chain, {questions.size()}, true), whole, 1e-5);
+  }
+}
+
 // Central differences of the whole candidates' loss in double: an error of step^2 = 1e-10, and 1e-5 of the
 // largest entry for the engine's f32.
-TEST_P(Questions, TheGradientIsTheDerivativeOfTheLoss) {
-  if (!test::has_reference(GetParam())) GTEST_SKIP() << "the reference computes OPT and Llama";
+TEST_P(QuestionsOfReference, TheGradientIsTheDerivativeOfTheLoss) {
   questions = {questions[0], questions[3]};  // the reference is slow
   test::Engine engine(GetParam());
   Chain chain(engine.model, TieMode::stack);
@@ -259,6 +283,11 @@ TEST_P(Questions, MasksDoNotDependOnTheBatches) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Questions, testing::ValuesIn(test::models_of_all_families()),
                          [](const auto& info) { return info.param; });
+
+INSTANTIATE_TEST_SUITE_P(Models, QuestionsOfReference, testing::ValuesIn(test::parity_models()),
+                         [](const auto& info) { return info.param; });
+
+INSTANTIATE_TEST_SUITE_P(LongRope, QuestionsOfPhi3, testing::Values("phi3_plain"));
 
 class QuestionLoss : public testing::Test {
  protected:

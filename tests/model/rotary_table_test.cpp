@@ -186,6 +186,10 @@ TEST(RotaryRows, ByTheLongestOfTheBatch) {
   EXPECT_EQ(long_sequences(batch_of({{0, 4}, {0, 7}}), LongFactors::by_batch), (Flags{true, true}));
   EXPECT_EQ(long_sequences(batch_of({{0, 4}, {4, 7}, {4, 5}}, {-1, 0, 0}), LongFactors::by_batch),
             (Flags{true, true, true}));
+  // A seventh token that is not computed.
+  RaggedBatch without_last = batch_of({{0, 4}, {0, 6}});
+  without_last.longest = 7;
+  EXPECT_EQ(long_sequences(without_last, LongFactors::by_batch), (Flags{true, true}));
   // Padding makes no sequence longer.
   EXPECT_EQ(long_sequences(padded_to(batch_of({{0, 4}}), 20), LongFactors::by_batch), (Flags{false, false}));
 }

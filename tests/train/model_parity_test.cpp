@@ -76,7 +76,8 @@ class Parity : public testing::TestWithParam<std::string> {
     return largest;
   }
 
-  /// Within 1e-5 of the fixture's largest entry.
+  /// Within 1e-5 of the fixture's largest entry; 1e-8 where all are 0 in exact arithmetic, as of queries with
+  /// a window of one key.
   static void check_gradient(const TensorSource& expected, const std::string& key, const Matrix& gradient) {
     const auto reference = test::floats_of(expected, "grad." + key);
     ASSERT_EQ(reference.size(), gradient.floats().size()) << key;
@@ -86,7 +87,7 @@ class Parity : public testing::TestWithParam<std::string> {
       largest = std::max(largest, std::abs(static_cast<double>(reference[i])));
       error = std::max(error, std::abs(static_cast<double>(gradient.floats()[i] - reference[i])));
     }
-    EXPECT_LT(error, 1e-5 * largest) << key;
+    EXPECT_LT(error, 1e-5 * largest + 1e-8) << key;
   }
 
   DecoderSpec config;

@@ -19,6 +19,7 @@ DecoderSpec read_gemma(const JsonReader& reader, const std::string& family) {
                                       .head_dim = 256,
                                       .heads_divide_width = true,
                                       .tie_word_embeddings = true,
+                                      .rounds_norms = false,
                                       .pad_token_id = 0,
                                       .activation_key = "hidden_activation",
                                       .activation = "gelu_pytorch_tanh"},

@@ -6,9 +6,6 @@
 namespace cola::families {
 namespace {
 
-constexpr std::array<std::string_view, 1> ignored{"rotary_emb.inv_freq"};  // of transformers before 4.31
-constexpr std::array<std::string_view, 2> targets{"q_proj", "v_proj"};
-
 constexpr std::array published{
     PublishedShape{"llama-2-7b", R"({"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
       "intermediate_size": 11008, "vocab_size": 32000, "max_position_embeddings": 4096, "rms_norm_eps": 1e-05,
@@ -40,7 +37,7 @@ constexpr std::array published{
 };
 
 DecoderSpec read(const JsonReader& reader) {
-  DecoderSpec spec = read_llama_like(reader, {.heads_divide_width = true}, "Llama");
+  DecoderSpec spec = read_llama_like(reader, {.heads_divide_width = true, .rounds_norms = false}, "Llama");
   read_rotary_table(reader, spec);
   read_attention_bias(reader, spec);
   read_mlp_bias(reader, spec);
@@ -49,16 +46,6 @@ DecoderSpec read(const JsonReader& reader) {
 
 }  // namespace
 
-extern const Family llama{.model_type = "llama",
-                          .architecture = "LlamaForCausalLM",
-                          .name = "Llama",
-                          .blocks = "model.layers",
-                          .ignored_tensors = ignored,
-                          .other_parts = {},
-                          .file_stems = {},
-                          .default_targets = targets,
-                          .published = published,
-                          .read = read,
-                          .parameters = llama_like_parameters};
+extern const Family llama = llama_like_family("llama", "LlamaForCausalLM", "Llama", published, read);
 
 }  // namespace cola::families

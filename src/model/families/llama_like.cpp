@@ -79,9 +79,9 @@ void add_block(ParameterList& list, const BlockSpec& block, std::int64_t width) 
 DecoderSpec read_llama_like(const JsonReader& reader, const LlamaLike& defaults, const std::string& family) {
   DecoderSpec spec = read_common(reader, defaults.pad_token_id);
   BlockSpec& block = spec.block_kinds.front();
-  block.norm = {
-      .kind = NormKind::rms,
-      .epsilon = static_cast<float>(positive_number(reader, "rms_norm_eps", defaults.rms_norm_eps))};
+  block.norm = {.kind = NormKind::rms,
+                .epsilon = static_cast<float>(positive_number(reader, "rms_norm_eps", defaults.rms_norm_eps)),
+                .rounds_before_weight = defaults.rounds_norms};
   block.mlp.activation = defaults.activation == "silu" ? Activation::silu_gate : Activation::gelu_tanh_gate;
   block.mlp.intermediate_size = positive(reader, "intermediate_size", max_width);
   read_heads(reader, defaults, spec.hidden_size, block.attention);

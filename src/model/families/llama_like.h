@@ -18,6 +18,7 @@ struct LlamaLike {
   bool heads_divide_width = false;  ///< hidden_size must be a multiple of the heads, whatever head_dim is
   bool tie_word_embeddings = false;
   double rms_norm_eps = 1e-6;
+  bool rounds_norms = true;        ///< NormSpec::rounds_before_weight; Llama's runs keep their bits
   std::int64_t pad_token_id = -1;  ///< -1: none
   std::string_view activation_key = "hidden_act";
   std::string_view activation = "silu";
@@ -56,6 +57,9 @@ void require_none_slides(const JsonReader& reader, const DecoderSpec& spec);
 /// What PEFT targets in most of these families, and the paper in all.
 inline constexpr std::array<std::string_view, 2> query_and_value{"q_proj", "v_proj"};
 
+/// What transformers before 4.31 stored with the weights.
+inline constexpr std::array<std::string_view, 1> stored_rotary_tables{"rotary_emb.inv_freq"};
+
 /// One of these families: with Llama's names of tensors.
 constexpr Family llama_like_family(std::string_view model_type, std::string_view architecture,
                                    std::string_view name, std::span<const PublishedShape> published,
@@ -65,7 +69,7 @@ constexpr Family llama_like_family(std::string_view model_type, std::string_view
           .architecture = architecture,
           .name = name,
           .blocks = "model.layers",
-          .ignored_tensors = {},
+          .ignored_tensors = stored_rotary_tables,
           .other_parts = {},
           .file_stems = {},
           .default_targets = targets,

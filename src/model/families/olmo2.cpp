@@ -19,7 +19,8 @@ constexpr std::array published{
 };
 
 DecoderSpec read(const JsonReader& reader) {
-  DecoderSpec spec = read_llama_like(reader, {.rms_norm_eps = 1e-5, .pad_token_id = 1}, "OLMo 2");
+  DecoderSpec spec =
+      read_llama_like(reader, {.rms_norm_eps = 1e-5, .rounds_norms = false, .pad_token_id = 1}, "OLMo 2");
   BlockSpec& block = spec.block_kinds.front();
   block.placement = NormPlacement::after;
   block.attention.head_norms = HeadNorms::whole_width;
