@@ -5,18 +5,24 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "model/family.h"
 
 namespace cola {
 namespace {
 
 constexpr std::int64_t default_max_length = 2048;
 
-const char* const choices = "give --chat-template llama2, llama3, chatml or plain";
+/// What to do where there is no template; `family` may be null.
+std::string choices(const Family* family) {
+  const std::string all = "give --chat-template llama2, llama3, chatml or plain";
+  if (family == nullptr || family->chat_template.empty()) return all;
+  return fmt::format("{} ({} has the turns of {}'s chat models)", all, family->chat_template, family->name);
+}
 
 /// The built-in template that the folder's own is, or why there is none.
 void take_folder_template(const std::filesystem::path& folder, const Tokenizer* tokenizer,
-                          DataOptions& data) {
-  data.no_chat_template = choices;
+                          const Family* family, DataOptions& data) {
+  data.no_chat_template = choices(family);
   const auto own = read_chat_template(folder);
   if (!own) return;
   RecognisedTemplate known = recognise_chat_template(*own);
@@ -26,7 +32,7 @@ void take_folder_template(const std::filesystem::path& folder, const Tokenizer* 
   data.chat_template = known.built_in;
   if (!known.built_in) {
     data.no_chat_template = fmt::format("the chat template of {} is none of those known here ({}): {}",
-                                        own->file.string(), known.why_not, choices);
+                                        own->file.string(), known.why_not, choices(family));
   }
 }
 
@@ -47,7 +53,7 @@ DataOptions data_options(const EvaluateOptions& options, const DecoderSpec& conf
   data.train_on_prompt = options.train_on_prompt;
   data.append_eos = !options.no_eos;
   if (options.chat_template.empty()) {
-    take_folder_template(tokenizer_folder, tokenizer, data);
+    take_folder_template(tokenizer_folder, tokenizer, config.family, data);
   } else {
     data.chat_template = parse_chat_template(options.chat_template);
   }

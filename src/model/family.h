@@ -37,6 +37,9 @@ struct Family {
   /// How else files name tensors, of the decoder and of other parts; the first that fits counts.
   std::span<const NameStem> file_stems;
   std::span<const std::string_view> default_targets;  ///< of LoRA, as in PEFT; none where PEFT has none
+  /// The built-in chat template with the turns of the family's chat models: what is proposed where a folder
+  /// has no template that can be read; empty: none, or several.
+  std::string_view chat_template;
   std::span<const PublishedShape> published;
 
   /// What a config.json says. Throws Error naming a key that is not supported or not sound.

@@ -82,6 +82,7 @@ extern const Family gemma3{.model_type = "gemma3",
                            .other_parts = other_parts,
                            .file_stems = file_stems,
                            .default_targets = query_and_value,
+                           .chat_template = {},
                            .published = {},
                            .read = read_multimodal,
                            .parameters = multimodal_parameters};

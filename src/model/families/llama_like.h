@@ -64,6 +64,7 @@ inline constexpr std::array<std::string_view, 1> stored_rotary_tables{"rotary_em
 constexpr Family llama_like_family(std::string_view model_type, std::string_view architecture,
                                    std::string_view name, std::span<const PublishedShape> published,
                                    DecoderSpec (*read)(const JsonReader&),
+                                   std::string_view chat_template = "",
                                    std::span<const std::string_view> targets = query_and_value) {
   return {.model_type = model_type,
           .architecture = architecture,
@@ -73,6 +74,7 @@ constexpr Family llama_like_family(std::string_view model_type, std::string_view
           .other_parts = {},
           .file_stems = {},
           .default_targets = targets,
+          .chat_template = chat_template,
           .published = published,
           .read = read,
           .parameters = llama_like_parameters};

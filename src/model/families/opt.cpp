@@ -120,6 +120,7 @@ extern const Family opt{.model_type = "opt",
                         .other_parts = {},
                         .file_stems = {},
                         .default_targets = targets,
+                        .chat_template = {},
                         .published = published,
                         .read = read,
                         .parameters = parameters};

@@ -36,6 +36,7 @@ DecoderSpec read(const JsonReader& reader) {
 
 }  // namespace
 
-extern const Family phi3 = llama_like_family("phi3", "Phi3ForCausalLM", "Phi-3", published, read, targets);
+extern const Family phi3 =
+    llama_like_family("phi3", "Phi3ForCausalLM", "Phi-3", published, read, "", targets);
 
 }  // namespace cola::families

@@ -31,6 +31,7 @@ DecoderSpec read(const JsonReader& reader) {
 
 }  // namespace
 
-extern const Family qwen2 = llama_like_family("qwen2", "Qwen2ForCausalLM", "Qwen2", published, read);
+extern const Family qwen2 =
+    llama_like_family("qwen2", "Qwen2ForCausalLM", "Qwen2", published, read, "chatml");
 
 }  // namespace cola::families

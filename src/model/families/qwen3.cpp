@@ -32,6 +32,7 @@ DecoderSpec read(const JsonReader& reader) {
 
 }  // namespace
 
-extern const Family qwen3 = llama_like_family("qwen3", "Qwen3ForCausalLM", "Qwen3", published, read);
+extern const Family qwen3 =
+    llama_like_family("qwen3", "Qwen3ForCausalLM", "Qwen3", published, read, "chatml");
 
 }  // namespace cola::families

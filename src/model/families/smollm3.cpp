@@ -60,6 +60,7 @@ DecoderSpec read(const JsonReader& reader) {
 
 }  // namespace
 
-extern const Family smollm3 = llama_like_family("smollm3", "SmolLM3ForCausalLM", "SmolLM3", published, read);
+extern const Family smollm3 =
+    llama_like_family("smollm3", "SmolLM3ForCausalLM", "SmolLM3", published, read, "chatml");
 
 }  // namespace cola::families
