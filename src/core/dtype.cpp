@@ -2,41 +2,54 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
+#include <stdexcept>
 
 #include "core/error.h"
 
 namespace cola {
 
+namespace {
+
+struct DTypeFacts {
+  std::string_view name;
+  BlockLayout layout;
+};
+
+/// In the order of DType.
+constexpr std::array<DTypeFacts, 18> facts{{
+    {"f32", {1, 4}},
+    {"bf16", {1, 2}},
+    {"f16", {1, 2}},
+    {"i64", {1, 8}},
+    {"i32", {1, 4}},
+    {"q4_0", {32, 18}},
+    {"q4_1", {32, 20}},
+    {"q5_0", {32, 22}},
+    {"q5_1", {32, 24}},
+    {"q8_0", {32, 34}},
+    {"q2_k", {256, 84}},
+    {"q3_k", {256, 110}},
+    {"q4_k", {256, 144}},
+    {"q5_k", {256, 176}},
+    {"q6_k", {256, 210}},
+    {"iq4_nl", {32, 18}},
+    {"iq4_xs", {256, 136}},
+    {"mxfp4", {32, 17}},
+}};
+static_assert(facts.size() == static_cast<std::size_t>(DType::mxfp4) + 1);
+
+}  // namespace
+
+BlockLayout layout_of(DType dtype) { return facts[static_cast<std::size_t>(dtype)].layout; }
+
 std::size_t size_of(DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-    case DType::i32:
-      return 4;
-    case DType::bf16:
-    case DType::f16:
-      return 2;
-    case DType::i64:
-      return 8;
-  }
-  return 0;
+  if (is_quantized(dtype)) throw std::logic_error("a value of a quantised type has no bytes of its own");
+  return static_cast<std::size_t>(layout_of(dtype).bytes);
 }
 
-std::string_view name_of(DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-      return "f32";
-    case DType::bf16:
-      return "bf16";
-    case DType::f16:
-      return "f16";
-    case DType::i64:
-      return "i64";
-    case DType::i32:
-      return "i32";
-  }
-  return "unknown";
-}
+std::string_view name_of(DType dtype) { return facts[static_cast<std::size_t>(dtype)].name; }
 
 DType parse_dtype(std::string_view name) {
   if (name == "f32" || name == "float32") return DType::f32;

@@ -6,11 +6,48 @@
 
 namespace cola {
 
-enum class DType : std::uint8_t { f32, bf16, f16, i64, i32 };
+/// Types of numbers, and after those the block-wise quantised ones of GGUF files (docs/gguf.md), which
+/// weights may have: core/quantized_blocks.h.
+enum class DType : std::uint8_t {
+  f32,
+  bf16,
+  f16,
+  i64,
+  i32,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q8_0,
+  q2_k,
+  q3_k,
+  q4_k,
+  q5_k,
+  q6_k,
+  iq4_nl,
+  iq4_xs,
+  mxfp4,
+};
 
+/// How values lie in memory: `values` neighbours of a row share `bytes`.
+struct BlockLayout {
+  std::int64_t values = 1;
+  std::int64_t bytes = 0;
+};
+[[nodiscard]] BlockLayout layout_of(DType dtype);
+
+[[nodiscard]] inline bool is_quantized(DType dtype) { return dtype >= DType::q4_0; }
+
+/// Bytes of one number. Throws std::logic_error for a quantised type, whose values share bytes.
 [[nodiscard]] std::size_t size_of(DType dtype);
 
-/// "f32", "bf16", "f16", "i64", "i32": the names of options, logs and messages.
+/// Bytes of `count` values, whole blocks of them.
+[[nodiscard]] inline std::int64_t bytes_of(DType dtype, std::int64_t count) {
+  const BlockLayout block = layout_of(dtype);
+  return count / block.values * block.bytes;
+}
+
+/// "f32", "bf16", "q4_0", ...: the names of options, logs and messages.
 [[nodiscard]] std::string_view name_of(DType dtype);
 
 /// Accepts our names and Hugging Face's ("float32", "bfloat16", "float16"). Throws UsageError on any other.

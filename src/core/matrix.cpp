@@ -19,7 +19,7 @@ Matrix Matrix::copy_of(ConstMatrixView source, Memory& memory) {
   if (source.empty()) return copy;
   const bool dense = source.stride == source.cols;
   const std::int64_t rows_at_once = dense ? source.rows : 1;
-  const std::size_t bytes = static_cast<std::size_t>(rows_at_once * source.cols) * size_of(source.dtype);
+  const std::size_t bytes = static_cast<std::size_t>(bytes_of(source.dtype, rows_at_once * source.cols));
   for (std::int64_t row = 0; row < source.rows; row += rows_at_once) {
     memory.download(static_cast<const std::byte*>(source.row_range(row, row + 1).data),
                     static_cast<std::byte*>(copy.view().row_range(row, row + 1).data), bytes);
@@ -38,11 +38,11 @@ Matrix Matrix::moved_to(Memory& memory, Matrix matrix) {
 
 void Matrix::resize(DType dtype, std::int64_t rows, std::int64_t cols) {
   constexpr std::int64_t largest = std::int64_t{1} << 56;  // bytes; keeps every size and offset within int64
-  const auto item = static_cast<std::int64_t>(size_of(dtype));
-  if (rows < 0 || cols < 0 || (rows > 0 && cols > largest / item / rows)) {
+  const BlockLayout block = layout_of(dtype);
+  if (rows < 0 || cols < 0 || cols % block.values != 0 || (rows > 0 && cols > largest / block.bytes / rows)) {
     throw Error(fmt::format("a matrix of {} x {} {} is not possible", rows, cols, name_of(dtype)));
   }
-  data_.resize(static_cast<std::size_t>(rows * cols * item));
+  data_.resize(static_cast<std::size_t>(bytes_of(dtype, rows * cols)));
   dtype_ = dtype;
   rows_ = rows;
   cols_ = cols;

@@ -11,7 +11,7 @@
 namespace cola {
 
 /// Read-only view of a row-major matrix [rows, cols]; `stride` elements from one row to the next.
-/// A view owns nothing and is passed by value.
+/// Rows of a quantised one are whole blocks. A view owns nothing and is passed by value.
 struct ConstMatrixView {
   const void* data = nullptr;
   DType dtype = DType::f32;
@@ -28,13 +28,12 @@ struct ConstMatrixView {
   /// Rows [begin, end).
   [[nodiscard]] ConstMatrixView row_range(std::int64_t begin, std::int64_t end) const {
     const auto* bytes = static_cast<const std::byte*>(data);
-    return {bytes + begin * stride * static_cast<std::int64_t>(size_of(dtype)), dtype, end - begin, cols,
-            stride};
+    return {bytes + bytes_of(dtype, begin * stride), dtype, end - begin, cols, stride};
   }
-  /// Columns [begin, end).
+  /// Columns [begin, end), of a quantised matrix whole blocks.
   [[nodiscard]] ConstMatrixView column_range(std::int64_t begin, std::int64_t end) const {
     const auto* bytes = static_cast<const std::byte*>(data);
-    return {bytes + begin * static_cast<std::int64_t>(size_of(dtype)), dtype, rows, end - begin, stride};
+    return {bytes + bytes_of(dtype, begin), dtype, rows, end - begin, stride};
   }
 };
 
@@ -54,12 +53,11 @@ struct MatrixView {
   [[nodiscard]] bool empty() const { return rows == 0 || cols == 0; }
   [[nodiscard]] MatrixView row_range(std::int64_t begin, std::int64_t end) const {
     auto* bytes = static_cast<std::byte*>(data);
-    return {bytes + begin * stride * static_cast<std::int64_t>(size_of(dtype)), dtype, end - begin, cols,
-            stride};
+    return {bytes + bytes_of(dtype, begin * stride), dtype, end - begin, cols, stride};
   }
   [[nodiscard]] MatrixView column_range(std::int64_t begin, std::int64_t end) const {
     auto* bytes = static_cast<std::byte*>(data);
-    return {bytes + begin * static_cast<std::int64_t>(size_of(dtype)), dtype, rows, end - begin, stride};
+    return {bytes + bytes_of(dtype, begin), dtype, rows, end - begin, stride};
   }
   // NOLINTNEXTLINE(google-explicit-constructor): a writable view is a read-only one
   operator ConstMatrixView() const { return {data, dtype, rows, cols, stride}; }

@@ -5,6 +5,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
@@ -28,8 +29,9 @@ std::string_view header_name(DType dtype) {
       return "I64";
     case DType::i32:
       return "I32";
+    default:
+      throw std::logic_error("safetensors has no name for a quantised type");
   }
-  return "";
 }
 
 std::string header_of(const std::vector<TensorToWrite>& tensors,

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/finite_values.h"
 #include "core/parallel.h"
+#include "core/quantized_blocks.h"
 #include "io/printable.h"
 
 namespace cola {
@@ -31,7 +32,10 @@ void convert(const std::byte* source, std::span<float> destination) {
 
 }  // namespace
 
-std::int64_t SourceTensor::size() const { return static_cast<std::int64_t>(bytes / size_of(dtype)); }
+std::int64_t SourceTensor::size() const {
+  const BlockLayout block = layout_of(dtype);
+  return static_cast<std::int64_t>(bytes) / block.bytes * block.values;
+}
 
 void release_pages(const SourceTensor& tensor) {
   if (!tensor.mapped) return;
@@ -59,6 +63,8 @@ void read_as_f32(const SourceTensor& tensor, std::span<float> destination) {
     case DType::i64:
     case DType::i32:
       break;
+    default:
+      return dequantize(tensor.dtype, tensor.data, destination);
   }
   throw Error(fmt::format("{}: a tensor of {} where floating-point numbers are needed", tensor.file,
                           name_of(tensor.dtype)));
@@ -66,14 +72,20 @@ void read_as_f32(const SourceTensor& tensor, std::span<float> destination) {
 
 void read_as_f32(const SourceTensor& tensor, std::int64_t begin, std::span<float> destination) {
   SourceTensor part = tensor;
-  part.shape = {static_cast<std::int64_t>(destination.size())};
-  part.bytes = destination.size() * size_of(tensor.dtype);
-  part.data += static_cast<std::size_t>(begin) * size_of(tensor.dtype);
+  const auto count = static_cast<std::int64_t>(destination.size());
+  part.shape = {count};
+  part.bytes = static_cast<std::size_t>(bytes_of(tensor.dtype, count));
+  part.data += bytes_of(tensor.dtype, begin);
   read_as_f32(part, destination);
 }
 
 void require_finite(const std::string& name, const SourceTensor& tensor) {
   const std::span bytes(tensor.data, tensor.bytes);
+  if (is_quantized(tensor.dtype)) {
+    if (blocks_finite(tensor.dtype, bytes)) return;
+    throw Error(fmt::format("{}: tensor '{}' ({}) has a value that is not finite, and every one has to be",
+                            tensor.file, printable(name), name_of(tensor.dtype)));
+  }
   if (all_finite(bytes, tensor.dtype)) return;
   const std::size_t index = first_not_finite(bytes, tensor.dtype);
   float value = 0.0F;

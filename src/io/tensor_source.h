@@ -12,7 +12,8 @@
 namespace cola {
 
 /// One tensor of a checkpoint file: a view of memory-mapped (or decompressed) bytes, little-endian,
-/// contiguous row-major. `data` may be unaligned. Valid while the TensorSource it came from lives.
+/// contiguous row-major; each row of a quantised one is whole blocks. `data` may be unaligned. Valid while
+/// the TensorSource it came from lives.
 struct SourceTensor {
   DType dtype = DType::f32;
   std::vector<std::int64_t> shape;
@@ -50,11 +51,12 @@ class TensorSource {
 /// count as resident, and are read from the file again if they are needed.
 void release_pages(const SourceTensor& tensor);
 
-/// Converts all elements of a f32, f16 or bf16 tensor (possibly unaligned) to float; `destination` has
-/// tensor.size(). Throws Error if the sizes differ or the tensor holds integers.
+/// Converts all elements of a f32, f16, bf16 or quantised tensor (possibly unaligned) to float; `destination`
+/// has tensor.size(). Throws Error if the sizes differ or the tensor holds integers.
 void read_as_f32(const SourceTensor& tensor, std::span<float> destination);
 
-/// The elements [begin, begin + destination.size()), which the tensor must have.
+/// The elements [begin, begin + destination.size()), which the tensor must have; of a quantised one whole
+/// blocks.
 void read_as_f32(const SourceTensor& tensor, std::int64_t begin, std::span<float> destination);
 
 /// Throws Error naming file, tensor and element if one is NaN or infinite.

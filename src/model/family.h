@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "io/json.h"
+#include "model/gguf_family.h"
 #include "model/parameter_spec.h"
 
 namespace cola {
@@ -41,6 +42,7 @@ struct Family {
   /// has no template that can be read; empty: none, or several.
   std::string_view chat_template;
   std::span<const PublishedShape> published;
+  const GgufFamily* gguf = nullptr;  ///< null: llama.cpp has no such models, or they are not read
 
   /// What a config.json says. Throws Error naming a key that is not supported or not sound.
   DecoderSpec (*read)(const JsonReader& reader);

@@ -84,6 +84,7 @@ extern const Family gemma3{.model_type = "gemma3",
                            .default_targets = query_and_value,
                            .chat_template = {},
                            .published = {},
+                           .gguf = nullptr,
                            .read = read_multimodal,
                            .parameters = multimodal_parameters};
 

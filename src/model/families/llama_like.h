@@ -76,6 +76,7 @@ constexpr Family llama_like_family(std::string_view model_type, std::string_view
           .default_targets = targets,
           .chat_template = chat_template,
           .published = published,
+          .gguf = nullptr,
           .read = read,
           .parameters = llama_like_parameters};
 }

@@ -122,6 +122,7 @@ extern const Family opt{.model_type = "opt",
                         .default_targets = targets,
                         .chat_template = {},
                         .published = published,
+                        .gguf = nullptr,
                         .read = read,
                         .parameters = parameters};
 

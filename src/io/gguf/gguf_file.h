@@ -1,0 +1,44 @@
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/gguf/gguf_keys.h"
+#include "io/memory_map.h"
+#include "io/tensor_source.h"
+
+namespace cola {
+
+/// A GGUF file, or the files of a split one: keys, and tensors under their own names with PyTorch's shapes
+/// ([out, in]). Memory-mapped; views are valid while it lives. See docs/gguf.md.
+class GgufFile final : public TensorSource {
+ public:
+  /// Of a split model the first file, NAME-00001-of-0000N.gguf; the others lie beside it. Throws Error naming
+  /// file and field: not GGUF, another version or byte order, truncated; sizes, counts or offsets that the
+  /// file has no room for, that leave gaps or overlap; names that are empty, too long or occur twice; a
+  /// tensor type that is not supported; files of a split that are missing or do not belong together.
+  explicit GgufFile(const std::filesystem::path& file);
+
+  [[nodiscard]] const GgufKeys& keys() const { return keys_; }
+  [[nodiscard]] const std::map<std::string, SourceTensor>& tensors() const override { return tensors_; }
+  /// Names of the tensors in the order of the file.
+  [[nodiscard]] const std::vector<std::string>& order() const { return order_; }
+  /// Null if there is none.
+  [[nodiscard]] const SourceTensor* find(const std::string& name) const;
+
+ private:
+  std::vector<MemoryMap> maps_;
+  GgufKeys keys_;
+  std::map<std::string, SourceTensor> tensors_;
+  std::vector<std::string> order_;
+};
+
+/// Whether a path names a GGUF file rather than a folder: by its ending, .gguf, and as it is no folder.
+[[nodiscard]] bool is_gguf_file(const std::filesystem::path& path);
+
+/// The number of a tensor type in files; the type of a number. Nothing for types that are not supported.
+[[nodiscard]] std::optional<std::uint32_t> gguf_type_of(DType dtype);
+[[nodiscard]] std::optional<DType> dtype_of_gguf(std::uint32_t type);
+
+}  // namespace cola
