@@ -69,17 +69,6 @@ std::vector<Candidate> candidates_of(const std::vector<Sample>& samples) {
 
 }  // namespace
 
-std::vector<float> rotary_divisors(const RotarySpec& spec) {
-  RotarySpec plain = spec;
-  plain.kind = RotarySpec::Kind::plain;
-  const std::vector<double> before = rotary_frequencies(plain);
-  const std::vector<double> after = rotary_frequencies(spec);
-  std::vector<float> divisors;
-  for (std::size_t i = 0; i < before.size(); ++i)
-    divisors.push_back(static_cast<float>(before[i] / after[i]));
-  return divisors;
-}
-
 std::optional<Json> llama3_scaling(std::span<const float> factors, double theta, std::int64_t rotary_dim) {
   RotarySpec spec;
   spec.theta = theta;

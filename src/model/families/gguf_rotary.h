@@ -15,7 +15,4 @@ namespace cola {
 [[nodiscard]] std::optional<Json> llama3_scaling(std::span<const float> factors, double theta,
                                                  std::int64_t rotary_dim);
 
-/// By what the table's frequencies are less than without scaling.
-[[nodiscard]] std::vector<float> rotary_divisors(const RotarySpec& spec);
-
 }  // namespace cola
