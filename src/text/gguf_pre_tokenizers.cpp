@@ -20,6 +20,7 @@ constexpr std::string_view deepseek_pattern =
     "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
     "?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+";
 constexpr std::string_view deepseek_cjk_pattern = "[\u4E00-\u9FA5\u3040-\u309F\u30A0-\u30FF]+";
+constexpr std::string_view asian_pattern = "[[\u0800-\u9FA5\uAC00-\uD7FF]&&[^\\s]]+";
 constexpr std::string_view bloom_pattern =
     " ?[^(\\s|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+";  // a parenthesis, too
 
@@ -73,9 +74,7 @@ constexpr std::array pre_tokenizers{
          "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
          "?[\\p{P}\\p{S}]+|[\r\n]|\\s+(?!\\S)|\\s+",
          R"(\p{N})"}},
-    GgufPreTokenizer{
-        "deepseek-coder",
-        {"[\r\n]", R"(\s?\p{L}+)", R"(\s?\p{P}+)", "[\u4E00-\u9FA5\u0800-\u4E00\uAC00-\uD7FF]+", R"(\p{N})"}},
+    GgufPreTokenizer{"deepseek-coder", {"[\r\n]", R"(\s?\p{L}+)", R"(\s?\p{P}+)", asian_pattern, R"(\p{N})"}},
     GgufPreTokenizer{"falcon", {R"([\p{P}\$\+<=>\^~\|`]+)", gpt2_pattern, "[0-9][0-9][0-9]"}},
     GgufPreTokenizer{"default", {R"([\p{P}\$\+<=>\^~\|]+)", gpt2_pattern, R"(\p{N}+)", "[0-9][0-9][0-9]"}},
     GgufPreTokenizer{
@@ -129,6 +128,7 @@ constexpr std::array spellings{
     Spelling{"(?i:'s|'t|'re|'ve|'m|'ll|'d)", "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])", ""},
     Spelling{R"([\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])", R"([\p{L}&&[^a-z]])", cases_remark},
     Spelling{R"([\p{Ll}\p{Lm}\p{Lo}\p{M}])", R"([\p{L}&&[^A-Z]])", cases_remark},
+    Spelling{"[\u4E00-\u9FA5\u0800-\u4E00\uAC00-\uD7FF]+", asian_pattern, ""},
     Spelling{digits_pattern, R"(\p{N})", ""},
 };
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <unordered_set>
-
 #include "core/error.h"
 #include "text/bpe_tokenizer.h"
 #include "text/gguf_pre_tokenizers.h"
@@ -13,14 +11,6 @@ namespace cola {
 namespace {
 
 constexpr std::string_view space_mark = "\u2581";
-
-Vocabulary vocabulary_of(const GgufVocabulary& from, const std::string& where) {
-  Vocabulary vocabulary;
-  vocabulary.reserve(from.tokens.size());
-  for (const GgufVocabulary::Token& token : from.tokens)
-    vocabulary.add(std::string(token.text), vocabulary.size(), where);
-  return vocabulary;
-}
 
 std::vector<AddedToken> added_tokens(const GgufVocabulary& vocabulary) {
   std::vector<AddedToken> added;
@@ -56,8 +46,7 @@ PreTokenizer pre_tokenizer_of(const GgufVocabulary& vocabulary, const std::strin
 std::unique_ptr<Tokenizer> open_byte_level(const GgufVocabulary& vocabulary, const std::string& where) {
   BpeOptions options;
   options.ignore_merges = gguf_pre_tokenizer(vocabulary.pre, where).ignore_merges;
-  Bpe model(vocabulary_of(vocabulary, where + ": tokenizer.ggml.tokens"), vocabulary.merges, options,
-            where + ": tokenizer.ggml.merges");
+  Bpe model(vocabulary_of(vocabulary, where), vocabulary.merges, options, where + ": tokenizer.ggml.merges");
   AddedTokens added(added_tokens(vocabulary), model.vocabulary(), Normalizer(), where);
   return std::make_unique<BpeTokenizer>(
       std::move(model), std::move(added), pre_tokenizer_of(vocabulary, where),
@@ -70,9 +59,9 @@ std::unique_ptr<Tokenizer> open_sentencepiece(const GgufVocabulary& vocabulary, 
   options.fuse_unk = true;
   if (vocabulary.unk)
     options.unk_token = std::string(vocabulary.tokens[static_cast<std::size_t>(*vocabulary.unk)].text);
-  const ScoreMerges merges = score_merges_of(vocabulary, where);
-  Bpe model(vocabulary_of(vocabulary, where + ": tokenizer.ggml.tokens"), merges.merges, options, where,
-            merges.ranks);
+  Vocabulary tokens = vocabulary_of(vocabulary, where);
+  const ScoreMerges merges = score_merges_of(vocabulary, tokens, where);
+  Bpe model(std::move(tokens), merges.merges, options, where, merges.ranks);
   std::vector<Normalizer::Step> marks;
   std::vector<TokenDecoder::Step> decoder{TokenDecoder::Replace{.from = std::string(space_mark), .to = " "},
                                           TokenDecoder::ByteFallback{}, TokenDecoder::Fuse{}};
@@ -86,39 +75,59 @@ std::unique_ptr<Tokenizer> open_sentencepiece(const GgufVocabulary& vocabulary, 
                                         TokenDecoder(std::move(decoder)), special_tokens(vocabulary));
 }
 
-}  // namespace
-
-ScoreMerges score_merges_of(const GgufVocabulary& vocabulary, const std::string& where) {
-  constexpr std::size_t longest = 1024;      // bytes; there is a look-up for each character of a token
-  constexpr std::size_t bytes_a_merge = 8;   // of the file, at least
-  constexpr std::size_t bytes_a_token = 16;  // beside its text: its length, score and type
-  const std::string tokens_where = where + ": tokenizer.ggml.tokens";
-  std::unordered_set<std::string_view> texts;
-  texts.reserve(vocabulary.tokens.size());
-  std::vector<ScoredToken> tokens;
-  tokens.reserve(vocabulary.tokens.size());
-  std::size_t bytes = 0;
+/// Texts begin as characters, of which each must be a token: one that is none becomes bytes, and no merge
+/// makes bytes a token.
+void require_characters(const GgufVocabulary& vocabulary, const std::string& where) {
+  constexpr std::size_t longest = 1024;  // bytes; there is a look-up for each character of a token
+  std::vector<bool> characters(0x110000);
   for (const GgufVocabulary::Token& token : vocabulary.tokens) {
-    if (token.is_special()) continue;  // its text is cut out before
-    texts.insert(token.text);
-    tokens.push_back({token.text, token.score});
-    bytes += bytes_a_token + token.text.size();
+    const Utf8Step step = utf8_step(token.text, 0);
+    if (step.length == token.text.size()) characters[step.code_point] = true;
   }
   for (const GgufVocabulary::Token& token : vocabulary.tokens) {
-    if (token.type != GgufTokenType::normal) continue;
+    if (token.is_special()) continue;
     if (token.text.size() > longest)
-      throw Error(fmt::format("{}: a token of {} bytes: at most {} are supported", tokens_where,
-                              token.text.size(), longest));
-    for (std::size_t at = 0; at < token.text.size();) {
-      const std::size_t length = utf8_step(token.text, at).length;
-      if (!texts.contains(token.text.substr(at, length))) {
-        throw Error(fmt::format("{}: {:?} has the character {:?}, which is no token: that is not supported",
-                                tokens_where, token.text, token.text.substr(at, length)));
+      throw Error(fmt::format("{}: tokenizer.ggml.tokens: a token of {} bytes: at most {} are supported",
+                              where, token.text.size(), longest));
+    for (std::size_t at = 0; token.type == GgufTokenType::normal && at < token.text.size();) {
+      const Utf8Step step = utf8_step(token.text, at);
+      if (!characters[step.code_point]) {
+        throw Error(
+            fmt::format("{}: tokenizer.ggml.tokens: {:?} has the character {:?}, which is no token: that is "
+                        "not supported",
+                        where, token.text, token.text.substr(at, step.length)));
       }
-      at += length;
+      at += step.length;
     }
   }
-  return merges_by_score(std::move(tokens), texts, bytes / bytes_a_merge, tokens_where);
+}
+
+}  // namespace
+
+Vocabulary vocabulary_of(const GgufVocabulary& from, const std::string& where) {
+  Vocabulary vocabulary;
+  vocabulary.reserve(from.tokens.size());
+  for (const GgufVocabulary::Token& token : from.tokens)
+    vocabulary.add(std::string(token.text), vocabulary.size(), where + ": tokenizer.ggml.tokens");
+  return vocabulary;
+}
+
+ScoreMerges score_merges_of(const GgufVocabulary& from, const Vocabulary& vocabulary,
+                            const std::string& where) {
+  constexpr std::size_t bytes_a_merge = 8;   // of the file, at least
+  constexpr std::size_t bytes_a_token = 16;  // beside its text: its length, score and type
+  require_characters(from, where);
+  std::vector<ScoredToken> tokens;
+  std::vector<bool> joins;
+  tokens.reserve(from.tokens.size());
+  std::size_t bytes = 0;
+  for (const GgufVocabulary::Token& token : from.tokens) {
+    joins.push_back(!token.is_special());  // whose text is cut out before
+    if (joins.back()) tokens.push_back({token.text, token.score});
+    bytes += bytes_a_token + token.text.size();
+  }
+  return merges_by_score(std::move(tokens), vocabulary, joins, bytes / bytes_a_merge,
+                         where + ": tokenizer.ggml.tokens");
 }
 
 std::unique_ptr<Tokenizer> open_gguf_tokenizer(const GgufKeys& keys) {

@@ -14,7 +14,11 @@ namespace cola {
 /// sentencepiece vocabulary in which a token has a character that is none.
 [[nodiscard]] std::unique_ptr<Tokenizer> open_gguf_tokenizer(const GgufKeys& keys);
 
-/// The merges of a sentencepiece vocabulary; `where` begins errors. Views into it.
-[[nodiscard]] ScoreMerges score_merges_of(const GgufVocabulary& vocabulary, const std::string& where);
+/// Of all tokens; `where` begins errors.
+[[nodiscard]] Vocabulary vocabulary_of(const GgufVocabulary& from, const std::string& where);
+
+/// The merges of a sentencepiece vocabulary, and the same as `vocabulary`. Views into `from`.
+[[nodiscard]] ScoreMerges score_merges_of(const GgufVocabulary& from, const Vocabulary& vocabulary,
+                                          const std::string& where);
 
 }  // namespace cola

@@ -125,7 +125,8 @@ Json sentencepiece_json(const GgufVocabulary& vocabulary, const std::string& whe
   json["normalizer"] = sequence("normalizers", std::move(marks));
   json["pre_tokenizer"] = nullptr;
   json["decoder"] = sequence("decoders", std::move(decoders));
-  json["model"] = model_json(vocabulary, score_merges_of(vocabulary, where).merges);
+  json["model"] =
+      model_json(vocabulary, score_merges_of(vocabulary, vocabulary_of(vocabulary, where), where).merges);
   json["model"]["fuse_unk"] = true;
   json["model"]["byte_fallback"] = true;
   if (vocabulary.unk) json["model"]["unk_token"] = text_of(vocabulary, *vocabulary.unk);

@@ -2,10 +2,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "text/bpe.h"
+#include "text/vocabulary.h"
 
 namespace cola {
 
@@ -20,10 +20,10 @@ struct ScoreMerges {
   std::vector<std::uint32_t> ranks;  ///< 0 for the highest score; the same for equal scores
 };
 
-/// The merges into each of `tokens` of any two of `texts`. Texts are valid UTF-8, not empty. Throws Error
-/// beginning with `where` if they are more than `most`.
-[[nodiscard]] ScoreMerges merges_by_score(std::vector<ScoredToken> tokens,
-                                          const std::unordered_set<std::string_view>& texts, std::size_t most,
+/// The merges into each of `tokens`, whose texts are valid UTF-8, of any two of the vocabulary's; `joins`, by
+/// id, says which of these count. Throws Error beginning with `where` if they are more than `most`.
+[[nodiscard]] ScoreMerges merges_by_score(std::vector<ScoredToken> tokens, const Vocabulary& vocabulary,
+                                          const std::vector<bool>& joins, std::size_t most,
                                           const std::string& where);
 
 }  // namespace cola

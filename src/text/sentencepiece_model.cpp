@@ -6,7 +6,6 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <unordered_set>
 
 #include "core/error.h"
 #include "text/score_merges.h"
@@ -95,8 +94,8 @@ bool is_plain_bpe(const SentencePieceModel& model) {
 }
 
 /// Whether Bpe can have these pieces: none that the library treats apart, and every character of one is one.
-bool are_plain(const std::vector<SentencePieceModel::Piece>& pieces,
-               const std::unordered_set<std::string_view>& normal) {
+bool are_plain(const std::vector<SentencePieceModel::Piece>& pieces, const Vocabulary& vocabulary,
+               const std::vector<bool>& normal) {
   constexpr std::size_t longest = 1024;  // bytes; a piece has a merge for each of its characters
   using Model = SentencePieceModel;
   std::size_t bytes = 0;
@@ -106,7 +105,8 @@ bool are_plain(const std::vector<SentencePieceModel::Piece>& pieces,
     if (piece.text.empty() || piece.text.size() > longest || !std::isfinite(piece.score)) return false;
     for (std::size_t at = 0; at < piece.text.size();) {
       const Utf8Step step = utf8_step(piece.text, at);
-      const bool is_piece = normal.contains(piece.text.substr(at, step.length));
+      const auto id = vocabulary.find(piece.text.substr(at, step.length));
+      const bool is_piece = id && normal[static_cast<std::size_t>(*id)];
       const bool is_whole = step.length == piece.text.size();
       if (!step.valid || (piece.type == Model::normal ? !is_piece : is_whole)) return false;
       at += step.length;
@@ -147,18 +147,17 @@ SentencePieceModel read_sentencepiece_model(std::string_view bytes, const std::s
 
 std::optional<Bpe> bpe_of(const SentencePieceModel& model, const std::string& where) {
   if (!is_plain_bpe(model)) return std::nullopt;
-  std::unordered_set<std::string_view> texts;  // of normal pieces
-  std::vector<ScoredToken> normal;
+  std::vector<ScoredToken> pieces;  // that are normal
+  std::vector<bool> normal;
   Vocabulary vocabulary;
   for (const SentencePieceModel::Piece& piece : model.pieces) {
     vocabulary.add(std::string(piece.text), vocabulary.size(), where);
-    if (piece.type != SentencePieceModel::normal) continue;
-    texts.insert(piece.text);
-    normal.push_back({piece.text, piece.score});
+    normal.push_back(piece.type == SentencePieceModel::normal);
+    if (normal.back()) pieces.push_back({piece.text, piece.score});
   }
-  if (!are_plain(model.pieces, texts)) return std::nullopt;
+  if (!are_plain(model.pieces, vocabulary, normal)) return std::nullopt;
   const ScoreMerges found =
-      merges_by_score(std::move(normal), texts, std::numeric_limits<std::size_t>::max(), where);
+      merges_by_score(std::move(pieces), vocabulary, normal, std::numeric_limits<std::size_t>::max(), where);
   BpeOptions options;
   options.byte_fallback = true;
   return Bpe(std::move(vocabulary), found.merges, options, where, found.ranks);
