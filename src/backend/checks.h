@@ -32,5 +32,7 @@ inline void check_alike(std::initializer_list<ConstMatrixView> views, std::strin
 }
 
 inline bool is_compute_dtype(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
+/// Of a weight that is not trained.
+inline bool is_weight_dtype(DType dtype) { return is_compute_dtype(dtype) || is_quantized(dtype); }
 
 }  // namespace cola::ops

@@ -14,6 +14,7 @@ void check_elements(std::initializer_list<ConstMatrixView> views, std::string_vi
 
 [[nodiscard]] bool can_convert(DType from, DType to) {
   const auto is_float = [](DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; };
+  if (is_quantized(from)) return is_float(to);
   return (is_float(from) || from == DType::f16) && (is_float(to) || to == from);
 }
 

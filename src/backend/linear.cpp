@@ -13,19 +13,24 @@ void check_dtypes(ConstMatrixView a, ConstMatrixView b, ConstMatrixView result, 
         "the result must be f32 or have the operands' dtype");
 }
 
+/// Of a product with a weight, which may be quantised.
+void check_weight_dtypes(ConstMatrixView x, ConstMatrixView w, ConstMatrixView result, std::string_view op) {
+  check_dtypes(x, is_quantized(w.dtype) ? x : w, result, op);
+}
+
 void check_forward(ConstMatrixView x, ConstMatrixView w, const BiasView& bias, ConstMatrixView y,
                    std::string_view op) {
   check_shape(w, w.rows, x.cols, op, "w");
   check_shape(y, x.rows, w.rows, op, "y");
   check(bias.empty() || bias.values.size() == static_cast<std::size_t>(w.rows), op,
         "bias must be [N] or empty");
-  check_dtypes(x, w, y, op);
+  check_weight_dtypes(x, w, y, op);
 }
 
 void check_backward(ConstMatrixView dy, ConstMatrixView w, ConstMatrixView dx, std::string_view op) {
   check_shape(dy, dy.rows, w.rows, op, "dy");
   check_shape(dx, dy.rows, w.cols, op, "dx");
-  check_dtypes(dy, w, dx, op);
+  check_weight_dtypes(dy, w, dx, op);
 }
 
 }  // namespace

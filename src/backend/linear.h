@@ -14,6 +14,8 @@ namespace cola::ops {
 /// Products with a weight w [N, K] (Hugging Face's layout: out x in). x, w, y have the compute dtype (f32 or
 /// bf16); sums are accumulated in f32. bf16 products use the processor's bf16 multiplier where it has one;
 /// elsewhere w is widened block by block and multiplied in f32. A packed w is bf16, and multiplied by tiles.
+/// A quantised w (core/quantized_blocks.h) is expanded piece by piece where it is read: the product sees its
+/// values rounded to the dtype of x (dy in a backward).
 
 /// A bias [N]. `rounded`, if known, are the values in bf16, which a device may add to a bf16 result.
 struct BiasView {

@@ -5,22 +5,36 @@
 
 namespace cola::ops {
 
-/// A weight [N, K] in bf16 in the layout of tile products, one copy for both directions
-/// (docs/decisions/0014-tile-products.md): blocks of 64 rows and 32 columns, padded with zeros.
+/// Reads a weight [N, K] in bf16 in the layout of tile products (docs/decisions/0014-tile-products.md):
+/// blocks of 64 rows and 32 columns, padded with zeros.
+struct PackedView {
+  const std::uint16_t* blocks = nullptr;  ///< not owned
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+
+  /// The block of rows [64 row, 64 row + 64) and columns [32 col, 32 col + 32).
+  [[nodiscard]] const std::uint16_t* block(std::int64_t row, std::int64_t col) const;
+  [[nodiscard]] std::int64_t block_cols() const;  ///< blocks beside each other
+};
+
+/// Elements of a packed [N, K].
+[[nodiscard]] std::int64_t packed_elements(std::int64_t rows, std::int64_t cols);
+/// Packs row-major f32 (rounded to nearest even), bf16 or quantised values into packed_elements.
+PackedView pack(ConstMatrixView plain, std::uint16_t* blocks);
+
+/// A weight in that layout, one copy for both directions.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  /// From row-major f32 (rounded to nearest even) or bf16.
+  /// From what pack() takes.
   explicit PackedMatrix(ConstMatrixView plain);
 
   /// Row `row` into `destination` [1, K], f32 or bf16.
   void read_row(std::int64_t row, MatrixView destination) const;
 
-  /// The block of rows [64 row, 64 row + 64) and columns [32 col, 32 col + 32).
-  [[nodiscard]] const std::uint16_t* block(std::int64_t row, std::int64_t col) const;
+  [[nodiscard]] PackedView view() const;
   [[nodiscard]] std::int64_t rows() const { return rows_; }
   [[nodiscard]] std::int64_t cols() const { return cols_; }
-  [[nodiscard]] std::int64_t block_cols() const;  ///< blocks beside each other
   [[nodiscard]] bool empty() const { return rows_ == 0 || cols_ == 0; }
 
  private:

@@ -33,7 +33,7 @@ ProfileScope::~ProfileScope() {
 std::uint64_t bytes_of(std::initializer_list<ConstMatrixView> operands) {
   std::uint64_t bytes = 0;
   for (const ConstMatrixView& operand : operands) {
-    bytes += static_cast<std::uint64_t>(operand.rows * operand.cols) * size_of(operand.dtype);
+    bytes += static_cast<std::uint64_t>(cola::bytes_of(operand.dtype, operand.rows * operand.cols));
   }
   return bytes;
 }

@@ -55,7 +55,8 @@ void nibbles(Bytes block, float* out) {
   constexpr int zero = has_minimum ? 0 : has_fifth_bit ? 16 : 8;
   each_nibble(rest, out, [&](unsigned nibble, unsigned j) {
     const auto q = static_cast<int>(nibble | (high >> j & 1U) << 4U);
-    return static_cast<float>(q - zero) * d + minimum;
+    const float scaled = static_cast<float>(q - zero) * d;
+    return has_minimum ? scaled + minimum : scaled;  // -0 stays -0
   });
 }
 

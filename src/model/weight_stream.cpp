@@ -13,7 +13,7 @@ constexpr std::size_t alignment = 512;
 std::size_t room_for(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 std::size_t bytes_of(ConstMatrixView matrix) {
-  return static_cast<std::size_t>(matrix.rows * matrix.cols) * size_of(matrix.dtype);
+  return static_cast<std::size_t>(cola::bytes_of(matrix.dtype, matrix.rows * matrix.cols));
 }
 
 std::size_t bytes_of(const std::vector<ProductWeight*>& block) {
@@ -90,9 +90,9 @@ StreamedBytes streamed_bytes(const DecoderSpec& spec, DType dtype) {
   StreamedBytes bytes;
   for (const auto& spec : parameter_specs(spec)) {
     if (!spec.is_block_matrix()) continue;
-    const auto size = static_cast<std::size_t>(spec.size()) * size_of(dtype);
-    bytes.on_host += static_cast<std::int64_t>(size);
-    bytes.on_device += static_cast<std::int64_t>(room_for(size));
+    const std::int64_t size = cola::bytes_of(dtype, spec.size());
+    bytes.on_host += size;
+    bytes.on_device += static_cast<std::int64_t>(room_for(static_cast<std::size_t>(size)));
   }
   bytes.on_device = bytes.on_device / spec.num_hidden_layers() * 2;
   return bytes;

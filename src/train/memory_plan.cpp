@@ -166,7 +166,8 @@ MemoryPlan plan_memory(const DecoderSpec& spec, const MemoryPlanInput& input) {
   const std::int64_t per_trained = 2 * float_bytes + optimizer_bytes_per_parameter(input.run.optimizer);
   const bool full = input.run.method == Method::full;
   MemoryPlan plan;
-  plan.weights = full && input.compute_dtype == DType::f32 ? 0 : parameters * element;
+  plan.weights =
+      full && input.compute_dtype == DType::f32 ? 0 : input.quantized_weights.value_or(parameters * element);
   std::int64_t rank = 0;
   for (const auto& link : input.run.links) rank = std::max(rank, link.rank);
   if (full) {

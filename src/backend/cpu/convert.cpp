@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "backend/cpu/dequantize.h"
 #include "backend/cpu/operands.h"
 #include "backend/cpu/ops.h"
 #include "core/parallel.h"
@@ -17,6 +18,7 @@ void copy_rows(ConstMatrixView source, MatrixView destination) {
 }
 
 void convert_rows(ConstMatrixView source, MatrixView destination) {
+  if (is_quantized(source.dtype)) return dequantize_rows(source, destination);
   const kernels::ConvertKernels& table = kernels::convert_kernels();
   const auto is = [&](DType from, DType to) { return source.dtype == from && destination.dtype == to; };
   const std::int64_t rows = source.rows;
@@ -38,16 +40,16 @@ void convert_rows(ConstMatrixView source, MatrixView destination) {
 }  // namespace
 
 void convert(Context& /*context*/, ConstMatrixView source, MatrixView destination) {
-  // A matrix without gaps is one long row, cut anywhere: few long rows keep all threads busy too.
+  // A matrix without gaps is one long row, cut anywhere between blocks: few long rows keep all threads busy
+  // too.
   if (source.stride == source.cols && destination.stride == destination.cols) {
     const std::int64_t count = source.rows * source.cols;
-    parallel_for(count, row_grain(1), [&](std::int64_t begin, std::int64_t end) {
-      const ConstMatrixView from =
-          ConstMatrixView{source.data, source.dtype, count, 1, 1}.row_range(begin, end);
-      const MatrixView to =
-          MatrixView{destination.data, destination.dtype, count, 1, 1}.row_range(begin, end);
-      convert_rows({from.data, from.dtype, 1, end - begin, end - begin},
-                   {to.data, to.dtype, 1, end - begin, end - begin});
+    const std::int64_t block = layout_of(source.dtype).values;
+    const ConstMatrixView from = {source.data, source.dtype, 1, count, count};
+    const MatrixView to = {destination.data, destination.dtype, 1, count, count};
+    parallel_for(count / block, row_grain(block), [&](std::int64_t begin, std::int64_t end) {
+      convert_rows(from.column_range(begin * block, end * block),
+                   to.column_range(begin * block, end * block));
     });
     return;
   }

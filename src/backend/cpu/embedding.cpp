@@ -76,7 +76,9 @@ void embedding_backward(Context& /*context*/, ConstMatrixView dy, std::span<cons
 void gather_rows(Context& context, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {
   const auto from = [&](std::int64_t i) { return one_row(x, rows[static_cast<std::size_t>(i)]); };
   if (x.dtype != y.dtype) {
-    for (std::int64_t i = 0; i < y.rows; ++i) cpu::convert(context, from(i), one_row(y, i));
+    parallel_for(y.rows, 16, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) cpu::convert(context, from(i), one_row(y, i));
+    });
     return;
   }
   const std::size_t bytes = static_cast<std::size_t>(x.cols) * size_of(x.dtype);

@@ -22,12 +22,13 @@ void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstM
 
 /// The same by kernels of our own, in f32: bf16 operands are widened block by block, whether or not the
 /// processor multiplies bf16. A result does not depend on the number of threads. `epilogue` gets c's blocks.
+/// b may be quantised: the result has the bits of that with its values in a's dtype.
 void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
                       Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write,
                       const BlockEpilogue& epilogue = {});
 
 /// y [T, N] = x [T, K] w^T + bias for few rows of x, limited by how fast w [N, K] is read: w's rows are read
-/// once. x, w f32 or bf16. Counts 2 T N K flops.
+/// once. x, w f32 or bf16, or w quantised, its values then taken in x's dtype. Counts 2 T N K flops.
 void multiply_few_rows(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
                        MatrixView y, Write write);
 

@@ -3,6 +3,7 @@
 #include <limits>
 #include <numeric>
 
+#include "backend/cpu/dequantize.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/kernels/blocked_product.h"
 #include "backend/cpu/kernels/convert.h"
@@ -61,17 +62,53 @@ Grid choose_grid(std::int64_t rows, std::int64_t cols, const kernels::BlockedPro
 /// Packs vectors `vectors` (rows of op(left), columns of op(right)) and terms `terms` of a product's operand;
 /// `along` if a vector's terms are contiguous in memory.
 void pack(const kernels::BlockedProductKernels& kernel, ConstMatrixView view, bool along, Range vectors,
-          Range terms, std::int64_t width, float* panels) {
+          Range terms, std::int64_t width, float* panels, std::int64_t panel_size) {
   const std::int64_t offset =
       along ? vectors.begin * view.stride + terms.begin : terms.begin * view.stride + vectors.begin;
   if (view.dtype == DType::bf16) {
     const auto* source = static_cast<const std::uint16_t*>(view.data) + offset;
     (along ? kernel.pack_along_bf16 : kernel.pack_across_bf16)(vectors.size(), terms.size(), source,
-                                                               view.stride, width, panels);
+                                                               view.stride, width, panels, panel_size);
   } else {
     const float* source = view.as<float>() + offset;
     (along ? kernel.pack_along_f32 : kernel.pack_across_f32)(vectors.size(), terms.size(), source,
-                                                             view.stride, width, panels);
+                                                             view.stride, width, panels, panel_size);
+  }
+}
+
+// Of a quantised right operand, whose blocks have up to so many values.
+constexpr std::int64_t longest_block = 256;
+constexpr std::int64_t rows_at_once = 8;  ///< terms whose values are expanded before they are packed
+static_assert(depth_block % longest_block == 0);
+
+/// What pack_quantized expands into, in values.
+std::int64_t expanded_size(const kernels::BlockedProductKernels& kernel) {
+  return std::max(kernel.tile_cols * depth_block, rows_at_once * (col_block + 2 * longest_block));
+}
+
+/// pack() of a quantised right operand, whose values are first expanded into `buffer`, a few vectors or terms
+/// at a time, in the dtype of the left one.
+void pack_quantized(const kernels::BlockedProductKernels& kernel, ConstMatrixView view, DType dtype,
+                    bool along, Range vectors, Range terms, float* panels, float* buffer) {
+  const std::int64_t width = kernel.tile_cols;
+  const std::int64_t panel_size = terms.size() * width;
+  if (along) {
+    for (std::int64_t i = vectors.begin; i < vectors.end; i += width, panels += panel_size) {
+      const Range some = {i, std::min(i + width, vectors.end)};
+      const MatrixView values = {buffer, dtype, some.size(), terms.size(), terms.size()};
+      dequantize_rows(view.row_range(some.begin, some.end).column_range(terms.begin, terms.end), values);
+      pack(kernel, values, along, {0, some.size()}, {0, terms.size()}, width, panels, panel_size);
+    }
+    return;
+  }
+  const std::int64_t block = layout_of(view.dtype).values;
+  const Range cols = {vectors.begin / block * block, round_up(vectors.end, block)};
+  for (std::int64_t i = terms.begin; i < terms.end; i += rows_at_once) {
+    const Range some = {i, std::min(i + rows_at_once, terms.end)};
+    const MatrixView values = {buffer, dtype, some.size(), cols.size(), cols.size()};
+    dequantize_rows(view.row_range(some.begin, some.end).column_range(cols.begin, cols.end), values);
+    pack(kernel, values, along, {vectors.begin - cols.begin, vectors.end - cols.begin}, {0, some.size()},
+         width, panels + (i - terms.begin) * width, panel_size);
   }
 }
 
@@ -93,12 +130,29 @@ struct Product {
   const BlockEpilogue& epilogue;
 };
 
-/// One thread's memory: packed blocks of both operands, sums of a bf16 result.
+/// One thread's memory: packed blocks of both operands, sums of a bf16 result, values of a quantised operand.
 struct Workspace {
   float* left = nullptr;
   float* right = nullptr;
   MatrixView sums;
+  float* expanded = nullptr;
 };
+
+void pack_left(const Product& product, Range rows, Range terms, float* panels) {
+  const std::int64_t width = product.kernel.tile_rows;
+  pack(product.kernel, product.a, product.a_along, rows, terms, width, panels, terms.size() * width);
+}
+
+void pack_right(const Product& product, Range cols, Range terms, const Workspace& workspace) {
+  const std::int64_t width = product.kernel.tile_cols;
+  if (is_quantized(product.b.dtype)) {
+    pack_quantized(product.kernel, product.b, product.a.dtype, product.b_along, cols, terms, workspace.right,
+                   workspace.expanded);
+  } else {
+    pack(product.kernel, product.b, product.b_along, cols, terms, width, workspace.right,
+         terms.size() * width);
+  }
+}
 
 void add_bias(std::span<const float> bias, Range cols, MatrixView sums) {
   for (std::int64_t row = 0; row < sums.rows; ++row) {
@@ -114,10 +168,10 @@ void multiply_block(const Product& product, Range rows, Range cols, MatrixView s
   const auto& kernel = product.kernel;
   for (std::int64_t k = 0; k < product.depth; k += depth_block) {
     const Range terms = {k, std::min(k + depth_block, product.depth)};
-    pack(kernel, product.b, product.b_along, cols, terms, kernel.tile_cols, workspace.right);
+    pack_right(product, cols, terms, workspace);
     for (std::int64_t row = rows.begin; row < rows.end; row += row_block) {
       const Range part = {row, std::min(row + row_block, rows.end)};
-      pack(kernel, product.a, product.a_along, part, terms, kernel.tile_rows, workspace.left);
+      pack_left(product, part, terms, workspace.left);
       kernel.multiply(part.size(), cols.size(), terms.size(), workspace.left, workspace.right,
                       k > 0 || product.write == Write::add,
                       sums.as<float>() + (row - rows.begin) * sums.stride, sums.stride);
@@ -177,13 +231,15 @@ void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a
   const std::int64_t sum_cols = c.dtype == DType::f32 ? 0 : std::min(col_block, c.cols);
   const std::int64_t sums =
       std::min(sum_rows, round_up(c.rows, grid.row_parts) / grid.row_parts + kernel.tile_rows);
-  const MatrixView scratch =
-      context.scratch("multiply_blocked", DType::f32, parts, round_up(left + right + sums * sum_cols, 16));
+  const std::int64_t expanded = is_quantized(b.dtype) ? expanded_size(kernel) : 0;
+  const MatrixView scratch = context.scratch("multiply_blocked", DType::f32, parts,
+                                             round_up(left + right + sums * sum_cols + expanded, 16));
   parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t part = begin; part < end; ++part) {
       float* memory = scratch.as<float>() + part * scratch.stride;
-      const Workspace workspace = {
-          memory, memory + left, {memory + left + right, DType::f32, sums, sum_cols, sum_cols}};
+      const MatrixView sums_of_part = {memory + left + right, DType::f32, sums, sum_cols, sum_cols};
+      const Workspace workspace = {memory, memory + left, sums_of_part,
+                                   memory + left + right + sums * sum_cols};
       multiply_slice(product, slice(c.rows, kernel.tile_rows, grid.row_parts, part / grid.col_parts),
                      slice(c.cols, col_unit, grid.col_parts, part % grid.col_parts), workspace);
     }

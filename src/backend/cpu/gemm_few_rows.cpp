@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "backend/cpu/dequantize.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/kernels/thin_product.h"
 #include "backend/cpu/ops.h"
@@ -6,6 +9,8 @@
 
 namespace cola::ops {
 namespace {
+
+constexpr std::int64_t expanded_at_once = 4;  ///< rows of a quantised w: as many as a tile of dot has
 
 /// sums [T, N] += bias, and + y with Write::add.
 void add_to(MatrixView sums, std::span<const float> bias, ConstMatrixView y, Write write) {
@@ -22,30 +27,54 @@ void add_to(MatrixView sums, std::span<const float> bias, ConstMatrixView y, Wri
   }
 }
 
+/// Some rows of w, the first of which is number `begin`, with every row of x [T, K]: their columns of sums.
+void multiply_rows(ConstMatrixView x, ConstMatrixView w, std::int64_t begin, MatrixView sums) {
+  const kernels::ThinProductKernels& kernel = kernels::thin_product_kernels(cpu_isa());
+  const auto run = [&](auto dot, const auto* weights) {
+    dot(w.rows, x.rows, x.cols, weights, w.stride, x.as<float>(), x.stride, 1.0F, sums.as<float>() + begin, 1,
+        sums.stride);
+  };
+  if (w.dtype == DType::bf16) {
+    run(kernel.dot_bf16, static_cast<const std::uint16_t*>(w.data));
+  } else {
+    run(kernel.dot_f32, w.as<float>());
+  }
+}
+
 }  // namespace
 
 void multiply_few_rows(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
                        MatrixView y, Write write) {
-  const kernels::ThinProductKernels& kernel = kernels::thin_product_kernels(cpu_isa());
   context.add_flops(2 * static_cast<std::uint64_t>(x.rows * x.cols) * static_cast<std::uint64_t>(w.rows));
+  const DType dtype = x.dtype;
   if (x.dtype != DType::f32) {
     const MatrixView wide = context.scratch("multiply_few_rows x", DType::f32, x.rows, x.cols);
     cpu::convert(context, x, wide);
     x = wide;
   }
   const MatrixView sums = context.scratch("multiply_few_rows y", DType::f32, y.rows, y.cols);
-  parallel_for(w.rows, 32, [&](std::int64_t begin, std::int64_t end) {
-    const ConstMatrixView part = w.row_range(begin, end);
-    const auto run = [&](auto dot, const auto* weights) {
-      dot(part.rows, x.rows, x.cols, weights, w.stride, x.as<float>(), x.stride, 1.0F,
-          sums.as<float>() + begin, 1, sums.stride);
-    };
-    if (w.dtype == DType::bf16) {
-      run(kernel.dot_bf16, static_cast<const std::uint16_t*>(part.data));
-    } else {
-      run(kernel.dot_f32, part.as<float>());
-    }
-  });
+  constexpr std::int64_t grain = 32;
+  if (is_quantized(w.dtype)) {
+    const std::int64_t parts = std::clamp<std::int64_t>(w.rows / grain, 1, thread_count());
+    const MatrixView expanded =
+        context.scratch("multiply_few_rows w", dtype, parts * expanded_at_once, w.cols);
+    parallel_for(parts, 1, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t part = first; part < last; ++part) {
+        const std::int64_t part_end = w.rows * (part + 1) / parts;
+        for (std::int64_t begin = w.rows * part / parts; begin < part_end; begin += expanded_at_once) {
+          const std::int64_t end = std::min(begin + expanded_at_once, part_end);
+          const MatrixView values =
+              expanded.row_range(part * expanded_at_once, part * expanded_at_once + end - begin);
+          dequantize_rows(w.row_range(begin, end), values);
+          multiply_rows(x, values, begin, sums);
+        }
+      }
+    });
+  } else {
+    parallel_for(w.rows, grain, [&](std::int64_t begin, std::int64_t end) {
+      multiply_rows(x, w.row_range(begin, end), begin, sums);
+    });
+  }
   add_to(sums, bias, y, write);
   cpu::convert(context, sums, y);
 }

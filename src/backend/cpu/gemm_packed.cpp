@@ -64,13 +64,13 @@ enum class Direction : std::uint8_t { forward, backward };
 /// steps of 32 and chunks of up to 6 steps; but the weights that a forward meets with a single tile, as in
 /// generation, are used once and need no cache: one chunk, whose sums never leave their registers.
 struct Product {
-  const PackedMatrix& w;
+  PackedView w;
   const PackedKernels& kernels;
   Direction direction;
   std::span<const float> bias;
   MatrixView y;
   Write write;
-  const BlockEpilogue& epilogue;
+  BlockEpilogue epilogue;
   std::int64_t steps;
   const std::uint16_t* stream = nullptr;  ///< [chunks][tiles][steps of the largest chunk][512]
 
@@ -225,10 +225,8 @@ const std::uint16_t* make_stream(Context& context, const Product& product, Const
   return elements;
 }
 
-void multiply(Context& context, Product product, ConstMatrixView activations) {
-  context.add_flops(2 * static_cast<std::uint64_t>(product.y.rows * product.y.cols) *
-                    static_cast<std::uint64_t>(activations.cols));
-  product.stream = make_stream(context, product, activations);
+/// With the stream made.
+void multiply(Context& context, const Product& product) {
   const Grid grid = grid_of(product.panels(), product.tiles(), thread_count());
   const std::int64_t parts = grid.outputs * grid.tokens;
   const std::int64_t sums = std::min(block_panels, product.panels()) * block_tiles * micro_sums;
@@ -246,6 +244,17 @@ void multiply(Context& context, Product product, ConstMatrixView activations) {
   });
 }
 
+void count(Context& context, ConstMatrixView activations, ConstMatrixView y) {
+  context.add_flops(2 * static_cast<std::uint64_t>(y.rows * y.cols) *
+                    static_cast<std::uint64_t>(activations.cols));
+}
+
+void multiply(Context& context, Product product, ConstMatrixView activations) {
+  count(context, activations, product.y);
+  product.stream = make_stream(context, product, activations);
+  multiply(context, product);
+}
+
 }  // namespace
 
 PackedKernels packed_kernels() { return {tile_kernels(), tile_operand_kernels(cpu_isa())}; }
@@ -254,15 +263,42 @@ void multiply_packed_forward(Context& context, ConstMatrixView x, const PackedMa
                              std::span<const float> bias, MatrixView y, Write write,
                              const BlockEpilogue& epilogue, const PackedKernels& kernels) {
   if (y.empty()) return;
-  multiply(context, {w, kernels, Direction::forward, bias, y, write, epilogue, pieces(w.cols(), tile_depth)},
+  multiply(context,
+           {w.view(), kernels, Direction::forward, bias, y, write, epilogue, pieces(w.cols(), tile_depth)},
            x);
 }
 
 void multiply_packed_backward(Context& context, ConstMatrixView dy, const PackedMatrix& w, MatrixView dx,
                               Write write, const BlockEpilogue& epilogue, const PackedKernels& kernels) {
   if (dx.empty()) return;
-  multiply(context, {w, kernels, Direction::backward, {}, dx, write, epilogue, pieces(w.rows(), tile_depth)},
+  multiply(context,
+           {w.view(), kernels, Direction::backward, {}, dx, write, epilogue, pieces(w.rows(), tile_depth)},
            dy);
+}
+
+void multiply_packed(Context& context, ConstMatrixView activations, const WeightSide& side, Write write,
+                     const PackedKernels& kernels) {
+  if (side.c.empty()) return;
+  count(context, activations, side.c);
+  const ConstMatrixView largest = largest_slab(side.w, side.transpose);
+  const MatrixView blocks =
+      context.scratch("multiply_packed slab", DType::bf16, 1, packed_elements(largest.rows, largest.cols));
+  Product product = {{},
+                     kernels,
+                     side.transpose == Transpose::yes ? Direction::forward : Direction::backward,
+                     {},
+                     side.c,
+                     write,
+                     {},
+                     pieces(activations.cols, tile_depth)};
+  product.stream = make_stream(context, product, activations);
+  for_each_slab(side, [&](const WeightSide& slab) {
+    product.w = pack(slab.w, static_cast<std::uint16_t*>(blocks.data));
+    product.bias = slab.bias;
+    product.y = slab.c;
+    product.epilogue = slab.epilogue;
+    multiply(context, product);
+  });
 }
 
 }  // namespace cola::ops

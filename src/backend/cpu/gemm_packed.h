@@ -5,6 +5,7 @@
 #include "backend/cpu/block_epilogue.h"
 #include "backend/cpu/kernels/tile_operands.h"
 #include "backend/cpu/kernels/tile_product.h"
+#include "backend/cpu/weight_slabs.h"
 #include "backend/packed_matrix.h"
 
 namespace cola::ops {
@@ -28,5 +29,10 @@ void multiply_packed_forward(Context& context, ConstMatrixView x, const PackedMa
 void multiply_packed_backward(Context& context, ConstMatrixView dy, const PackedMatrix& w, MatrixView dx,
                               Write write, const BlockEpilogue& epilogue = {},
                               const PackedKernels& kernels = packed_kernels());
+
+/// side.c = activations op(side.w) + bias, or += that, w quantised: packed a slab at a time. The bits of the
+/// products with all of it packed.
+void multiply_packed(Context& context, ConstMatrixView activations, const WeightSide& side, Write write,
+                     const PackedKernels& kernels = packed_kernels());
 
 }  // namespace cola::ops

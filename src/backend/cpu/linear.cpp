@@ -1,9 +1,11 @@
+#include "backend/cpu/dequantize.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/gemm_packed.h"
 #include "backend/cpu/kernels/elementwise.h"
 #include "backend/cpu/kernels/thin_product.h"
 #include "backend/cpu/operands.h"
 #include "backend/cpu/ops.h"
+#include "backend/cpu/weight_slabs.h"
 #include "backend/cpu_isa.h"
 #include "core/parallel.h"
 
@@ -13,9 +15,14 @@ namespace {
 /// Whether operands are widened block by block for want of bf16 instructions.
 bool widens(DType dtype) { return dtype == DType::bf16 && !has_bf16_products(); }
 
+/// Whether a product is our blocked one, which widens and expands what it packs.
+bool is_blocked(DType dtype, DType weight) {
+  return widens(dtype) || (dtype == DType::f32 && is_quantized(weight));
+}
+
 void product(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
              Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write) {
-  if (widens(a.dtype)) {
+  if (is_blocked(a.dtype, b.dtype)) {
     multiply_blocked(context, a, transpose_a, b, transpose_b, bias, c, write);
   } else {
     multiply(context, a, transpose_a, b, transpose_b, bias, c, write);
@@ -46,14 +53,34 @@ void run_by_rows(ConstMatrixView result, const BlockEpilogue& epilogue) {
                [&](std::int64_t begin, std::int64_t end) { epilogue({begin, end, 0, result.cols}); });
 }
 
+/// Where bf16 is multiplied in hardware: a quantised w in bf16, a slab at a time.
+void multiply_slabs(Context& context, ConstMatrixView activations, const WeightSide& side, Write write) {
+  if (prefers_packed(activations.dtype)) return multiply_packed(context, activations, side, write);
+  const ConstMatrixView largest = largest_slab(side.w, side.transpose);
+  const MatrixView scratch =
+      context.scratch("multiply_slabs w", activations.dtype, largest.rows, largest.cols);
+  for_each_slab(side, [&](const WeightSide& slab) {
+    const MatrixView w = {scratch.data, scratch.dtype, slab.w.rows, slab.w.cols, slab.w.cols};
+    dequantize(slab.w, w);
+    multiply(context, activations, Transpose::no, w, slab.transpose, slab.bias, slab.c, write);
+    if (!slab.epilogue.empty()) run_by_rows(slab.c, slab.epilogue);
+  });
+}
+
+bool is_by_slabs(ConstMatrixView activations, ConstMatrixView w) {
+  return is_quantized(w.dtype) && !is_blocked(activations.dtype, w.dtype);
+}
+
 /// y = x w^T + bias, and then the epilogue.
 void forward_then(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias, MatrixView y,
                   const BlockEpilogue& epilogue) {
+  const ConstMatrixView w = weight.plain;
   if (weight.packed != nullptr) {
     multiply_packed_forward(context, x, *weight.packed, bias.values, y, Write::replace, epilogue);
-  } else if (widens(x.dtype) && x.rows > few_rows(x.dtype)) {
-    multiply_blocked(context, x, Transpose::no, weight.plain, Transpose::yes, bias.values, y, Write::replace,
-                     epilogue);
+  } else if (is_blocked(x.dtype, w.dtype) && x.rows > few_rows(x.dtype)) {
+    multiply_blocked(context, x, Transpose::no, w, Transpose::yes, bias.values, y, Write::replace, epilogue);
+  } else if (is_by_slabs(x, w) && x.rows > few_rows(x.dtype)) {
+    multiply_slabs(context, x, {w, Transpose::yes, bias.values, y, epilogue}, Write::replace);
   } else {
     cpu::linear_forward(context, x, weight, bias, {}, y);
     run_by_rows(y, epilogue);
@@ -63,11 +90,13 @@ void forward_then(Context& context, ConstMatrixView x, WeightView weight, const 
 /// dx = dy w, and then the epilogue.
 void backward_then(Context& context, ConstMatrixView dy, WeightView weight, MatrixView dx,
                    const BlockEpilogue& epilogue) {
+  const ConstMatrixView w = weight.plain;
   if (weight.packed != nullptr) {
     multiply_packed_backward(context, dy, *weight.packed, dx, Write::replace, epilogue);
-  } else if (widens(dy.dtype)) {
-    multiply_blocked(context, dy, Transpose::no, weight.plain, Transpose::no, {}, dx, Write::replace,
-                     epilogue);
+  } else if (is_blocked(dy.dtype, w.dtype)) {
+    multiply_blocked(context, dy, Transpose::no, w, Transpose::no, {}, dx, Write::replace, epilogue);
+  } else if (is_by_slabs(dy, w)) {
+    multiply_slabs(context, dy, {w, Transpose::no, {}, dx, epilogue}, Write::replace);
   } else {
     cpu::linear_backward_input(context, dy, weight, dx, Write::replace);
     run_by_rows(dx, epilogue);
@@ -85,6 +114,8 @@ void linear_forward(Context& context, ConstMatrixView x, WeightView weight, cons
     multiply_packed_forward(context, x, *weight.packed, bias.values, y, write);
   } else if (x.rows <= few_rows(x.dtype)) {
     multiply_few_rows(context, x, w, bias.values, y, write);
+  } else if (is_by_slabs(x, w)) {
+    multiply_slabs(context, x, {w, Transpose::yes, bias.values, y, {}}, write);
   } else {
     product(context, x, Transpose::no, w, Transpose::yes, bias.values, y, write);
   }
@@ -142,6 +173,8 @@ void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weig
                            Write write) {
   if (weight.packed != nullptr) {
     multiply_packed_backward(context, dy, *weight.packed, dx, write);
+  } else if (is_by_slabs(dy, weight.plain)) {
+    multiply_slabs(context, dy, {weight.plain, Transpose::no, {}, dx, {}}, write);
   } else {
     product(context, dy, Transpose::no, weight.plain, Transpose::no, {}, dx, write);
   }

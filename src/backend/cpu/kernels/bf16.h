@@ -13,6 +13,16 @@ namespace cola::kernels {
 [[gnu::always_inline]] static inline void store_float(float value, float* destination) {
   *destination = value;
 }
+/// Of a 16-bit half. Moving the bits into place leaves the exponent 112 too small, for subnormals too, so a
+/// product with 2^112 makes it right; infinities and NaN need the largest exponent.
+[[gnu::always_inline]] static inline float float_of_half(std::uint16_t bits) {
+  const std::uint32_t magnitude = static_cast<std::uint32_t>(bits & 0x7fffU) << 13;
+  const float scaled = __builtin_bit_cast(float, magnitude) * 0x1p112F;
+  const std::uint32_t special = (bits & 0x7c00U) == 0x7c00U ? 0x7f800000U : 0U;
+  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000U) << 16;
+  return __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, scaled) | special | sign);
+}
+
 /// Rounds to nearest even; a NaN stays a (quiet) NaN.
 [[gnu::always_inline]] static inline void store_float(float value, std::uint16_t* destination) {
   const auto word = __builtin_bit_cast(std::uint32_t, value);

@@ -13,11 +13,12 @@ struct BlockedProductKernels {
   std::int64_t tile_cols = 0;  ///< of the right operand's panels
 
   /// Packs `count` vectors of length `depth` into panels of `width` (tile_rows or tile_cols) vectors: panel p
-  /// holds [depth][width] floats, element (k, i) from vector p width + i, zero past the last vector. Element
-  /// k of vector i is source[i * stride + k] (along) or source[i + k * stride] (across).
+  /// holds [depth][width] floats from panels[p * panel_size] on, element (k, i) from vector p width + i, zero
+  /// past the last vector. Element k of vector i is source[i * stride + k] (along) or source[i + k * stride]
+  /// (across).
   template <class T>
   using Pack = void (*)(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride,
-                        std::int64_t width, float* panels);
+                        std::int64_t width, float* panels, std::int64_t panel_size);
 
   /// c [rows, cols] = (or +=) the product of `rows` vectors packed by tile_rows and `cols` packed by
   /// tile_cols.

@@ -43,8 +43,8 @@ void pack_along_panel(std::int64_t count, std::int64_t depth, const T* source, s
 
 template <class T>
 void pack_along(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride,
-                std::int64_t width, float* panels) {
-  for (std::int64_t i = 0; i < count; i += width, panels += depth * width) {
+                std::int64_t width, float* panels, std::int64_t panel_size) {
+  for (std::int64_t i = 0; i < count; i += width, panels += panel_size) {
     pack_along_panel(count - i < width ? count - i : width, depth, source + i * stride, stride, width,
                      panels);
   }
@@ -52,8 +52,8 @@ void pack_along(std::int64_t count, std::int64_t depth, const T* source, std::in
 
 template <class T>
 void pack_across(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride,
-                 std::int64_t width, float* panels) {
-  for (std::int64_t i = 0; i < count; i += width, panels += depth * width) {
+                 std::int64_t width, float* panels, std::int64_t panel_size) {
+  for (std::int64_t i = 0; i < count; i += width, panels += panel_size) {
     const std::int64_t whole = count - i < width ? count - i : width;
     for (std::int64_t k = 0; k < depth; ++k) {
       const T* from = source + i + k * stride;

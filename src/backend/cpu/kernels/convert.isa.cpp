@@ -5,16 +5,6 @@
 namespace cola::kernels::COLA_ISA_NAMESPACE {
 namespace {
 
-/// Moving the bits into place leaves the exponent 112 too small, for subnormals too, so a product with 2^112
-/// makes it right; infinities and NaN need the largest exponent.
-[[gnu::always_inline]] inline float float_of_half(std::uint16_t bits) {
-  const std::uint32_t magnitude = static_cast<std::uint32_t>(bits & 0x7fffU) << 13;
-  const float scaled = __builtin_bit_cast(float, magnitude) * 0x1p112F;
-  const std::uint32_t special = (bits & 0x7c00U) == 0x7c00U ? 0x7f800000U : 0U;
-  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000U) << 16;
-  return __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, scaled) | special | sign);
-}
-
 template <class From, class To, class Operation>
 [[gnu::always_inline]] inline void for_each(std::int64_t rows, std::int64_t cols, Rows<const From> from,
                                             Rows<To> to, Operation operation) {

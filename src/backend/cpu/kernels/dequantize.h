@@ -1,0 +1,45 @@
+#pragma once
+#include <cstdint>
+
+namespace cola {
+enum class DType : std::uint8_t;
+namespace ops {
+enum class CpuIsa : std::uint8_t;
+}
+}  // namespace cola
+
+namespace cola::kernels {
+
+/// The values of `blocks` whole blocks of a quantised type, which may be unaligned: in f32 the bits of
+/// cola::dequantize (core/quantized_blocks.h), in bf16 (std::uint16_t) those rounded to nearest even.
+template <class T>
+using Expand = void (*)(std::int64_t blocks, const std::uint8_t* from, T* to);
+
+template <class T>
+struct ExpandKernels {
+  Expand<T> q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
+};
+struct DequantizeKernels {
+  ExpandKernels<float> f32;
+  ExpandKernels<std::uint16_t> bf16;
+};
+
+template <class T>
+[[nodiscard]] Expand<T> expand_kernel(DType dtype, ops::CpuIsa isa);
+template <class T>
+[[nodiscard]] Expand<T> expand_kernel(DType dtype);  ///< of ops::cpu_isa()
+
+namespace isa_baseline {
+extern const DequantizeKernels dequantize_table;
+}
+namespace isa_avx2 {
+extern const DequantizeKernels dequantize_table;
+}
+namespace isa_avx512 {
+extern const DequantizeKernels dequantize_table;
+}
+namespace isa_avx512_bf16 {
+extern const DequantizeKernels dequantize_table;
+}
+
+}  // namespace cola::kernels
