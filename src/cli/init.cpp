@@ -10,10 +10,12 @@
 #include "core/error.h"
 #include "core/system_memory.h"
 #include "io/files.h"
+#include "io/gguf/gguf_file.h"
 #include "model/family.h"
 #include "model/huggingface_folder.h"
 #include "model/model_config.h"
 #include "model/parameter_spec.h"
+#include "text/huggingface_tokenizer.h"
 #include "text/tokenizer.h"
 
 namespace cola {
@@ -91,6 +93,7 @@ void run_init(const InitVerb& verb) {
     std::filesystem::create_directory(source);
     write_text_file(source / "config.json", json.dump(2) + "\n");
     if (!verb.tokenizer.empty()) {
+      if (is_gguf_file(verb.tokenizer)) write_huggingface_tokenizer(GgufFile(verb.tokenizer).keys(), source);
       for (const auto& file : tokenizer_files(verb.tokenizer))
         copy_file_durably(file, source / file.filename());
     }
@@ -128,8 +131,9 @@ void add_init(CLI::App& app) {
   verb.add_option("--dtype", state->dtype, "of the weights")
       ->capture_default_str()
       ->check(CLI::IsMember({"f32", "bf16", "f16"}));
-  verb.add_option("--tokenizer", state->tokenizer, "folder whose tokenizer is copied beside the weights")
-      ->type_name("DIR");
+  verb.add_option("--tokenizer", state->tokenizer,
+                  "folder or GGUF file whose tokenizer is written beside the weights")
+      ->type_name("PATH");
   verb.add_flag("--json", state->json, "print the result as JSON");
   verb.callback([state] { run_init(*state); });
 }

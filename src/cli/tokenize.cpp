@@ -115,8 +115,8 @@ void run_tokenize(const TokenizeVerb& verb) {
 void add_tokenize(CLI::App& app) {
   CLI::App& verb = *app.add_subcommand("tokenize", "texts to token ids, and token ids to texts");
   const auto state = std::make_shared<TokenizeVerb>();
-  verb.add_option("--tokenizer", state->tokenizer, "folder with a tokenizer's files")
-      ->type_name("DIR")
+  verb.add_option("--tokenizer", state->tokenizer, "folder with a tokenizer's files, or a GGUF file")
+      ->type_name("PATH")
       ->required();
   verb.add_option("file", state->file,
                   R"(JSONL: {"text"} is answered by {"ids"}, {"ids"} by {"text"}; - is standard input)")

@@ -179,6 +179,7 @@ RecognisedTemplate recognise_chat_template(const std::string& jinja, const std::
 RecognisedTemplate recognise_chat_template(const FolderTemplate& folder_template) {
   if (is_gguf_file(folder_template.file)) {
     const GgufFile file(folder_template.file);
+    if (!has_gguf_vocabulary(file.keys())) return recognise_chat_template(folder_template.jinja, "", "");
     const GgufVocabulary vocabulary = read_gguf_vocabulary(file.keys());
     const auto text = [&](std::optional<std::int32_t> id) {
       return id ? std::string(vocabulary.tokens[static_cast<std::size_t>(*id)].text) : "";

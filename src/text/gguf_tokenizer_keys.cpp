@@ -224,6 +224,25 @@ class KeyWriter {
     const auto own = read_chat_template(folder_);
     if (!own) return;
     metadata_.add("tokenizer.chat_template", std::string_view(own->jinja));
+    write_named_templates();
+  }
+
+  /// Those of tokenizer_config.json beside the one named "default".
+  void write_named_templates() {
+    const auto file = folder_ / "tokenizer_config.json";
+    if (!std::filesystem::exists(file)) return;
+    const Json config = read_json_file(file);
+    if (!config.contains("chat_template") || !config.at("chat_template").is_array()) return;
+    std::vector<std::string> names;
+    for (const Json& entry : config.at("chat_template")) {
+      const JsonReader named(entry, file.string() + ": chat_template");
+      std::string name = named.string("name");
+      const std::string key = "tokenizer.chat_template." + name;
+      if (name == "default" || metadata_.has(key)) continue;
+      metadata_.add(key, std::string_view(named.string("template")));
+      names.push_back(std::move(name));
+    }
+    metadata_.add("tokenizer.chat_templates", names);
   }
 
   std::filesystem::path folder_;

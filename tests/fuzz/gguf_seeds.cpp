@@ -1,4 +1,4 @@
-// Writes the seeds of gguf_fuzz, small sound files, into a folder: gguf_seeds FOLDER.
+// Writes the seeds of gguf_fuzz and gguf_tokenizer_fuzz, small sound files, into a folder: gguf_seeds FOLDER.
 #include <algorithm>
 #include <filesystem>
 #include <string>
@@ -38,6 +38,35 @@ cola::GgufMetadata keys_of_each_type() {
   return keys;
 }
 
+cola::GgufMetadata vocabulary(std::string_view model, std::string_view pre,
+                              const std::vector<std::string>& tokens) {
+  cola::GgufMetadata keys;
+  keys.add("tokenizer.ggml.model", GgufValue(model));
+  keys.add("tokenizer.ggml.pre", GgufValue(pre));
+  keys.add("tokenizer.ggml.tokens", std::span<const std::string>(tokens));
+  keys.add("tokenizer.ggml.token_type",
+           std::span<const std::int32_t>(std::vector<std::int32_t>{3, 4, 5, 1, 1, 1, 1}));
+  keys.add("tokenizer.ggml.bos_token_id", GgufValue(std::uint32_t{0}));
+  keys.add("tokenizer.ggml.eos_token_id", GgufValue(std::uint32_t{1}));
+  keys.add("tokenizer.ggml.add_bos_token", GgufValue(true));
+  return keys;
+}
+
+void write_vocabularies(const std::filesystem::path& folder) {
+  const std::vector<std::string> merges{"a b"};
+  for (const char* pre : {"gpt-2", "llama-bpe", "default"}) {
+    cola::GgufMetadata keys = vocabulary("gpt2", pre, {"<s>", "<|end|>", "", "\u0120", "a", "b", "ab"});
+    keys.add("tokenizer.ggml.merges", std::span<const std::string>(merges));
+    cola::write_gguf(folder / ("vocabulary-" + std::string(pre)), keys, {});
+  }
+  cola::GgufMetadata keys =
+      vocabulary("llama", "default", {"<s>", "<|end|>", "<0x0A>", "\u2581", "a", "b", "\u2581a"});
+  keys.add("tokenizer.ggml.scores",
+           std::span<const float>(std::vector<float>{0, 0, 0, -1.0F, -2.0F, -3.0F, -4.0F}));
+  keys.add("tokenizer.ggml.unknown_token_id", GgufValue(std::uint32_t{0}));
+  cola::write_gguf(folder / "vocabulary-llama", keys, {});
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -60,5 +89,6 @@ int main(int count, char** arguments) {
                      {all.back(), ones("n.bias", DType::f32, {3})});
   }
   cola::write_gguf(folder / "all", keys_of_each_type(), all);
+  write_vocabularies(folder);
   return 0;
 }

@@ -121,6 +121,20 @@ TEST(GgufTokenizerKeys, TheFolderHasTemplateAndEnds) {
   EXPECT_EQ(end_tokens_of(folder.path() / "b.gguf"), (std::set<std::int32_t>{1, 3}));
 }
 
+TEST(GgufTokenizerKeys, NamedTemplatesAreKept) {
+  const Folder folder;
+  folder.write("tokenizer.json", small_byte_level_json());
+  folder.write("tokenizer_config.json",
+               Json{{"chat_template",
+                     {{{"name", "default"}, {"template", "a"}}, {{"name", "tools"}, {"template", "b"}}}}});
+  (void)write_keys(folder.path(), 267, folder.path() / "a.gguf");
+  const GgufFile file(folder.path() / "a.gguf");
+  EXPECT_EQ(file.keys().at<std::string_view>("tokenizer.chat_template"), "a");
+  EXPECT_EQ(file.keys().at<std::string_view>("tokenizer.chat_template.tools"), "b");
+  ASSERT_NE(file.keys().strings("tokenizer.chat_templates"), nullptr);
+  EXPECT_EQ(file.keys().strings("tokenizer.chat_templates")->front(), "tools");
+}
+
 TEST(GgufTokenizerKeys, AnEndOfUnknownTextIsNamed) {
   const Folder folder;
   folder.write("tokenizer.json", small_byte_level_json());
