@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs, through apt-get, the Debian packages that are missing; does nothing where all are there.
-#   scripts/install_dependencies.sh [build|test|format|tidy|browser]...     default: build test
+#   scripts/install_dependencies.sh [build|test|format|tidy|fuzz|browser]...     default: build test
 set -euo pipefail
 
 build_packages=(
@@ -27,6 +27,7 @@ test_packages=(
 )
 format_packages=(clang-format-19)
 tidy_packages=(clang-tidy-19 libomp-19-dev)
+fuzz_packages=(clang-19 libclang-rt-19-dev libomp-19-dev)
 browser_packages=(chromium)
 
 [[ $# -gt 0 ]] || set -- build test
@@ -37,9 +38,10 @@ for group in "$@"; do
     test) packages+=("${test_packages[@]}") ;;
     format) packages+=("${format_packages[@]}") ;;
     tidy) packages+=("${tidy_packages[@]}") ;;
+    fuzz) packages+=("${fuzz_packages[@]}") ;;
     browser) packages+=("${browser_packages[@]}") ;;
     *)
-      echo "install_dependencies.sh: unknown group '$group': use build, test, format, tidy or browser" >&2
+      echo "install_dependencies.sh: unknown group '$group': use build, test, format, tidy, fuzz or browser" >&2
       exit 2
       ;;
   esac

@@ -20,9 +20,11 @@ struct ModelSource {
   std::optional<std::int64_t> up_to_link;       ///< only links 1 .. N of the run
   std::string dtype = "auto";                   ///< f32, bf16, auto
   std::string device = "auto";                  ///< cpu, cuda, cuda:N; auto: cuda where there is one
-  bool offload_base = false;                    ///< a GPU's weights of the blocks stay in the host's memory
-  std::filesystem::path tokenizer;              ///< folder; empty: the model's
-  int threads = 0;                              ///< 0: all cores
+  std::string base_dtype = "keep";              ///< as in TrainOptions, and the next
+  std::string quantize_base;
+  bool offload_base = false;        ///< a GPU's weights of the blocks stay in the host's memory
+  std::filesystem::path tokenizer;  ///< folder; empty: the model's
+  int threads = 0;                  ///< 0: all cores
 };
 
 struct GenerateOptions {

@@ -82,6 +82,9 @@ struct TrainOptions {
   std::string save_dtype =
       "auto";  ///< of full's best/ and last/: f32, bf16, f16; auto: as in the model's file
   std::string device = "auto";
+  std::string base_dtype =
+      "keep";                 ///< of quantised weights: keep, or bf16 or f32, to which they are expanded
+  std::string quantize_base;  ///< q8_0, q4_0, q4_k: frozen matrices become quantised at load; empty: not
   bool offload_base = false;  ///< a GPU's frozen weights of the blocks stay in the host's memory
   int threads = 0;            ///< 0: all cores
   std::filesystem::path tokenizer;

@@ -31,9 +31,12 @@ void require_bytes(const Memory& memory, std::int64_t needed, const char* what) 
 }  // namespace
 
 void require_memory_for_weights(const Memory& memory, const DecoderSpec& config, DType dtype,
-                                std::int64_t extra_bytes_per_parameter) {
-  const auto element_bytes = static_cast<std::int64_t>(size_of(dtype));
-  const std::int64_t needed = parameter_count(config) * (element_bytes + extra_bytes_per_parameter);
+                                std::int64_t extra_bytes_per_parameter, const BaseFormat& base) {
+  std::int64_t needed = 0;
+  for (const ParameterSpec& spec : parameter_specs(config)) {
+    needed += bytes_of(dtype_in_memory(config, spec, dtype, dtype, base), spec.size()) +
+              spec.size() * extra_bytes_per_parameter;
+  }
   require_bytes(memory, needed, "memory");
 }
 

@@ -4,7 +4,7 @@
 #include "backend/backend.h"
 #include "core/dtype.h"
 #include "core/memory.h"
-#include "model/decoder_spec.h"
+#include "model/base_format.h"
 
 namespace cola {
 
@@ -17,7 +17,7 @@ void require_seconds(double seconds);
 /// Throws Error if the weights of the shape do not fit into the memory that is available, with
 /// `extra_bytes_per_parameter` beside each.
 void require_memory_for_weights(const Memory& memory, const DecoderSpec& config, DType dtype,
-                                std::int64_t extra_bytes_per_parameter = 0);
+                                std::int64_t extra_bytes_per_parameter = 0, const BaseFormat& base = {});
 /// The same of weights whose blocks' matrices are streamed from the host's memory. Throws UsageError where
 /// the backend computes there.
 void require_memory_for_streamed_weights(ops::Backend& backend, const DecoderSpec& config, DType dtype);

@@ -14,7 +14,7 @@ constexpr double learning_rate = 1e-4;
 Weights random_weights(ops::Backend& backend, const DecoderSpec& config, DType dtype,
                        const TrainedPart& part) {
   Memory* blocks = part.offload_base ? &ops::uploads_of(backend).memory() : nullptr;
-  return {config, seed, dtype, backend.memory(), blocks};
+  return {config, seed, dtype, backend.memory(), blocks, part.base};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "chain/chain.h"
+#include "model/base_format.h"
 #include "model/decoder.h"
 #include "optim/optimizer.h"
 #include "train/training_data.h"
@@ -20,6 +21,7 @@ struct TrainedPart {
   double lora_alpha = 16.0;
   std::vector<std::string> target_modules;  ///< empty: the family's
   bool activation_checkpointing = false;
+  BaseFormat base{};          ///< how the frozen matrices lie in memory
   bool offload_base = false;  ///< of a device: the frozen weights of the blocks stay in the host's memory
 };
 

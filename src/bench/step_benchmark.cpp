@@ -37,7 +37,7 @@ void check(const StepBenchmarkOptions& options) {
     require_memory_for_streamed_weights(*options.backend, config, options.dtype);
   } else {
     require_memory_for_weights(options.backend->memory(), config, options.dtype,
-                               options.part.full ? trained_bytes : 0);
+                               options.part.full ? trained_bytes : 0, options.part.base);
   }
 }
 

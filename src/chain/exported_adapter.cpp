@@ -51,17 +51,17 @@ void write_files(const std::filesystem::path& folder, const Link& link, const Ex
 
 }  // namespace
 
-Link as_one_adapter(std::vector<Link> links) {
+Link joined(std::vector<Link> links) {
   if (links.empty()) throw Error("no adapter to export");
   require_one_shape_per_module(links);
-  Link one;
-  if (links.size() == 1) {
-    one = std::move(links.front());
-  } else {
-    std::vector<const Link*> parts;
-    for (const Link& link : links) parts.push_back(&link);
-    one = concatenate(parts);
-  }
+  if (links.size() == 1) return std::move(links.front());
+  std::vector<const Link*> parts;
+  for (const Link& link : links) parts.push_back(&link);
+  return concatenate(parts);
+}
+
+Link as_one_adapter(std::vector<Link> links) {
+  Link one = joined(std::move(links));
   name_all_targets(one);
   return with_one_rank(std::move(one));
 }

@@ -10,8 +10,11 @@
 namespace cola {
 
 /// Several adapters as one, applied in their order: a single one is taken as it is, more are concatenated
-/// (their scales go into B). Its target modules name every module that it has; all have one rank and scale 1
-/// (with_one_rank). Throws Error for adapters of different models: a module of two shapes.
+/// (their scales go into B). Throws Error for adapters of different models: a module of two shapes.
+[[nodiscard]] Link joined(std::vector<Link> links);
+
+/// The same as PEFT's readers need it: its target modules name every module that it has; all have one rank
+/// and scale 1 (with_one_rank).
 [[nodiscard]] Link as_one_adapter(std::vector<Link> links);
 
 /// Each adapter by itself, as as_one_adapter gives it.

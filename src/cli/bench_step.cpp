@@ -23,6 +23,7 @@ struct BenchStepVerb {
   std::string method = "lora";
   std::int64_t links = 2;
   std::string tie = "merge";
+  std::string quantize_base;
 
   [[nodiscard]] bool of_task() const { return !step.data.task.empty(); }
 };
@@ -33,6 +34,7 @@ Json json_of(const BenchStepVerb& verb, const StepBenchmark& result) {
                {"batch_size", verb.step.data.batch_size},
                {"steps", verb.step.steps},
                {"offload_base", verb.step.part.offload_base},
+               {"quantize_base", verb.quantize_base},
                {"trained_parameters", result.trained_parameters},
                {"loss", result.loss},
                {"seconds_per_step", result.seconds_per_step},
@@ -75,8 +77,9 @@ std::string work_text(const BenchStepVerb& verb) {
                                                                 : "",
                                     step.steps, step.rounds)
                       : fmt::format("{} tokens, {} times", step.seq_length, step.steps));
-  return fmt::format("{}{}; {}", bench_title(verb.common),
-                     step.part.offload_base ? ", offloaded to the host" : "", of);
+  return fmt::format("{}{}{}; {}", bench_title(verb.common),
+                     step.part.offload_base ? ", offloaded to the host" : "",
+                     verb.quantize_base.empty() ? "" : ", base " + verb.quantize_base, of);
 }
 
 std::string text_of(const BenchStepVerb& verb, const StepBenchmark& result) {
@@ -116,7 +119,11 @@ void run_bench_step(BenchStepVerb& verb) {
     throw UsageError(fmt::format("--tie {}: use merge or stack", verb.tie));
   verb.step.part.full = verb.method == "full";
   verb.step.part.tied_links = verb.method == "cola" ? verb.links - 1 : 0;
-  verb.step.part.tie = verb.tie == "merge" ? TieMode::merge : TieMode::stack;
+  verb.step.part.base = parse_base_format("keep", verb.quantize_base);
+  const bool quantized = verb.step.part.base.quantize.has_value();
+  if (quantized && verb.step.part.full)
+    throw UsageError("--quantize-base: with full every weight is trained");
+  verb.step.part.tie = verb.tie == "merge" && !quantized ? TieMode::merge : TieMode::stack;
   verb.step.backend = open_bench_device(verb.common);
   verb.step.dtype = bench_dtype(verb.common);
   verb.step.config = spec_of_shape(verb.common.shape);
@@ -182,6 +189,7 @@ void add_bench_step(CLI::App& bench) {
                  "keep each block's input only and recompute the block in the backward");
   verb->add_flag("--offload-base", step.part.offload_base,
                  "on a GPU: keep the blocks' weights in the host's memory, and bring them block by block");
+  verb->add_option("--quantize-base", state->quantize_base, "q8_0, q4_0 or q4_k: quantised frozen matrices");
   verb->add_flag("--profile", step.profile, "then where the time goes, op by op");
   verb->add_option("--lora-r", step.part.lora_r, "rank")->capture_default_str();
   add_target_modules(*verb, step.part.target_modules, "names of linear layers, all-linear, or a pattern");

@@ -167,7 +167,7 @@ void add_eval(CLI::App& app) {
   verb.add_option("--data", state->data, "data, JSONL")->type_name("FILE");
   add_task_options(verb, *state);
   add_model_options(verb, state->model);
-  add_offload_base(verb, state->model);
+  add_base_options(verb, state->model);
   add_data_options(verb, state->evaluate);
   verb.add_flag("--json", state->json, "print the result as JSON");
   verb.callback([state, &verb] {

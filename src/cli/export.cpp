@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 
 #include "chain/exported_adapter.h"
+#include "chain/gguf_adapter.h"
 #include "chain/run_folder.h"
 #include "cli/adapter_links.h"
 #include "cli/model_options.h"
@@ -12,6 +14,8 @@
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "eval/loaded_model.h"
+#include "io/gguf/gguf_file.h"
+#include "model/base_model.h"
 
 namespace cola {
 namespace {
@@ -19,6 +23,7 @@ namespace {
 struct ExportVerb {
   ModelOptions model;
   std::string out;
+  std::string format = "peft";
   bool each_link = false;
   bool json = false;
 };
@@ -63,29 +68,57 @@ void print_report(const ExportVerb& verb, const Exported& exported, const Link& 
                   const std::set<std::string>& limits) {
   ops::Context context;
   const double norm = one.delta_norm(context);
-  const std::int64_t rank = one.modules.front().rank();
+  std::int64_t rank = 0;
+  for (const LoraModule& module : one.modules) rank = std::max(rank, module.rank());
   const std::int64_t adapters = verb.each_link ? exported.links : 1;
   if (verb.json) {
     print_json({{"out", verb.out},
+                {"format", verb.format},
                 {"links", exported.links},
                 {"adapters", adapters},
                 {"rank", rank},
                 {"delta_norm", norm},
                 {"limits", limits}});
   } else {
-    print(fmt::format("exported {} link{} (rank {} in all, |delta W| {:.6g}) as {} PEFT adapter{} into {}\n",
+    print(fmt::format("exported {} link{} (rank {} in all, |delta W| {:.6g}) as {} {} adapter{} into {}\n",
                       exported.links, exported.links == 1 ? "" : "s", rank, norm, adapters,
-                      adapters == 1 ? "" : "s", verb.out));
+                      verb.format == "gguf" ? "GGUF" : "PEFT", adapters == 1 ? "" : "s", verb.out));
   }
   for (const std::string& limit : limits) fmt::print(stderr, "note: {}\n", limit);
+}
+
+/// llama.cpp takes the chat template from the base model's file.
+std::set<std::string> limits_of_gguf(const ChatFiles& chat, const std::filesystem::path& base) {
+  if (chat.jinja.empty() || read_chat_files(base, nullptr).jinja == chat.jinja) return {};
+  return {
+      "the adapter was trained with another chat template than the base model's, and an adapter's file has "
+      "none: give llama.cpp the run's chat_template.jinja with --chat-template-file, or use cola merge"};
+}
+
+void export_gguf(const ExportVerb& verb, const Exported& exported) {
+  if (verb.each_link) throw UsageError("--each-link belongs to --format peft");
+  const std::filesystem::path base = exported.from.base_model;
+  if (!has_base_model(base)) {
+    throw UsageError(
+        fmt::format("--format gguf needs the base model, which is not at '{}': name its folder or GGUF file "
+                    "with --model",
+                    base.string()));
+  }
+  const Link one = joined(links_of(exported.adapters, base));
+  const DecoderSpec config = open_base_model(base).config;
+  const auto file = is_gguf_file(base) ? std::make_unique<GgufFile>(base) : nullptr;
+  write_gguf_adapter(verb.out, one, config, file.get());
+  print_report(verb, exported, one, limits_of_gguf(exported.from.chat, base));
 }
 
 void run_export(const ExportVerb& verb) {
   if (!verb.model.run.empty() && !verb.model.adapters.empty())
     throw UsageError("--run and --adapter exclude each other");
-  require_new_folder(verb.out);
+  const bool gguf = verb.format == "gguf";
+  gguf ? require_new_gguf_file(verb.out) : require_new_folder(verb.out);
   Exported exported = verb.model.run.empty() ? from_adapters(verb) : from_run(verb);
   if (!verb.model.model.empty()) exported.from.base_model = verb.model.model;
+  if (gguf) return export_gguf(verb, exported);
   std::vector<Link> links = links_of(exported.adapters, verb.model.model);
   std::set<std::string> limits;
   const auto add_limits = [&](const Link& link) {
@@ -107,13 +140,18 @@ void run_export(const ExportVerb& verb) {
 }  // namespace
 
 void add_export(CLI::App& app) {
-  auto* verb = app.add_subcommand("export", "write a run's chain, or several adapters, as one PEFT adapter");
+  auto* verb = app.add_subcommand(
+      "export", "write a run's chain, or several adapters, as one adapter of PEFT or llama.cpp");
   const auto options = std::make_shared<ExportVerb>();
   add_model_options(*verb, options->model);
   for (const char* name : {"--dtype", "--device", "--tokenizer", "--threads"}) {  // nothing is computed
     verb->remove_option(verb->get_option(name));
   }
-  verb->add_option("--out", options->out, "new folder")->required();
+  verb->add_option("--out", options->out, "new folder; with --format gguf a new file, NAME.gguf")->required();
+  verb->add_option("--format", options->format,
+                   "peft: a folder; gguf: a file for llama.cpp, which applies it with scale 1")
+      ->check(CLI::IsMember({"peft", "gguf"}))
+      ->capture_default_str();
   verb->add_flag("--each-link", options->each_link,
                  "every link of the run as an adapter of its own: OUT/1, OUT/2, ...");
   verb->add_flag("--json", options->json, "print the result as JSON");

@@ -93,7 +93,7 @@ void add_generate(CLI::App& app) {
       ->type_name("TEXT")
       ->allow_extra_args(false);
   add_model_options(verb, state->model);
-  add_offload_base(verb, state->model);
+  add_base_options(verb, state->model);
   verb.add_flag("--json", state->json, "print the result as JSON, at the end");
   verb.callback([state, prompt, file] {
     if (prompt->count() == 0 && file->count() == 0) {

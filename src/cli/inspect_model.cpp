@@ -7,9 +7,11 @@
 
 #include "cli/inspections.h"
 #include "core/system_memory.h"
+#include "io/gguf/gguf_file.h"
 #include "io/tensor_source.h"
 #include "model/base_model.h"
 #include "model/family.h"
+#include "model/linear_names.h"
 #include "model/weight_names.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
@@ -19,6 +21,7 @@ namespace {
 
 /// The file that open_tokenizer reads.
 std::string tokenizer_kind(const std::filesystem::path& folder) {
+  if (is_gguf_file(folder)) return "tokenizer.ggml";
   for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
     if (std::filesystem::is_regular_file(folder / name)) return name;
   }
@@ -81,6 +84,19 @@ void add_other_parts(const DecoderSpec& config, const TensorSource& source, Insp
                   others.size(), fmt::join(config.family->other_parts, ", "));
 }
 
+/// What cola train trains by default.
+void add_trained(const DecoderSpec& config, Inspection& inspection) {
+  constexpr std::int64_t rank = 8;
+  std::int64_t parameters = 0;
+  const auto linears = linear_names(config);
+  for (const std::size_t index : selected_targets(config, {}))
+    parameters += rank * (linears[index].out_features + linears[index].in_features);
+  inspection.json["trained_by_default"] = {
+      {"target_modules", config.family->default_targets}, {"lora_r", rank}, {"parameters", parameters}};
+  inspection.text += fmt::format("trained:      by default LoRA of r = {} on {}: {} parameters\n", rank,
+                                 fmt::join(config.family->default_targets, ", "), parameters);
+}
+
 }  // namespace
 
 Inspection inspect_model(const std::filesystem::path& folder, const std::filesystem::path& tokenizer) {
@@ -116,6 +132,8 @@ Inspection inspect_model(const std::filesystem::path& folder, const std::filesys
   add_weights(config, *base.tensors, inspection);
   add_other_parts(config, *base.tensors, inspection);
   add_tokenizer(tokenizer.empty() ? folder : tokenizer, inspection);
+  add_trained(config, inspection);
+  if (is_gguf_file(folder)) add_gguf(folder, inspection);
   return inspection;
 }
 

@@ -15,10 +15,13 @@ struct Inspection {
   std::string text;
 };
 
-/// A model folder: shape, parameters, files, tokenizer. Its tensors are checked against config.json, not
-/// loaded.
+/// A model folder or a GGUF file: shape, parameters, files, tokenizer, what is trained by default. Its tensors
+/// are checked against the configuration, not loaded.
 [[nodiscard]] Inspection inspect_model(const std::filesystem::path& folder,
                                        const std::filesystem::path& tokenizer);
+
+/// Adds a GGUF file's keys, and its types by tensors and bytes.
+void add_gguf(const std::filesystem::path& file, Inspection& inspection);
 
 /// Adapter folders: ranks, alphas, modules, |delta W|; compared with `model`'s weights where that is a
 /// folder.

@@ -9,8 +9,8 @@ namespace cola {
 
 void add_model_options(CLI::App& verb, ModelOptions& options) {
   verb.add_option("--model", options.model,
-                  "Hugging Face model folder (with --run: default the run's base model)")
-      ->type_name("DIR");
+                  "Hugging Face model folder or GGUF file (with --run: default the run's base model)")
+      ->type_name("PATH");
   verb.add_option("--adapter", options.adapters, "PEFT adapter to apply (repeatable, in order)")
       ->type_name("DIR")
       ->allow_extra_args(false);
@@ -28,7 +28,12 @@ void add_model_options(CLI::App& verb, ModelOptions& options) {
       ->capture_default_str();
 }
 
-void add_offload_base(CLI::App& verb, ModelOptions& options) {
+void add_base_options(CLI::App& verb, ModelOptions& options) {
+  verb.add_option("--base-dtype", options.base_dtype,
+                  "quantised weights of a GGUF file: keep, or bf16 or f32, to which they are expanded")
+      ->capture_default_str();
+  verb.add_option("--quantize-base", options.quantize_base,
+                  "q8_0, q4_0 or q4_k: the model's matrices become quantised when they are loaded");
   verb.add_flag("--offload-base", options.offload_base,
                 "on a GPU: keep the blocks' weights in the host's memory, and bring them block by block");
 }
@@ -70,6 +75,8 @@ ModelSource model_source(const ModelOptions& options) {
   source.up_to_link = options.up_to_link;
   source.dtype = options.dtype;
   source.device = options.device;
+  source.base_dtype = options.base_dtype;
+  source.quantize_base = options.quantize_base;
   source.offload_base = options.offload_base;
   source.tokenizer = options.tokenizer;
   source.threads = options.threads;

@@ -18,6 +18,8 @@ struct ModelOptions {
   std::optional<std::int64_t> up_to_link;
   std::string dtype = "auto";
   std::string device = "auto";
+  std::string base_dtype = "keep";
+  std::string quantize_base;
   bool offload_base = false;
   std::string tokenizer;
   int threads = 0;
@@ -27,8 +29,8 @@ struct ModelOptions {
 /// verb; `options` outlives the parsing.
 void add_model_options(CLI::App& verb, ModelOptions& options);
 
-/// Adds --offload-base, to a verb that computes.
-void add_offload_base(CLI::App& verb, ModelOptions& options);
+/// Adds --base-dtype, --quantize-base and --offload-base, to a verb that computes.
+void add_base_options(CLI::App& verb, ModelOptions& options);
 
 /// Adds --max-length, --train-on-prompt, --no-eos and --chat-template: how a data file becomes sequences.
 void add_data_options(CLI::App& verb, EvaluateOptions& options);

@@ -17,4 +17,12 @@ void require_new_folder(const std::filesystem::path& folder) {
   }
 }
 
+void require_new_gguf_file(const std::filesystem::path& file) {
+  if (file.extension() != ".gguf")
+    throw UsageError(fmt::format("--out {}: the name of a GGUF file ends in .gguf", file.string()));
+  std::error_code ignored;
+  if (std::filesystem::exists(file, ignored))
+    throw UsageError(fmt::format("--out {}: it exists already: name a new one", file.string()));
+}
+
 }  // namespace cola

@@ -7,4 +7,7 @@ namespace cola {
 /// there.
 void require_new_folder(const std::filesystem::path& folder);
 
+/// Throws UsageError if `file` exists, or its name is not that of a GGUF file.
+void require_new_gguf_file(const std::filesystem::path& file);
+
 }  // namespace cola

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/thread_option.h"
+#include "io/gguf/gguf_file.h"
 #include "io/json.h"
 #include "lora/adapter.h"
 #include "model/base_model.h"
@@ -121,7 +122,7 @@ void resolve_run(const ModelSource& source, ResolvedSource& resolved) {
     resolve_full(run, source, resolved);
     return;
   }
-  if (!std::filesystem::is_directory(resolved.model)) {
+  if (!std::filesystem::exists(resolved.model)) {
     throw Error(fmt::format("{}: the base model {} is not there: name it with --model", run.root.string(),
                             resolved.model.string()));
   }
@@ -141,10 +142,11 @@ ResolvedSource resolve(const ModelSource& source) {
     resolved.adapters = source.adapters;
     resolved.links = static_cast<std::int64_t>(source.adapters.size());
   }
-  require_folder(resolved.model, "model");
+  if (!is_gguf_file(resolved.model)) require_folder(resolved.model, "model");
   for (const auto& adapter : resolved.adapters) require_folder(adapter, "adapter");
   resolved.tokenizer = source.tokenizer.empty() ? resolved.model : source.tokenizer;
-  if (!source.tokenizer.empty()) require_folder(source.tokenizer, "tokenizer");
+  if (!source.tokenizer.empty() && !is_gguf_file(source.tokenizer))
+    require_folder(source.tokenizer, "tokenizer");
   return resolved;
 }
 
@@ -164,14 +166,21 @@ LoadedModel load_model(const ModelSource& source) {
   std::vector<Link> links = read_adapters(loaded.resolved.adapters, &tensors, loaded.notes);
   loaded.backend = ops::open_backend(source.device);
   ops::Uploads* uploads = source.offload_base ? &ops::uploads_of(*loaded.backend) : nullptr;
-  const DType dtype = choose_compute_dtype(source.dtype, dominant_dtype(*base.tensors), *loaded.backend);
+  const BaseFormat format = parse_base_format(source.base_dtype, source.quantize_base);
+  if (format.quantize && has_quantized(*base.tensors)) {
+    throw UsageError(fmt::format("--quantize-base: the weights of {} are quantised already",
+                                 loaded.resolved.model.string()));
+  }
+  const DType dtype = choose_compute_dtype(compute_dtype_option(source.dtype, source.base_dtype),
+                                           dominant_dtype(*base.tensors), *loaded.backend);
+  const bool quantized = size_in_memory(base.config, *base.tensors, dtype, format).quantized;
   loaded.model = std::make_unique<Decoder>(
       base.config, Weights(base.config, std::move(base.tensors), dtype, loaded.backend->memory(),
-                           uploads != nullptr ? &uploads->memory() : nullptr));
+                           uploads != nullptr ? &uploads->memory() : nullptr, format));
   if (uploads != nullptr) loaded.model->stream_weights(*uploads);
   if (loaded.backend->prefers_packed(dtype)) loaded.model->pack_weights();
-  loaded.chain =
-      std::make_unique<Chain>(*loaded.model, dtype == DType::f32 ? TieMode::merge : TieMode::stack);
+  const bool merges = dtype == DType::f32 && !quantized;
+  loaded.chain = std::make_unique<Chain>(*loaded.model, merges ? TieMode::merge : TieMode::stack);
   ops::Context context(*loaded.backend);
   for (std::size_t i = 0; i < links.size(); ++i) {
     try {

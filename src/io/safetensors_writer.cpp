@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "io/checked_size.h"
 #include "io/durable_file.h"
 #include "io/printable.h"
 
@@ -65,25 +64,6 @@ std::string header_of(const std::vector<TensorToWrite>& tensors,
 }
 
 }  // namespace
-
-std::size_t TensorToWrite::bytes() const {
-  const auto bytes = checked_bytes(shape, static_cast<std::int64_t>(size_of(dtype)));
-  if (!bytes) throw Error(fmt::format("tensor '{}' has a negative or too large shape", printable(name)));
-  return static_cast<std::size_t>(*bytes);
-}
-
-TensorToWrite tensor_of_floats(std::string name, std::vector<std::int64_t> shape,
-                               std::span<const float> values, Memory& memory) {
-  TensorToWrite tensor{std::move(name), DType::f32, std::move(shape), {}};
-  if (tensor.bytes() != values.size_bytes()) {
-    throw Error(
-        fmt::format("tensor '{}': {} values do not match its shape", printable(tensor.name), values.size()));
-  }
-  tensor.fill = [values, from = &memory](std::span<std::byte> buffer) {
-    from->download(std::as_bytes(values).data(), buffer.data(), buffer.size());
-  };
-  return tensor;
-}
 
 void write_safetensors(const std::filesystem::path& file, const std::vector<TensorToWrite>& tensors,
                        const std::map<std::string, std::string>& metadata) {

@@ -1,31 +1,13 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "core/dtype.h"
-#include "core/memory.h"
+#include "io/tensor_to_write.h"
 
 namespace cola {
-
-/// One tensor to write. `fill` is called once, in the order of the vector, with a buffer of exactly
-/// size_of(dtype) * product(shape) bytes: so that a whole model need not be in memory at once.
-struct TensorToWrite {
-  std::string name;
-  DType dtype = DType::f32;
-  std::vector<std::int64_t> shape;
-  std::function<void(std::span<std::byte>)> fill;
-
-  [[nodiscard]] std::size_t bytes() const;
-};
-
-/// A TensorToWrite over f32 values of `memory` that outlive the call to the writer.
-[[nodiscard]] TensorToWrite tensor_of_floats(std::string name, std::vector<std::int64_t> shape,
-                                             std::span<const float> values, Memory& memory = host_memory());
 
 /// Writes one .safetensors file, metadata {"format": "pt"} plus `metadata`; header padded to 8 bytes;
 /// fsync'ed. Throws Error (disk full, unwritable) and removes what it had written.

@@ -16,6 +16,7 @@ struct GgufFamily {
   /// Rotary turns neighbours of a head (2i, 2i + 1) instead of i and i + head_dim / 2: rows of queries and
   /// keys are in that order (gguf_row_order).
   bool interleaved_rotary = false;
+  bool divides_rotary = false;  ///< `rope_freqs.weight` divides the frequencies: rope type llama3
 
   /// The config.json of a file. `notes` gets what has no key and is taken as llama.cpp takes it. Throws Error
   /// naming the key that is missing or not supported.

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
 #include <stdexcept>
 #include <string_view>
 
 #include "model/family.h"
+#include "model/rotary_table.h"
 
 namespace cola {
 namespace {
@@ -84,6 +87,27 @@ std::vector<std::int64_t> gguf_row_order(const DecoderSpec& config, const Parame
 
 float gguf_offset(const DecoderSpec& config, const ParameterSpec& spec) {
   return is_norm(spec.role) && config.final_norm && config.final_norm->unit_offset ? 1.0F : 0.0F;
+}
+
+std::vector<TensorToWrite> gguf_rotary_tensors(const DecoderSpec& config) {
+  std::vector<TensorToWrite> tensors;
+  const auto add = [&](std::string name, std::vector<float> values) {
+    const std::vector<std::int64_t> shape{std::ssize(values)};
+    tensors.push_back(
+        {std::move(name), DType::f32, shape, [kept = std::move(values)](std::span<std::byte> bytes) {
+           std::ranges::copy(std::as_bytes(std::span(kept)), bytes.begin());
+         }});
+  };
+  const RotarySpec& rotary = config.rotary_tables.front();
+  if (rotary.kind == RotarySpec::Kind::llama3) add("rope_freqs.weight", rotary_divisors(rotary));
+  if (rotary.kind == RotarySpec::Kind::longrope) {
+    const auto floats = [](const std::vector<double>& factors) {
+      return std::vector<float>(factors.begin(), factors.end());
+    };
+    add("rope_factors_long.weight", floats(rotary.long_factor));
+    add("rope_factors_short.weight", floats(rotary.short_factor));
+  }
+  return tensors;
 }
 
 }  // namespace cola

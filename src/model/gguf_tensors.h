@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "io/tensor_to_write.h"
 #include "model/parameter_spec.h"
 
 namespace cola {
@@ -17,5 +18,9 @@ namespace cola {
 
 /// What files add to a parameter's values: 1 to RMS norms that multiply by 1 + weight, else 0.
 [[nodiscard]] float gguf_offset(const DecoderSpec& config, const ParameterSpec& spec);
+
+/// Beside the parameters: what divides the frequencies of rotary tables of the types llama3
+/// (`rope_freqs.weight`) and longrope (`rope_factors_short.weight`, `rope_factors_long.weight`), in f32.
+[[nodiscard]] std::vector<TensorToWrite> gguf_rotary_tensors(const DecoderSpec& config);
 
 }  // namespace cola

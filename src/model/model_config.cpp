@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "model/family.h"
+#include "model/gguf_checkpoint.h"
 
 namespace cola {
 namespace {
@@ -40,9 +41,14 @@ DecoderSpec parse_model_config(const Json& json, const std::string& where) {
                   where, architecture, type, fmt::join(names, ", "), last));
 }
 
+Json read_config_json(const std::filesystem::path& folder_or_file) {
+  if (!is_gguf_file(folder_or_file)) return read_json_file(config_file(folder_or_file));
+  std::vector<std::string> notes;
+  return config_of_gguf(GgufFile(folder_or_file), notes);
+}
+
 DecoderSpec read_model_config(const std::filesystem::path& folder_or_file) {
-  const auto file = config_file(folder_or_file);
-  return parse_model_config(read_json_file(file), file.string());
+  return parse_model_config(read_config_json(folder_or_file), config_file(folder_or_file).string());
 }
 
 Json config_json_of_shape(const std::string& name_or_path) {
@@ -57,7 +63,7 @@ Json config_json_of_shape(const std::string& name_or_path) {
       return json;
     }
   }
-  if (std::filesystem::exists(name_or_path)) return read_json_file(config_file(name_or_path));
+  if (std::filesystem::exists(name_or_path)) return read_config_json(name_or_path);
   throw UsageError(fmt::format("unknown shape '{}': use a config.json or one of {}", name_or_path,
                                fmt::join(names, ", ")));
 }

@@ -7,7 +7,9 @@
 
 namespace cola {
 
-/// Reads config.json of a Hugging Face folder, or the file itself.
+/// config.json of a Hugging Face folder or the file itself, or what a GGUF file's keys say in its terms.
+[[nodiscard]] Json read_config_json(const std::filesystem::path& folder_or_file);
+/// The same, read.
 /// Throws Error naming the architecture or the key that is not supported or not sound.
 [[nodiscard]] DecoderSpec read_model_config(const std::filesystem::path& folder_or_file);
 [[nodiscard]] DecoderSpec parse_model_config(const Json& json, const std::string& where);

@@ -118,6 +118,17 @@ std::vector<double> rotary_frequencies(const RotarySpec& spec, bool is_long) {
   return frequencies;
 }
 
+std::vector<float> rotary_divisors(const RotarySpec& spec) {
+  RotarySpec plain = spec;
+  plain.kind = RotarySpec::Kind::plain;
+  const std::vector<double> before = rotary_frequencies(plain);
+  const std::vector<double> after = rotary_frequencies(spec);
+  std::vector<float> divisors;
+  for (std::size_t i = 0; i < before.size(); ++i)
+    divisors.push_back(static_cast<float>(before[i] / after[i]));
+  return divisors;
+}
+
 double rotary_attention_factor(const RotarySpec& spec) {
   if (spec.attention_factor) return *spec.attention_factor;
   if (spec.kind == Kind::yarn) {

@@ -15,6 +15,8 @@ namespace cola {
 /// (Peng et al., 2023), or LongRoPE's (Ding et al., 2024) short or long factors; `is_long` chooses these and
 /// counts for nothing else.
 [[nodiscard]] std::vector<double> rotary_frequencies(const RotarySpec& spec, bool is_long = false);
+/// By what the frequencies were divided that theta alone gives, one for each.
+[[nodiscard]] std::vector<float> rotary_divisors(const RotarySpec& spec);
 
 /// What cosines and sines are multiplied by: YaRN's and LongRoPE's correction of the scores, else 1.
 [[nodiscard]] double rotary_attention_factor(const RotarySpec& spec);

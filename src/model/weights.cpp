@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "backend/backend.h"
@@ -11,6 +10,8 @@
 #include "core/error.h"
 #include "core/finite_values.h"
 #include "core/parallel.h"
+#include "core/quantize.h"
+#include "core/quantized_blocks.h"
 #include "core/random.h"
 
 namespace cola {
@@ -25,21 +26,36 @@ ConstMatrixView view_of(const ParameterSpec& spec, const void* data, DType dtype
 
 /// Throws Error if rounding the tensor's values to those of `rounded` made one infinite.
 void require_in_range(const std::string& name, const SourceTensor& tensor, const Matrix& rounded) {
-  const auto size = static_cast<std::size_t>(rounded.size()) * size_of(rounded.dtype());
+  const auto size = static_cast<std::size_t>(bytes_of(rounded.dtype(), rounded.size()));
   const std::span bytes(static_cast<const std::byte*>(rounded.view().data), size);
-  if (all_finite(bytes, rounded.dtype())) return;
+  if (is_quantized(rounded.dtype()) ? blocks_finite(rounded.dtype(), bytes)
+                                    : all_finite(bytes, rounded.dtype()))
+    return;
   throw Error(fmt::format("{}: tensor '{}' has values too large for {}: use --dtype f32", tensor.file, name,
                           name_of(rounded.dtype())));
 }
 
+/// Blocks are read byte by byte.
 bool is_aligned(const SourceTensor& tensor) {
-  return reinterpret_cast<std::uintptr_t>(tensor.data) % size_of(tensor.dtype) == 0;
+  return is_quantized(tensor.dtype) ||
+         reinterpret_cast<std::uintptr_t>(tensor.data) % size_of(tensor.dtype) == 0;
+}
+
+std::int64_t rows_converted_at_once(std::int64_t cols) {
+  constexpr std::int64_t values = std::int64_t{1} << 20;
+  return std::max<std::int64_t>(values / cols, 1);
+}
+
+/// Rounds f32 rows to the dtype of `rows`, or quantises them.
+void store_rows(ops::Context& context, std::span<const float> values, MatrixView rows) {
+  if (is_quantized(rows.dtype)) return quantize(rows.dtype, values, static_cast<std::byte*>(rows.data));
+  ops::convert(context, {values.data(), DType::f32, rows.rows, rows.cols, rows.cols}, rows);
 }
 
 }  // namespace
 
 Weights::Weights(const DecoderSpec& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
-                 Memory& memory, Memory* block_matrices)
+                 Memory& memory, Memory* block_matrices, const BaseFormat& format)
     : compute_dtype_(compute_dtype),
       memory_(&memory),
       block_matrices_(block_matrices != nullptr ? block_matrices : &memory),
@@ -47,11 +63,14 @@ Weights::Weights(const DecoderSpec& config, std::unique_ptr<TensorSource> source
       tensors_(match_tensors(config, *source_)),
       others_(tensors_of_other_parts(config, *source_)),
       stems_(stems_in_use(config, *source_)) {
-  for (const auto& spec : parameter_specs(config)) adopt(add(spec), *tensors_.at(spec.name));
+  for (const auto& spec : parameter_specs(config)) {
+    const SourceTensor& tensor = *tensors_.at(spec.name);
+    adopt(add(spec), tensor, dtype_in_memory(config, spec, tensor.dtype, compute_dtype, format));
+  }
 }
 
 Weights::Weights(const DecoderSpec& config, std::uint64_t seed, DType compute_dtype, Memory& memory,
-                 Memory* block_matrices)
+                 Memory* block_matrices, const BaseFormat& format)
     : compute_dtype_(compute_dtype),
       memory_(&memory),
       block_matrices_(block_matrices != nullptr ? block_matrices : &memory) {
@@ -59,7 +78,8 @@ Weights::Weights(const DecoderSpec& config, std::uint64_t seed, DType compute_dt
   const bool unit_offset = config.final_norm && config.final_norm->unit_offset;
   for (const auto& spec : parameter_specs(config)) {
     const float constant = spec.bias || unit_offset ? 0.0F : 1.0F;  // of a bias, or a norm
-    fill_random(add(spec), seed, stream++, constant);
+    fill_random(add(spec), seed, stream++, constant,
+                dtype_in_memory(config, spec, compute_dtype, compute_dtype, format));
   }
 }
 
@@ -72,9 +92,8 @@ Parameter& Weights::add(const ParameterSpec& spec) {
   return parameter;
 }
 
-void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
+void Weights::adopt(Parameter& parameter, const SourceTensor& tensor, DType wanted) {
   require_finite(parameter.spec.name, tensor);
-  const DType wanted = parameter.spec.is_matrix() ? compute_dtype_ : DType::f32;
   const ConstMatrixView shape = view_of(parameter.spec, nullptr, wanted);
   Memory& memory = *parameter.memory;
   if (tensor.dtype == wanted && &memory != &host_memory()) {  // straight from the file's pages
@@ -94,17 +113,15 @@ void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
   owned.resize(wanted, shape.rows, shape.cols);
   if (wanted == DType::f32) {
     read_as_f32(tensor, owned.floats());
-  } else {  // a row at a time: no second copy of the whole tensor
+  } else {  // some rows at a time: no second copy of the whole tensor
     ops::Context context;
-    std::vector<float> row(static_cast<std::size_t>(shape.cols));
-    SourceTensor part = tensor;
-    part.shape = {shape.cols};
-    part.bytes = row.size() * size_of(tensor.dtype);
-    for (std::int64_t index = 0; index < shape.rows; ++index) {
-      part.data = tensor.data + static_cast<std::size_t>(index) * part.bytes;
-      read_as_f32(part, row);
-      ops::convert(context, {row.data(), DType::f32, 1, shape.cols, shape.cols},
-                   owned.view().row_range(index, index + 1));
+    const std::int64_t rows_at_once = is_quantized(wanted) ? rows_converted_at_once(shape.cols) : 1;
+    std::vector<float> rows(static_cast<std::size_t>(rows_at_once * shape.cols));
+    for (std::int64_t begin = 0; begin < shape.rows; begin += rows_at_once) {
+      const std::int64_t end = std::min(begin + rows_at_once, shape.rows);
+      const std::span part(rows.data(), static_cast<std::size_t>((end - begin) * shape.cols));
+      read_as_f32(tensor, begin * shape.cols, part);
+      store_rows(context, part, owned.view().row_range(begin, end));
     }
   }
   if (tensor.dtype == DType::f32 && wanted != DType::f32)
@@ -113,12 +130,12 @@ void Weights::adopt(Parameter& parameter, const SourceTensor& tensor) {
   parameter.value = Matrix::moved_to(memory, std::move(owned));
 }
 
-void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_t stream, float constant) {
-  const bool is_matrix = parameter.spec.is_matrix();
+void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_t stream, float constant,
+                          DType wanted) {
   const ConstMatrixView shape = view_of(parameter.spec, nullptr, DType::f32);
   Matrix owned;
-  owned.resize(is_matrix ? compute_dtype_ : DType::f32, shape.rows, shape.cols);
-  if (is_matrix) {
+  owned.resize(wanted, shape.rows, shape.cols);
+  if (parameter.spec.is_matrix()) {
     parallel_for(shape.rows, 16, [&](std::int64_t begin, std::int64_t end) {
       ops::Context context;
       RandomStream random(seed, RandomPurpose::init_weight, stream);
@@ -126,8 +143,7 @@ void Weights::fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_
       std::vector<float> row(static_cast<std::size_t>(shape.cols));
       for (std::int64_t index = begin; index < end; ++index) {
         std::ranges::generate(row, [&] { return initializer_range * random.next_normal(); });
-        ops::convert(context, {row.data(), DType::f32, 1, shape.cols, shape.cols},
-                     owned.view().row_range(index, index + 1));
+        store_rows(context, row, owned.view().row_range(index, index + 1));
       }
     });
   } else {
@@ -169,7 +185,7 @@ void Weights::read_original(ops::Context& context, const Parameter& parameter, M
   const auto* bytes = is_original ? static_cast<const std::byte*>(value.data) : tensor->second->data;
   const MatrixView raw = context.scratch("weights.original", dtype, destination.rows, destination.cols);
   memory_->upload(bytes, static_cast<std::byte*>(raw.data),
-                  static_cast<std::size_t>(raw.rows * raw.cols) * size_of(dtype));
+                  static_cast<std::size_t>(bytes_of(dtype, raw.rows * raw.cols)));
   if (!is_original) release_pages(*tensor->second);
   ops::convert(context, raw, destination);
 }
@@ -236,14 +252,11 @@ void Weights::refresh(ops::Context& context, Parameter& parameter) {
 }
 
 DType dominant_dtype(const TensorSource& source) {
-  std::array<std::size_t, 3> bytes{};
-  constexpr std::array dtypes{DType::f32, DType::bf16, DType::f16};
+  std::map<DType, std::size_t> bytes{{DType::f32, 0}};
   for (const auto& [name, tensor] : source.tensors()) {
-    for (std::size_t i = 0; i < dtypes.size(); ++i) {
-      if (tensor.dtype == dtypes[i]) bytes[i] += tensor.bytes;
-    }
+    if (tensor.dtype != DType::i64 && tensor.dtype != DType::i32) bytes[tensor.dtype] += tensor.bytes;
   }
-  return dtypes[static_cast<std::size_t>(std::ranges::max_element(bytes) - bytes.begin())];
+  return std::ranges::max_element(bytes, {}, [](const auto& entry) { return entry.second; })->first;
 }
 
 DType choose_compute_dtype(const std::string& option, DType file_dtype, const ops::Backend& backend) {

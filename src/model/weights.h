@@ -14,6 +14,7 @@
 #include "core/matrix.h"
 #include "io/safetensors_writer.h"
 #include "io/tensor_source.h"
+#include "model/base_format.h"
 #include "model/parameter_spec.h"
 #include "model/weight_names.h"
 #include "model/weight_values.h"
@@ -29,8 +30,8 @@ struct TrainedValues {
 /// One weight as the engine computes with it.
 struct Parameter {
   ParameterSpec spec;
-  /// Matrix [out, in] of the compute dtype, or vector [1, n] (norm, bias) in f32: borrowed from the file
-  /// where its dtype is the same and `memory` is host_memory(), from the master where that has the dtype.
+  /// Matrix [out, in] of the compute dtype or quantised, or vector [1, n] (norm, bias) in f32: borrowed from
+  /// the file where its dtype is the same and `memory` is host_memory(), from the master where that has it.
   WeightValues value;
   std::optional<TrainedValues> training;
   Memory* memory = &host_memory();  ///< where all of these lie
@@ -56,11 +57,11 @@ class Weights {
   /// into `block_matrices` where that is another (ops::Uploads::memory() for a Decoder that streams them).
   /// Throws Error as match_tensors does, and for values that are not finite or too large for compute_dtype.
   Weights(const DecoderSpec& config, std::unique_ptr<TensorSource> source, DType compute_dtype,
-          Memory& memory = host_memory(), Memory* block_matrices = nullptr);
+          Memory& memory = host_memory(), Memory* block_matrices = nullptr, const BaseFormat& format = {});
   /// Random weights N(0, 0.02), zero biases, norms that multiply by 1, keyed by (seed, name's place): for
   /// `init` and `bench`.
   Weights(const DecoderSpec& config, std::uint64_t seed, DType compute_dtype, Memory& memory = host_memory(),
-          Memory* block_matrices = nullptr);
+          Memory* block_matrices = nullptr, const BaseFormat& format = {});
 
   [[nodiscard]] Parameter& at(const std::string& name) { return *by_name_.at(name); }
   [[nodiscard]] const Parameter& at(const std::string& name) const { return *by_name_.at(name); }
@@ -108,8 +109,9 @@ class Weights {
 
  private:
   Parameter& add(const ParameterSpec& spec);
-  void adopt(Parameter& parameter, const SourceTensor& tensor);
-  void fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_t stream, float constant);
+  void adopt(Parameter& parameter, const SourceTensor& tensor, DType wanted);
+  void fill_random(Parameter& parameter, std::uint64_t seed, std::uint64_t stream, float constant,
+                   DType wanted);
 
   DType compute_dtype_;
   Memory* memory_;
@@ -123,7 +125,7 @@ class Weights {
   std::map<std::tuple<ParameterRole, std::int64_t, bool>, Parameter*> by_role_;  ///< role, block, bias
 };
 
-/// dtype of most of a checkpoint's matrices: what `--dtype auto` and `--merge-dtype` look at.
+/// dtype of most of a checkpoint's matrices, by their bytes: what `--dtype auto` and `--merge-dtype` look at.
 [[nodiscard]] DType dominant_dtype(const TensorSource& source);
 
 /// --dtype: f32, bf16, or auto: bf16 where the backend multiplies it in hardware and the file is 16-bit, else

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "eval/task_evaluation.h"
+#include "io/gguf/gguf_file.h"
 #include "model/model_config.h"
 #include "tasks/split.h"
 #include "tasks/task.h"
@@ -47,7 +48,7 @@ class DataChecker {
   DataChecker(const SweepPlan& plan, Problems& problems) : problems_(problems) {
     if (plan.model.empty()) return;  // told with the plan
     std::error_code ignored;
-    if (!std::filesystem::is_regular_file(plan.model / "config.json", ignored)) {
+    if (!is_gguf_file(plan.model) && !std::filesystem::is_regular_file(plan.model / "config.json", ignored)) {
       problems.add(fmt::format("'model': {} is no model folder: it has no config.json", plan.model.string()));
       return;
     }

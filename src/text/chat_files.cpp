@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "io/files.h"
+#include "io/gguf/gguf_file.h"
 #include "io/json.h"
+#include "text/gguf_vocabulary.h"
 
 namespace cola {
 namespace {
@@ -75,12 +77,18 @@ std::string template_of(ChatTemplate chat_template, bool eos, const Tokenizer& t
 
 }  // namespace
 
-std::set<std::int32_t> end_tokens_of(const std::filesystem::path& folder) {
+std::set<std::int32_t> end_tokens_of(const std::filesystem::path& path) {
   std::set<std::int32_t> ids;
+  if (is_gguf_file(path)) {
+    const GgufFile file(path);
+    if (!has_gguf_vocabulary(file.keys())) return ids;
+    const std::vector<std::int32_t> ends = read_gguf_vocabulary(file.keys()).ends;
+    return {ends.begin(), ends.end()};
+  }
   for (const char* name : {generation_config, "config.json"}) {
-    if (!std::filesystem::exists(folder / name)) continue;
-    const Json json = read_json_file(folder / name);
-    const JsonReader reader(json, (folder / name).string());
+    if (!std::filesystem::exists(path / name)) continue;
+    const Json json = read_json_file(path / name);
+    const JsonReader reader(json, (path / name).string());
     if (!reader.has("eos_token_id")) continue;
     add_ids(reader.at("eos_token_id"), ids);
     break;

@@ -17,8 +17,9 @@ struct ChatFiles {
   std::set<std::int32_t> end_tokens;  ///< ids that end an answer
 };
 
-/// eos_token_id, one or several, of a folder's generation_config.json, else of its config.json.
-[[nodiscard]] std::set<std::int32_t> end_tokens_of(const std::filesystem::path& folder);
+/// eos_token_id, one or several, of a folder's generation_config.json, else of its config.json; of a GGUF
+/// file those that end generation in llama.cpp.
+[[nodiscard]] std::set<std::int32_t> end_tokens_of(const std::filesystem::path& path);
 
 /// Of chats rendered with `chat_template`. `eos`: whether EOS was written after the turns. `model`: the base
 /// model's folder, whose own end tokens stay; `tokenizer_folder`: its template is taken to the byte where it
@@ -27,8 +28,8 @@ struct ChatFiles {
                                    const std::filesystem::path& tokenizer_folder,
                                    const std::filesystem::path& model);
 
-/// What a folder carries: of an adapter, a run or a checkpoint. With a tokenizer (may be null) the end tokens
-/// are also that of the folder's template, where it is a known one.
+/// What a folder carries: of an adapter, a run or a checkpoint; or a GGUF file. With a tokenizer (may be
+/// null) the end tokens are also that of the folder's template, where it is a known one.
 [[nodiscard]] ChatFiles read_chat_files(const std::filesystem::path& folder, const Tokenizer* tokenizer);
 
 /// The template of the last of the folders that has one, the end tokens of all.

@@ -50,14 +50,14 @@ struct ChatSegment {
 /// written; with `bos` chatml begins with BOS too.
 [[nodiscard]] std::string jinja_of(ChatTemplate chat_template, bool bos, bool eos);
 
-/// A folder's own chat template.
+/// A folder's own chat template, or a GGUF file's.
 struct FolderTemplate {
-  std::filesystem::path file;  ///< chat_template.jinja, chat_template.json or tokenizer_config.json
+  std::filesystem::path file;  ///< chat_template.jinja, chat_template.json, tokenizer_config.json or the GGUF
   std::string jinja;
 };
 
-/// nullopt where the folder has none. Of several in tokenizer_config.json, the one named "default".
-[[nodiscard]] std::optional<FolderTemplate> read_chat_template(const std::filesystem::path& folder);
+/// nullopt where there is none. Of several in tokenizer_config.json, the one named "default".
+[[nodiscard]] std::optional<FolderTemplate> read_chat_template(const std::filesystem::path& path);
 
 /// What is known of a template in Jinja.
 struct RecognisedTemplate {

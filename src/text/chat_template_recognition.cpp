@@ -7,11 +7,14 @@
 
 #include "core/error.h"
 #include "io/files.h"
+#include "io/gguf/gguf_file.h"
 #include "io/json.h"
 #include "text/chat_template.h"
+#include "text/gguf_vocabulary.h"
 #include "text/jinja_parser.h"
 #include "text/jinja_renderer.h"
 #include "text/special_tokens.h"
+#include "text/utf8.h"
 
 namespace cola {
 
@@ -120,12 +123,19 @@ class Comparison {
 
 }  // namespace
 
-std::optional<FolderTemplate> read_chat_template(const std::filesystem::path& folder) {
-  if (const auto file = folder / "chat_template.jinja"; std::filesystem::exists(file)) {
+std::optional<FolderTemplate> read_chat_template(const std::filesystem::path& path) {
+  if (is_gguf_file(path)) {
+    const GgufFile file(path);
+    const auto* jinja = file.keys().find<std::string_view>("tokenizer.chat_template");
+    if (jinja == nullptr) return std::nullopt;
+    require_utf8(*jinja, path.string() + ": tokenizer.chat_template");
+    return FolderTemplate{path, std::string(*jinja)};
+  }
+  if (const auto file = path / "chat_template.jinja"; std::filesystem::exists(file)) {
     return FolderTemplate{file, read_text_file(file, template_size_limit)};
   }
   for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
-    if (const auto file = folder / name; std::filesystem::exists(file)) {
+    if (const auto file = path / name; std::filesystem::exists(file)) {
       std::string text = template_of_config(file);
       if (!text.empty()) return FolderTemplate{file, std::move(text)};
     }
@@ -167,6 +177,14 @@ RecognisedTemplate recognise_chat_template(const std::string& jinja, const std::
 }
 
 RecognisedTemplate recognise_chat_template(const FolderTemplate& folder_template) {
+  if (is_gguf_file(folder_template.file)) {
+    const GgufFile file(folder_template.file);
+    const GgufVocabulary vocabulary = read_gguf_vocabulary(file.keys());
+    const auto text = [&](std::optional<std::int32_t> id) {
+      return id ? std::string(vocabulary.tokens[static_cast<std::size_t>(*id)].text) : "";
+    };
+    return recognise_chat_template(folder_template.jinja, text(vocabulary.bos), text(vocabulary.eos));
+  }
   const TokenizerConfig config = read_tokenizer_config(folder_template.file.parent_path());
   return recognise_chat_template(folder_template.jinja, config.bos_token.value_or(""),
                                  config.eos_token.value_or(""));

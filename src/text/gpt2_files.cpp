@@ -31,8 +31,28 @@ Vocabulary read_vocabulary(const std::filesystem::path& file) {
   return vocabulary;
 }
 
-/// Views into `text`, which `file` has.
-std::vector<BpeMerge> read_merges(std::string_view text, const std::filesystem::path& file) {
+/// The special tokens by their strings, to be cut out of texts.
+std::vector<AddedToken> special_strings(const TokenizerConfig& config, const DefaultTokens& defaults,
+                                        const Vocabulary& vocabulary) {
+  std::vector<AddedToken> tokens;
+  const auto add = [&](const std::optional<std::string>& name) {
+    const std::optional<std::int32_t> id = name ? vocabulary.find(*name) : std::nullopt;
+    if (id) append_missing(tokens, {{.content = *name, .id = *id, .special = true}});
+  };
+  add(config.bos_token ? config.bos_token : defaults.bos);
+  add(config.eos_token ? config.eos_token : defaults.eos);
+  add(config.pad_token ? config.pad_token : defaults.pad);
+  add(config.unk_token);
+  return tokens;
+}
+
+}  // namespace
+
+std::string read_merges_file(const std::filesystem::path& file) {
+  return read_text_file(file, merges_size_limit);
+}
+
+std::vector<BpeMerge> merges_of_text(std::string_view text, const std::filesystem::path& file) {
   require_utf8(text, file.string());
   std::vector<BpeMerge> merges;
   std::size_t number = 0;
@@ -53,29 +73,12 @@ std::vector<BpeMerge> read_merges(std::string_view text, const std::filesystem::
   return merges;
 }
 
-/// The special tokens by their strings, to be cut out of texts.
-std::vector<AddedToken> special_strings(const TokenizerConfig& config, const DefaultTokens& defaults,
-                                        const Vocabulary& vocabulary) {
-  std::vector<AddedToken> tokens;
-  const auto add = [&](const std::optional<std::string>& name) {
-    const std::optional<std::int32_t> id = name ? vocabulary.find(*name) : std::nullopt;
-    if (id) append_missing(tokens, {{.content = *name, .id = *id, .special = true}});
-  };
-  add(config.bos_token ? config.bos_token : defaults.bos);
-  add(config.eos_token ? config.eos_token : defaults.eos);
-  add(config.pad_token ? config.pad_token : defaults.pad);
-  add(config.unk_token);
-  return tokens;
-}
-
-}  // namespace
-
 std::unique_ptr<Tokenizer> open_gpt2_files(const std::filesystem::path& folder,
                                            const TokenizerConfig& config) {
   const std::string where = (folder / "vocab.json").string();
   Vocabulary vocabulary = read_vocabulary(folder / "vocab.json");
-  const std::string merges_text = read_text_file(folder / "merges.txt", merges_size_limit);
-  const std::vector<BpeMerge> merges = read_merges(merges_text, folder / "merges.txt");
+  const std::string merges_text = read_merges_file(folder / "merges.txt");
+  const std::vector<BpeMerge> merges = merges_of_text(merges_text, folder / "merges.txt");
   const DefaultTokens defaults =
       default_tokens([&](std::string_view token) { return vocabulary.find(token); }, /*byte_level=*/true);
   std::vector<AddedToken> tokens = config.added_tokens;

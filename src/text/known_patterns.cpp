@@ -100,12 +100,16 @@ std::size_t white_space(std::string_view text, std::size_t position, bool lines)
   return end < text.size() && last > position ? last : end;
 }
 
+/// The letters of 's, 't, 're, 've, 'm, 'll and 'd: small ones, those of ASCII, or any: U+017F is an s, too.
+enum class Letters : std::uint8_t { small, ascii, any };
+
 /// Behind 's, 't, 're, 've, 'm, 'll or 'd; `position` is behind the apostrophe. Its own value where there is
-/// none. Small letters only, or any case: then U+017F is an s, too.
-std::size_t contraction(std::string_view text, std::size_t position, bool any_case) {
+/// none.
+std::size_t contraction(std::string_view text, std::size_t position, Letters letters) {
   const auto small = [&](const Character& c) -> char32_t {
-    if (any_case && c.code_point >= 'A' && c.code_point <= 'Z') return c.code_point - 'A' + 'a';
-    return any_case && c.code_point == 0x17F ? U's' : c.code_point;
+    if (letters != Letters::small && c.code_point >= 'A' && c.code_point <= 'Z')
+      return c.code_point - 'A' + 'a';
+    return letters == Letters::any && c.code_point == 0x17F ? U's' : c.code_point;
   };
   const Character first = at(text, position);
   const char32_t a = small(first);
@@ -120,7 +124,7 @@ std::size_t contraction(std::string_view text, std::size_t position, bool any_ca
 std::size_t gpt2(std::string_view text, std::size_t position) {
   const Character first = at(text, position);
   if (first.code_point == '\'') {
-    const std::size_t end = contraction(text, first.end, /*any_case=*/false);
+    const std::size_t end = contraction(text, first.end, Letters::small);
     if (end != first.end) return end;
   }
   const bool spaced = first.code_point == ' ';
@@ -141,14 +145,14 @@ std::size_t numbers(std::string_view text, std::size_t position, int at_most) {
   return position;
 }
 
-/// Llama 3's and, with one digit at a time, Qwen's:
+/// Llama 3's and, with one digit at a time, Qwen's; llama.cpp has '[sS] and so on at the beginning:
 /// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|
 /// \s+(?!\S)|\s+
-template <int digits>
+template <int digits, Letters letters>
 std::size_t llama3(std::string_view text, std::size_t position) {
   const Character first = at(text, position);
   if (first.code_point == '\'') {
-    const std::size_t end = contraction(text, first.end, /*any_case=*/true);
+    const std::size_t end = contraction(text, first.end, letters);
     if (end != first.end) return end;
   }
   if (first.is(letter)) return run(text, first.end, letter);
@@ -210,12 +214,16 @@ std::size_t digit(std::string_view text, std::size_t position) {
   return c.is(number) || newer ? c.end : position;
 }
 
-constexpr std::array<KnownPattern, 8> known_patterns{{
+constexpr std::array<KnownPattern, 10> known_patterns{{
     {gpt2_pattern, gpt2, false},
     {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     llama3<3>, false},
+     llama3<3, Letters::any>, false},
     {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     llama3<1>, false},
+     llama3<1, Letters::any>, false},
+    {R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     llama3<3, Letters::ascii>, false},
+    {R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     llama3<1, Letters::ascii>, false},
     {"[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
      "?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
      deepseek, false},

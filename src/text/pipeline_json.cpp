@@ -17,8 +17,7 @@ constexpr std::int64_t longest_strip = 1'000'000;
   throw Error(fmt::format("{}: type {:?} is not supported", where, type));
 }
 
-/// `json` as one object a step: those of a Sequence (member `key`), nested ones too, or itself. Nesting is
-/// bounded by the JSON parser.
+/// Nesting is bounded by the JSON parser.
 void collect_steps(const Json& json, const std::string& key, const std::string& where,
                    std::vector<const Json*>& steps) {
   if (json.is_null()) return;
@@ -30,12 +29,6 @@ void collect_steps(const Json& json, const std::string& key, const std::string& 
   const Json& list = reader.at(key);
   if (!list.is_array()) throw Error(fmt::format("{}: {} is not an array", where, key));
   for (const Json& step : list) collect_steps(step, key, where, steps);
-}
-
-std::vector<const Json*> steps_of(const Json& json, const std::string& key, const std::string& where) {
-  std::vector<const Json*> steps;
-  collect_steps(json, key, where, steps);
-  return steps;
 }
 
 std::optional<UnicodeForm> unicode_form_of(std::string_view type) {
@@ -130,9 +123,15 @@ std::string template_bos(const JsonReader& step) {
 
 }  // namespace
 
+std::vector<const Json*> pipeline_steps(const Json& json, const std::string& key, const std::string& where) {
+  std::vector<const Json*> steps;
+  collect_steps(json, key, where, steps);
+  return steps;
+}
+
 Normalizer read_normalizer(const Json& json, const std::string& where) {
   std::vector<Normalizer::Step> steps;
-  for (const Json* object : steps_of(json, "normalizers", where)) {
+  for (const Json* object : pipeline_steps(json, "normalizers", where)) {
     const JsonReader step(*object, where);
     const std::string type = step.string("type");
     if (type == "Prepend") {
@@ -151,7 +150,7 @@ Normalizer read_normalizer(const Json& json, const std::string& where) {
 
 PreTokenizer read_pre_tokenizer(const Json& json, const std::string& where) {
   std::vector<PreTokenizer::Step> steps;
-  for (const Json* object : steps_of(json, "pretokenizers", where)) {
+  for (const Json* object : pipeline_steps(json, "pretokenizers", where)) {
     const JsonReader step(*object, where);
     const std::string type = step.string("type");
     if (type == "ByteLevel") {
@@ -176,7 +175,7 @@ PreTokenizer read_pre_tokenizer(const Json& json, const std::string& where) {
 
 TokenDecoder read_decoder(const Json& json, const std::string& where) {
   std::vector<TokenDecoder::Step> steps;
-  for (const Json* object : steps_of(json, "decoders", where)) {
+  for (const Json* object : pipeline_steps(json, "decoders", where)) {
     const JsonReader step(*object, where);
     const std::string type = step.string("type");
     if (type == "ByteLevel") {
@@ -223,7 +222,7 @@ std::vector<AddedToken> read_added_tokens(const Json& json, const std::string& w
 std::optional<std::string> read_post_processor_bos(const Json& json, const std::string& where) {
   if (json.is_null()) return std::nullopt;
   std::string bos;
-  for (const Json* object : steps_of(json, "processors", where)) {
+  for (const Json* object : pipeline_steps(json, "processors", where)) {
     const JsonReader step(*object, where);
     const std::string type = step.string("type");
     if (type == "TemplateProcessing") {

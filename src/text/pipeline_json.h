@@ -19,6 +19,11 @@ namespace cola {
 [[nodiscard]] TokenDecoder read_decoder(const Json& json, const std::string& where);
 [[nodiscard]] std::vector<AddedToken> read_added_tokens(const Json& json, const std::string& where);
 
+/// `json`, which may be null, as one object a step: those of a Sequence (its member `key`), nested ones too,
+/// or itself.
+[[nodiscard]] std::vector<const Json*> pipeline_steps(const Json& json, const std::string& key,
+                                                      const std::string& where);
+
 /// The BOS that the post_processor puts before a text, empty where it puts none; absent where there is no
 /// post_processor. (What it does to pairs of texts and behind a text is not read: data/ adds EOS.)
 [[nodiscard]] std::optional<std::string> read_post_processor_bos(const Json& json, const std::string& where);

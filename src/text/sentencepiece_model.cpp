@@ -2,14 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <unordered_map>
 
 #include "core/error.h"
+#include "text/score_merges.h"
 #include "text/utf8.h"
 
 namespace cola {
@@ -88,17 +87,6 @@ void for_each_field(std::string_view bytes, const std::string& where,
   while (const std::optional<Field> field = reader.next()) each(*field);
 }
 
-/// The merges into a piece: of any two pieces that it consists of, all with its rank.
-void append_merges(std::string_view piece, std::uint32_t rank,
-                   const std::unordered_map<std::string_view, float>& scores, std::vector<BpeMerge>& merges,
-                   std::vector<std::uint32_t>& ranks) {
-  for (std::size_t at = utf8_step(piece, 0).length; at < piece.size(); at += utf8_step(piece, at).length) {
-    if (!scores.contains(piece.substr(0, at)) || !scores.contains(piece.substr(at))) continue;
-    merges.emplace_back(piece.substr(0, at), piece.substr(at));
-    ranks.push_back(rank);
-  }
-}
-
 bool is_plain_bpe(const SentencePieceModel& model) {
   constexpr std::uint64_t bpe = 2;
   return model.model_type == bpe && model.byte_fallback && !model.space_as_suffix && !model.maps_characters &&
@@ -106,8 +94,8 @@ bool is_plain_bpe(const SentencePieceModel& model) {
 }
 
 /// Whether Bpe can have these pieces: none that the library treats apart, and every character of one is one.
-bool are_plain(const std::vector<SentencePieceModel::Piece>& pieces,
-               const std::unordered_map<std::string_view, float>& scores) {
+bool are_plain(const std::vector<SentencePieceModel::Piece>& pieces, const Vocabulary& vocabulary,
+               const std::vector<bool>& normal) {
   constexpr std::size_t longest = 1024;  // bytes; a piece has a merge for each of its characters
   using Model = SentencePieceModel;
   std::size_t bytes = 0;
@@ -117,7 +105,8 @@ bool are_plain(const std::vector<SentencePieceModel::Piece>& pieces,
     if (piece.text.empty() || piece.text.size() > longest || !std::isfinite(piece.score)) return false;
     for (std::size_t at = 0; at < piece.text.size();) {
       const Utf8Step step = utf8_step(piece.text, at);
-      const bool is_piece = scores.contains(piece.text.substr(at, step.length));
+      const auto id = vocabulary.find(piece.text.substr(at, step.length));
+      const bool is_piece = id && normal[static_cast<std::size_t>(*id)];
       const bool is_whole = step.length == piece.text.size();
       if (!step.valid || (piece.type == Model::normal ? !is_piece : is_whole)) return false;
       at += step.length;
@@ -158,27 +147,20 @@ SentencePieceModel read_sentencepiece_model(std::string_view bytes, const std::s
 
 std::optional<Bpe> bpe_of(const SentencePieceModel& model, const std::string& where) {
   if (!is_plain_bpe(model)) return std::nullopt;
-  std::unordered_map<std::string_view, float> scores;  // of normal pieces
-  std::vector<const SentencePieceModel::Piece*> best_first;
+  std::vector<ScoredToken> pieces;  // that are normal
+  std::vector<bool> normal;
   Vocabulary vocabulary;
   for (const SentencePieceModel::Piece& piece : model.pieces) {
     vocabulary.add(std::string(piece.text), vocabulary.size(), where);
-    if (piece.type != SentencePieceModel::normal) continue;
-    scores.emplace(piece.text, piece.score);
-    best_first.push_back(&piece);
+    normal.push_back(piece.type == SentencePieceModel::normal);
+    if (normal.back()) pieces.push_back({piece.text, piece.score});
   }
-  if (!are_plain(model.pieces, scores)) return std::nullopt;
-  std::ranges::stable_sort(best_first, std::ranges::greater(), &SentencePieceModel::Piece::score);
-  std::vector<BpeMerge> merges;
-  std::vector<std::uint32_t> ranks;
-  std::uint32_t rank = 0;
-  for (std::size_t i = 0; i < best_first.size(); ++i) {
-    if (i > 0 && best_first[i]->score < best_first[i - 1]->score) ++rank;
-    append_merges(best_first[i]->text, rank, scores, merges, ranks);
-  }
+  if (!are_plain(model.pieces, vocabulary, normal)) return std::nullopt;
+  const ScoreMerges found =
+      merges_by_score(std::move(pieces), vocabulary, normal, std::numeric_limits<std::size_t>::max(), where);
   BpeOptions options;
   options.byte_fallback = true;
-  return Bpe(std::move(vocabulary), merges, options, where, ranks);
+  return Bpe(std::move(vocabulary), found.merges, options, where, found.ranks);
 }
 
 }  // namespace cola

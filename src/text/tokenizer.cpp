@@ -4,6 +4,8 @@
 #include <array>
 
 #include "core/error.h"
+#include "io/gguf/gguf_file.h"
+#include "text/gguf_tokenizer.h"
 #include "text/gpt2_files.h"
 #include "text/sentencepiece_tokenizer.h"
 #include "text/special_tokens.h"
@@ -22,31 +24,33 @@ bool has_file(const std::filesystem::path& folder, std::string_view name) {
 
 bool SpecialTokens::is_end(std::int32_t id) const { return std::ranges::find(ends, id) != ends.end(); }
 
-bool has_tokenizer(const std::filesystem::path& folder) {
-  return has_file(folder, "tokenizer.json") || has_file(folder, "tokenizer.model") ||
-         (has_file(folder, "vocab.json") && has_file(folder, "merges.txt"));
+bool has_tokenizer(const std::filesystem::path& path) {
+  if (is_gguf_file(path)) return has_gguf_vocabulary(GgufFile(path).keys());
+  return has_file(path, "tokenizer.json") || has_file(path, "tokenizer.model") ||
+         (has_file(path, "vocab.json") && has_file(path, "merges.txt"));
 }
 
-std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& folder) {
-  if (!has_tokenizer(folder)) {
-    throw Error(folder.string() +
+std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& path) {
+  if (is_gguf_file(path)) return open_gguf_tokenizer(GgufFile(path).keys());
+  if (!has_tokenizer(path)) {
+    throw Error(path.string() +
                 ": no tokenizer (tokenizer.json, tokenizer.model, or vocab.json with merges.txt); "
                 "put its files there or name another folder with --tokenizer");
   }
-  const TokenizerConfig config = read_tokenizer_config(folder);
-  if (has_file(folder, "tokenizer.json")) {
+  const TokenizerConfig config = read_tokenizer_config(path);
+  if (has_file(path, "tokenizer.json")) {
     try {
-      return open_tokenizer_json(folder / "tokenizer.json", config);
+      return open_tokenizer_json(path / "tokenizer.json", config);
     } catch (const Error& error) {
-      if (!has_file(folder, "tokenizer.model")) throw;
+      if (!has_file(path, "tokenizer.model")) throw;
       throw Error(
           std::string(error.what()) +
           "\ntokenizer.model beside it is not read while tokenizer.json is there: if both are of the same "
-          "tokenizer, --tokenizer a folder without tokenizer.json");
+          "tokenizer, --tokenizer a path without tokenizer.json");
     }
   }
-  if (has_file(folder, "tokenizer.model")) return open_sentencepiece(folder / "tokenizer.model", config);
-  return open_gpt2_files(folder, config);
+  if (has_file(path, "tokenizer.model")) return open_sentencepiece(path / "tokenizer.model", config);
+  return open_gpt2_files(path, config);
 }
 
 std::vector<std::filesystem::path> tokenizer_files(const std::filesystem::path& folder) {

@@ -48,14 +48,14 @@ class Tokenizer {
 
 /// Opens the tokenizer of a Hugging Face folder: tokenizer.json, else tokenizer.model, else vocab.json +
 /// merges.txt; special tokens from tokenizer_config.json / special_tokens_map.json, with the defaults of
-/// docs/formats.md. Throws Error naming the file and the cause.
-[[nodiscard]] std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& folder);
+/// docs/formats.md. Or that of a GGUF file. Throws Error naming the file and the cause.
+[[nodiscard]] std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& path);
 
-/// Whether the folder has files that open_tokenizer would read.
-[[nodiscard]] bool has_tokenizer(const std::filesystem::path& folder);
+/// Whether the folder, or the GGUF file, has what open_tokenizer would read.
+[[nodiscard]] bool has_tokenizer(const std::filesystem::path& path);
 
 /// The tokenizer files (and generation_config.json, chat templates) of a folder, to be copied beside a
-/// checkpoint.
+/// checkpoint. Of a GGUF file none: see write_huggingface_tokenizer.
 [[nodiscard]] std::vector<std::filesystem::path> tokenizer_files(const std::filesystem::path& folder);
 
 }  // namespace cola

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <functional>
 
 #include "core/error.h"
@@ -27,7 +28,8 @@ void Vocabulary::add(std::string token, std::int64_t id, const std::string& wher
   const std::int32_t checked = checked_token_id(id, token, where);
   if (const std::string* other = this->token(checked))
     throw Error(fmt::format("{}: id {} belongs to both {:?} and {:?}", where, id, *other, token));
-  if (2 * (tokens_.size() + 1) > by_text_.size()) grow();
+  constexpr std::size_t smallest = 1024;
+  if (2 * (tokens_.size() + 1) > by_text_.size()) grow(std::max(smallest, 2 * by_text_.size()));
   const std::size_t hash = hash_of(token);
   Slot& slot = by_text_[place(token, hash)];
   if (slot.index >= 0) {
@@ -39,6 +41,12 @@ void Vocabulary::add(std::string token, std::int64_t id, const std::string& wher
   by_id_[static_cast<std::size_t>(id)] = slot.index;
   tokens_.push_back({.text = std::move(token), .id = checked});
   size_ = std::max(size_, id + 1);
+}
+
+void Vocabulary::reserve(std::size_t count) {
+  tokens_.reserve(count);
+  by_id_.reserve(count);
+  if (2 * count > by_text_.size()) grow(std::bit_ceil(2 * count));
 }
 
 std::optional<std::int32_t> Vocabulary::find(std::string_view token) const {
@@ -86,10 +94,9 @@ std::size_t Vocabulary::place(std::string_view token, std::size_t hash) const {
   return at;
 }
 
-void Vocabulary::grow() {
-  constexpr std::size_t smallest = 1024;
+void Vocabulary::grow(std::size_t slots) {
   const std::vector<Slot> old = std::move(by_text_);
-  by_text_.assign(std::max(smallest, 2 * old.size()), Slot());
+  by_text_.assign(slots, Slot());
   const std::size_t last = by_text_.size() - 1;
   for (const Slot& slot : old) {
     if (slot.index < 0) continue;

@@ -26,6 +26,8 @@ class Vocabulary {
   /// Throws Error beginning with `where` for an id out of range, a token or an id that is already there.
   void add(std::string token, std::int64_t id, const std::string& where);
 
+  void reserve(std::size_t count);
+
   [[nodiscard]] std::optional<std::int32_t> find(std::string_view token) const;
   /// The id of each of `tokens` into `ids`, negative where there is none: faster than one by one, as the
   /// memory behind all of them is asked for first.
@@ -42,7 +44,7 @@ class Vocabulary {
   };
 
   [[nodiscard]] std::size_t place(std::string_view token, std::size_t hash) const;
-  void grow();
+  void grow(std::size_t slots);
 
   std::vector<Token> tokens_;
   std::vector<Slot> by_text_;        // a power of two of them

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "backend/cpu_isa.h"
 #include "backend/cross_entropy.h"
@@ -25,6 +26,8 @@ constexpr std::int64_t float_bytes = sizeof(float);
 constexpr std::int64_t computing_bytes = std::int64_t{4} << 20;
 constexpr std::int64_t f32_products_bytes = std::int64_t{8} << 20;
 constexpr std::int64_t widened_products_bytes = std::int64_t{4} << 20;
+// Slabs of quantised weights that are expanded for products in bf16, and packed for tiles.
+constexpr std::int64_t expanded_slab_bytes = std::int64_t{16} << 20;
 // A device's workspace of products and descriptions of batches.
 constexpr std::int64_t device_bytes = std::int64_t{64} << 20;
 constexpr std::int64_t knot_rows = 64;  // whose logits a knot compares, before and after
@@ -131,8 +134,13 @@ std::int64_t plan_packed_products(const DecoderSpec& spec, const MemoryPlanInput
 void offload(const DecoderSpec& spec, const MemoryPlanInput& input, std::int64_t largest, MemoryPlan& plan) {
   const auto element = static_cast<std::int64_t>(size_of(input.compute_dtype));
   const StreamedBytes streamed = streamed_bytes(spec, input.compute_dtype);
-  plan.weights += streamed.on_device - streamed.on_host;
-  plan.offloaded = streamed.on_host;
+  const double part =
+      static_cast<double>(plan.weights) / static_cast<double>(parameter_count(spec) * element);
+  const auto scaled = [&](std::int64_t bytes) {  // quantised weights: by their average
+    return std::llround(part * static_cast<double>(bytes));
+  };
+  plan.weights += scaled(streamed.on_device) - scaled(streamed.on_host);
+  plan.offloaded = scaled(streamed.on_host);
   if (plan.merged == 0) return;
   const auto linears = linear_specs(spec);
   for (const std::size_t index : input.targets) {
@@ -166,7 +174,8 @@ MemoryPlan plan_memory(const DecoderSpec& spec, const MemoryPlanInput& input) {
   const std::int64_t per_trained = 2 * float_bytes + optimizer_bytes_per_parameter(input.run.optimizer);
   const bool full = input.run.method == Method::full;
   MemoryPlan plan;
-  plan.weights = full && input.compute_dtype == DType::f32 ? 0 : parameters * element;
+  plan.weights =
+      full && input.compute_dtype == DType::f32 ? 0 : input.quantized_weights.value_or(parameters * element);
   std::int64_t rank = 0;
   for (const auto& link : input.run.links) rank = std::max(rank, link.rank);
   if (full) {
@@ -197,6 +206,7 @@ MemoryPlan plan_memory(const DecoderSpec& spec, const MemoryPlanInput& input) {
   for (const RotarySpec& table : spec.rotary_tables)
     plan.activations += rotary_table_bytes(table, input.positions);
   if (input.packed_weights) plan.activations += plan_packed_products(spec, input, element);
+  if (input.quantized_weights) plan.activations += expanded_slab_bytes;
   if (input.in_device_memory) {
     plan.program = device_bytes;
     return plan;

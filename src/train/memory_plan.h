@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,9 @@ struct MemoryPlanInput {
   RunPlan run;
   DType compute_dtype = DType::f32;
   DType file_dtype = DType::f32;
-  DType saved_dtype = DType::f32;    ///< with full
-  bool packed_weights = false;       ///< see ops::Backend::prefers_packed
+  DType saved_dtype = DType::f32;                 ///< with full
+  std::optional<std::int64_t> quantized_weights;  ///< bytes of base weights of which some are quantised
+  bool packed_weights = false;                    ///< see ops::Backend::prefers_packed
   std::vector<std::size_t> targets;  ///< indices into linear_names(); all weights are trained with full
   std::int64_t tied_links = 0;       ///< tied before step 1
   std::int64_t batch_tokens = 0;     ///< of the largest batch that is computed at a time
@@ -49,7 +51,7 @@ struct MemoryPlanInput {
 
   /// Whether weights are used where they lie in the file.
   [[nodiscard]] bool in_place() const {
-    return file_dtype == compute_dtype && !packed_weights && !in_device_memory;
+    return file_dtype == compute_dtype && !packed_weights && !in_device_memory && !quantized_weights;
   }
 };
 [[nodiscard]] MemoryPlan plan_memory(const DecoderSpec& spec, const MemoryPlanInput& input);

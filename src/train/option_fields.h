@@ -8,7 +8,7 @@ namespace cola {
 /// or not.
 template <class Options, class Visit>
 void for_each_train_option(Options& options, const Visit& visit) {
-  visit("model", options.model, "Hugging Face model folder");
+  visit("model", options.model, "Hugging Face model folder, or GGUF file");
   visit("train", options.train, "training data, JSONL");
   visit("dev", options.dev, "dev data, JSONL");
   visit("dev-fraction", options.dev_fraction, "part of the training data held out as dev set");
@@ -84,6 +84,10 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("save-dtype", options.save_dtype,
         "of full's best/ and last/: f32, bf16, f16, or auto: as in the model's file");
   visit("device", options.device, "cpu, cuda, cuda:N, or auto: cuda where there is one");
+  visit("base-dtype", options.base_dtype,
+        "quantised weights of a GGUF file: keep, or bf16 or f32, to which they are expanded");
+  visit("quantize-base", options.quantize_base,
+        "q8_0, q4_0 or q4_k: frozen matrices become quantised when they are loaded");
   visit(
       "offload-base", options.offload_base,
       "on a GPU: keep the frozen weights of the blocks in the host's memory, and bring them block by block");

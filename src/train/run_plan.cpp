@@ -10,6 +10,7 @@
 #include "chain/knot_plan.h"
 #include "core/error.h"
 #include "core/thread_option.h"
+#include "model/base_format.h"
 #include "model/linear_names.h"
 #include "text/chat_template.h"
 
@@ -85,6 +86,8 @@ void check_chain_options(const TrainOptions& options, Method method) {
             options.lora_dropout == 0.0 && !options.use_rslora && options.loraplus_lr_ratio == 1.0,
         "--bias, --freeze-a, --ranks, --alphas, --lora-dropout, --use-rslora and --loraplus-lr-ratio belong "
         "to --method cola or lora");
+    require(options.quantize_base.empty(),
+            "--quantize-base belongs to --method cola or lora: with full every weight is trained");
     require(!options.offload_base,
             "--offload-base belongs to --method cola or lora: with full every weight is trained");
   }
@@ -135,6 +138,8 @@ void check_loop_options(const TrainOptions& options) {
   require(options.lora_dropout >= 0.0 && options.lora_dropout < 1.0, "--lora-dropout must be in [0, 1)");
   check_dropout(options.dropout);
   ops::check_device_name(options.device);
+  (void)parse_base_format(options.base_dtype, options.quantize_base);
+  (void)compute_dtype_option(options.dtype, options.base_dtype);
   if (options.offload_base && options.device == "cpu") (void)ops::uploads_of(ops::cpu_backend());
   require_choice("dtype", options.dtype, {"auto", "f32", "bf16"});
   require_choice("save-dtype", options.save_dtype, {"auto", "f32", "bf16", "f16"});
@@ -187,6 +192,19 @@ std::vector<LinkShape> link_shapes(const TrainOptions& options, std::size_t coun
   return shapes;
 }
 
+TieMode tie_mode(const std::string& option, DType compute_dtype, bool quantized_base) {
+  if (!quantized_base && option == "auto")
+    return compute_dtype == DType::f32 ? TieMode::merge : TieMode::stack;
+  const TieMode mode = option == "auto" ? TieMode::stack : parse_tie_mode(option);
+  if (quantized_base && mode == TieMode::merge) {
+    throw UsageError(
+        "--tie merge: links cannot be merged into quantised weights; use --tie stack, or --base-dtype bf16 "
+        "or "
+        "f32 to expand the weights of a file");
+  }
+  return mode;
+}
+
 }  // namespace
 
 Method parse_method(const std::string& name) {
@@ -223,7 +241,7 @@ std::vector<std::string> target_modules_of(const TrainOptions& options, const De
 }
 
 void check_options(const TrainOptions& options) {
-  require(!options.model.empty(), "--model is needed: a Hugging Face model folder");
+  require(!options.model.empty(), "--model is needed: a Hugging Face model folder or a GGUF file");
   require(!options.train.empty() || !options.task.empty(), "--train is needed: a JSONL file; or --task");
   check_task_options(options);
   require(!options.out.empty(), "--out is needed: the run folder to create");
@@ -236,7 +254,8 @@ void check_plan_options(const TrainOptions& options) {
   check_loop_options(options);
 }
 
-RunPlan make_run_plan(const TrainOptions& options, std::int64_t examples, DType compute_dtype) {
+RunPlan make_run_plan(const TrainOptions& options, std::int64_t examples, DType compute_dtype,
+                      bool quantized_base) {
   RunPlan plan;
   plan.method = parse_method(options.method);
   const std::int64_t step_examples = options.batch_size * options.gradient_accumulation_steps;
@@ -270,8 +289,7 @@ RunPlan make_run_plan(const TrainOptions& options, std::int64_t examples, DType 
   plan.optimizer.kind = parse_optimizer(options.optimizer);
   plan.optimizer.weight_decay = options.weight_decay;
   plan.optimizer.momentum = options.momentum;
-  plan.tie = options.tie == "auto" ? (compute_dtype == DType::f32 ? TieMode::merge : TieMode::stack)
-                                   : parse_tie_mode(options.tie);
+  plan.tie = tie_mode(options.tie, compute_dtype, quantized_base);
   return plan;
 }
 

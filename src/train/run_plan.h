@@ -46,6 +46,8 @@ struct RunPlan {
 };
 
 /// `compute_dtype` decides `--tie auto`. Throws UsageError naming the option.
-[[nodiscard]] RunPlan make_run_plan(const TrainOptions& options, std::int64_t examples, DType compute_dtype);
+/// `quantized_base`: links are stacked on weights that stay quantised.
+[[nodiscard]] RunPlan make_run_plan(const TrainOptions& options, std::int64_t examples, DType compute_dtype,
+                                    bool quantized_base = false);
 
 }  // namespace cola

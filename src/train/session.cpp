@@ -87,14 +87,33 @@ void choose_threads(const TrainOptions& options, const Neighbours& neighbours) {
   set_thread_count(share ? std::max(thread_count() / neighbours.on_processors, 1) : options.threads);
 }
 
-void make_memory_plan(TrainingSession& session, DType file_dtype, const std::vector<std::size_t>& chosen,
-                      const Ranks& ranks, const Neighbours& neighbours) {
+/// With full every weight is trained, and none stays quantised.
+BaseFormat format_of_base(const TrainOptions& options, const TensorSource& source, TrainingSession& session) {
+  BaseFormat format = parse_base_format(options.base_dtype, options.quantize_base);
+  const bool quantized = has_quantized(source);
+  if (quantized && format.quantize) {
+    throw UsageError(
+        fmt::format("--quantize-base: the weights of {} are quantised already", options.model.string()));
+  }
+  if (parse_method(options.method) != Method::full) return format;
+  if (quantized) {
+    session.notes.push_back(fmt::format("note: {}: the quantised weights are expanded to f32, to be trained",
+                                        options.model.string()));
+  }
+  format.keep_quantized = false;
+  return format;
+}
+
+void make_memory_plan(TrainingSession& session, DType file_dtype, const BaseSize& size,
+                      const std::vector<std::size_t>& chosen, const Ranks& ranks,
+                      const Neighbours& neighbours) {
   const TrainOptions& options = session.options;
   MemoryPlanInput input;
   input.run = session.plan;
   input.compute_dtype = session.compute_dtype;
   input.file_dtype = file_dtype;
   input.saved_dtype = session.saved_dtype.most;
+  if (size.quantized) input.quantized_weights = size.bytes;
   input.packed_weights =
       session.plan.method != Method::full && session.backend->prefers_packed(session.compute_dtype);
   input.targets = chosen;
@@ -217,9 +236,13 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   session.notes = std::move(base.notes);
   session.data = load_session_data(options, session.config, quiet);
   const DType file_dtype = dominant_dtype(*base.tensors);
-  session.compute_dtype = choose_compute_dtype(options.dtype, file_dtype, *session.backend);
-  session.saved_dtype = saved_dtype(options.save_dtype, file_dtype);
-  session.plan = make_run_plan(options, session.data.train.size(), session.compute_dtype);
+  session.compute_dtype = choose_compute_dtype(compute_dtype_option(options.dtype, options.base_dtype),
+                                               file_dtype, *session.backend);
+  const BaseFormat format = format_of_base(options, *base.tensors, session);
+  const BaseSize size = size_in_memory(session.config, *base.tensors, session.compute_dtype, format);
+  const DType unquantized = is_quantized(file_dtype) ? session.compute_dtype : file_dtype;
+  session.saved_dtype = saved_dtype(options.save_dtype, unquantized);
+  session.plan = make_run_plan(options, session.data.train.size(), session.compute_dtype, size.quantized);
   session.batches =
       std::make_unique<BatchPlan>(session.data.train.size(), options.batch_size,
                                   options.gradient_accumulation_steps, !options.no_shuffle, options.seed);
@@ -230,11 +253,12 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   load_links(session, base_tensors(session.config, *base.tensors));
   check_initial_links(session);
   check_initial_modules(session, names, chosen);
-  make_memory_plan(session, file_dtype, chosen, ranks, neighbours);
+  make_memory_plan(session, file_dtype, size, chosen, ranks, neighbours);
   wait_for_all(ranks);  // none takes memory before all have looked at what there is
   session.model = std::make_unique<Decoder>(
-      session.config, Weights(session.config, std::move(base.tensors), session.compute_dtype,
-                              session.backend->memory(), uploads != nullptr ? &uploads->memory() : nullptr));
+      session.config,
+      Weights(session.config, std::move(base.tensors), session.compute_dtype, session.backend->memory(),
+              uploads != nullptr ? &uploads->memory() : nullptr, format));
   if (uploads != nullptr) session.model->stream_weights(*uploads);
   if (full) {
     for (const auto& parameter : session.model->weights().all())

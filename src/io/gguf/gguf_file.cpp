@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "io/checked_size.h"
 #include "io/gguf/byte_reader.h"
+#include "io/gguf/gguf_types.h"
 #include "io/printable.h"
 
 namespace cola {
@@ -21,8 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t max_keys = 4096;  // real files have a few dozen
-constexpr std::size_t max_name_bytes = 63;
-constexpr std::uint32_t max_dimensions = 4;
 
 /// What a file says of a tensor.
 struct TensorInfo {
@@ -32,54 +31,6 @@ struct TensorInfo {
   std::int64_t offset = 0;
   std::int64_t bytes = 0;
 };
-
-struct TypeNumber {
-  std::uint32_t number;
-  DType dtype;
-};
-constexpr std::array<TypeNumber, 18> type_numbers{{{0, DType::f32},
-                                                   {1, DType::f16},
-                                                   {30, DType::bf16},
-                                                   {8, DType::q8_0},
-                                                   {2, DType::q4_0},
-                                                   {3, DType::q4_1},
-                                                   {6, DType::q5_0},
-                                                   {7, DType::q5_1},
-                                                   {10, DType::q2_k},
-                                                   {11, DType::q3_k},
-                                                   {12, DType::q4_k},
-                                                   {13, DType::q5_k},
-                                                   {14, DType::q6_k},
-                                                   {20, DType::iq4_nl},
-                                                   {23, DType::iq4_xs},
-                                                   {39, DType::mxfp4},
-                                                   {26, DType::i32},
-                                                   {27, DType::i64}}};
-
-/// Names of types that are not read, for messages.
-std::string name_of_type(std::uint32_t type) {
-  constexpr std::array<std::pair<std::uint32_t, std::string_view>, 18> names{{{9, "Q8_1"},
-                                                                              {15, "Q8_K"},
-                                                                              {16, "IQ2_XXS"},
-                                                                              {17, "IQ2_XS"},
-                                                                              {18, "IQ3_XXS"},
-                                                                              {19, "IQ1_S"},
-                                                                              {21, "IQ3_S"},
-                                                                              {22, "IQ2_S"},
-                                                                              {24, "I8"},
-                                                                              {25, "I16"},
-                                                                              {28, "F64"},
-                                                                              {29, "IQ1_M"},
-                                                                              {34, "TQ1_0"},
-                                                                              {35, "TQ2_0"},
-                                                                              {40, "NVFP4"},
-                                                                              {41, "Q1_0"},
-                                                                              {42, "Q2_0"},
-                                                                              {4, "Q4_2"}}};
-  for (const auto& [number, name] : names)
-    if (number == type) return std::string(name);
-  return fmt::format("number {}", type);
-}
 
 GgufValue read_number(ByteReader& reader, std::uint32_t type, const std::string& what) {
   switch (type) {
@@ -151,11 +102,11 @@ TensorInfo read_tensor_info(ByteReader& reader) {
   TensorInfo info;
   info.name = reader.string("the name of a tensor");
   const std::string what = fmt::format("tensor '{}'", printable(info.name));
-  if (info.name.empty() || info.name.size() > max_name_bytes)
-    reader.refuse(fmt::format("{}: a name has 1 to {} bytes", what, max_name_bytes));
+  if (info.name.empty() || info.name.size() > max_gguf_name_bytes)
+    reader.refuse(fmt::format("{}: a name has 1 to {} bytes", what, max_gguf_name_bytes));
   const auto dimensions = reader.number<std::uint32_t>(what);
-  if (dimensions > max_dimensions)
-    reader.refuse(fmt::format("{} has {} dimensions, more than {}", what, dimensions, max_dimensions));
+  if (dimensions > max_gguf_dimensions)
+    reader.refuse(fmt::format("{} has {} dimensions, more than {}", what, dimensions, max_gguf_dimensions));
   for (std::uint32_t i = 0; i < dimensions; ++i) {
     info.shape.insert(info.shape.begin(), reader.number<std::int64_t>(what));
     if (info.shape.front() <= 0)
@@ -164,7 +115,7 @@ TensorInfo read_tensor_info(ByteReader& reader) {
   const auto type = reader.number<std::uint32_t>(what);
   const auto dtype = dtype_of_gguf(type);
   if (!dtype)
-    reader.refuse(fmt::format("{} has the type {}, which is not supported", what, name_of_type(type)));
+    reader.refuse(fmt::format("{} has the type {}, which is not supported", what, name_of_gguf_type(type)));
   info.dtype = *dtype;
   const BlockLayout block = layout_of(info.dtype);
   const std::int64_t row = info.shape.empty() ? 1 : info.shape.back();
@@ -264,18 +215,17 @@ std::string stem_of_split(const fs::path& file, int count) {
 
 }  // namespace
 
+GgufFile::GgufFile(std::span<const std::byte> bytes, const std::string& name) : keys_(name) {
+  Part part = read_part(bytes, name);
+  keys_ = std::move(part.keys);
+  add(std::move(part.tensors));
+}
+
 GgufFile::GgufFile(const fs::path& file) : keys_(file.string()) {
-  const auto take = [&](Part& part) {
-    for (auto& [name, tensor] : part.tensors) {
-      if (!tensors_.emplace(name, std::move(tensor)).second)
-        throw Error(fmt::format("{}: tensor '{}' occurs twice", file.string(), printable(name)));
-      order_.push_back(name);
-    }
-  };
   maps_.push_back(map_weights(file));
   Part first = read_part(maps_.back().bytes(), file.string());
   keys_ = std::move(first.keys);
-  take(first);
+  add(std::move(first.tensors));
   const int count = keys_.get<std::uint16_t>("split.count", 1);
   if (count <= 1) return;
   if (const int number = keys_.get<std::uint16_t>("split.no", 0); number != 0) {
@@ -295,12 +245,20 @@ GgufFile::GgufFile(const fs::path& file) : keys_(file.string()) {
       throw Error(fmt::format("{}: by its keys split.no and split.count it is not number {} of {} files",
                               path.string(), number, count));
     }
-    take(part);
+    add(std::move(part.tensors));
   }
   const auto tensors = keys_.get<std::int32_t>("split.tensors.count", -1);
   if (tensors >= 0 && tensors != std::ssize(order_)) {
     throw Error(fmt::format("{}: split.tensors.count is {}, but the files have {} tensors", file.string(),
                             tensors, order_.size()));
+  }
+}
+
+void GgufFile::add(std::vector<std::pair<std::string, SourceTensor>> tensors) {
+  for (auto& [name, tensor] : tensors) {
+    const auto [place, is_new] = tensors_.emplace(name, std::move(tensor));
+    if (!is_new) throw Error(fmt::format("{}: tensor '{}' occurs twice", keys_.where(), printable(name)));
+    order_.push_back(std::move(name));
   }
 }
 
@@ -312,16 +270,6 @@ const SourceTensor* GgufFile::find(const std::string& name) const {
 bool is_gguf_file(const fs::path& path) {
   std::error_code ignored;
   return path.extension() == ".gguf" && !fs::is_directory(path, ignored);
-}
-
-std::optional<std::uint32_t> gguf_type_of(DType dtype) {
-  const auto* found = std::ranges::find(type_numbers, dtype, &TypeNumber::dtype);
-  return found == type_numbers.end() ? std::nullopt : std::optional(found->number);
-}
-
-std::optional<DType> dtype_of_gguf(std::uint32_t type) {
-  const auto* found = std::ranges::find(type_numbers, type, &TypeNumber::number);
-  return found == type_numbers.end() ? std::nullopt : std::optional(found->dtype);
 }
 
 }  // namespace cola

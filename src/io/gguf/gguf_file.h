@@ -1,7 +1,9 @@
 #pragma once
 #include <filesystem>
-#include <memory>
+#include <map>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/gguf/gguf_keys.h"
@@ -19,6 +21,8 @@ class GgufFile final : public TensorSource {
   /// file has no room for, that leave gaps or overlap; names that are empty, too long or occur twice; a
   /// tensor type that is not supported; files of a split that are missing or do not belong together.
   explicit GgufFile(const std::filesystem::path& file);
+  /// The bytes of one file, which outlive it; `name` stands for it in messages.
+  GgufFile(std::span<const std::byte> bytes, const std::string& name);
 
   [[nodiscard]] const GgufKeys& keys() const { return keys_; }
   [[nodiscard]] const std::map<std::string, SourceTensor>& tensors() const override { return tensors_; }
@@ -28,6 +32,8 @@ class GgufFile final : public TensorSource {
   [[nodiscard]] const SourceTensor* find(const std::string& name) const;
 
  private:
+  void add(std::vector<std::pair<std::string, SourceTensor>> tensors);
+
   std::vector<MemoryMap> maps_;
   GgufKeys keys_;
   std::map<std::string, SourceTensor> tensors_;
@@ -36,9 +42,5 @@ class GgufFile final : public TensorSource {
 
 /// Whether a path names a GGUF file rather than a folder: by its ending, .gguf, and as it is no folder.
 [[nodiscard]] bool is_gguf_file(const std::filesystem::path& path);
-
-/// The number of a tensor type in files; the type of a number. Nothing for types that are not supported.
-[[nodiscard]] std::optional<std::uint32_t> gguf_type_of(DType dtype);
-[[nodiscard]] std::optional<DType> dtype_of_gguf(std::uint32_t type);
 
 }  // namespace cola

@@ -2,38 +2,23 @@
 
 #include <stdexcept>
 
+#include "io/gguf/byte_writer.h"
+
 namespace cola {
 namespace {
 
-class ByteWriter {
- public:
-  explicit ByteWriter(std::vector<std::byte>& bytes) : bytes_(bytes) {}
-
-  void raw(std::span<const std::byte> part) { bytes_.insert(bytes_.end(), part.begin(), part.end()); }
-  template <class T>
-  void number(T value) {
-    raw(std::as_bytes(std::span(&value, 1)));
-  }
-  void string(std::string_view text) {
-    number<std::uint64_t>(text.size());
-    raw(std::as_bytes(std::span(text)));
-  }
-  void value(std::string_view text) { string(text); }
-  void value(bool truth) { number<std::uint8_t>(truth ? 1 : 0); }
-  void value(const GgufArray& array) {
-    number(array.element_type);
-    number(array.count);
-    for (const std::string_view text : array.strings) string(text);
-    raw(array.numbers);
-  }
-  template <class T>
-  void value(T number_value) {
-    number(number_value);
-  }
-
- private:
-  std::vector<std::byte>& bytes_;
-};
+void put(ByteWriter& writer, std::string_view text) { writer.string(text); }
+void put(ByteWriter& writer, bool truth) { writer.number<std::uint8_t>(truth ? 1 : 0); }
+void put(ByteWriter& writer, const GgufArray& array) {
+  writer.number(array.element_type);
+  writer.number(array.count);
+  for (const std::string_view text : array.strings) writer.string(text);
+  writer.raw(array.numbers);
+}
+template <class T>
+void put(ByteWriter& writer, T number) {
+  writer.number(number);
+}
 
 bool is_empty(const GgufValue& value) {
   if (const auto* text = std::get_if<std::string_view>(&value)) return text->empty();
@@ -49,7 +34,7 @@ void GgufMetadata::add(std::string_view key, const GgufValue& value) {
   ByteWriter writer(bytes_);
   writer.string(key);
   writer.number(static_cast<std::uint32_t>(value.index()));
-  std::visit([&](const auto& alternative) { writer.value(alternative); }, value);
+  std::visit([&](const auto& alternative) { put(writer, alternative); }, value);
 }
 
 void GgufMetadata::add(std::string_view key, std::span<const std::string> strings) {

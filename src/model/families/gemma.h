@@ -11,4 +11,17 @@ namespace cola {
 /// A cap, or the absent key's `fallback`; 0 for null.
 [[nodiscard]] float soft_cap(const JsonReader& reader, const std::string& key, float fallback);
 
+/// What llama.cpp takes for a model whose GGUF file does not say it.
+struct GemmaRules {
+  std::int64_t window;             ///< 0: none
+  std::int64_t period;             ///< of layers, the last of which has no window
+  std::int64_t layers_of_largest;  ///< the model whose scores are scaled by hidden_size / heads
+};
+
+/// Of a GGUF file: windows by `attention.sliding_window` and the layers that have them, and the score scale,
+/// which no key says.
+void read_gemma_keys(GgufConfig& config, const GemmaRules& rules);
+/// Throws Error for windows and a score scale that are not by these rules.
+void add_gemma_keys(const DecoderSpec& spec, GgufMetadata& keys, const GemmaRules& rules);
+
 }  // namespace cola

@@ -28,8 +28,36 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
+Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(file, "gemma2", "gemma2", notes);
+  config.read_common();
+  config.read_rotary();
+  read_gemma_keys(config, {.window = 4096, .period = 2, .layers_of_largest = 46});
+  const double theta = config.json["rope_theta"].get<double>();
+  if (config.find_number("rope.freq_base_swa").value_or(theta) != theta)
+    config.refuse("rope.freq_base_swa", "only that of rope.freq_base is supported");
+  config.json["attn_logit_softcapping"] = config.find_number("attn_logit_softcapping").value_or(50.0);
+  config.json["final_logit_softcapping"] = config.find_number("final_logit_softcapping").value_or(30.0);
+  return config.take();
+}
+
+void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
+             std::vector<std::string>& notes) {
+  llama_like_keys(spec, config, keys, notes);
+  add_gemma_keys(spec, keys, {.window = 4096, .period = 2, .layers_of_largest = 46});
+  keys.add("gemma2.attn_logit_softcapping", spec.block(0).attention.soft_cap);
+  keys.add("gemma2.final_logit_softcapping", spec.logit_soft_cap);
+}
+
+constexpr GgufFamily gguf{.architecture = "gemma2",
+                          .interleaved_rotary = false,
+                          .divides_rotary = false,
+                          .config = config_of,
+                          .keys = keys_of};
+
 }  // namespace
 
-extern const Family gemma2 = llama_like_family("gemma2", "Gemma2ForCausalLM", "Gemma 2", published, read);
+extern const Family gemma2 =
+    llama_like_family("gemma2", "Gemma2ForCausalLM", "Gemma 2", published, read, &gguf);
 
 }  // namespace cola::families

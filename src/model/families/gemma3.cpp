@@ -3,6 +3,7 @@
 // see images.
 #include <array>
 
+#include "core/error.h"
 #include "model/families/gemma.h"
 
 namespace cola::families {
@@ -69,10 +70,38 @@ constexpr std::array file_stems{
     NameStem{"multi_modal_projector.", "model.multi_modal_projector."},
 };
 
+Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(file, "gemma3", "gemma3_text", notes);
+  config.read_common();
+  config.read_rotary();
+  read_gemma_keys(config, {.window = 0, .period = 6, .layers_of_largest = 62});
+  config.json["rope_local_base_freq"] = config.find_number("rope.freq_base_swa").value_or(10000.0);
+  const double cap = config.find_number("final_logit_softcapping").value_or(0.0);
+  config.json["final_logit_softcapping"] = cap == 0.0 ? Json() : Json(cap);
+  return config.take();
+}
+
+void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
+             std::vector<std::string>& notes) {
+  llama_like_keys(spec, config, keys, notes);
+  add_gemma_keys(spec, keys, {.window = 0, .period = 6, .layers_of_largest = 62});
+  const RotarySpec& local = spec.rotary_tables.back();
+  if (local.kind != RotarySpec::Kind::plain)
+    throw Error("GGUF has no key for a stretched rotary table of layers with a window");
+  keys.add("gemma3.rope.freq_base_swa", static_cast<float>(local.theta));
+  if (spec.logit_soft_cap != 0.0F) keys.add("gemma3.final_logit_softcapping", spec.logit_soft_cap);
+}
+
+constexpr GgufFamily gguf{.architecture = "gemma3",
+                          .interleaved_rotary = false,
+                          .divides_rotary = false,
+                          .config = config_of,
+                          .keys = keys_of};
+
 }  // namespace
 
 extern const Family gemma3_text =
-    llama_like_family("gemma3_text", "Gemma3ForCausalLM", "Gemma 3", published, read);
+    llama_like_family("gemma3_text", "Gemma3ForCausalLM", "Gemma 3", published, read, &gguf);
 
 extern const Family gemma3{.model_type = "gemma3",
                            .architecture = "Gemma3ForConditionalGeneration",

@@ -1,6 +1,7 @@
 // Granite 3 (IBM, 2024): Llama's block with four multipliers, of embeddings, scores, residual branches and
 // logits.
 #include <array>
+#include <cmath>
 
 #include "model/families/llama_like.h"
 
@@ -39,8 +40,42 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
+Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(file, "granite", "granite", notes);
+  config.read_common();
+  config.read_rotary();
+  const auto scale = [&](std::string_view key, std::string_view name) {
+    if (const double value = config.find_number(key).value_or(0.0); value != 0.0) config.json[name] = value;
+  };
+  scale("embedding_scale", "embedding_multiplier");
+  scale("attention.scale", "attention_multiplier");
+  scale("residual_scale", "residual_multiplier");
+  scale("logit_scale", "logits_scaling");
+  if (!config.json.contains("logits_scaling")) config.refuse("logit_scale", "it is missing, or 0");
+  if (!config.json.contains("attention_multiplier"))
+    config.json["attention_multiplier"] = 1.0 / std::sqrt(static_cast<double>(config.head_dim()));
+  return config.take();
+}
+
+void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
+             std::vector<std::string>& notes) {
+  llama_like_keys(spec, config, keys, notes);
+  const BlockSpec& block = spec.block(0);
+  keys.add("granite.attention.scale", block.attention.scale);
+  keys.add("granite.embedding_scale", spec.embedding_scale);
+  keys.add("granite.residual_scale", block.residual_multiplier);
+  keys.add("granite.logit_scale", 1.0F / spec.logit_scale);
+}
+
+constexpr GgufFamily gguf{.architecture = "granite",
+                          .interleaved_rotary = true,
+                          .divides_rotary = true,
+                          .config = config_of,
+                          .keys = keys_of};
+
 }  // namespace
 
-extern const Family granite = llama_like_family("granite", "GraniteForCausalLM", "Granite", published, read);
+extern const Family granite =
+    llama_like_family("granite", "GraniteForCausalLM", "Granite", published, read, &gguf);
 
 }  // namespace cola::families

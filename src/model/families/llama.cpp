@@ -44,8 +44,21 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
+Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(file, "llama", "llama", notes);
+  config.read_common();
+  config.read_rotary();
+  return config.take();
+}
+
+constexpr GgufFamily gguf{.architecture = "llama",
+                          .interleaved_rotary = true,
+                          .divides_rotary = true,
+                          .config = config_of,
+                          .keys = llama_like_keys};
+
 }  // namespace
 
-extern const Family llama = llama_like_family("llama", "LlamaForCausalLM", "Llama", published, read);
+extern const Family llama = llama_like_family("llama", "LlamaForCausalLM", "Llama", published, read, &gguf);
 
 }  // namespace cola::families

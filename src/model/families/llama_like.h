@@ -4,6 +4,8 @@
 #include <optional>
 
 #include "model/families/common.h"
+#include "model/families/gguf_config.h"
+#include "model/families/gguf_keys.h"
 #include "model/rope_config.h"
 
 // The decoder of Llama, and of the families that change a part of it: RMS norms before attention and MLP,
@@ -63,7 +65,7 @@ inline constexpr std::array<std::string_view, 1> stored_rotary_tables{"rotary_em
 /// One of these families: with Llama's names of tensors.
 constexpr Family llama_like_family(std::string_view model_type, std::string_view architecture,
                                    std::string_view name, std::span<const PublishedShape> published,
-                                   DecoderSpec (*read)(const JsonReader&),
+                                   DecoderSpec (*read)(const JsonReader&), const GgufFamily* gguf,
                                    std::string_view chat_template = "",
                                    std::span<const std::string_view> targets = query_and_value) {
   return {.model_type = model_type,
@@ -76,7 +78,7 @@ constexpr Family llama_like_family(std::string_view model_type, std::string_view
           .default_targets = targets,
           .chat_template = chat_template,
           .published = published,
-          .gguf = nullptr,
+          .gguf = gguf,
           .read = read,
           .parameters = llama_like_parameters};
 }

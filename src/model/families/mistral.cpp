@@ -32,8 +32,22 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
+/// Written as Llama's, whose files these are to llama.cpp; they are read as Llama's, too.
+void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
+             std::vector<std::string>& notes) {
+  note_windows(spec, notes);
+  llama_like_keys(spec, config, keys, notes);
+}
+
+constexpr GgufFamily gguf{.architecture = "llama",
+                          .interleaved_rotary = true,
+                          .divides_rotary = true,
+                          .config = nullptr,
+                          .keys = keys_of};
+
 }  // namespace
 
-extern const Family mistral = llama_like_family("mistral", "MistralForCausalLM", "Mistral", published, read);
+extern const Family mistral =
+    llama_like_family("mistral", "MistralForCausalLM", "Mistral", published, read, &gguf);
 
 }  // namespace cola::families

@@ -29,8 +29,23 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
+Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(file, "olmo2", "olmo2", notes);
+  config.read_common();
+  config.read_rotary();
+  if (config.find_count("attention.sliding_window").value_or(0) > 0)
+    config.refuse("attention.sliding_window", "OLMo 3's windows are not supported");
+  return config.take();
+}
+
+constexpr GgufFamily gguf{.architecture = "olmo2",
+                          .interleaved_rotary = false,
+                          .divides_rotary = false,
+                          .config = config_of,
+                          .keys = llama_like_keys};
+
 }  // namespace
 
-extern const Family olmo2 = llama_like_family("olmo2", "Olmo2ForCausalLM", "OLMo 2", published, read);
+extern const Family olmo2 = llama_like_family("olmo2", "Olmo2ForCausalLM", "OLMo 2", published, read, &gguf);
 
 }  // namespace cola::families

@@ -30,9 +30,28 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
+Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(file, "qwen3", "qwen3", notes);
+  config.read_common();
+  config.read_rotary();
+  return config.take();
+}
+
+void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
+             std::vector<std::string>& notes) {
+  note_windows(spec, notes);
+  llama_like_keys(spec, config, keys, notes);
+}
+
+constexpr GgufFamily gguf{.architecture = "qwen3",
+                          .interleaved_rotary = false,
+                          .divides_rotary = false,
+                          .config = config_of,
+                          .keys = keys_of};
+
 }  // namespace
 
 extern const Family qwen3 =
-    llama_like_family("qwen3", "Qwen3ForCausalLM", "Qwen3", published, read, "chatml");
+    llama_like_family("qwen3", "Qwen3ForCausalLM", "Qwen3", published, read, &gguf, "chatml");
 
 }  // namespace cola::families

@@ -58,9 +58,34 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
+Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(file, "smollm3", "smollm3", notes);
+  config.read_common();
+  config.read_rotary();
+  config.json["no_rope_layer_interval"] = 4;
+  config.note("no key says which layers do not turn by position: every fourth, as in llama.cpp");
+  return config.take();
+}
+
+void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
+             std::vector<std::string>& notes) {
+  for (std::int64_t index = 0; index < spec.num_hidden_layers(); ++index) {
+    if (spec.block(index).attention.rotary.has_value() != ((index + 1) % 4 != 0))
+      throw Error("GGUF has no key for layers without rotary other than every fourth");
+  }
+  note_windows(spec, notes);
+  llama_like_keys(spec, config, keys, notes);
+}
+
+constexpr GgufFamily gguf{.architecture = "smollm3",
+                          .interleaved_rotary = true,
+                          .divides_rotary = false,
+                          .config = config_of,
+                          .keys = keys_of};
+
 }  // namespace
 
 extern const Family smollm3 =
-    llama_like_family("smollm3", "SmolLM3ForCausalLM", "SmolLM3", published, read, "chatml");
+    llama_like_family("smollm3", "SmolLM3ForCausalLM", "SmolLM3", published, read, &gguf, "chatml");
 
 }  // namespace cola::families

@@ -1,0 +1,74 @@
+#include "model/base_format.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/error.h"
+#include "model/weight_names.h"
+
+namespace cola {
+
+BaseFormat parse_base_format(const std::string& base_dtype, const std::string& quantize_base) {
+  if (base_dtype != "keep" && base_dtype != "bf16" && base_dtype != "f32")
+    throw UsageError(fmt::format("--base-dtype '{}' is not one of: keep, bf16, f32", base_dtype));
+  BaseFormat format{.keep_quantized = base_dtype == "keep", .quantize = std::nullopt};
+  if (quantize_base.empty()) return format;
+  if (!format.keep_quantized) throw UsageError("--base-dtype and --quantize-base exclude each other");
+  for (const DType dtype : {DType::q8_0, DType::q4_0, DType::q4_k})
+    if (quantize_base == name_of(dtype)) format.quantize = dtype;
+  if (!format.quantize)
+    throw UsageError(fmt::format("--quantize-base '{}' is not one of: q8_0, q4_0, q4_k", quantize_base));
+  return format;
+}
+
+std::string compute_dtype_option(const std::string& dtype, const std::string& base_dtype) {
+  if (base_dtype == "keep") return dtype;
+  if (dtype != "auto" && dtype != base_dtype) {
+    throw UsageError(
+        fmt::format("--base-dtype {} needs --dtype {}: weights are multiplied in the dtype that "
+                    "they are expanded to",
+                    base_dtype, base_dtype));
+  }
+  return base_dtype;
+}
+
+std::optional<DType> quantized_dtype(const DecoderSpec& config, const ParameterSpec& spec, DType wanted) {
+  if (!spec.is_matrix() || spec.role == ParameterRole::position_table) return std::nullopt;
+  const std::int64_t cols = spec.shape.back();
+  constexpr std::int64_t large_block = 256;
+  const bool large = cols % large_block == 0;
+  const bool is_head = spec.role == ParameterRole::head ||
+                       (spec.role == ParameterRole::token_table && config.tie_word_embeddings);
+  if (cols % layout_of(DType::q8_0).values != 0) return std::nullopt;
+  if (is_head) return wanted == DType::q8_0 || !large ? DType::q8_0 : DType::q6_k;
+  return wanted == DType::q4_k && !large ? DType::q5_0 : wanted;
+}
+
+DType dtype_in_memory(const DecoderSpec& config, const ParameterSpec& spec, DType in_file,
+                      DType compute_dtype, const BaseFormat& format) {
+  if (!spec.is_matrix()) return DType::f32;
+  if (is_quantized(in_file) && format.keep_quantized) return in_file;
+  if (format.quantize) return quantized_dtype(config, spec, *format.quantize).value_or(compute_dtype);
+  return compute_dtype;
+}
+
+BaseSize size_in_memory(const DecoderSpec& config, const TensorSource& source, DType compute_dtype,
+                        const BaseFormat& format) {
+  BaseSize size;
+  const auto tensors = match_tensors(config, source);
+  for (const ParameterSpec& spec : parameter_specs(config)) {
+    const DType dtype = dtype_in_memory(config, spec, tensors.at(spec.name)->dtype, compute_dtype, format);
+    size.quantized |= is_quantized(dtype);
+    size.bytes += bytes_of(dtype, spec.size());
+  }
+  return size;
+}
+
+bool has_quantized(const TensorSource& source) {
+  return std::ranges::any_of(source.tensors(),
+                             [](const auto& entry) { return is_quantized(entry.second.dtype); });
+}
+
+}  // namespace cola
