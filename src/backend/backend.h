@@ -46,6 +46,9 @@ class Backend {
   [[nodiscard]] virtual bool prefers_packed(DType /*dtype*/) const { return false; }
   /// Most bytes of logits that the cross-entropy ops make at a time.
   [[nodiscard]] virtual std::int64_t logits_chunk_bytes() const = 0;
+  /// Most bytes in which products of operands of `dtype` with the quantised weight w, of which only dtype and
+  /// shape are read, expand parts of it.
+  [[nodiscard]] virtual std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) const = 0;
   /// Waits until all ops called so far are done. Throws Error if one has failed.
   virtual void synchronize() = 0;
 

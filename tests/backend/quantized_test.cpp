@@ -60,8 +60,9 @@ TEST(DequantizeKernels, EveryInstructionSetHasTheBitsOfTheCore) {
       SCOPED_TRACE(name_of(isa));
       std::vector<float> wide(count);
       std::vector<std::uint16_t> narrow(count);
-      kernels::expand_kernel<float>(dtype, isa)(count / layout.values, bytes, wide.data());
-      kernels::expand_kernel<std::uint16_t>(dtype, isa)(count / layout.values, bytes, narrow.data());
+      const kernels::DequantizeKernels& kernel = kernels::dequantize_kernels(isa);
+      of_type(kernel.f32, dtype)(count / layout.values, bytes, wide.data());
+      of_type(kernel.bf16, dtype)(count / layout.values, bytes, narrow.data());
       for (std::size_t i = 0; i < expected.size(); ++i) {
         ASSERT_EQ(std::bit_cast<std::uint32_t>(wide[i]), std::bit_cast<std::uint32_t>(expected[i])) << i;
         ASSERT_EQ(narrow[i], BFloat16(expected[i]).bits) << i << ": " << expected[i];

@@ -45,6 +45,10 @@ class Side {
         host.view().as<float>()[i] = value;
       }
     }
+    return matrix(std::move(host));
+  }
+  /// The same on both sides.
+  [[nodiscard]] MatrixView matrix(Matrix host) {
     matrices_.push_back(Matrix::moved_to(context.memory(), std::move(host)));
     return matrices_.back().view();
   }

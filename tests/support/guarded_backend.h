@@ -195,6 +195,9 @@ class GuardedBackend final : public ops::Backend {
   [[nodiscard]] std::int64_t logits_chunk_bytes() const override {
     return ops::cpu_backend().logits_chunk_bytes();
   }
+  [[nodiscard]] std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) const override {
+    return ops::cpu_backend().expansion_bytes(dtype, w);
+  }
   void synchronize() override {}
   [[nodiscard]] ops::PeakRate measure_peak(DType dtype) override {
     return ops::cpu_backend().measure_peak(dtype);
@@ -215,7 +218,7 @@ namespace guarded {
 inline void require(GuardedMemory& memory, ConstMatrixView view) {
   if (view.empty()) return;
   const auto elements = (view.rows - 1) * view.stride + view.cols;
-  memory.require(view.data, static_cast<std::size_t>(elements) * size_of(view.dtype));
+  memory.require(view.data, static_cast<std::size_t>(bytes_of(view.dtype, elements)));
 }
 inline void require(GuardedMemory& memory, MatrixView view) { require(memory, ConstMatrixView(view)); }
 inline void require(GuardedMemory& memory, const ops::WeightView& weight) {

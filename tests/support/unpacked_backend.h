@@ -16,6 +16,9 @@ class UnpackedBackend final : public ops::Backend {
     return cpu_.product_kernel(dtype, false);
   }
   [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return cpu_.logits_chunk_bytes(); }
+  [[nodiscard]] std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) const override {
+    return cpu_.expansion_bytes(dtype, w);
+  }
   void synchronize() override { cpu_.synchronize(); }
   [[nodiscard]] ops::PeakRate measure_peak(DType dtype) override { return cpu_.measure_peak(dtype); }
   [[nodiscard]] double measure_read_rate() override { return cpu_.measure_read_rate(); }

@@ -71,6 +71,9 @@ class CpuBackend final : public Backend {
   [[nodiscard]] bool prefers_packed(DType dtype) const override { return ops::prefers_packed(dtype); }
   /// With AMX more: a product of a hundred rows takes as long as the head's weights take to arrive.
   [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return std::int64_t{64} << 20; }
+  [[nodiscard]] std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) const override {
+    return cpu::expansion_bytes(dtype, w);
+  }
   void synchronize() override {}
   [[nodiscard]] PeakRate measure_peak(DType dtype) override { return ops::measure_peak(dtype); }
   [[nodiscard]] double measure_read_rate() override { return ops::measure_read_rate(); }

@@ -246,4 +246,8 @@ void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a
   });
 }
 
+std::int64_t blocked_expansion_bytes() {
+  return bytes_of(DType::f32, thread_count() * expanded_size(kernels::blocked_product_kernels(cpu_isa())));
+}
+
 }  // namespace cola::ops

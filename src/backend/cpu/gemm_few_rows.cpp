@@ -2,6 +2,7 @@
 
 #include "backend/cpu/dequantize.h"
 #include "backend/cpu/gemm.h"
+#include "backend/cpu/kernels/dequantize.h"
 #include "backend/cpu/kernels/thin_product.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu_isa.h"
@@ -10,6 +11,7 @@
 namespace cola::ops {
 namespace {
 
+constexpr std::int64_t grain = 32;            ///< rows of w that are worth a thread
 constexpr std::int64_t expanded_at_once = 4;  ///< rows of a quantised w: as many as a tile of dot has
 
 /// sums [T, N] += bias, and + y with Write::add.
@@ -41,6 +43,36 @@ void multiply_rows(ConstMatrixView x, ConstMatrixView w, std::int64_t begin, Mat
   }
 }
 
+/// w [N, K] quantised, its values in `dtype`.
+void multiply_quantized(Context& context, ConstMatrixView x, ConstMatrixView w, DType dtype,
+                        MatrixView sums) {
+  if (x.rows == 1) {  // expanded in registers
+    const kernels::DequantizeKernels& kernel = kernels::dequantize_kernels(cpu_isa());
+    const auto dot = kernels::of_type(dtype == DType::bf16 ? kernel.dot_bf16 : kernel.dot_f32, w.dtype);
+    parallel_for(w.rows, grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        const auto* blocks = static_cast<const std::uint8_t*>(w.row_range(row, row + 1).data);
+        sums.as<float>()[row] = dot(w.cols / layout_of(w.dtype).values, blocks, x.as<float>());
+      }
+    });
+    return;
+  }
+  const std::int64_t parts = std::clamp<std::int64_t>(w.rows / grain, 1, thread_count());
+  const MatrixView expanded = context.scratch("multiply_few_rows w", dtype, parts * expanded_at_once, w.cols);
+  parallel_for(parts, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t part = first; part < last; ++part) {
+      const std::int64_t part_end = w.rows * (part + 1) / parts;
+      for (std::int64_t begin = w.rows * part / parts; begin < part_end; begin += expanded_at_once) {
+        const std::int64_t end = std::min(begin + expanded_at_once, part_end);
+        const std::int64_t place = part * expanded_at_once;
+        const MatrixView values = expanded.row_range(place, place + end - begin);
+        dequantize_rows(w.row_range(begin, end), values);
+        multiply_rows(x, values, begin, sums);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 void multiply_few_rows(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
@@ -53,23 +85,8 @@ void multiply_few_rows(Context& context, ConstMatrixView x, ConstMatrixView w, s
     x = wide;
   }
   const MatrixView sums = context.scratch("multiply_few_rows y", DType::f32, y.rows, y.cols);
-  constexpr std::int64_t grain = 32;
   if (is_quantized(w.dtype)) {
-    const std::int64_t parts = std::clamp<std::int64_t>(w.rows / grain, 1, thread_count());
-    const MatrixView expanded =
-        context.scratch("multiply_few_rows w", dtype, parts * expanded_at_once, w.cols);
-    parallel_for(parts, 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t part = first; part < last; ++part) {
-        const std::int64_t part_end = w.rows * (part + 1) / parts;
-        for (std::int64_t begin = w.rows * part / parts; begin < part_end; begin += expanded_at_once) {
-          const std::int64_t end = std::min(begin + expanded_at_once, part_end);
-          const MatrixView values =
-              expanded.row_range(part * expanded_at_once, part * expanded_at_once + end - begin);
-          dequantize_rows(w.row_range(begin, end), values);
-          multiply_rows(x, values, begin, sums);
-        }
-      }
-    });
+    multiply_quantized(context, x, w, dtype, sums);
   } else {
     parallel_for(w.rows, grain, [&](std::int64_t begin, std::int64_t end) {
       multiply_rows(x, w.row_range(begin, end), begin, sums);
@@ -77,6 +94,10 @@ void multiply_few_rows(Context& context, ConstMatrixView x, ConstMatrixView w, s
   }
   add_to(sums, bias, y, write);
   cpu::convert(context, sums, y);
+}
+
+std::int64_t few_rows_expansion_bytes(DType dtype, std::int64_t cols) {
+  return bytes_of(dtype, thread_count() * expanded_at_once * cols);
 }
 
 }  // namespace cola::ops

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "backend/cpu/dequantize.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/gemm_packed.h"
@@ -178,6 +180,18 @@ void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weig
   } else {
     product(context, dy, Transpose::no, weight.plain, Transpose::no, {}, dx, write);
   }
+}
+
+std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) {
+  std::int64_t most = few_rows_expansion_bytes(dtype, w.cols);
+  if (is_blocked(dtype, w.dtype)) return std::max(most, blocked_expansion_bytes());
+  for (const Transpose transpose : {Transpose::yes, Transpose::no}) {
+    const ConstMatrixView slab = largest_slab(w, transpose);
+    const std::int64_t elements =
+        prefers_packed(dtype) ? packed_elements(slab.rows, slab.cols) : slab.rows * slab.cols;
+    most = std::max(most, bytes_of(dtype, elements));
+  }
+  return most;
 }
 
 void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixView x, MatrixView dw) {

@@ -32,6 +32,8 @@ decltype(ops::linear_gate_backward) linear_gate_backward;
 decltype(ops::linear_backward_input) linear_backward_input;
 decltype(ops::linear_backward_weight) linear_backward_weight;
 decltype(ops::linear_backward_bias) linear_backward_bias;
+/// Backend's, of the linear ops.
+[[nodiscard]] std::int64_t expansion_bytes(DType dtype, ConstMatrixView w);
 decltype(ops::lora_forward) lora_forward;
 decltype(ops::lora_backward_b) lora_backward_b;
 decltype(ops::lora_backward_a) lora_backward_a;

@@ -5,6 +5,7 @@
 
 #include "backend/cpu/block_epilogue.h"
 #include "backend/cpu/gemm.h"
+#include "backend/weight_slabs.h"
 #include "core/matrix.h"
 
 namespace cola::ops {
@@ -19,9 +20,8 @@ struct WeightSide {
   BlockEpilogue epilogue;  ///< gets c's blocks
 };
 
-/// Calls body with slabs of so many columns of c that their part of w in bf16 is about slab_bytes: sums are
-/// never cut, so that a slab's product has the bits of the whole one's. A slab has whole blocks of w, and
-/// columns by 64.
+/// Calls body with slabs that have 8 MiB of bf16, or the fewest columns of c that a slab can have: the
+/// product of a slab has the bits of the whole one's.
 void for_each_slab(const WeightSide& side, const std::function<void(const WeightSide&)>& body);
 
 /// A slab's part of w, of which there is no larger one.

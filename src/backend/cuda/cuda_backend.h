@@ -36,6 +36,7 @@ class CudaBackend final : public Backend {
     return "cuBLASLt";
   }
   [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return std::int64_t{128} << 20; }
+  [[nodiscard]] std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) const override;
   void synchronize() override;
   [[nodiscard]] Uploads* uploads() override { return &uploads_; }
   [[nodiscard]] std::int64_t bucket_of(std::int64_t rows) const override;

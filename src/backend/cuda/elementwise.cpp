@@ -2,6 +2,7 @@
 
 #include "backend/cuda/check.h"
 #include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/dequantize.h"
 #include "backend/cuda/elements.h"
 #include "backend/cuda/ops.h"
 #include "core/random.h"
@@ -92,6 +93,7 @@ void dropout(Context& context, ConstMatrixView x, const DropoutKey& key,
 
 void convert(Context& context, ConstMatrixView source, MatrixView destination) {
   if (source.empty()) return;
+  if (is_quantized(source.dtype)) return cuda::dequantize(context, source, nullptr, destination);
   const launch::Queue queue = backend_of(context).queue();
   if (source.dtype == destination.dtype) {
     if (queue.only_describes(cudaMemcpy2DAsync, source, destination)) return;

@@ -2,6 +2,7 @@
 
 #include "backend/cuda/check.h"
 #include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/dequantize.h"
 #include "backend/cuda/elements.h"
 #include "backend/cuda/ops.h"
 
@@ -11,6 +12,12 @@ void embedding_forward(Context& context, WeightView weight, std::span<const std:
                        Write write, const Lookup& lookup) {
   const ConstMatrixView table = weight.plain;  // nothing is packed here
   if (write == Write::replace && lookup.scale == 1.0F) return cuda::gather_rows(context, table, ids, y);
+  if (is_quantized(table.dtype)) {
+    const bool add = write == Write::add;
+    const MatrixView rows = add ? context.scratch("cuda embedding rows", y.dtype, y.rows, y.cols) : y;
+    cuda::gather_rows(context, table, ids, rows);
+    return add ? cuda::add(context, y, rows, y, lookup.scale) : cuda::scale(context, y, lookup.scale, y);
+  }
   CudaBackend& backend = backend_of(context);
   const std::int32_t* indices = backend.host_arrays().on_device(ids);
   check(table.dtype == y.dtype, "embedding_forward", "table and y differ in dtype");
@@ -39,6 +46,7 @@ void embedding_backward(Context& context, ConstMatrixView dy, std::span<const st
 void gather_rows(Context& context, ConstMatrixView x, std::span<const std::int32_t> rows, MatrixView y) {
   CudaBackend& backend = backend_of(context);
   const std::int32_t* indices = backend.host_arrays().on_device(rows);
+  if (is_quantized(x.dtype)) return cuda::dequantize(context, x, indices, y);
   with_conversion(x.dtype, y.dtype, "gather_rows", [&]<class From, class To>(From, To) {
     require(launch::gather_rows<From, To>(backend.queue(), y.rows, y.cols, rows_of<From>(x), indices,
                                           rows_of<To>(y)),

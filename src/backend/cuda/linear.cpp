@@ -1,15 +1,52 @@
+#include <algorithm>
+
 #include "backend/cuda/check.h"
 #include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/dequantize.h"
 #include "backend/cuda/elements.h"
 #include "backend/cuda/kernels/elementwise.h"
 #include "backend/cuda/ops.h"
+#include "backend/weight_slabs.h"
 
 namespace cola::ops::cuda {
 namespace {
 
-void multiply(Context& context, const Product& product) {
+/// What of a quantised weight is expanded at a time.
+constexpr std::int64_t slab_bytes = std::int64_t{32} << 20;
+
+void multiply_plain(Context& context, const Product& product) {
   CudaBackend& backend = backend_of(context);
   backend.products().multiply(context, backend.queue(), product);
+}
+
+/// A product with columns [begin, end) of c alone.
+Product columns_of(const Product& product, std::int64_t begin, std::int64_t end) {
+  Product part = product;
+  part.c = product.c.column_range(begin, end);
+  if (!product.addend.empty()) part.addend = product.addend.column_range(begin, end);
+  if (!product.bias.empty()) {
+    const auto first = static_cast<std::size_t>(begin);
+    part.bias.values = product.bias.values.subspan(first, static_cast<std::size_t>(end - begin));
+    if (product.bias.rounded != nullptr) part.bias.rounded = product.bias.rounded + begin;
+  }
+  return part;
+}
+
+/// A product with a weight b, without relu: a quantised b is expanded a slab at a time.
+void multiply(Context& context, const Product& product) {
+  const ConstMatrixView w = product.b;
+  if (!is_quantized(w.dtype)) return multiply_plain(context, product);
+  const SlabOf side = product.transpose_b == Transpose::yes ? SlabOf::rows : SlabOf::columns;
+  const std::int64_t step = slab_cols(w, side, product.a.dtype, slab_bytes);
+  for (std::int64_t begin = 0; begin < product.c.cols; begin += step) {
+    const std::int64_t end = std::min(begin + step, product.c.cols);
+    const ConstMatrixView slab = slab_of(w, side, begin, end);
+    const MatrixView expanded = context.scratch("cuda weight slab", product.a.dtype, slab.rows, slab.cols);
+    cuda::dequantize(context, slab, nullptr, expanded);
+    Product part = columns_of(product, begin, end);
+    part.b = expanded;
+    multiply_plain(context, part);
+  }
 }
 
 }  // namespace
@@ -22,6 +59,10 @@ void linear_forward(Context& context, ConstMatrixView x, WeightView w, const Bia
 
 void linear_relu_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,
                          MatrixView y, std::span<std::uint8_t> positive) {
+  if (is_quantized(w.plain.dtype)) {  // slabs have no epilogue: its mask has rows of the whole result
+    cuda::linear_forward(context, x, w, bias, {}, y);
+    return cuda::relu_forward(context, y, positive);
+  }
   multiply(context, {.a = x,
                      .b = w.plain,
                      .transpose_b = Transpose::yes,
@@ -33,6 +74,10 @@ void linear_relu_forward(Context& context, ConstMatrixView x, WeightView w, cons
 
 void linear_relu_backward(Context& context, ConstMatrixView dy, WeightView w,
                           std::span<const std::uint8_t> positive, MatrixView dx) {
+  if (is_quantized(w.plain.dtype)) {
+    cuda::linear_backward_input(context, dy, w, dx, Write::replace);
+    return cuda::relu_backward(context, dx, positive, dx);
+  }
   // cuBLASLt's epilogue reads the mask through a pointer that it has no const for.
   multiply(context, {.a = dy,
                      .b = w.plain,
@@ -57,6 +102,11 @@ void linear_gate_backward(Context& context, Gate function, ConstMatrixView dy, W
 
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView w, MatrixView dx, Write write) {
   multiply(context, {.a = dy, .b = w.plain, .addend = write == Write::add ? dx : MatrixView(), .c = dx});
+}
+
+std::int64_t CudaBackend::expansion_bytes(DType dtype, ConstMatrixView w) const {
+  return std::max(bytes_of(dtype, slab_cols(w, SlabOf::rows, dtype, slab_bytes) * w.cols),
+                  bytes_of(dtype, slab_cols(w, SlabOf::columns, dtype, slab_bytes) * w.rows));
 }
 
 void linear_backward_weight(Context& context, ConstMatrixView dy, ConstMatrixView x, MatrixView dw) {

@@ -11,23 +11,30 @@ enum class CpuIsa : std::uint8_t;
 namespace cola::kernels {
 
 /// The values of `blocks` whole blocks of a quantised type, which may be unaligned: in f32 the bits of
-/// cola::dequantize (core/quantized_blocks.h), in bf16 (std::uint16_t) those rounded to nearest even.
+/// cola::dequantize (core/quantized_blocks.h), in bf16 (std::uint16_t) those rounded to nearest even. Scales
+/// are finite.
 template <class T>
 using Expand = void (*)(std::int64_t blocks, const std::uint8_t* from, T* to);
 
-template <class T>
-struct ExpandKernels {
-  Expand<T> q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
+/// The sum of the products of x with those values: the bits of ThinProductKernels' dot with a row of them.
+using DotBlocks = float (*)(std::int64_t blocks, const std::uint8_t* from, const float* x);
+
+template <class Kernel>
+struct KernelsByType {
+  Kernel q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
 };
 struct DequantizeKernels {
-  ExpandKernels<float> f32;
-  ExpandKernels<std::uint16_t> bf16;
+  KernelsByType<Expand<float>> f32;
+  KernelsByType<Expand<std::uint16_t>> bf16;
+  KernelsByType<DotBlocks> dot_f32;
+  KernelsByType<DotBlocks> dot_bf16;  ///< with values rounded to bf16
 };
 
-template <class T>
-[[nodiscard]] Expand<T> expand_kernel(DType dtype, ops::CpuIsa isa);
-template <class T>
-[[nodiscard]] Expand<T> expand_kernel(DType dtype);  ///< of ops::cpu_isa()
+[[nodiscard]] const DequantizeKernels& dequantize_kernels(ops::CpuIsa isa);
+
+/// The kernel of a quantised type.
+template <class Kernel>
+[[nodiscard]] Kernel of_type(const KernelsByType<Kernel>& kernels, DType dtype);
 
 namespace isa_baseline {
 extern const DequantizeKernels dequantize_table;
