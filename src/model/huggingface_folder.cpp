@@ -9,37 +9,17 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/finite_values.h"
+#include "core/stored_values.h"
 #include "io/files.h"
+#include "io/gguf/gguf_file.h"
 #include "io/json.h"
 #include "io/safetensors_writer.h"
 #include "model/model_config.h"
+#include "text/huggingface_tokenizer.h"
 #include "text/tokenizer.h"
 
 namespace cola {
 namespace {
-
-template <class T>
-void narrow(std::span<const float> values, std::span<std::byte> bytes) {
-  auto* out = reinterpret_cast<T*>(bytes.data());
-  for (std::size_t i = 0; i < values.size(); ++i) out[i] = T(values[i]);
-}
-
-void store(std::span<const float> values, DType dtype, std::span<std::byte> bytes) {
-  switch (dtype) {
-    case DType::f32:
-      narrow<float>(values, bytes);
-      return;
-    case DType::bf16:
-      narrow<BFloat16>(values, bytes);
-      return;
-    case DType::f16:
-      narrow<Float16>(values, bytes);
-      return;
-    default:
-      throw Error("weights are written as f32, bf16 or f16");
-  }
-}
 
 std::string huggingface_name(DType dtype) {
   return dtype == DType::bf16 ? "bfloat16" : dtype == DType::f16 ? "float16" : "float32";
@@ -84,7 +64,17 @@ bool ties_own_head(const Json& config, const Weights& weights) {
   return own_head && parse_model_config(config, "config.json").tie_word_embeddings;
 }
 
+void write_tokenizer_files(const std::filesystem::path& folder, const std::filesystem::path& source) {
+  if (is_gguf_file(source)) return write_huggingface_tokenizer(GgufFile(source).keys(), folder);
+  for (const auto& file : tokenizer_files(source)) copy_file_durably(file, folder / file.filename());
+  for (const char* name : {"preprocessor_config.json", "processor_config.json"}) {  // of images
+    if (std::filesystem::exists(source / name)) copy_file_durably(source / name, folder / name);
+  }
+}
+
 }  // namespace
+
+DType folder_dtype_of_gguf(DType in_file) { return is_quantized(in_file) ? DType::f16 : in_file; }
 
 void refuse_to_write(const std::string& name, float value, DType dtype, const std::string& dtype_option) {
   if (!std::isfinite(value)) {
@@ -108,22 +98,18 @@ void write_huggingface_folder(const std::filesystem::path& folder, const std::fi
                          buffer.resize(static_cast<std::size_t>(from->spec.size()));
                          values(*from, buffer);
                          store(buffer, target, bytes);
-                         if (all_finite(bytes, target)) return;
-                         refuse_to_write(from->spec.name, buffer[first_not_finite(bytes, target)], target,
-                                         dtype_option);
+                         if (const auto lost = first_lost(buffer, target, bytes); lost < buffer.size())
+                           refuse_to_write(from->spec.name, buffer[lost], target, dtype_option);
                        }});
   }
   for (const OtherTensor& other : weights.other_tensors()) tensors.push_back(copy_of(other));
   write_checkpoint(folder, tensors, max_shard_bytes);
-  Json config = read_json_file(source / "config.json");
+  Json config = read_config_json(source);
   if (!config.contains("dtype")) config.emplace("torch_dtype", "");  // one at least
   name_dtype(config, huggingface_name(widest_dtype(tensors)));
   if (ties_own_head(config, weights)) config["tie_word_embeddings"] = false;
   write_text_file(folder / "config.json", config.dump(2) + "\n");
-  for (const auto& file : tokenizer_files(source)) copy_file_durably(file, folder / file.filename());
-  for (const char* name : {"preprocessor_config.json", "processor_config.json"}) {  // of images
-    if (std::filesystem::exists(source / name)) copy_file_durably(source / name, folder / name);
-  }
+  write_tokenizer_files(folder, source);
 }
 
 }  // namespace cola

@@ -83,4 +83,6 @@ void write_gguf(const std::filesystem::path& file, const GgufMetadata& keys,
   output.commit();
 }
 
+std::vector<std::byte> gguf_bytes(const GgufMetadata& keys) { return header_of(keys, {}, ""); }
+
 }  // namespace cola

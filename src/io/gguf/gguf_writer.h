@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <filesystem>
 #include <vector>
 
@@ -14,5 +15,8 @@ namespace cola {
 /// and as DurableFile and TensorToWrite do.
 void write_gguf(const std::filesystem::path& file, const GgufMetadata& keys,
                 const std::vector<TensorToWrite>& tensors);
+
+/// The bytes of a file without tensors.
+[[nodiscard]] std::vector<std::byte> gguf_bytes(const GgufMetadata& keys);
 
 }  // namespace cola
