@@ -173,7 +173,7 @@ LoadedModel load_model(const ModelSource& source) {
   }
   const DType dtype = choose_compute_dtype(compute_dtype_option(source.dtype, source.base_dtype),
                                            dominant_dtype(*base.tensors), *loaded.backend);
-  const bool quantized = size_in_memory(base.config, *base.tensors, dtype, format).quantized;
+  const bool quantized = size_in_memory(base.config, *base.tensors, dtype, format, *loaded.backend).quantized;
   loaded.model = std::make_unique<Decoder>(
       base.config, Weights(base.config, std::move(base.tensors), dtype, loaded.backend->memory(),
                            uploads != nullptr ? &uploads->memory() : nullptr, format));

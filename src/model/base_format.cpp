@@ -55,12 +55,18 @@ DType dtype_in_memory(const DecoderSpec& config, const ParameterSpec& spec, DTyp
 }
 
 BaseSize size_in_memory(const DecoderSpec& config, const TensorSource& source, DType compute_dtype,
-                        const BaseFormat& format) {
+                        const BaseFormat& format, const ops::Backend& backend) {
   BaseSize size;
   const auto tensors = match_tensors(config, source);
   for (const ParameterSpec& spec : parameter_specs(config)) {
     const DType dtype = dtype_in_memory(config, spec, tensors.at(spec.name)->dtype, compute_dtype, format);
-    size.quantized |= is_quantized(dtype);
+    if (is_quantized(dtype)) {
+      size.quantized = true;
+      const std::int64_t cols = spec.shape.back();
+      size.expansion_bytes =
+          std::max(size.expansion_bytes,
+                   backend.expansion_bytes(compute_dtype, {nullptr, dtype, spec.shape.front(), cols, cols}));
+    }
     size.bytes += bytes_of(dtype, spec.size());
   }
   return size;

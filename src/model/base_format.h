@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "backend/backend.h"
 #include "core/dtype.h"
 #include "io/tensor_source.h"
 #include "model/parameter_spec.h"
@@ -40,9 +41,11 @@ struct BaseFormat {
 struct BaseSize {
   bool quantized = false;
   std::int64_t bytes = 0;
+  std::int64_t expansion_bytes = 0;  ///< in which products expand parts of them, on the backend
 };
 [[nodiscard]] BaseSize size_in_memory(const DecoderSpec& config, const TensorSource& source,
-                                      DType compute_dtype, const BaseFormat& format);
+                                      DType compute_dtype, const BaseFormat& format,
+                                      const ops::Backend& backend);
 
 /// Whether a matrix of the file is quantised.
 [[nodiscard]] bool has_quantized(const TensorSource& source);

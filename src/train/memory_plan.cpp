@@ -26,8 +26,6 @@ constexpr std::int64_t float_bytes = sizeof(float);
 constexpr std::int64_t computing_bytes = std::int64_t{4} << 20;
 constexpr std::int64_t f32_products_bytes = std::int64_t{8} << 20;
 constexpr std::int64_t widened_products_bytes = std::int64_t{4} << 20;
-// Slabs of quantised weights that are expanded for products in bf16, and packed for tiles.
-constexpr std::int64_t expanded_slab_bytes = std::int64_t{16} << 20;
 // A device's workspace of products and descriptions of batches.
 constexpr std::int64_t device_bytes = std::int64_t{64} << 20;
 constexpr std::int64_t knot_rows = 64;  // whose logits a knot compares, before and after
@@ -206,7 +204,7 @@ MemoryPlan plan_memory(const DecoderSpec& spec, const MemoryPlanInput& input) {
   for (const RotarySpec& table : spec.rotary_tables)
     plan.activations += rotary_table_bytes(table, input.positions);
   if (input.packed_weights) plan.activations += plan_packed_products(spec, input, element);
-  if (input.quantized_weights) plan.activations += expanded_slab_bytes;
+  plan.activations += input.expansion_bytes;
   if (input.in_device_memory) {
     plan.program = device_bytes;
     return plan;

@@ -33,6 +33,7 @@ struct MemoryPlanInput {
   DType file_dtype = DType::f32;
   DType saved_dtype = DType::f32;                 ///< with full
   std::optional<std::int64_t> quantized_weights;  ///< bytes of base weights of which some are quantised
+  std::int64_t expansion_bytes = 0;               ///< in which products expand parts of these
   bool packed_weights = false;                    ///< see ops::Backend::prefers_packed
   std::vector<std::size_t> targets;  ///< indices into linear_names(); all weights are trained with full
   std::int64_t tied_links = 0;       ///< tied before step 1

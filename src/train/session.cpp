@@ -114,6 +114,7 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const BaseSize
   input.file_dtype = file_dtype;
   input.saved_dtype = session.saved_dtype.most;
   if (size.quantized) input.quantized_weights = size.bytes;
+  input.expansion_bytes = size.expansion_bytes;
   input.packed_weights =
       session.plan.method != Method::full && session.backend->prefers_packed(session.compute_dtype);
   input.targets = chosen;
@@ -239,7 +240,8 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   session.compute_dtype = choose_compute_dtype(compute_dtype_option(options.dtype, options.base_dtype),
                                                file_dtype, *session.backend);
   const BaseFormat format = format_of_base(options, *base.tensors, session);
-  const BaseSize size = size_in_memory(session.config, *base.tensors, session.compute_dtype, format);
+  const BaseSize size =
+      size_in_memory(session.config, *base.tensors, session.compute_dtype, format, *session.backend);
   const DType unquantized = is_quantized(file_dtype) ? session.compute_dtype : file_dtype;
   session.saved_dtype = saved_dtype(options.save_dtype, unquantized);
   session.plan = make_run_plan(options, session.data.train.size(), session.compute_dtype, size.quantized);

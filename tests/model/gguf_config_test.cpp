@@ -93,7 +93,7 @@ TEST(GgufConfig, ComesBackFromTheKeysThatItIsWrittenAs) {
                   rotary_attention_factor(spec.rotary_tables[i]), 1e-6);
     }
   }
-  EXPECT_GE(architectures.size(), 7U);
+  EXPECT_GE(architectures.size(), 6U);
 }
 
 /// A Llama of two layers, its keys to be changed.
@@ -133,7 +133,10 @@ TEST(GgufConfig, TakesAbsentKeysAsLlamaCppDoes) {
 
 TEST(GgufConfig, FindsLlama3sScalingInItsFactors) {
   for (const double original : {32.0, 512.0, 8192.0}) {
-    RotarySpec rotary{.kind = RotarySpec::Kind::llama3, .theta = 500000.0, .rotary_dim = 8};
+    RotarySpec rotary;
+    rotary.kind = RotarySpec::Kind::llama3;
+    rotary.theta = 500000.0;
+    rotary.rotary_dim = 8;
     rotary.factor = 8.0;
     rotary.original_max_position_embeddings = static_cast<std::int64_t>(original);
     DecoderSpec spec;
