@@ -96,11 +96,12 @@ class Changes {
 
   void add(const LoraModule& module) {
     const ParameterSpec spec = spec_of(module, linears_);
-    if (spec.name == head_ && config_.tie_word_embeddings) {
-      throw Error(fmt::format(
-          "'{}': the base model ties its head to the token table, and llama.cpp has no adapter for that: use "
-          "cola merge --format gguf",
-          module.name));
+    const bool only_tied = config_.family->gguf->head == GgufHead::tied;
+    if (spec.name == head_ && (config_.tie_word_embeddings || only_tied)) {
+      throw Error(
+          fmt::format("'{}': the head is tied to the token table, and llama.cpp has no adapter for that: use "
+                      "cola merge{}",
+                      module.name, only_tied ? "" : " --format gguf"));
     }
     std::string name = gguf_name(spec);
     Part part{&module, 0, gguf_row_order(config_, spec)};
