@@ -107,11 +107,10 @@ class Changes {
     Part part{&module, 0, gguf_row_order(config_, spec)};
     std::int64_t rows = spec.shape.front();
     if (base_ != nullptr && base_->find(name) == nullptr) {
-      const ParameterSpec own = spec;
-      name = name_of_fused(own);
+      name = name_of_fused(spec);
       const AttentionSpec& attention = config_.block(spec.block).attention;
-      if (own.role != ParameterRole::query) part.first_row = attention.query_width();
-      if (own.role == ParameterRole::value) part.first_row += attention.key_width();
+      if (spec.role != ParameterRole::query) part.first_row = attention.query_width();
+      if (spec.role == ParameterRole::value) part.first_row += attention.key_width();
       rows = attention.query_width() + 2 * attention.key_width();
     }
     auto change = std::ranges::find(changes_, name, &Change::tensor);
