@@ -96,21 +96,21 @@ class Changes {
 
   void add(const LoraModule& module) {
     const ParameterSpec spec = spec_of(module, linears_);
-    if (spec.name == head_ && config_.tie_word_embeddings) {
-      throw Error(fmt::format(
-          "'{}': the base model ties its head to the token table, and llama.cpp has no adapter for that: use "
-          "cola merge --format gguf",
-          module.name));
+    const bool only_tied = config_.family->gguf->head == GgufHead::tied;
+    if (spec.name == head_ && (config_.tie_word_embeddings || only_tied)) {
+      throw Error(
+          fmt::format("'{}': the head is tied to the token table, and llama.cpp has no adapter for that: use "
+                      "cola merge{}",
+                      module.name, only_tied ? "" : " --format gguf"));
     }
     std::string name = gguf_name(spec);
     Part part{&module, 0, gguf_row_order(config_, spec)};
     std::int64_t rows = spec.shape.front();
     if (base_ != nullptr && base_->find(name) == nullptr) {
-      const ParameterSpec own = spec;
-      name = name_of_fused(own);
+      name = name_of_fused(spec);
       const AttentionSpec& attention = config_.block(spec.block).attention;
-      if (own.role != ParameterRole::query) part.first_row = attention.query_width();
-      if (own.role == ParameterRole::value) part.first_row += attention.key_width();
+      if (spec.role != ParameterRole::query) part.first_row = attention.query_width();
+      if (spec.role == ParameterRole::value) part.first_row += attention.key_width();
       rows = attention.query_width() + 2 * attention.key_width();
     }
     auto change = std::ranges::find(changes_, name, &Change::tensor);

@@ -53,6 +53,12 @@ class MergedTensors {
   void add_model() {
     tensors_ = gguf_rotary_tensors(merged_.config());
     for (const auto& parameter : merged_.weights().all()) add_whole(*parameter);
+    const DecoderSpec& config = merged_.config();
+    if (!config.tie_word_embeddings || config.family->gguf->head != GgufHead::own) return;
+    const ParameterSpec table = parameter_of(config, ParameterRole::token_table);
+    const ParameterSpec head = head_spec(config);
+    add(gguf_name(head), head.shape, gguf_dtype(config, head, type()),
+        {{&merged_.weights().at(table.name), 0, table.shape.front()}});
   }
 
   /// The tensors of the base's file in their order; what links train that it has not follows.
@@ -75,6 +81,8 @@ class MergedTensors {
   }
 
   [[nodiscard]] const std::vector<TensorToWrite>& all() const { return tensors_; }
+  /// The whole file's, where not each tensor keeps its own.
+  [[nodiscard]] DType type() const { return type_.value_or(folder_dtype_of_gguf(merged_.dtype_in_file())); }
   /// dtype of most bytes of the matrices; of those that links change.
   [[nodiscard]] DType dtype() const { return most(bytes_); }
   [[nodiscard]] DType changed_dtype() const {
@@ -146,8 +154,7 @@ class MergedTensors {
 
   void add_whole(const Parameter& parameter) {
     const ParameterSpec& spec = parameter.spec;
-    const DType type = type_.value_or(folder_dtype_of_gguf(merged_.dtype_in_file()));
-    add(gguf_name(spec), spec.shape, gguf_dtype(merged_.config(), spec, type),
+    add(gguf_name(spec), spec.shape, gguf_dtype(merged_.config(), spec, type()),
         {{&parameter, 0, spec.shape.front()}});
   }
 
@@ -208,9 +215,17 @@ class MergedTensors {
   std::vector<float> ordered_;
 };
 
+/// Throws Error for what a file cannot hold.
 void require_gguf(const DecoderSpec& config) {
-  if (config.family->gguf != nullptr) return;
-  throw Error(fmt::format("{} models have no GGUF files here: leave --format gguf out", config.family->name));
+  const std::string_view name = config.family->name;
+  if (config.family->gguf == nullptr)
+    throw Error(fmt::format("{} models have no GGUF files here: leave --format gguf out", name));
+  if (config.family->gguf->head == GgufHead::tied && !config.tie_word_embeddings) {
+    throw Error(fmt::format(
+        "llama.cpp ties the head of {} models to the token table, and this one has its own: leave --format "
+        "gguf out",
+        name));
+  }
 }
 
 }  // namespace
@@ -230,8 +245,7 @@ MergeReport write_merged_gguf(ops::Context& context, const std::filesystem::path
     notes.emplace_back("note: the parts beside the decoder, of images, are not in the file");
   const auto* own_type = base != nullptr ? base->keys().find<std::uint32_t>("general.file_type") : nullptr;
   if (options.type || own_type == nullptr) {
-    keys.add("general.file_type",
-             gguf_file_type(options.type.value_or(folder_dtype_of_gguf(merged.dtype_in_file()))));
+    keys.add("general.file_type", gguf_file_type(tensors.type()));
   } else {
     keys.add("general.file_type", *own_type);
   }

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,13 @@
 
 namespace cola {
 
+/// Whether llama.cpp reads `output.weight` of a family's files.
+enum class GgufHead : std::uint8_t {
+  optional,  ///< where it is missing, the head is tied to the token table
+  tied,      ///< never: a head of its own cannot be said
+  own,       ///< always: of a tied model it is the table once more
+};
+
 /// How llama.cpp's files (GGUF) hold the models of a family.
 struct GgufFamily {
   std::string_view architecture;  ///< `general.architecture`, with which its keys begin: "llama"
@@ -17,6 +25,7 @@ struct GgufFamily {
   /// keys are in that order (gguf_row_order).
   bool interleaved_rotary = false;
   bool divides_rotary = false;  ///< `rope_freqs.weight` divides the frequencies: rope type llama3
+  GgufHead head = GgufHead::optional;
 
   /// The config.json of a file. `notes` gets what has no key and is taken as llama.cpp takes it. Throws Error
   /// naming the key that is missing or not supported.

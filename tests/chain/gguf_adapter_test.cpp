@@ -162,7 +162,7 @@ TEST(GgufAdapter, RefusesWhatLlamaCppCannotApply) {
   };
   Link head;
   head.modules.push_back(module_on("lm_head", 10, 1, 1.0, 1));
-  expect_refused(refusal(head, llama_config(true)), "'lm_head': the base model ties its head");
+  expect_refused(refusal(head, llama_config(true)), "'lm_head': the head is tied to the token table");
   expect_refused(refusal(head, llama_config(true)), "use cola merge");
   Link bias;
   bias.modules.push_back(module_on(attention + "q_proj", 16, 1, 1.0, 1));

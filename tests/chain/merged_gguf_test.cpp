@@ -215,6 +215,37 @@ TEST_F(MergedGguf, UntiesTheHeadThatALinkChanges) {
   EXPECT_FALSE(open_base_model(out()).config.tie_word_embeddings);
 }
 
+TEST_F(MergedGguf, RefusesAHeadThatLlamaCppWouldNotRead) {
+  std::vector<Link> links;
+  links.push_back(link_on(converted("gemma2"), {"lm_head"}));
+  try {
+    merge(converted("gemma2"), std::move(links), std::nullopt);
+    ADD_FAILURE() << "nothing was refused";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("ties the head of Gemma 2 models"), std::string::npos);
+  }
+}
+
+TEST_F(MergedGguf, HasTheHeadThatLlamaCppAsksFor) {
+  std::filesystem::copy(folder_of("olmo2"), temporary_ / "tied");
+  Json config = read_config_json(temporary_ / "tied");
+  config["tie_word_embeddings"] = true;
+  write_text_file(temporary_ / "tied/config.json", config.dump());
+  std::vector<TensorToWrite> tensors;
+  const auto source = open_checkpoint(folder_of("olmo2"));
+  for (const auto& [name, tensor] : source->tensors()) {
+    if (name == "lm_head.weight") continue;
+    tensors.push_back({name, tensor.dtype, tensor.shape, [&from = tensor](std::span<std::byte> bytes) {
+                         std::copy_n(from.data, bytes.size(), bytes.begin());
+                       }});
+  }
+  write_checkpoint(temporary_ / "tied", tensors, std::int64_t{1} << 40);
+  merge(temporary_ / "tied", {}, std::nullopt);
+  const GgufFile merged(out());
+  ASSERT_NE(merged.find("output.weight"), nullptr);
+  EXPECT_TRUE(same_bytes(*merged.find("output.weight"), *merged.find("token_embd.weight")));
+}
+
 TEST_F(MergedGguf, SaysWhatTheAdaptersLearntOfChats) {
   chat_ = {"{{ messages }}", {2, 7}};
   merge(converted("llama"), {}, std::nullopt);

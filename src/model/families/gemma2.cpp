@@ -52,6 +52,7 @@ void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
 constexpr GgufFamily gguf{.architecture = "gemma2",
                           .interleaved_rotary = false,
                           .divides_rotary = false,
+                          .head = GgufHead::tied,
                           .config = config_of,
                           .keys = keys_of};
 

@@ -41,6 +41,7 @@ Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
 constexpr GgufFamily gguf{.architecture = "olmo2",
                           .interleaved_rotary = false,
                           .divides_rotary = false,
+                          .head = GgufHead::own,
                           .config = config_of,
                           .keys = llama_like_keys};
 
