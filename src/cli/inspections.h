@@ -15,8 +15,8 @@ struct Inspection {
   std::string text;
 };
 
-/// A model folder or a GGUF file: shape, parameters, files, tokenizer, what is trained by default. Its tensors
-/// are checked against the configuration, not loaded.
+/// A model folder or a GGUF file: shape, parameters, files, tokenizer, what is trained by default. Its
+/// tensors are checked against the configuration, not loaded.
 [[nodiscard]] Inspection inspect_model(const std::filesystem::path& folder,
                                        const std::filesystem::path& tokenizer);
 
