@@ -32,8 +32,10 @@ void add_base_options(CLI::App& verb, ModelOptions& options) {
   verb.add_option("--base-dtype", options.base_dtype,
                   "quantised weights of a GGUF file: keep, or bf16 or f32, to which they are expanded")
       ->capture_default_str();
-  verb.add_option("--quantize-base", options.quantize_base,
-                  "q8_0, q4_0 or q4_k: the model's matrices become quantised when they are loaded");
+  verb.add_option(
+      "--quantize-base", options.quantize_base,
+      "q8_0, q4_0 or q4_k: the model's matrices become quantised when they are loaded (default: as the "
+      "run was trained; none: not)");
   verb.add_flag("--offload-base", options.offload_base,
                 "on a GPU: keep the blocks' weights in the host's memory, and bring them block by block");
 }
@@ -81,10 +83,12 @@ ModelSource model_source(const ModelOptions& options) {
   source.tokenizer = options.tokenizer;
   source.threads = options.threads;
   const auto config = RunFolder{options.run}.config();
-  if (!options.run.empty() && options.tokenizer.empty() && std::filesystem::exists(config)) {
+  if (!options.run.empty() && std::filesystem::exists(config)) {
     TrainOptions trained;
     read_toml(config, trained);
-    source.tokenizer = trained.tokenizer;
+    if (options.tokenizer.empty()) source.tokenizer = trained.tokenizer;
+    if (options.model.empty() && options.quantize_base.empty() && options.base_dtype == "keep")
+      source.quantize_base = trained.quantize_base;  // what the links were trained beside
   }
   return source;
 }

@@ -14,12 +14,12 @@ BaseFormat parse_base_format(const std::string& base_dtype, const std::string& q
   if (base_dtype != "keep" && base_dtype != "bf16" && base_dtype != "f32")
     throw UsageError(fmt::format("--base-dtype '{}' is not one of: keep, bf16, f32", base_dtype));
   BaseFormat format{.keep_quantized = base_dtype == "keep", .quantize = std::nullopt};
-  if (quantize_base.empty()) return format;
+  if (quantize_base.empty() || quantize_base == "none") return format;
   if (!format.keep_quantized) throw UsageError("--base-dtype and --quantize-base exclude each other");
   for (const DType dtype : {DType::q8_0, DType::q4_0, DType::q4_k})
     if (quantize_base == name_of(dtype)) format.quantize = dtype;
   if (!format.quantize)
-    throw UsageError(fmt::format("--quantize-base '{}' is not one of: q8_0, q4_0, q4_k", quantize_base));
+    throw UsageError(fmt::format("--quantize-base '{}' is not one of: q8_0, q4_0, q4_k, none", quantize_base));
   return format;
 }
 

@@ -174,7 +174,7 @@ class GgufCheckpoint final : public TensorSource {
                             config_.family->name, fmt::join(unknown, ", "), all > shown ? ", ..." : ""));
   }
 
-  const DecoderSpec& config_;  ///< while it is built
+  DecoderSpec config_;
   std::shared_ptr<const GgufFile> file_;
   std::vector<std::vector<std::byte>> storage_;
   std::map<std::string, SourceTensor> tensors_;

@@ -88,6 +88,8 @@ TaskResult test(const SweepFolder& folder, const SweepTrial& trial, bool quiet) 
     source.model = options.model;
   }
   source.dtype = options.dtype;
+  source.base_dtype = options.base_dtype;
+  source.quantize_base = options.quantize_base;
   source.tokenizer = options.tokenizer;
   source.threads = options.threads;
   Progress progress(quiet);

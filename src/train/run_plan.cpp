@@ -86,7 +86,7 @@ void check_chain_options(const TrainOptions& options, Method method) {
             options.lora_dropout == 0.0 && !options.use_rslora && options.loraplus_lr_ratio == 1.0,
         "--bias, --freeze-a, --ranks, --alphas, --lora-dropout, --use-rslora and --loraplus-lr-ratio belong "
         "to --method cola or lora");
-    require(options.quantize_base.empty(),
+    require(options.quantize_base.empty() || options.quantize_base == "none",
             "--quantize-base belongs to --method cola or lora: with full every weight is trained");
     require(!options.offload_base,
             "--offload-base belongs to --method cola or lora: with full every weight is trained");

@@ -242,8 +242,9 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   const BaseFormat format = format_of_base(options, *base.tensors, session);
   const BaseSize size =
       size_in_memory(session.config, *base.tensors, session.compute_dtype, format, *session.backend);
-  const DType unquantized = is_quantized(file_dtype) ? session.compute_dtype : file_dtype;
-  session.saved_dtype = saved_dtype(options.save_dtype, unquantized);
+  const bool expands = options.save_dtype == "auto" && has_quantized(*base.tensors);
+  session.saved_dtype =
+      saved_dtype(expands ? std::string(name_of(session.compute_dtype)) : options.save_dtype, file_dtype);
   session.plan = make_run_plan(options, session.data.train.size(), session.compute_dtype, size.quantized);
   session.batches =
       std::make_unique<BatchPlan>(session.data.train.size(), options.batch_size,
