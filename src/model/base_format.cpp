@@ -19,7 +19,8 @@ BaseFormat parse_base_format(const std::string& base_dtype, const std::string& q
   for (const DType dtype : {DType::q8_0, DType::q4_0, DType::q4_k})
     if (quantize_base == name_of(dtype)) format.quantize = dtype;
   if (!format.quantize)
-    throw UsageError(fmt::format("--quantize-base '{}' is not one of: q8_0, q4_0, q4_k, none", quantize_base));
+    throw UsageError(
+        fmt::format("--quantize-base '{}' is not one of: q8_0, q4_0, q4_k, none", quantize_base));
   return format;
 }
 

@@ -19,8 +19,8 @@ struct BaseFormat {
   bool operator==(const BaseFormat&) const = default;
 };
 
-/// The options' meaning. `base_dtype`: keep, bf16, f32; `quantize_base`: q8_0, q4_0, q4_k, or none or empty. Throws
-/// UsageError for another, and where they contradict each other.
+/// The options' meaning. `base_dtype`: keep, bf16, f32; `quantize_base`: q8_0, q4_0, q4_k, or none or empty.
+/// Throws UsageError for another, and where they contradict each other.
 [[nodiscard]] BaseFormat parse_base_format(const std::string& base_dtype, const std::string& quantize_base);
 
 /// `dtype` (--dtype) where it is not auto, else what --base-dtype asks for. Throws UsageError where they
