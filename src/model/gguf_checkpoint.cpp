@@ -194,7 +194,7 @@ Json config_of_gguf(const GgufFile& file, std::vector<std::string>& notes) {
   for (const Family* family : all_families()) {
     if (family->gguf == nullptr || family->gguf->config == nullptr) continue;
     if (family->gguf->architecture == architecture) {
-      Json config = family->gguf->config(file, notes);
+      Json config = family->gguf->config(*family, file, notes);
       config["architectures"] = {family->architecture};
       return config;
     }

@@ -11,6 +11,8 @@
 
 namespace cola {
 
+struct Family;
+
 /// Whether llama.cpp reads `output.weight` of a family's files.
 enum class GgufHead : std::uint8_t {
   optional,  ///< where it is missing, the head is tied to the token table
@@ -24,12 +26,13 @@ struct GgufFamily {
   /// Rotary turns neighbours of a head (2i, 2i + 1) instead of i and i + head_dim / 2: rows of queries and
   /// keys are in that order (gguf_row_order).
   bool interleaved_rotary = false;
+  bool windows = false;         ///< llama.cpp has its windows; else attention is full there
   bool divides_rotary = false;  ///< `rope_freqs.weight` divides the frequencies: rope type llama3
   GgufHead head = GgufHead::optional;
 
   /// The config.json of a file. `notes` gets what has no key and is taken as llama.cpp takes it. Throws Error
   /// naming the key that is missing or not supported.
-  Json (*config)(const GgufFile& file, std::vector<std::string>& notes);
+  Json (*config)(const Family& family, const GgufFile& file, std::vector<std::string>& notes);
   /// Adds the keys of a model with this configuration. `notes` gets what llama.cpp's readers will do
   /// otherwise. Throws Error naming what they cannot be told.
   void (*keys)(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,

@@ -28,8 +28,8 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
-Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
-  GgufConfig config(file, "gemma2", "gemma2", notes);
+Json config_of(const Family& family, const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(family, file, notes);
   config.read_common();
   config.read_rotary();
   read_gemma_keys(config, {.window = 4096, .period = 2, .layers_of_largest = 46});
@@ -51,6 +51,7 @@ void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
 
 constexpr GgufFamily gguf{.architecture = "gemma2",
                           .interleaved_rotary = false,
+                          .windows = true,
                           .divides_rotary = false,
                           .head = GgufHead::tied,
                           .config = config_of,

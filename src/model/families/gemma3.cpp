@@ -70,8 +70,8 @@ constexpr std::array file_stems{
     NameStem{"multi_modal_projector.", "model.multi_modal_projector."},
 };
 
-Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
-  GgufConfig config(file, "gemma3", "gemma3_text", notes);
+Json config_of(const Family& family, const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(family, file, notes);
   config.read_common();
   config.read_rotary();
   read_gemma_keys(config, {.window = 0, .period = 6, .layers_of_largest = 62});
@@ -94,6 +94,7 @@ void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
 
 constexpr GgufFamily gguf{.architecture = "gemma3",
                           .interleaved_rotary = false,
+                          .windows = true,
                           .divides_rotary = false,
                           .config = config_of,
                           .keys = keys_of};

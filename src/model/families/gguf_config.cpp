@@ -19,6 +19,13 @@ constexpr std::array<std::string_view, 5> of_no_meaning{"vocab_size", "tensor_da
 
 }  // namespace
 
+Json common_gguf_config(const Family& family, const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(family, file, notes);
+  config.read_common();
+  config.read_rotary();
+  return config.take();
+}
+
 double shortest(float value) { return std::stod(fmt::format("{}", value)); }
 
 Json layer_types(const std::vector<bool>& sliding) {
@@ -27,10 +34,9 @@ Json layer_types(const std::vector<bool>& sliding) {
   return types;
 }
 
-GgufConfig::GgufConfig(const GgufFile& file, std::string_view architecture, std::string_view model_type,
-                       std::vector<std::string>& notes)
-    : file_(file), architecture_(architecture), notes_(notes) {
-  json["model_type"] = model_type;
+GgufConfig::GgufConfig(const Family& family, const GgufFile& file, std::vector<std::string>& notes)
+    : file_(file), architecture_(family.gguf->architecture), notes_(notes) {
+  json["model_type"] = family.model_type;
   for (const std::string_view key : {"expert_count", "expert_used_count"}) {
     if (find_count(key).value_or(0) > 0) refuse(key, "mixtures of experts are not supported");
   }

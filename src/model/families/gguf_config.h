@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "model/gguf_family.h"
+#include "model/family.h"
 
 // What the families' GGUF files have in common.
 namespace cola {
@@ -15,8 +15,7 @@ namespace cola {
 /// decimals that are them. Throws Error naming the key.
 class GgufConfig {
  public:
-  GgufConfig(const GgufFile& file, std::string_view architecture, std::string_view model_type,
-             std::vector<std::string>& notes);
+  GgufConfig(const Family& family, const GgufFile& file, std::vector<std::string>& notes);
 
   /// Sizes, heads, norms, vocabulary, tied head, special tokens; biases where tensors are there; rotary
   /// tables but for Phi-3's.
@@ -58,6 +57,10 @@ class GgufConfig {
   std::vector<std::string>& notes_;
   std::set<std::string, std::less<>> read_;
 };
+
+/// GgufFamily::config of families whose keys are all among the common ones.
+[[nodiscard]] Json common_gguf_config(const Family& family, const GgufFile& file,
+                                      std::vector<std::string>& notes);
 
 /// The shortest decimal that is this f32.
 [[nodiscard]] double shortest(float value);

@@ -43,10 +43,20 @@ void add_scaling(const RotarySpec& rotary, const GgufFamily& family, GgufMetadat
   if (attention != own) keys.add(key("attn_factor"), static_cast<float>(attention / own));
 }
 
+void note_windows(const DecoderSpec& spec, std::vector<std::string>& notes) {
+  for (const std::int64_t window : spec.windows()) {
+    if (window == 0 || window >= spec.max_position_embeddings) continue;
+    notes.push_back(fmt::format(
+        "note: llama.cpp has no windows for such models: it is the same model for texts of up to {} "
+        "tokens only",
+        window));
+  }
+}
+
 }  // namespace
 
 void llama_like_keys(const DecoderSpec& spec, const Json& /*config*/, GgufMetadata& keys,
-                     std::vector<std::string>& /*notes*/) {
+                     std::vector<std::string>& notes) {
   const GgufFamily& family = *spec.family->gguf;
   const BlockSpec& block = spec.block(0);
   const AttentionSpec& attention = block.attention;
@@ -69,16 +79,7 @@ void llama_like_keys(const DecoderSpec& spec, const Json& /*config*/, GgufMetada
   add("rope.dimension_count", count(rotary.rotary_dim));
   add("rope.freq_base", static_cast<float>(rotary.theta));
   add_scaling(rotary, family, keys);
-}
-
-void note_windows(const DecoderSpec& spec, std::vector<std::string>& notes) {
-  for (const std::int64_t window : spec.windows()) {
-    if (window == 0 || window >= spec.max_position_embeddings) continue;
-    notes.push_back(fmt::format(
-        "note: llama.cpp has no windows for such models: it is the same model for texts of up to {} "
-        "tokens only",
-        window));
-  }
+  if (!family.windows) note_windows(spec, notes);
 }
 
 }  // namespace cola

@@ -12,7 +12,4 @@ namespace cola {
 void llama_like_keys(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
                      std::vector<std::string>& notes);
 
-/// Of families whose windows llama.cpp does not have: a note if there are some.
-void note_windows(const DecoderSpec& spec, std::vector<std::string>& notes);
-
 }  // namespace cola

@@ -40,8 +40,8 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
-Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
-  GgufConfig config(file, "granite", "granite", notes);
+Json config_of(const Family& family, const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(family, file, notes);
   config.read_common();
   config.read_rotary();
   const auto scale = [&](std::string_view key, std::string_view name) {
@@ -69,6 +69,7 @@ void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
 
 constexpr GgufFamily gguf{.architecture = "granite",
                           .interleaved_rotary = true,
+                          .windows = false,
                           .divides_rotary = true,
                           .config = config_of,
                           .keys = keys_of};

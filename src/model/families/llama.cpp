@@ -44,17 +44,11 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
-Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
-  GgufConfig config(file, "llama", "llama", notes);
-  config.read_common();
-  config.read_rotary();
-  return config.take();
-}
-
 constexpr GgufFamily gguf{.architecture = "llama",
                           .interleaved_rotary = true,
+                          .windows = false,
                           .divides_rotary = true,
-                          .config = config_of,
+                          .config = common_gguf_config,
                           .keys = llama_like_keys};
 
 }  // namespace

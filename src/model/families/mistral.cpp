@@ -32,18 +32,13 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
-/// Written as Llama's, whose files these are to llama.cpp; they are read as Llama's, too.
-void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
-             std::vector<std::string>& notes) {
-  note_windows(spec, notes);
-  llama_like_keys(spec, config, keys, notes);
-}
-
+/// To llama.cpp its files are Llama's, and so they are read.
 constexpr GgufFamily gguf{.architecture = "llama",
                           .interleaved_rotary = true,
+                          .windows = false,
                           .divides_rotary = true,
                           .config = nullptr,
-                          .keys = keys_of};
+                          .keys = llama_like_keys};
 
 }  // namespace
 

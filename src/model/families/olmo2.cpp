@@ -29,8 +29,8 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
-Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
-  GgufConfig config(file, "olmo2", "olmo2", notes);
+Json config_of(const Family& family, const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(family, file, notes);
   config.read_common();
   config.read_rotary();
   if (config.find_count("attention.sliding_window").value_or(0) > 0)
@@ -40,6 +40,7 @@ Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
 
 constexpr GgufFamily gguf{.architecture = "olmo2",
                           .interleaved_rotary = false,
+                          .windows = false,
                           .divides_rotary = false,
                           .head = GgufHead::own,
                           .config = config_of,

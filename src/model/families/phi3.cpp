@@ -1,7 +1,5 @@
 // Phi-3 and Phi-4 (Abdin et al., 2024): Llama's block with queries, keys and values in one matrix, gate and
 // up in another; part of a head may turn, by LongRoPE.
-#include <fmt/format.h>
-
 #include <array>
 
 #include "model/families/llama_like.h"
@@ -37,8 +35,8 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
-Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
-  GgufConfig config(file, "phi3", "phi3", notes);
+Json config_of(const Family& family, const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(family, file, notes);
   config.read_common();
   const auto head_dim = static_cast<double>(config.head_dim());
   config.json["rope_theta"] = config.find_number("rope.freq_base").value_or(10000.0);
@@ -82,12 +80,11 @@ void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
     keys.add("phi3.rope.scaling.attn_factor", static_cast<float>(rotary_attention_factor(rotary)));
   const std::int64_t window = spec.block(0).attention.window;
   keys.add("phi3.attention.sliding_window", static_cast<std::uint32_t>(window));
-  if (window > 0 && window < spec.max_position_embeddings)
-    notes.push_back(fmt::format("note: llama.cpp lets every token see all before it, not {} only", window));
 }
 
 constexpr GgufFamily gguf{.architecture = "phi3",
                           .interleaved_rotary = false,
+                          .windows = false,
                           .divides_rotary = false,
                           .config = config_of,
                           .keys = keys_of};

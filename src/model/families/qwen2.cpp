@@ -29,24 +29,12 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
-Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
-  GgufConfig config(file, "qwen2", "qwen2", notes);
-  config.read_common();
-  config.read_rotary();
-  return config.take();
-}
-
-void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
-             std::vector<std::string>& notes) {
-  note_windows(spec, notes);
-  llama_like_keys(spec, config, keys, notes);
-}
-
 constexpr GgufFamily gguf{.architecture = "qwen2",
                           .interleaved_rotary = false,
+                          .windows = false,
                           .divides_rotary = false,
-                          .config = config_of,
-                          .keys = keys_of};
+                          .config = common_gguf_config,
+                          .keys = llama_like_keys};
 
 }  // namespace
 

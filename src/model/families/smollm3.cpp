@@ -58,8 +58,8 @@ DecoderSpec read(const JsonReader& reader) {
   return spec;
 }
 
-Json config_of(const GgufFile& file, std::vector<std::string>& notes) {
-  GgufConfig config(file, "smollm3", "smollm3", notes);
+Json config_of(const Family& family, const GgufFile& file, std::vector<std::string>& notes) {
+  GgufConfig config(family, file, notes);
   config.read_common();
   config.read_rotary();
   config.json["no_rope_layer_interval"] = 4;
@@ -73,12 +73,12 @@ void keys_of(const DecoderSpec& spec, const Json& config, GgufMetadata& keys,
     if (spec.block(index).attention.rotary.has_value() != ((index + 1) % 4 != 0))
       throw Error("GGUF has no key for layers without rotary other than every fourth");
   }
-  note_windows(spec, notes);
   llama_like_keys(spec, config, keys, notes);
 }
 
 constexpr GgufFamily gguf{.architecture = "smollm3",
                           .interleaved_rotary = true,
+                          .windows = false,
                           .divides_rotary = false,
                           .config = config_of,
                           .keys = keys_of};
