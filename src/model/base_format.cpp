@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "model/gguf_mixture.h"
 #include "model/weight_names.h"
 
 namespace cola {
@@ -36,15 +37,9 @@ std::string compute_dtype_option(const std::string& dtype, const std::string& ba
 }
 
 std::optional<DType> quantized_dtype(const DecoderSpec& config, const ParameterSpec& spec, DType wanted) {
-  if (!spec.is_matrix() || spec.role == ParameterRole::position_table) return std::nullopt;
-  const std::int64_t cols = spec.shape.back();
-  constexpr std::int64_t large_block = 256;
-  const bool large = cols % large_block == 0;
-  const bool is_head = spec.role == ParameterRole::head ||
-                       (spec.role == ParameterRole::token_table && config.tie_word_embeddings);
-  if (cols % layout_of(DType::q8_0).values != 0) return std::nullopt;
-  if (is_head) return wanted == DType::q8_0 || !large ? DType::q8_0 : DType::q6_k;
-  return wanted == DType::q4_k && !large ? DType::q5_0 : wanted;
+  if (spec.role == ParameterRole::position_table) return std::nullopt;
+  const DType dtype = gguf_dtype(config, spec, wanted);
+  return is_quantized(dtype) ? std::optional(dtype) : std::nullopt;
 }
 
 DType dtype_in_memory(const DecoderSpec& config, const ParameterSpec& spec, DType in_file,

@@ -27,8 +27,8 @@ struct BaseFormat {
 /// differ.
 [[nodiscard]] std::string compute_dtype_option(const std::string& dtype, const std::string& base_dtype);
 
-/// What --quantize-base `wanted` makes of a matrix, by llama.cpp's rules: a head, and a token table that is
-/// one, gets six or eight bits; rows that are not whole blocks get a type with smaller ones, or nothing.
+/// What --quantize-base `wanted` makes of a parameter: what a file of that type has (gguf_dtype); nothing
+/// where that is not quantised, and of a table of positions.
 [[nodiscard]] std::optional<DType> quantized_dtype(const DecoderSpec& config, const ParameterSpec& spec,
                                                    DType wanted);
 

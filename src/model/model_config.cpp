@@ -21,6 +21,18 @@ std::filesystem::path config_file(const std::filesystem::path& folder_or_file) {
   return std::filesystem::is_directory(folder_or_file) ? folder_or_file / "config.json" : folder_or_file;
 }
 
+/// People name the folder that holds a file.
+void refuse_folder_of_gguf(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored) || std::filesystem::exists(folder / "config.json"))
+    return;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    if (!is_gguf_file(entry.path())) continue;
+    throw Error(fmt::format("{} has no config.json, but GGUF files: name one of them, as {}", folder.string(),
+                            entry.path().string()));
+  }
+}
+
 }  // namespace
 
 DecoderSpec parse_model_config(const Json& json, const std::string& where) {
@@ -42,6 +54,7 @@ DecoderSpec parse_model_config(const Json& json, const std::string& where) {
 }
 
 Json read_config_json(const std::filesystem::path& folder_or_file) {
+  refuse_folder_of_gguf(folder_or_file);
   if (!is_gguf_file(folder_or_file)) return read_json_file(config_file(folder_or_file));
   std::vector<std::string> notes;
   return config_of_gguf(GgufFile(folder_or_file), notes);

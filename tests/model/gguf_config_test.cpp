@@ -219,6 +219,23 @@ TEST(GgufConfig, RefusesByName) {
   }
 }
 
+TEST(GgufConfig, IsFoundWhateverTheFileIsCalled) {
+  const TemporaryFolder folder;
+  GgufMetadata keys;
+  for (const auto& [key, value] : LlamaKeys{}.values) keys.add(key, value);
+  const auto named = folder.path() / "model.gguf";
+  write_gguf(named, keys, {zeros("token_embd.weight", {16, 32})});
+  try {
+    (void)read_model_config(folder.path());
+    ADD_FAILURE() << "was taken";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("name one of them, as " + named.string()), std::string::npos);
+  }
+  const auto blob = folder.path() / "sha256-0123";
+  std::filesystem::rename(named, blob);
+  EXPECT_EQ(read_model_config(blob).hidden_size, 32);
+}
+
 TEST(GgufConfig, SaysWhatItDoesNotKnow) {
   LlamaKeys keys;
   keys.values.insert({"llama.attention.sink_count", std::uint32_t{3}});

@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <fstream>
 #include <system_error>
 #include <utility>
 
@@ -269,7 +270,11 @@ const SourceTensor* GgufFile::find(const std::string& name) const {
 
 bool is_gguf_file(const fs::path& path) {
   std::error_code ignored;
-  return path.extension() == ".gguf" && !fs::is_directory(path, ignored);
+  if (path.extension() == ".gguf") return !fs::is_directory(path, ignored);
+  if (!fs::is_regular_file(path, ignored)) return false;
+  std::array<char, 4> magic{};
+  std::ifstream(path, std::ios::binary).read(magic.data(), magic.size());
+  return std::string_view(magic.data(), magic.size()) == "GGUF";
 }
 
 }  // namespace cola

@@ -40,7 +40,7 @@ class GgufFile final : public TensorSource {
   std::vector<std::string> order_;
 };
 
-/// Whether a path names a GGUF file rather than a folder: by its ending, .gguf, and as it is no folder.
+/// Whether a path names a GGUF file: by its ending, .gguf, unless it is a folder, or by how the file begins.
 [[nodiscard]] bool is_gguf_file(const std::filesystem::path& path);
 
 }  // namespace cola
