@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <map>
 
 #include "chain/merged_checkpoint.h"
 #include "chain/tiny_checkpoint.h"
 #include "core/error.h"
 #include "io/gguf/gguf_file.h"
+#include "io/gguf/gguf_writer.h"
 #include "model/base_model.h"
 #include "model/gguf_mixture.h"
 #include "model/gguf_tensors.h"
@@ -125,6 +128,74 @@ TEST_F(MergedGguf, KeepsWhatLinksDoNotChange) {
     const BaseModel from_folder = open_base_model(folder);
     for (const auto& [tensor, values] : from_folder.tensors->tensors())
       EXPECT_EQ(floats_of(from_file.tensors->tensors().at(tensor)), floats_of(values)) << tensor;
+  }
+}
+
+/// A copy of the file with queries, keys and values of each block in one tensor, or, where they are, apart.
+void rearrange(const std::filesystem::path& from, const std::filesystem::path& to) {
+  const GgufFile file(from);
+  const DecoderSpec config = read_model_config(from);
+  const AttentionSpec& attention = config.block(0).attention;
+  const std::array<std::pair<std::string_view, std::int64_t>, 3> parts{{{"attn_q", attention.query_width()},
+                                                                        {"attn_k", attention.key_width()},
+                                                                        {"attn_v", attention.key_width()}}};
+  GgufMetadata keys;
+  for (const auto& [key, value] : file.keys().all()) keys.add(key, value);
+  std::vector<TensorToWrite> tensors;
+  const auto add = [&](const std::string& name, const SourceTensor& like, std::int64_t rows,
+                       std::vector<const std::byte*> sources, std::vector<std::size_t> sizes) {
+    std::vector<std::int64_t> shape = like.shape;
+    shape.front() = rows;
+    tensors.push_back({name, like.dtype, shape, [=](std::span<std::byte> bytes) {
+                         auto target = bytes.begin();
+                         for (std::size_t i = 0; i < sources.size(); ++i)
+                           target = std::copy_n(sources[i], sizes[i], target);
+                       }});
+  };
+  for (const std::string& name : file.order()) {
+    const SourceTensor& tensor = *file.find(name);
+    const std::string block = name.substr(0, name.rfind(".attn_") + 1);
+    if (name.ends_with(".attn_qkv.weight")) {
+      const std::byte* at = tensor.data;
+      for (const auto& [part, rows] : parts) {
+        const std::size_t size =
+            tensor.bytes / static_cast<std::size_t>(tensor.shape[0]) * static_cast<std::size_t>(rows);
+        add(block + std::string(part) + ".weight", tensor, rows, {at}, {size});
+        at += size;
+      }
+    } else if (name.ends_with(".attn_q.weight")) {
+      const SourceTensor& key = *file.find(block + "attn_k.weight");
+      const SourceTensor& value = *file.find(block + "attn_v.weight");
+      add(block + "attn_qkv.weight", tensor, attention.query_width() + 2 * attention.key_width(),
+          {tensor.data, key.data, value.data}, {tensor.bytes, key.bytes, value.bytes});
+    } else if (!name.ends_with(".attn_k.weight") && !name.ends_with(".attn_v.weight")) {
+      add(name, tensor, tensor.shape.front(), {tensor.data}, {tensor.bytes});
+    }
+  }
+  write_gguf(to, keys, tensors);
+}
+
+/// Llama's three in one, and Phi-3's one in three: the base is read, and merged, as the file that it was.
+TEST_F(MergedGguf, TakesQueriesKeysAndValuesTogetherOrApart) {
+  for (const char* name : {"llama", "phi3"}) {
+    SCOPED_TRACE(name);
+    const auto other = temporary_ / (std::string(name) + "-other.gguf");
+    rearrange(converted(name), other);
+    const bool fused = name == std::string("phi3");
+    const Link link = link_on(converted(name), {fused ? "qkv_proj" : "k_proj", "down_proj"});
+    std::map<std::string, std::vector<float>> wanted;
+    for (const auto& base : {converted(name), other}) {
+      std::vector<Link> links;
+      links.push_back(copy_of(link));
+      merge(base, std::move(links), std::nullopt);
+      EXPECT_EQ(GgufFile(out()).order(), GgufFile(base).order());
+      const BaseModel merged = open_base_model(out());
+      for (const auto& [tensor, values] : merged.tensors->tensors()) {
+        const auto [expected, is_first] = wanted.emplace(tensor, floats_of(values));
+        if (is_first) continue;
+        EXPECT_EQ(floats_of(values), expected->second) << tensor;
+      }
+    }
   }
 }
 
