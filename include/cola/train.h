@@ -59,7 +59,8 @@ struct TrainOptions {
   std::optional<std::int64_t> max_steps;
   std::int64_t batch_size = 8;
   std::int64_t gradient_accumulation_steps = 1;
-  std::optional<std::int64_t> micro_batch_size;  ///< computed at a time; the whole batch by default
+  /// Computed at a time; by default the whole batch, on the CPU with quantised weights at most 512 tokens.
+  std::optional<std::int64_t> micro_batch_size;
   bool activation_checkpointing = false;         ///< the backward recomputes each block from its input
   bool no_shuffle = false;
 

@@ -60,7 +60,7 @@ void time_rounds(const GenerateBenchmarkOptions& options, GenerateBenchmark& res
   Decoder model(options.config, Weights(options.config, seed, options.dtype, options.backend->memory()));
   if (options.backend->prefers_packed(options.dtype)) model.pack_weights();
   const std::vector<std::int32_t> ids =
-      random_batch(options.config, options.batch_size, options.prompt_tokens).content.batch.ids;
+      random_batch(options.config, options.batch_size, options.prompt_tokens).ids;
   std::vector<std::vector<std::int32_t>> prompts;
   for (auto begin = ids.begin(); begin != ids.end(); begin += options.prompt_tokens) {
     prompts.emplace_back(begin, begin + options.prompt_tokens);

@@ -39,19 +39,21 @@ ModelTraining::ModelTraining(ops::Backend& backend, const DecoderSpec& config, D
   optimizer_.emplace(OptimizerOptions{}, trainables(), context_.memory());
 }
 
-double ModelTraining::step(const TrainingBatch& batch) {
+double ModelTraining::step(const StepPart& part) {
   optimizer_->zero_gradients(context_);
-  StepState state{context_, batch.ragged(), true};
-  state.recompute = recompute_;
-  const std::int64_t terms = batch.loss_terms();
-  const double loss = forward_backward(state, model_, activations_, batch, terms);
+  double loss = 0.0;
+  for (const TrainingBatch& batch : part.batches) {
+    StepState state{context_, batch.ragged(), true};
+    state.recompute = recompute_;
+    loss += forward_backward(state, model_, activations_, batch, part.loss_terms);
+  }
   const double norm = gradient_norm(context_, optimizer_->parameters());
   optimizer_->update(context_, learning_rate, clip_factor(norm, 1.0));
   if (!chain_) {
     for (const auto& parameter : model_.weights().all()) Weights::refresh(context_, *parameter);
   }
   context_.backend().synchronize();
-  return loss / static_cast<double>(terms);
+  return loss / static_cast<double>(part.loss_terms);
 }
 
 std::int64_t ModelTraining::trained_parameters() const {

@@ -8,7 +8,7 @@
 #include "model/base_format.h"
 #include "model/decoder.h"
 #include "optim/optimizer.h"
-#include "train/training_data.h"
+#include "train/step_part.h"
 
 namespace cola {
 
@@ -31,8 +31,8 @@ class ModelTraining {
  public:
   ModelTraining(ops::Backend& backend, const DecoderSpec& config, DType dtype, const TrainedPart& part);
 
-  /// Forward, backward and update. Returns the mean loss, over tokens or questions.
-  double step(const TrainingBatch& batch);
+  /// Forward and backward of each micro-batch, and an update. Returns the mean loss, over tokens or questions.
+  double step(const StepPart& part);
 
   [[nodiscard]] std::uint64_t flops() const { return context_.flops(); }
   void start_profile() { context_.start_profile(); }

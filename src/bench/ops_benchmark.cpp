@@ -41,7 +41,7 @@ class OpsTimer {
       : options_(options),
         config_(options.config),
         block_(options.config.block(0)),
-        batch_(random_batch(options.config, options.batch_size, options.seq_length).content.batch) {}
+        batch_(random_batch(options.config, options.batch_size, options.seq_length)) {}
 
   /// `progress` counts groups of ops.
   std::vector<OpRate> run(const std::function<void(std::int64_t, std::int64_t)>& progress) {

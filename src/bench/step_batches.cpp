@@ -42,21 +42,23 @@ Json json_of(const TrainingBatch& training_batch) {
 
 }  // namespace
 
-TrainingBatch random_batch(const DecoderSpec& config, std::int64_t count, std::int64_t length) {
+std::vector<Example> random_examples(const DecoderSpec& config, std::int64_t count, std::int64_t length) {
   RandomStream random(seed, RandomPurpose::benchmark);
   std::vector<Example> examples(static_cast<std::size_t>(count));
-  TrainingBatch batch;
-  std::vector<const Example*> pointers;
   for (Example& example : examples) {
     example.ids.resize(static_cast<std::size_t>(length));
     for (auto& id : example.ids)
       id = static_cast<std::int32_t>(random.next_below(static_cast<std::uint64_t>(config.vocab_size)));
     example.labels = example.ids;
-    batch.content.lengths.push_back(length);
-    pointers.push_back(&example);
   }
-  batch.content.batch = make_batch(pointers);
-  return batch;
+  return examples;
+}
+
+RaggedBatch random_batch(const DecoderSpec& config, std::int64_t count, std::int64_t length) {
+  const std::vector<Example> examples = random_examples(config, count, length);
+  std::vector<const Example*> pointers;
+  for (const Example& example : examples) pointers.push_back(&example);
+  return make_batch(pointers);
 }
 
 TrainingBatch padded_batch(TrainingBatch batch) {
@@ -87,26 +89,27 @@ TrainingBatch padded_batch(TrainingBatch batch) {
   return batch;
 }
 
-std::vector<TrainingBatch> task_batches(const TrainOptions& options, const DecoderSpec& config,
-                                        std::int64_t steps, bool pad) {
+std::vector<StepPart> task_steps(const TrainOptions& options, const DecoderSpec& config,
+                                 const MicroBatchLimit& limit, std::int64_t steps, bool pad) {
   const SessionData data = load_session_data(options, config, /*quiet=*/false);
   const BatchPlan plan(data.train.size(), options.batch_size, 1, !options.no_shuffle, options.seed);
   if (steps > plan.steps_per_epoch()) {
     throw UsageError(fmt::format("--steps {}: an epoch of {} examples has {} batches of {}", steps,
                                  data.train.size(), plan.steps_per_epoch(), options.batch_size));
   }
-  std::vector<TrainingBatch> batches;
+  std::vector<StepPart> parts;
   for (std::int64_t step = 0; step < steps; ++step) {
-    std::int64_t first_sequence = 0;
-    TrainingBatch batch = data.train.batch(plan.micro_batches(step).front(), first_sequence);
-    batches.push_back(pad ? padded_batch(std::move(batch)) : std::move(batch));
+    StepPart& part = parts.emplace_back(part_of_step(data.train, plan, step, limit, OneProcess()));
+    if (!pad) continue;
+    for (TrainingBatch& batch : part.batches) batch = padded_batch(std::move(batch));
   }
-  return batches;
+  return parts;
 }
 
-void write_batches(const std::filesystem::path& file, std::span<const TrainingBatch> batches) {
+void write_batches(const std::filesystem::path& file, std::span<const StepPart> steps) {
   std::string lines;
-  for (const TrainingBatch& batch : batches) lines += json_of(batch).dump() + "\n";
+  for (const StepPart& step : steps)
+    for (const TrainingBatch& batch : step.batches) lines += json_of(batch).dump() + "\n";
   write_text_file(file, lines);
 }
 

@@ -20,6 +20,7 @@ namespace {
 void check(const StepBenchmarkOptions& options) {
   const DecoderSpec& config = options.config;
   require_range("batch-size", options.data.batch_size, 1, 65536);
+  require_range("micro-batch-size", options.data.micro_batch_size.value_or(1), 1, 65536);
   require_range("seq-length", options.seq_length, 2, config.max_position_embeddings);
   require_range("steps", options.steps, 1, 100000);
   require_range("rounds", options.rounds, 1, 1000);
@@ -41,33 +42,45 @@ void check(const StepBenchmarkOptions& options) {
   }
 }
 
-/// Batches and how often they are run.
+/// Steps and how often they are run.
 struct Work {
-  std::vector<TrainingBatch> batches;
+  std::vector<StepPart> steps;
   std::int64_t rounds = 0;
 };
 
+/// As the reference's collator pads the step's batch.
+std::int64_t padded_tokens_of(const StepPart& step) {
+  std::int64_t tokens = 0;
+  for (const auto& lengths : step.lengths) tokens += padded_tokens(lengths);
+  return tokens;
+}
+
 Work work_of(const StepBenchmarkOptions& options) {
-  Work work;
+  const MicroBatchLimit limit = micro_batch_limit(
+      options.data, options.part.base.quantize.has_value() && options.backend->memory().is_host());
   if (options.data.task.empty()) {
-    work.batches.push_back(random_batch(options.config, options.data.batch_size, options.seq_length));
-    work.rounds = options.steps;
-  } else {
-    work.batches = task_batches(options.data, options.config, options.steps, options.pad_batches);
-    work.rounds = options.rounds;
-    if (!options.batches_file.empty()) write_batches(options.batches_file, work.batches);
+    const std::int64_t count = options.data.batch_size;
+    const TrainingData data({random_examples(options.config, count, options.seq_length), {}});
+    const BatchPlan plan(count, count, 1, /*shuffle=*/false, 0);
+    return {{part_of_step(data, plan, 0, limit, OneProcess())}, options.steps};
   }
+  Work work{task_steps(options.data, options.config, limit, options.steps, options.pad_batches),
+            options.rounds};
+  if (!options.batches_file.empty()) write_batches(options.batches_file, work.steps);
   return work;
 }
 
 void count_work(const StepBenchmarkOptions& options, const Work& work, StepBenchmark& result) {
-  const auto steps = static_cast<double>(work.batches.size());
-  for (const TrainingBatch& batch : work.batches) {
-    result.tokens_per_step += static_cast<double>(batch.ragged().tokens()) / steps;
-    result.loss_tokens_per_step += static_cast<double>(batch.ragged().loss_tokens()) / steps;
-    result.reference_tokens_per_step += static_cast<double>(padded_tokens(batch.content.lengths)) / steps;
-    const std::int64_t examples = batch.of_questions ? batch.content.questions() : batch.ragged().sequences();
-    result.examples_per_step += static_cast<double>(examples) / steps;
+  const auto steps = static_cast<double>(work.steps.size());
+  for (const StepPart& step : work.steps) {
+    for (const TrainingBatch& batch : step.batches) {
+      result.tokens_per_step += static_cast<double>(batch.ragged().tokens()) / steps;
+      result.loss_tokens_per_step += static_cast<double>(batch.ragged().loss_tokens()) / steps;
+      const std::int64_t examples =
+          batch.of_questions ? batch.content.questions() : batch.ragged().sequences();
+      result.examples_per_step += static_cast<double>(examples) / steps;
+    }
+    result.reference_tokens_per_step += static_cast<double>(padded_tokens_of(step)) / steps;
   }
   // Random tokens: the head counts on all of them, as in the peers' measurements.
   const double head_rows = options.data.task.empty() ? result.tokens_per_step : result.loss_tokens_per_step;
@@ -79,7 +92,7 @@ void count_work(const StepBenchmarkOptions& options, const Work& work, StepBench
 
 void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBenchmark& result,
                 const std::function<void(std::int64_t, std::int64_t)>& progress) {
-  const std::int64_t steps = std::ssize(work.batches);
+  const std::int64_t steps = std::ssize(work.steps);
   const std::int64_t total = 1 + work.rounds * steps;
   std::int64_t done = 0;
   const auto report = [&] {
@@ -87,17 +100,16 @@ void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBench
   };
   ModelTraining training(*options.backend, options.config, options.dtype, options.part);
   // The largest first, so that little has to grow after it: the same one whatever is shared or padded.
-  training.step(*std::ranges::max_element(
-      work.batches, {}, [](const TrainingBatch& batch) { return padded_tokens(batch.content.lengths); }));
+  training.step(*std::ranges::max_element(work.steps, {}, padded_tokens_of));
   report();
   const std::uint64_t flops_before = training.flops();
   std::vector<double> seconds_of_rounds;
   for (std::int64_t round = 0; round < work.rounds; ++round) {
     double seconds = 0.0;
     result.loss = 0.0;
-    for (const TrainingBatch& batch : work.batches) {
+    for (const StepPart& step : work.steps) {
       double loss = 0.0;
-      seconds += seconds_of([&] { loss = training.step(batch); });
+      seconds += seconds_of([&] { loss = training.step(step); });
       result.loss += loss / static_cast<double>(steps);
       report();
     }
@@ -109,7 +121,7 @@ void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBench
   if (options.profile) {
     training.start_profile();
     const double seconds = seconds_of([&] {
-      for (const TrainingBatch& batch : work.batches) (void)training.step(batch);
+      for (const StepPart& step : work.steps) (void)training.step(step);
     });
     result.profile = op_profile(training.profile(), seconds);
   }

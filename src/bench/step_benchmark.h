@@ -28,7 +28,7 @@ struct StepBenchmarkOptions {
   bool profile = false;                ///< one more round at the end, op by op
   bool pad_batches = false;            ///< see padded_batch(): needs data.no_share_prefix
   std::filesystem::path batches_file;  ///< of a task: see write_batches(); needs data.no_share_prefix
-  /// batch_size; and with `task` what load_session_data and BatchPlan take: task_data, tokenizer, num_train,
+  /// batch_size and micro_batch_size; and with `task` what load_session_data and BatchPlan take: task_data, tokenizer, num_train,
   /// num_dev, max_length, bos_token_id, no_share_prefix, seed, data_seed.
   TrainOptions data;
 };
@@ -59,7 +59,7 @@ struct StepBenchmark {
 };
 
 /// `progress(done, total)` counts steps. Throws UsageError for a number out of range, Error if the step does
-/// not fit into memory, and as task_batches does.
+/// not fit into memory, and as task_steps does.
 [[nodiscard]] StepBenchmark benchmark_step(
     const StepBenchmarkOptions& options,
     const std::function<void(std::int64_t done, std::int64_t total)>& progress = {});

@@ -179,6 +179,9 @@ void add_bench_step(CLI::App& bench) {
       ->capture_default_str();
   verb->add_option("--tie", state->tie, "with cola: merge or stack")->capture_default_str();
   verb->add_option("--batch-size", step.data.batch_size, "sequences, or questions")->capture_default_str();
+  verb->add_option("--micro-batch-size", step.data.micro_batch_size,
+                   "of them computed at a time (default: all; on the CPU with --quantize-base, at most 512 "
+                   "tokens)");
   auto* seq_length =
       verb->add_option("--seq-length", step.seq_length, "tokens of each")->capture_default_str();
   verb->add_option(

@@ -60,7 +60,8 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("batch-size", options.batch_size, "sequences in a batch");
   visit("gradient-accumulation-steps", options.gradient_accumulation_steps, "batches in an optimizer step");
   visit("micro-batch-size", options.micro_batch_size,
-        "sequences computed at a time: the same batches in less memory (default: whole batches)");
+        "sequences computed at a time: the same batches in less memory (default: whole batches; on the CPU "
+        "with quantised weights, at most 512 tokens)");
   visit("activation-checkpointing", options.activation_checkpointing,
         "less memory: keep each block's input only and recompute the block in the backward");
   visit("no-shuffle", options.no_shuffle, "keep the order of the data");

@@ -21,6 +21,7 @@
 #include "model/base_model.h"
 #include "model/base_tensors.h"
 #include "model/linear_names.h"
+#include "train/step_part.h"
 
 namespace cola {
 namespace {
@@ -122,8 +123,9 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const BaseSize
   input.ranks = &ranks;
   input.processes = std::ssize(neighbours.on_machine);
   const auto [begin, end] = share_of(ranks, options.batch_size);
-  std::tie(input.batch_tokens, input.batch_loss_tokens) =
-      session.data.train.largest_batch(std::min(end - begin, options.micro_batch_size.value_or(end - begin)));
+  MicroBatchLimit limit = session.micro_batch;
+  limit.items = std::min(end - begin, limit.items);
+  std::tie(input.batch_tokens, input.batch_loss_tokens) = session.data.train.largest_micro_batch(limit);
   if (session.data.dev) {
     const auto& sequences = session.data.dev->sequences;
     input.evaluation_tokens = sequences.examples.empty()
@@ -246,6 +248,8 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   session.saved_dtype =
       saved_dtype(expands ? std::string(name_of(session.compute_dtype)) : options.save_dtype, file_dtype);
   session.plan = make_run_plan(options, session.data.train.size(), session.compute_dtype, size.quantized);
+  session.micro_batch =
+      micro_batch_limit(options, size.quantized && session.backend->memory().is_host());
   session.batches =
       std::make_unique<BatchPlan>(session.data.train.size(), options.batch_size,
                                   options.gradient_accumulation_steps, !options.no_shuffle, options.seed);

@@ -31,6 +31,7 @@ struct TrainingSession {
   std::vector<std::string> tied_origins;  ///< where each came from
   std::vector<Link> initial_links;
   std::unique_ptr<BatchPlan> batches;
+  MicroBatchLimit micro_batch;  ///< of them
   std::unique_ptr<Decoder> model;
   std::unique_ptr<Chain> chain;  ///< null with full
   std::vector<Linear*> targets;

@@ -57,17 +57,37 @@ std::string TrainingData::digest() const {
   return digest_of(candidates);
 }
 
-std::pair<std::int64_t, std::int64_t> TrainingData::largest_batch(std::int64_t count) const {
+std::vector<std::span<const std::int64_t>> TrainingData::micro_batches(std::span<const std::int64_t> indices,
+                                                                       const MicroBatchLimit& limit) const {
+  std::vector<std::span<const std::int64_t>> parts;
+  std::size_t begin = 0;
+  std::int64_t tokens = 0;
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    const std::int64_t more = tokens_of(static_cast<std::size_t>(indices[i])).first;
+    const auto items = static_cast<std::int64_t>(i - begin);
+    if (items > 0 && (items == limit.items || tokens + more > limit.tokens)) {
+      parts.push_back(indices.subspan(begin, i - begin));
+      begin = i;
+      tokens = 0;
+    }
+    tokens += more;
+  }
+  if (begin < indices.size()) parts.push_back(indices.subspan(begin));
+  return parts;
+}
+
+std::pair<std::int64_t, std::int64_t> TrainingData::largest_micro_batch(const MicroBatchLimit& limit) const {
   std::vector<std::pair<std::int64_t, std::int64_t>> sizes;
   for (std::int64_t i = 0; i < size(); ++i) sizes.push_back(tokens_of(static_cast<std::size_t>(i)));
-  const auto chosen = std::min(std::ssize(sizes), count);
+  const auto chosen = std::min(std::ssize(sizes), limit.items);
   std::ranges::partial_sort(sizes, sizes.begin() + chosen, std::greater<>());
   std::pair<std::int64_t, std::int64_t> total;
   for (std::int64_t i = 0; i < chosen; ++i) {
     total.first += sizes[static_cast<std::size_t>(i)].first;
     total.second += sizes[static_cast<std::size_t>(i)].second;
   }
-  return total;
+  if (chosen > 0) total.first = std::min(total.first, std::max(limit.tokens, sizes.front().first));
+  return {total.first, std::min(total.second, total.first)};
 }
 
 std::int64_t TrainingData::loss_terms(std::span<const std::int64_t> indices) const {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -24,6 +25,12 @@ struct TrainingBatch {
   }
 };
 
+/// How much of a batch a process computes at a time: as many items as both allow, but at least one.
+struct MicroBatchLimit {
+  std::int64_t items = 0;
+  std::int64_t tokens = std::numeric_limits<std::int64_t>::max();  ///< as they are run
+};
+
 /// What is trained on: sequences with the language-model loss on their labels, or questions with the
 /// cross-entropy over their candidates' mean log-probabilities.
 class TrainingData {
@@ -37,8 +44,11 @@ class TrainingData {
   [[nodiscard]] std::int64_t tokens() const;  ///< of an epoch, as they are run
   [[nodiscard]] std::string summary() const;  ///< one line
   [[nodiscard]] std::string digest() const;   ///< see digest_of()
-  /// The largest batch of `count` items, in tokens, and its loss tokens.
-  [[nodiscard]] std::pair<std::int64_t, std::int64_t> largest_batch(std::int64_t count) const;
+  /// The items in their order, cut into consecutive micro-batches.
+  [[nodiscard]] std::vector<std::span<const std::int64_t>> micro_batches(
+      std::span<const std::int64_t> indices, const MicroBatchLimit& limit) const;
+  /// What no micro-batch exceeds, in tokens and in loss tokens.
+  [[nodiscard]] std::pair<std::int64_t, std::int64_t> largest_micro_batch(const MicroBatchLimit& limit) const;
   /// TrainingBatch::loss_terms() of a batch of these.
   [[nodiscard]] std::int64_t loss_terms(std::span<const std::int64_t> indices) const;
   /// Tokens of each of their sequences; of questions, of each candidate whole.
