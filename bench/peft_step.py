@@ -1,27 +1,31 @@
 """One LoRA training step of transformers + PEFT, as bench/compare_peft runs it: forward, backward, AdamW. Random weights
-in the compute dtype, r = 8, alpha = 16 on q_proj and v_proj, SDPA attention; random token ids with loss on all tokens,
-or the batches that `cola bench step --write-batches` wrote: whole candidates, padded on the right to the longest.
-On a GPU AdamW is the fused one.
-Prints one JSON object: the median seconds_per_step, peak_rss_bytes (from the warm-up on) or peak_device_bytes."""
+in the compute dtype, r = 8, alpha = 16, SDPA attention; random token ids with loss on all tokens, or the
+batches that `cola bench step --write-batches` wrote: whole candidates, padded on the right to the longest. On a
+GPU AdamW is the fused one.
+Prints one JSON object: the median seconds_per_step, peak_rss_bytes (from the warm-up on) or peak_device_bytes, and the
+versions of what ran."""
 import argparse
 import json
+import re
 import statistics
 import time
 
+import peft
 import torch
+import transformers
 from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, OPTConfig
 
 
 def opt(hidden_size, num_hidden_layers, num_attention_heads):
-    return OPTForCausalLM, OPTConfig(
+    return OPTConfig(
         vocab_size=50272, hidden_size=hidden_size, word_embed_proj_dim=hidden_size, num_hidden_layers=num_hidden_layers,
         num_attention_heads=num_attention_heads, ffn_dim=4 * hidden_size, max_position_embeddings=2048, dropout=0.0,
         attention_dropout=0.0)
 
 
 def llama(hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, num_key_value_heads):
-    return LlamaForCausalLM, LlamaConfig(
+    return LlamaConfig(
         vocab_size=32000, hidden_size=hidden_size, intermediate_size=intermediate_size,
         num_hidden_layers=num_hidden_layers, num_attention_heads=num_attention_heads,
         num_key_value_heads=num_key_value_heads, max_position_embeddings=4096, tie_word_embeddings=False)
@@ -40,7 +44,8 @@ PAD_TO = 8  # as the reference's collator
 
 def parse_arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--shape", choices=SHAPES, required=True)
+    parser.add_argument("--shape", required=True, help=f"{', '.join(SHAPES)}, or a config.json")
+    parser.add_argument("--target-modules", default="q_proj,v_proj", help="comma-separated names, or all-linear")
     parser.add_argument("--dtype", choices=DTYPES, default="bf16")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch-size", type=int, default=8)
@@ -55,21 +60,19 @@ def parse_arguments():
 
 
 def build_model(options):
-    model_class, config = SHAPES[options.shape]()
+    made = SHAPES.get(options.shape)
+    config = made() if made else AutoConfig.from_pretrained(options.shape)
     config.use_cache = False
     config._attn_implementation = "sdpa"
     torch.manual_seed(0)
     torch.set_default_dtype(DTYPES[options.dtype])  # the weights are made in it: no second copy
     with torch.device(options.device):
-        try:
-            model = model_class(config)
-        except ValueError:  # an old transformers has no SDPA for this model
-            config._attn_implementation = "eager"
-            model = model_class(config)
+        model = AutoModelForCausalLM.from_config(config)
     torch.set_default_dtype(torch.float32)
-    lora = LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj", "v_proj"], r=8, lora_alpha=16, lora_dropout=0.0)
-    kept = {"autocast_adapter_dtype": False} if options.adapters_in_compute_dtype else {}  # old PEFT: always so
-    model = get_peft_model(model, lora, **kept)
+    targets = options.target_modules.split(",")
+    lora = LoraConfig(task_type="CAUSAL_LM", target_modules="all-linear" if targets == ["all-linear"] else targets, r=8,
+                      lora_alpha=16, lora_dropout=0.0)
+    model = get_peft_model(model, lora, autocast_adapter_dtype=not options.adapters_in_compute_dtype)
     if options.activation_checkpointing:
         model.base_model.model.gradient_checkpointing_enable()
         model.base_model.model.enable_input_require_grads()
@@ -126,6 +129,12 @@ def peak_resident_bytes():
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024
 
 
+def versions():
+    onednn = re.search(r"(?:MKL-DNN|oneDNN) v([\d.]+)", torch.__config__.show())
+    return {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__,
+            "oneDNN of torch": onednn[1] if onednn else "none"}
+
+
 def main():
     options = parse_arguments()
     torch.set_num_threads(options.threads)
@@ -163,7 +172,7 @@ def main():
     print(json.dumps({
         "seconds_per_step": median, "examples_per_second": sum(questions) / len(questions) / median,
         "tokens_per_step": sum(batch["input_ids"].numel() for batch in batches) / len(batches), "loss": loss.item(),
-        "peak_rss_bytes": peak_resident_bytes(),
+        "peak_rss_bytes": peak_resident_bytes(), "versions": versions(),
         "peak_device_bytes": torch.cuda.max_memory_allocated() if on_gpu else 0}))
 
 

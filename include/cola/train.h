@@ -61,7 +61,7 @@ struct TrainOptions {
   std::int64_t gradient_accumulation_steps = 1;
   /// Computed at a time; by default the whole batch, on the CPU with quantised weights at most 512 tokens.
   std::optional<std::int64_t> micro_batch_size;
-  bool activation_checkpointing = false;         ///< the backward recomputes each block from its input
+  bool activation_checkpointing = false;  ///< the backward recomputes each block from its input
   bool no_shuffle = false;
 
   std::optional<std::int64_t> max_length;

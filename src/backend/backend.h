@@ -20,10 +20,6 @@ struct PeakRate {
   std::string_view instruction;
 };
 
-[[nodiscard]] inline PeakRate faster(PeakRate a, PeakRate b) {
-  return a.flops_per_second < b.flops_per_second ? b : a;
-}
-
 /// A device that computes: its memory, and an implementation of every op. Outlives its contexts and whatever
 /// lies in its memory.
 class Backend {

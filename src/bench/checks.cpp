@@ -24,11 +24,15 @@ namespace {
 void require_bytes(const Memory& memory, std::int64_t needed, const char* what) {
   const std::int64_t available = memory.available_bytes();
   if (needed <= available) return;
-  throw Error(fmt::format("the weights of this shape need {} of {}, {} are available: use a smaller --shape",
+  throw Error(fmt::format("the weights need {} of {}, {} are available: use a smaller model",
                           format_bytes(needed), what, format_bytes(available)));
 }
 
 }  // namespace
+
+void require_memory_for_weights(const Memory& memory, std::int64_t bytes) {
+  require_bytes(memory, bytes, "memory");
+}
 
 void require_memory_for_weights(const Memory& memory, const DecoderSpec& config, DType dtype,
                                 std::int64_t extra_bytes_per_parameter, const BaseFormat& base) {

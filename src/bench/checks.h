@@ -14,6 +14,8 @@ void require_range(const char* option, std::int64_t value, std::int64_t least, s
 /// Of --seconds, what is measured at least for a figure. Throws UsageError.
 void require_seconds(double seconds);
 
+/// Throws Error if so many bytes of weights do not fit into the memory that is available.
+void require_memory_for_weights(const Memory& memory, std::int64_t bytes);
 /// Throws Error if the weights of the shape do not fit into the memory that is available, with
 /// `extra_bytes_per_parameter` beside each.
 void require_memory_for_weights(const Memory& memory, const DecoderSpec& config, DType dtype,

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "bench/checks.h"
+#include "bench/machine_peak.h"
 #include "bench/necessary_work.h"
-#include "bench/timing.h"
 #include "core/error.h"
 #include "eval/loss.h"
 #include "eval/question_loss.h"
@@ -42,6 +42,25 @@ std::vector<Question> questions_of(const EvalBenchmarkOptions& options) {
   return questions;
 }
 
+/// Tokens and rates of one way, with the seconds of each round and the peaks around it.
+void complete(const EvalBenchmarkOptions& options, const std::vector<Question>& questions, bool share_prefix,
+              const std::vector<double>& seconds, const std::vector<double>& peaks, ScoringRate& rate) {
+  double head_rows = 0.0;
+  for (const Question& question : questions) {
+    rate.tokens += question_tokens(question, share_prefix);
+    for (const auto& candidate : question.candidates)
+      head_rows += static_cast<double>(candidate.loss_tokens());
+  }
+  const auto tokens = static_cast<double>(rate.tokens);
+  rate.seconds = spread_of(seconds);
+  rate.tokens_per_second = tokens / rate.seconds.median;
+  rate.questions_per_second = static_cast<double>(questions.size()) / rate.seconds.median;
+  const double flops = 2.0 * weights_by_rows(options.config, tokens, head_rows);
+  std::vector<double> fractions;
+  for (std::size_t i = 0; i < seconds.size(); ++i) fractions.push_back(flops / seconds[i] / peaks[i]);
+  rate.fraction_of_peak = spread_of(std::move(fractions));
+}
+
 void time_rounds(const EvalBenchmarkOptions& options, const std::vector<Question>& questions,
                  EvalBenchmark& result, const std::function<void(std::int64_t, std::int64_t)>& progress) {
   constexpr std::uint64_t seed = 42;
@@ -61,28 +80,19 @@ void time_rounds(const EvalBenchmarkOptions& options, const std::vector<Question
     return scores.loss;
   };
   for (const bool share : {true, false}) (void)loss(std::span(questions).first(1), share);
-  std::vector<double> shared, whole;
+  PeakBetween peak([&] { return MachinePeak{options.backend->measure_peak(options.dtype), 0.0}; });
+  std::vector<double> shared, whole, peaks;
   for (std::int64_t round = 0; round < options.rounds; ++round) {
-    shared.push_back(seconds_of([&] { result.shared.loss = loss(questions, true); }));
-    whole.push_back(seconds_of([&] { result.whole.loss = loss(questions, false); }));
+    const MachinePeak around = peak.around([&] {
+      shared.push_back(seconds_of([&] { result.shared.loss = loss(questions, true); }));
+      whole.push_back(seconds_of([&] { result.whole.loss = loss(questions, false); }));
+    });
+    peaks.push_back(around.multiply.flops_per_second);
   }
-  result.shared.seconds = median(std::move(shared));
-  result.whole.seconds = median(std::move(whole));
-}
-
-/// Tokens and rates of one way, its seconds given.
-void complete(const EvalBenchmarkOptions& options, const std::vector<Question>& questions, bool share_prefix,
-              double peak, ScoringRate& rate) {
-  double head_rows = 0.0;
-  for (const Question& question : questions) {
-    rate.tokens += question_tokens(question, share_prefix);
-    for (const auto& candidate : question.candidates)
-      head_rows += static_cast<double>(candidate.loss_tokens());
-  }
-  const auto tokens = static_cast<double>(rate.tokens);
-  rate.tokens_per_second = tokens / rate.seconds;
-  rate.questions_per_second = static_cast<double>(questions.size()) / rate.seconds;
-  rate.fraction_of_peak = 2.0 * weights_by_rows(options.config, tokens, head_rows) / rate.seconds / peak;
+  result.peak = median_of(peak.peaks()).multiply;
+  result.speedup = spread_of_ratios(whole, shared);
+  complete(options, questions, true, shared, peaks, result.shared);
+  complete(options, questions, false, whole, peaks, result.whole);
 }
 
 }  // namespace
@@ -94,11 +104,7 @@ EvalBenchmark benchmark_eval(const EvalBenchmarkOptions& options,
   EvalBenchmark result;
   result.questions = std::ssize(questions);
   for (const Question& question : questions) result.candidates += std::ssize(question.candidates);
-  result.peak = options.backend->measure_peak(options.dtype);
   time_rounds(options, questions, result, progress);
-  result.peak = ops::faster(result.peak, options.backend->measure_peak(options.dtype));
-  complete(options, questions, true, result.peak.flops_per_second, result.shared);
-  complete(options, questions, false, result.peak.flops_per_second, result.whole);
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "backend/backend.h"
+#include "bench/timing.h"
 #include "core/dtype.h"
 #include "model/decoder_spec.h"
 
@@ -27,18 +28,19 @@ struct EvalBenchmarkOptions {
 
 /// One way of scoring all questions.
 struct ScoringRate {
-  double seconds = 0.0;  ///< median over the rounds
+  Spread seconds;  ///< over the rounds
   std::int64_t tokens = 0;
   double tokens_per_second = 0.0;
   double questions_per_second = 0.0;
-  double fraction_of_peak = 0.0;  ///< of 2 FLOPs a weight and row: 2 weights_by_rows()
-  double loss = 0.0;              ///< mean over the questions
+  Spread fraction_of_peak;  ///< of 2 FLOPs a weight and row: 2 weights_by_rows(); the peak around the round
+  double loss = 0.0;        ///< mean over the questions
 };
 
 struct EvalBenchmark {
   std::int64_t questions = 0, candidates = 0;
   ScoringRate shared, whole;  ///< prompts run once; every candidate run whole
-  ops::PeakRate peak;         ///< the faster of before and after
+  Spread speedup;             ///< of `shared` over `whole`, round by round
+  ops::PeakRate peak;         ///< the median of those around the rounds
 };
 
 /// `progress` counts questions scored. Throws UsageError for a number out of range and a task whose answers

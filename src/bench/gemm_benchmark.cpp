@@ -7,8 +7,8 @@
 #include "backend/linear.h"
 #include "backend/lora.h"
 #include "bench/checks.h"
+#include "bench/machine_peak.h"
 #include "bench/random_matrix.h"
-#include "bench/timing.h"
 #include "core/error.h"
 #include "lora/target_modules.h"
 #include "model/linear_names.h"
@@ -65,24 +65,48 @@ void check(const GemmBenchmarkOptions& options) {
   require_range("lora-r", options.lora_r, 1, options.config.hidden_size);
 }
 
-/// `rate` with its figures; `onednn` may be empty.
-ProductRate timed(ProductRate rate, double flops, const std::function<void()>& own,
-                  const std::function<void()>& onednn, double least_seconds) {
-  std::vector<std::function<void()>> works{own};
-  if (onednn) works.push_back(onednn);
-  const auto seconds = median_seconds(works, least_seconds);
-  rate.seconds = seconds.front();
-  rate.flops_per_second = flops / rate.seconds;
-  if (onednn) rate.onednn_flops_per_second = flops / seconds.back();
-  return rate;
-}
+/// Times one product after the other.
+class ProductTimer {
+ public:
+  ProductTimer(const GemmBenchmarkOptions& options, std::function<void()> done)
+      : least_seconds_(options.least_seconds),
+        done_(std::move(done)),
+        peak_([dtype = options.dtype] { return MachinePeak{ops::cpu_backend().measure_peak(dtype), 0.0}; }) {}
+
+  /// `rate` with its figures; `onednn` may be empty.
+  ProductRate timed(ProductRate rate, double flops, const std::function<void()>& own,
+                    const std::function<void()>& onednn) {
+    std::vector<std::function<void()>> works{own};
+    if (onednn) works.push_back(onednn);
+    std::vector<std::vector<double>> seconds;
+    const MachinePeak around = peak_.around([&] { seconds = seconds_in_turn(works, least_seconds_); });
+    rate.seconds = spread_of(seconds.front());
+    rate.flops_per_second = flops / rate.seconds.median;
+    std::vector<double> fractions;
+    for (const double s : seconds.front()) fractions.push_back(flops / s / around.multiply.flops_per_second);
+    rate.fraction_of_peak = spread_of(std::move(fractions));
+    if (onednn) {
+      rate.onednn_flops_per_second = flops / median(seconds.back());
+      rate.speedup_over_onednn = spread_of_ratios(seconds.back(), seconds.front());
+    }
+    done_();
+    return rate;
+  }
+
+  [[nodiscard]] ops::PeakRate peak() const { return median_of(peak_.peaks()).multiply; }
+
+ private:
+  double least_seconds_;
+  std::function<void()> done_;
+  PeakBetween peak_;
+};
 
 double product_flops(const ProductRate& rate) {
   return 2.0 * static_cast<double>(rate.m) * static_cast<double>(rate.n) * static_cast<double>(rate.k);
 }
 
-void time_linear(const DistinctLinear& linear, const GemmBenchmarkOptions& options,
-                 std::vector<ProductRate>& rates, const std::function<void()>& done) {
+void time_linear(const DistinctLinear& linear, const GemmBenchmarkOptions& options, ProductTimer& timer,
+                 std::vector<ProductRate>& rates) {
   ops::Context context;
   const DType dtype = options.dtype;
   const Matrix w = random_matrix(context, dtype, linear.out, linear.in, 0);
@@ -105,18 +129,14 @@ void time_linear(const DistinctLinear& linear, const GemmBenchmarkOptions& optio
       };
     }
     const ProductRate of_forward{.layers = linear.names, .m = count, .n = linear.out, .k = linear.in};
-    rates.push_back(timed(
+    rates.push_back(timer.timed(
         of_forward, product_flops(of_forward),
-        [&] { ops::linear_forward(context, x.view(), weight, bias, {}, y.view()); }, forward,
-        options.least_seconds));
-    done();
+        [&] { ops::linear_forward(context, x.view(), weight, bias, {}, y.view()); }, forward));
     const ProductRate of_backward{
         .layers = linear.names, .backward = true, .m = count, .n = linear.in, .k = linear.out};
-    rates.push_back(timed(
+    rates.push_back(timer.timed(
         of_backward, product_flops(of_backward),
-        [&] { ops::linear_backward_input(context, y.view(), weight, x.view(), Write::replace); }, backward,
-        options.least_seconds));
-    done();
+        [&] { ops::linear_backward_input(context, y.view(), weight, x.view(), Write::replace); }, backward));
   }
 }
 
@@ -156,24 +176,23 @@ void thin_backward_by_onednn(ops::Context& context, ThinOperands& f32) {
                 Write::add);
 }
 
-void time_thin(const DistinctLinear& linear, const GemmBenchmarkOptions& options,
-               std::vector<ProductRate>& rates, const std::function<void()>& done) {
+void time_thin(const DistinctLinear& linear, const GemmBenchmarkOptions& options, ProductTimer& timer,
+               std::vector<ProductRate>& rates) {
   ops::Context context;
   for (const std::int64_t count : options.rows) {
     ThinOperands own(context, options.dtype, count, linear, options.lora_r);
     ThinOperands f32(context, DType::f32, count, linear, options.lora_r);
     const double flops = 2.0 * static_cast<double>(count) * static_cast<double>(options.lora_r) *
                          static_cast<double>(linear.in + linear.out);
-    rates.push_back(timed(
+    rates.push_back(timer.timed(
         ProductRate{.layers = linear.names, .m = count, .n = linear.out, .k = linear.in}, flops,
         [&] {
           const ops::LoraForward branch = {own.a.view(), own.b.view(), thin_scale, own.u.view(),
                                            own.y.view()};
           ops::lora_forward(context, own.x.view(), {&branch, 1});
         },
-        [&] { thin_forward_by_onednn(context, f32); }, options.least_seconds));
-    done();
-    rates.push_back(timed(
+        [&] { thin_forward_by_onednn(context, f32); }));
+    rates.push_back(timer.timed(
         ProductRate{.layers = linear.names, .backward = true, .m = count, .n = linear.in, .k = linear.out},
         2.0 * flops,
         [&] {
@@ -183,8 +202,7 @@ void time_thin(const DistinctLinear& linear, const GemmBenchmarkOptions& options
           const ops::LoraBackwardA of_a = {own.du.view(), own.a.view(), own.da.view()};
           ops::lora_backward_a(context, own.x.view(), {&of_a, 1}, own.x.view());
         },
-        [&] { thin_backward_by_onednn(context, f32); }, options.least_seconds));
-    done();
+        [&] { thin_backward_by_onednn(context, f32); }));
   }
 }
 
@@ -198,17 +216,13 @@ GemmBenchmark benchmark_gemm(const GemmBenchmarkOptions& options,
   const auto thin = distinct_linears(options.config, targets);
   const std::int64_t total = 2 * std::ssize(options.rows) * (std::ssize(linears) + std::ssize(thin));
   std::int64_t done = 0;
-  const auto report = [&] {
+  ProductTimer timer(options, [&] {
     if (progress) progress(++done, total);
-  };
+  });
   GemmBenchmark result;
-  result.peak = ops::cpu_backend().measure_peak(options.dtype);
-  for (const auto& linear : linears) time_linear(linear, options, result.results, report);
-  for (const auto& linear : thin) time_thin(linear, options, result.thin, report);
-  result.peak = ops::faster(result.peak, ops::cpu_backend().measure_peak(options.dtype));
-  for (auto* rates : {&result.results, &result.thin}) {
-    for (auto& rate : *rates) rate.fraction_of_peak = rate.flops_per_second / result.peak.flops_per_second;
-  }
+  for (const auto& linear : linears) time_linear(linear, options, timer, result.results);
+  for (const auto& linear : thin) time_thin(linear, options, timer, result.thin);
+  result.peak = timer.peak();
   return result;
 }
 

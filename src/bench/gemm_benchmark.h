@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "bench/timing.h"
 #include "core/dtype.h"
 #include "model/decoder_spec.h"
 
@@ -25,11 +26,13 @@ struct ProductRate {
   std::vector<std::string> layers;  ///< the layers of this shape, by the ends of their names
   bool backward = false;            ///< dx = dy W, n the layer's inputs; else y = x W^T + bias, n its outputs
   std::int64_t m = 0, n = 0, k = 0;
-  double seconds = 0.0;  ///< median
-  double flops_per_second = 0.0;
-  double fraction_of_peak = 0.0;
-  /// The same product by oneDNN from row-major memory; none where it has none, as bf16 without hardware.
+  Spread seconds{};
+  double flops_per_second = 0.0;  ///< by the median
+  Spread fraction_of_peak{};      ///< of the peak around the measurement
+  /// The same product by oneDNN from row-major memory, in turn; none where it has none, as bf16 without
+  /// hardware.
   std::optional<double> onednn_flops_per_second = std::nullopt;
+  std::optional<Spread> speedup_over_onednn = std::nullopt;  ///< run by run
 };
 
 struct GemmBenchmark {
@@ -38,7 +41,7 @@ struct GemmBenchmark {
   /// Of the targets' LoRA, rank lora_r: forward u = x A^T and y += u B^T; backward du, dB, dA and dx.
   /// oneDNN's are of f32 operands.
   std::vector<ProductRate> thin;
-  ops::PeakRate peak;  ///< the faster of before and after
+  ops::PeakRate peak;  ///< the median of those around the measurements
 };
 
 /// Every distinct linear layer of the shape, the head included. Throws UsageError for a number out of range.

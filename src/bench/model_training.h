@@ -31,7 +31,8 @@ class ModelTraining {
  public:
   ModelTraining(ops::Backend& backend, const DecoderSpec& config, DType dtype, const TrainedPart& part);
 
-  /// Forward and backward of each micro-batch, and an update. Returns the mean loss, over tokens or questions.
+  /// Forward and backward of each micro-batch, and an update. Returns the mean loss, over tokens or
+  /// questions.
   double step(const StepPart& part);
 
   [[nodiscard]] std::uint64_t flops() const { return context_.flops(); }

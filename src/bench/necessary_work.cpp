@@ -23,14 +23,13 @@ double weights_by_rows(const DecoderSpec& config, double tokens, double head_row
   return products;
 }
 
-double weight_bytes_of_token(const DecoderSpec& config, DType dtype) {
-  double bytes = 0.0;
-  for (const auto& spec : parameter_specs(config)) {
-    if (is_looked_up(config, spec)) continue;
-    bytes += static_cast<double>(spec.size()) *
-             static_cast<double>(spec.is_matrix() ? size_of(dtype) : sizeof(float));
+double weight_bytes_of_token(const DecoderSpec& config, const Weights& weights) {
+  std::int64_t bytes = 0;
+  for (const auto& parameter : weights.all()) {
+    if (!is_looked_up(config, parameter->spec))
+      bytes += bytes_of(parameter->value.plain().dtype, parameter->spec.size());
   }
-  return bytes;
+  return static_cast<double>(bytes);
 }
 
 }  // namespace cola

@@ -1,6 +1,6 @@
 #pragma once
-#include "core/dtype.h"
 #include "model/decoder_spec.h"
+#include "model/weights.h"
 
 namespace cola {
 
@@ -10,8 +10,7 @@ namespace cola {
 /// weights trained 2 for that of the weights.
 [[nodiscard]] double weights_by_rows(const DecoderSpec& config, double tokens, double head_rows);
 
-/// Bytes of the weights that one generated token needs: all but the looked-up tables, matrices in `dtype`,
-/// vectors in f32.
-[[nodiscard]] double weight_bytes_of_token(const DecoderSpec& config, DType dtype);
+/// Bytes of the weights that one generated token needs, as they lie in memory: all but the looked-up tables.
+[[nodiscard]] double weight_bytes_of_token(const DecoderSpec& config, const Weights& weights);
 
 }  // namespace cola

@@ -1,5 +1,6 @@
 #include "bench/ops_benchmark.h"
 
+#include <span>
 #include <utility>
 
 #include "backend/attention.h"
@@ -14,7 +15,6 @@
 #include "bench/checks.h"
 #include "bench/random_matrix.h"
 #include "bench/step_batches.h"
-#include "bench/timing.h"
 #include "model/rotary_table.h"
 #include "train/step_flops.h"
 
@@ -44,7 +44,7 @@ class OpsTimer {
         batch_(random_batch(options.config, options.batch_size, options.seq_length)) {}
 
   /// `progress` counts groups of ops.
-  std::vector<OpRate> run(const std::function<void(std::int64_t, std::int64_t)>& progress) {
+  OpsBenchmark run(const std::function<void(std::int64_t, std::int64_t)>& progress) {
     using Group = void (OpsTimer::*)();
     std::vector<Group> groups{&OpsTimer::embedding,     &OpsTimer::residual, &OpsTimer::attention,
                               &OpsTimer::cross_entropy, &OpsTimer::update,   &OpsTimer::lora};
@@ -53,11 +53,17 @@ class OpsTimer {
     if (block_.attention.rotary) own.push_back(&OpsTimer::rotary);
     groups.insert(groups.begin() + 1, own.begin(), own.end());
     std::int64_t done = 0;
+    PeakBetween peak([&] { return measure_machine_peak(ops::cpu_backend(), options_.dtype); });
     for (const Group group : groups) {
-      (this->*group)();
+      const std::size_t first = rates_.size();
+      const MachinePeak around = peak.around([&] { (this->*group)(); });
+      for (OpRate& rate : std::span(rates_).subspan(first)) {
+        rate.fraction_of_bandwidth = rate.bytes_per_second / around.read_bytes_per_second;
+        rate.fraction_of_peak = rate.flops_per_second / around.multiply.flops_per_second;
+      }
       if (progress) progress(++done, std::ssize(groups));
     }
-    return std::move(rates_);
+    return {std::move(rates_), median_of(peak.peaks())};
   }
 
  private:
@@ -78,9 +84,9 @@ class OpsTimer {
             const std::function<void()>& work) {
     OpRate rate{
         .op = std::move(op), .rows = main.rows(), .cols = main.cols(), .bytes = bytes, .flops = flops};
-    rate.seconds = median_seconds({work}, options_.least_seconds).front();
-    rate.bytes_per_second = bytes / rate.seconds;
-    rate.flops_per_second = flops / rate.seconds;
+    rate.seconds = spread_of(seconds_in_turn({work}, options_.least_seconds).front());
+    rate.bytes_per_second = bytes / rate.seconds.median;
+    rate.flops_per_second = flops / rate.seconds.median;
     rates_.push_back(std::move(rate));
   }
 
@@ -270,15 +276,7 @@ void OpsTimer::lora() {
 OpsBenchmark benchmark_ops(const OpsBenchmarkOptions& options,
                            const std::function<void(std::int64_t done, std::int64_t total)>& progress) {
   check(options);
-  OpsBenchmark result;
-  result.peak = measure_machine_peak(ops::cpu_backend(), options.dtype);
-  result.results = OpsTimer(options).run(progress);
-  result.peak = faster(result.peak, measure_machine_peak(ops::cpu_backend(), options.dtype));
-  for (OpRate& rate : result.results) {
-    rate.fraction_of_bandwidth = rate.bytes_per_second / result.peak.read_bytes_per_second;
-    rate.fraction_of_peak = rate.flops_per_second / result.peak.multiply.flops_per_second;
-  }
-  return result;
+  return OpsTimer(options).run(progress);
 }
 
 }  // namespace cola

@@ -21,9 +21,9 @@ namespace cola {
 /// questions are packed without a shared prefix.
 [[nodiscard]] TrainingBatch padded_batch(TrainingBatch batch);
 
-/// The first `steps` optimizer steps that `cola train` with these options does, in micro-batches of `limit`: of
-/// `options` the task's data, tokens, split, batch size and seed count; `pad` applies padded_batch(). Throws as
-/// load_session_data, and UsageError for more steps than an epoch has.
+/// The first `steps` optimizer steps that `cola train` with these options does, in micro-batches of `limit`:
+/// of `options` the task's data, tokens, split, batch size and seed count; `pad` applies padded_batch().
+/// Throws as load_session_data, and UsageError for more steps than an epoch has.
 [[nodiscard]] std::vector<StepPart> task_steps(const TrainOptions& options, const DecoderSpec& config,
                                                const MicroBatchLimit& limit, std::int64_t steps, bool pad);
 

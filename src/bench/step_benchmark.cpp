@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bench/checks.h"
+#include "bench/machine_peak.h"
 #include "bench/necessary_work.h"
 #include "bench/step_batches.h"
 #include "bench/timing.h"
@@ -103,19 +104,25 @@ void time_steps(const StepBenchmarkOptions& options, const Work& work, StepBench
   training.step(*std::ranges::max_element(work.steps, {}, padded_tokens_of));
   report();
   const std::uint64_t flops_before = training.flops();
-  std::vector<double> seconds_of_rounds;
+  PeakBetween peak([&] { return MachinePeak{options.backend->measure_peak(options.dtype), 0.0}; });
+  std::vector<double> seconds_of_steps, fractions;
   for (std::int64_t round = 0; round < work.rounds; ++round) {
     double seconds = 0.0;
     result.loss = 0.0;
-    for (const StepPart& step : work.steps) {
-      double loss = 0.0;
-      seconds += seconds_of([&] { loss = training.step(step); });
-      result.loss += loss / static_cast<double>(steps);
-      report();
-    }
-    seconds_of_rounds.push_back(seconds);
+    const MachinePeak around = peak.around([&] {
+      for (const StepPart& step : work.steps) {
+        double loss = 0.0;
+        seconds += seconds_of([&] { loss = training.step(step); }) / static_cast<double>(steps);
+        result.loss += loss / static_cast<double>(steps);
+        report();
+      }
+    });
+    seconds_of_steps.push_back(seconds);
+    fractions.push_back(result.model_flops_per_step / seconds / around.multiply.flops_per_second);
   }
-  result.seconds_per_step = median(std::move(seconds_of_rounds)) / static_cast<double>(steps);
+  result.seconds_per_step = spread_of(std::move(seconds_of_steps));
+  result.fraction_of_peak = spread_of(std::move(fractions));
+  result.peak = median_of(peak.peaks()).multiply;
   result.flops_per_step =
       static_cast<double>(training.flops() - flops_before) / static_cast<double>(work.rounds * steps);
   if (options.profile) {
@@ -138,14 +145,11 @@ StepBenchmark benchmark_step(const StepBenchmarkOptions& options,
   const Work work = work_of(options);
   StepBenchmark result;
   count_work(options, work, result);
-  result.peak = options.backend->measure_peak(options.dtype);
   time_steps(options, work, result, progress);
-  result.peak = ops::faster(result.peak, options.backend->measure_peak(options.dtype));
-  result.tokens_per_second = result.tokens_per_step / result.seconds_per_step;
-  result.examples_per_second = result.examples_per_step / result.seconds_per_step;
-  const double peak_step = result.seconds_per_step * result.peak.flops_per_second;
-  result.fraction_of_peak = result.model_flops_per_step / peak_step;
-  result.reference_fraction_of_peak = result.reference_flops_per_step / peak_step;
+  result.tokens_per_second = result.tokens_per_step / result.seconds_per_step.median;
+  result.examples_per_second = result.examples_per_step / result.seconds_per_step.median;
+  result.reference_fraction_of_peak =
+      result.fraction_of_peak.times(result.reference_flops_per_step / result.model_flops_per_step);
   result.peak_rss_bytes = peak_resident_bytes();
   return result;
 }

@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "bench/model_training.h"
+#include "bench/timing.h"
 #include "cola/train.h"
 #include "core/dtype.h"
 #include "model/decoder_spec.h"
@@ -28,15 +29,15 @@ struct StepBenchmarkOptions {
   bool profile = false;                ///< one more round at the end, op by op
   bool pad_batches = false;            ///< see padded_batch(): needs data.no_share_prefix
   std::filesystem::path batches_file;  ///< of a task: see write_batches(); needs data.no_share_prefix
-  /// batch_size and micro_batch_size; and with `task` what load_session_data and BatchPlan take: task_data, tokenizer, num_train,
-  /// num_dev, max_length, bos_token_id, no_share_prefix, seed, data_seed.
+  /// batch_size and micro_batch_size; and with `task` what load_session_data and BatchPlan take: task_data,
+  /// tokenizer, num_train, num_dev, max_length, bos_token_id, no_share_prefix, seed, data_seed.
   TrainOptions data;
 };
 
 struct StepBenchmark {
-  /// Forward, backward, update, after one step that is not counted: the median of the steps; of a task the
-  /// median over the rounds of a round's mean.
-  double seconds_per_step = 0.0;
+  /// Forward, backward, update, after one step that is not counted: over the steps; of a task over the
+  /// rounds, of a round's mean.
+  Spread seconds_per_step;
   // Means over the steps of a round.
   double tokens_per_step = 0.0;            ///< processed
   double loss_tokens_per_step = 0.0;       ///< rows that run through the head
@@ -47,13 +48,13 @@ struct StepBenchmark {
   double reference_flops_per_step = 0.0;   ///< of the reference's tokens, the head on all of them
   double loss = 0.0;                       ///< of the last round
 
-  double tokens_per_second = 0.0;
+  double tokens_per_second = 0.0;  ///< in a step of the median time
   double examples_per_second = 0.0;
-  ops::PeakRate peak;             ///< of a multiply-add loop on registers, the faster of before and after
-  double fraction_of_peak = 0.0;  ///< model_flops_per_step / seconds_per_step / peak
-  double reference_fraction_of_peak = 0.0;  ///< reference_flops_per_step / seconds_per_step / peak
-  std::int64_t peak_rss_bytes = 0;          ///< of the whole process
-  std::int64_t peak_device_bytes = 0;       ///< of a device's memory; 0 on the CPU
+  ops::PeakRate peak;       ///< of a multiply-add loop on registers: the median of those around the steps
+  Spread fraction_of_peak;  ///< model_flops_per_step a second, over the peak around the same step
+  Spread reference_fraction_of_peak;   ///< the same of reference_flops_per_step
+  std::int64_t peak_rss_bytes = 0;     ///< of the whole process
+  std::int64_t peak_device_bytes = 0;  ///< of a device's memory; 0 on the CPU
   std::int64_t trained_parameters = 0;
   std::vector<OpProfile> profile;  ///< of a round; each op waits for the one before it
 };

@@ -1,18 +1,38 @@
 #include "bench/timing.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <utility>
 
 namespace cola {
+namespace {
 
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2.0;
+/// Of sorted samples: between its neighbours at `part` of the way from the first to the last.
+double quantile(const std::vector<double>& sorted, double part) {
+  const double place = part * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return std::lerp(sorted[below], sorted[above], place - std::floor(place));
 }
 
-std::vector<double> median_seconds(const std::vector<std::function<void()>>& works, double least_seconds) {
+}  // namespace
+
+Spread spread_of(std::vector<double> samples) {
+  std::ranges::sort(samples);
+  return {quantile(samples, 0.25), quantile(samples, 0.5), quantile(samples, 0.75)};
+}
+
+double median(std::vector<double> samples) { return spread_of(std::move(samples)).median; }
+
+Spread spread_of_ratios(std::span<const double> a, std::span<const double> b) {
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < a.size(); ++i) ratios.push_back(a[i] / b[i]);
+  return spread_of(std::move(ratios));
+}
+
+std::vector<std::vector<double>> seconds_in_turn(const std::vector<std::function<void()>>& works,
+                                                 double least_seconds) {
   constexpr int least_rounds = 3;
   for (const auto& work : works) work();
   std::vector<std::vector<double>> seconds(works.size());
@@ -20,9 +40,7 @@ std::vector<double> median_seconds(const std::vector<std::function<void()>>& wor
   for (int round = 0; round < least_rounds || measured < least_seconds; ++round) {
     for (std::size_t i = 0; i < works.size(); ++i) measured += seconds[i].emplace_back(seconds_of(works[i]));
   }
-  std::vector<double> medians;
-  for (auto& list : seconds) medians.push_back(median(std::move(list)));
-  return medians;
+  return seconds;
 }
 
 }  // namespace cola

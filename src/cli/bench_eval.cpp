@@ -19,12 +19,13 @@ struct BenchEvalVerb {
 };
 
 Json json_of(const ScoringRate& rate) {
-  return {{"seconds", rate.seconds},
-          {"tokens", rate.tokens},
-          {"tokens_per_second", rate.tokens_per_second},
-          {"questions_per_second", rate.questions_per_second},
-          {"fraction_of_peak", rate.fraction_of_peak},
-          {"loss", rate.loss}};
+  Json json = {{"tokens", rate.tokens},
+               {"tokens_per_second", rate.tokens_per_second},
+               {"questions_per_second", rate.questions_per_second},
+               {"loss", rate.loss}};
+  add_spread(json, "seconds", rate.seconds);
+  add_spread(json, "fraction_of_peak", rate.fraction_of_peak);
+  return json;
 }
 
 Json json_of(const BenchEvalVerb& verb, const EvalBenchmark& result) {
@@ -36,24 +37,24 @@ Json json_of(const BenchEvalVerb& verb, const EvalBenchmark& result) {
                {"questions_per_second", result.shared.questions_per_second},
                {"shared", json_of(result.shared)},
                {"whole", json_of(result.whole)},
-               {"speedup", result.whole.seconds / result.shared.seconds},
                {"peak_flops_per_second", result.peak.flops_per_second},
                {"peak_instruction", result.peak.instruction}});
+  add_spread(json, "speedup", result.speedup);
   return json;
 }
 
 std::string text_of(const BenchEvalVerb& verb, const EvalBenchmark& result) {
   const auto line = [](const ScoringRate& rate) {
-    return fmt::format("{:.3f} questions/s, {} tokens, {:.1f} tokens/s, {:.3f} of peak, loss {:.4f}",
-                       rate.questions_per_second, rate.tokens, rate.tokens_per_second, rate.fraction_of_peak,
-                       rate.loss);
+    return fmt::format("{:.3f} questions/s, {} tokens, {:.1f} tokens/s, {} of peak, loss {:.4f}",
+                       rate.questions_per_second, rate.tokens, rate.tokens_per_second,
+                       spread_text(rate.fraction_of_peak, 3), rate.loss);
   };
   std::string text = bench_row(
       "eval", fmt::format("{}; {} questions of {} with {} candidates, {} times", bench_title(verb.common),
                           result.questions, verb.eval.task, result.candidates, verb.eval.rounds));
   text += bench_row("prompts shared", line(result.shared));
   text += bench_row("candidates whole", line(result.whole));
-  text += bench_row("speedup", fmt::format("{:.2f}", result.whole.seconds / result.shared.seconds));
+  text += bench_row("speedup", spread_text(result.speedup, 2));
   text += bench_row("peak", peak_text(result.peak));
   return text;
 }

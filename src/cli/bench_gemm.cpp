@@ -20,16 +20,18 @@ struct BenchGemmVerb {
 };
 
 Json json_of(const ProductRate& rate) {
-  return {{"layers", rate.layers},
-          {"direction", rate.backward ? "backward" : "forward"},
-          {"m", rate.m},
-          {"n", rate.n},
-          {"k", rate.k},
-          {"seconds", rate.seconds},
-          {"flops_per_second", rate.flops_per_second},
-          {"fraction_of_peak", rate.fraction_of_peak},
-          {"onednn_flops_per_second",
-           rate.onednn_flops_per_second ? Json(*rate.onednn_flops_per_second) : Json(nullptr)}};
+  Json json = {{"layers", rate.layers},
+               {"direction", rate.backward ? "backward" : "forward"},
+               {"m", rate.m},
+               {"n", rate.n},
+               {"k", rate.k},
+               {"flops_per_second", rate.flops_per_second},
+               {"onednn_flops_per_second",
+                rate.onednn_flops_per_second ? Json(*rate.onednn_flops_per_second) : Json(nullptr)}};
+  add_spread(json, "seconds", rate.seconds);
+  add_spread(json, "fraction_of_peak", rate.fraction_of_peak);
+  if (rate.speedup_over_onednn) add_spread(json, "speedup_over_onednn", *rate.speedup_over_onednn);
+  return json;
 }
 
 Json json_of(const BenchGemmVerb& verb, const GemmBenchmark& result) {
@@ -44,15 +46,14 @@ Json json_of(const BenchGemmVerb& verb, const GemmBenchmark& result) {
 }
 
 std::string table_of(const std::vector<ProductRate>& rates) {
-  std::string text = fmt::format("{:<10}{:>6}{:>7}{:>7}{:>12}{:>10}{:>12}  {}\n", "direction", "m", "n", "k",
-                                 "GFLOP/s", "of peak", "oneDNN", "layers");
+  std::string text = fmt::format("{:<10}{:>6}{:>7}{:>7}{:>12}{:>24}{:>24}  {}\n", "direction", "m", "n", "k",
+                                 "GFLOP/s", "of peak", "as fast as oneDNN", "layers");
   for (const auto& rate : rates) {
-    const std::string onednn =
-        rate.onednn_flops_per_second ? fmt::format("{:.1f}", *rate.onednn_flops_per_second / 1e9) : "-";
-    text +=
-        fmt::format("{:<10}{:>6}{:>7}{:>7}{:>12.1f}{:>10.3f}{:>12}  {}\n",
-                    rate.backward ? "backward" : "forward", rate.m, rate.n, rate.k,
-                    rate.flops_per_second / 1e9, rate.fraction_of_peak, onednn, fmt::join(rate.layers, " "));
+    const std::string onednn = rate.speedup_over_onednn ? spread_text(*rate.speedup_over_onednn, 2) : "-";
+    text += fmt::format("{:<10}{:>6}{:>7}{:>7}{:>12.1f}{:>24}{:>24}  {}\n",
+                        rate.backward ? "backward" : "forward", rate.m, rate.n, rate.k,
+                        rate.flops_per_second / 1e9, spread_text(rate.fraction_of_peak, 3), onednn,
+                        fmt::join(rate.layers, " "));
   }
   return text;
 }

@@ -16,19 +16,21 @@ namespace {
 struct BenchGenerateVerb {
   BenchOptions common{.shape = "opt-1.3b"};
   GenerateBenchmarkOptions generate;
+  std::string quantize_base;
 };
 
 Json json_of(const BenchGenerateVerb& verb, const GenerateBenchmark& result) {
   Json json = bench_json(verb.common);
   json.update(peak_json(result.peak));
+  json["quantize_base"] = verb.quantize_base;
   json.update({{"batch_size", verb.generate.batch_size},
                {"prompt_tokens", verb.generate.prompt_tokens},
                {"new_tokens", verb.generate.new_tokens},
                {"rounds", verb.generate.rounds},
-               {"tokens_per_second", result.tokens_per_second},
-               {"prompt_tokens_per_second", result.prompt_tokens_per_second},
-               {"weight_bytes", static_cast<std::int64_t>(result.weight_bytes)},
-               {"fraction_of_bandwidth", result.fraction_of_bandwidth}});
+               {"weight_bytes", static_cast<std::int64_t>(result.weight_bytes)}});
+  add_spread(json, "tokens_per_second", result.tokens_per_second);
+  add_spread(json, "prompt_tokens_per_second", result.prompt_tokens_per_second);
+  add_spread(json, "fraction_of_bandwidth", result.fraction_of_bandwidth);
   return json;
 }
 
@@ -37,18 +39,23 @@ std::string text_of(const BenchGenerateVerb& verb, const GenerateBenchmark& resu
       bench_row("generate", fmt::format("{}; {} x {} tokens after {}, {} times", bench_title(verb.common),
                                         verb.generate.batch_size, verb.generate.new_tokens,
                                         verb.generate.prompt_tokens, verb.generate.rounds));
-  text += bench_row("tokens per second", fmt::format("{:.2f}", result.tokens_per_second));
-  text += bench_row("of the prompt", fmt::format("{:.1f}", result.prompt_tokens_per_second));
+  text += bench_row("tokens per second", spread_text(result.tokens_per_second, 2));
+  text += bench_row("of the prompt", spread_text(result.prompt_tokens_per_second, 1));
   text += bench_row("weights of a pass", format_bytes(static_cast<std::int64_t>(result.weight_bytes)));
   text += bench_row("read bandwidth", read_rate_text(result.peak));
-  text += bench_row("fraction of bandwidth", fmt::format("{:.3f}", result.fraction_of_bandwidth));
+  text += bench_row("fraction of bandwidth", spread_text(result.fraction_of_bandwidth, 3));
   return text;
 }
 
 void run_bench_generate(BenchGenerateVerb& verb) {
   verb.generate.backend = open_bench_device(verb.common);
   verb.generate.dtype = bench_dtype(verb.common);
-  verb.generate.config = spec_of_shape(verb.common.shape);
+  verb.generate.base = parse_base_format("keep", verb.quantize_base);
+  if (verb.generate.model.empty()) {
+    verb.generate.config = spec_of_shape(verb.common.shape);
+  } else {
+    verb.common.shape = verb.generate.model.string();
+  }
   use_threads(verb.common);
   Progress progress(false);
   const auto report = [&](std::int64_t done, std::int64_t total) {
@@ -69,6 +76,10 @@ void add_bench_generate(CLI::App& bench) {
   const auto state = std::make_shared<BenchGenerateVerb>();
   add_bench_options(*verb, state->common);
   add_bench_device(*verb, state->common);
+  verb->add_option("--model", state->generate.model, "model folder, or GGUF file, in place of random weights")
+      ->type_name("PATH")
+      ->excludes("--shape");
+  verb->add_option("--quantize-base", state->quantize_base, "q8_0, q4_0 or q4_k: quantised matrices");
   verb->add_option("--batch-size", state->generate.batch_size, "sequences that share each pass")
       ->capture_default_str();
   verb->add_option("--prompt-tokens", state->generate.prompt_tokens, "random tokens before")

@@ -66,6 +66,16 @@ std::string bench_row(std::string_view name, const std::string& value) {
   return fmt::format("{:<24}{}\n", name, value);
 }
 
+std::string spread_text(const Spread& spread, int decimals) {
+  return fmt::format("{0:.{3}f} ({1:.{3}f} to {2:.{3}f})", spread.median, spread.low, spread.high, decimals);
+}
+
+void add_spread(Json& json, const std::string& key, const Spread& spread) {
+  json[key] = spread.median;
+  json[key + "_low"] = spread.low;
+  json[key + "_high"] = spread.high;
+}
+
 std::string peak_text(const ops::PeakRate& peak) {
   return fmt::format("{:.4f} TFLOP/s ({})", peak.flops_per_second / 1e12, peak.instruction);
 }

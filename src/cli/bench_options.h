@@ -51,6 +51,11 @@ void use_threads(const BenchOptions& options);
 /// One line of a table of two columns.
 [[nodiscard]] std::string bench_row(std::string_view name, const std::string& value);
 
+/// "0.563 (0.551 to 0.570)": the median and the quartiles, with so many decimals.
+[[nodiscard]] std::string spread_text(const Spread& spread, int decimals);
+/// The key, and the key with _low and _high.
+void add_spread(Json& json, const std::string& key, const Spread& spread);
+
 /// "0.4700 TFLOP/s (AVX-512 vdpbf16ps)"
 [[nodiscard]] std::string peak_text(const ops::PeakRate& peak);
 /// "31.20 GB/s"

@@ -37,16 +37,16 @@ Json json_of(const BenchStepVerb& verb, const StepBenchmark& result) {
                {"quantize_base", verb.quantize_base},
                {"trained_parameters", result.trained_parameters},
                {"loss", result.loss},
-               {"seconds_per_step", result.seconds_per_step},
                {"tokens_per_step", result.tokens_per_step},
                {"tokens_per_second", result.tokens_per_second},
                {"flops_per_step", result.flops_per_step},
                {"model_flops_per_step", result.model_flops_per_step},
                {"peak_flops_per_second", result.peak.flops_per_second},
                {"peak_instruction", result.peak.instruction},
-               {"fraction_of_peak", result.fraction_of_peak},
                {"peak_rss_bytes", result.peak_rss_bytes},
                {"peak_device_bytes", result.peak_device_bytes}});
+  add_spread(json, "seconds_per_step", result.seconds_per_step);
+  add_spread(json, "fraction_of_peak", result.fraction_of_peak);
   if (verb.method == "cola") json.update({{"links", verb.links}, {"tie", verb.tie}});
   if (verb.step.profile) json["profile"] = profile_json(result.profile);
   if (!verb.of_task()) {
@@ -61,8 +61,8 @@ Json json_of(const BenchStepVerb& verb, const StepBenchmark& result) {
                {"questions_per_second", result.examples_per_second},
                {"loss_tokens_per_step", result.loss_tokens_per_step},
                {"reference_tokens_per_step", result.reference_tokens_per_step},
-               {"reference_flops_per_step", result.reference_flops_per_step},
-               {"reference_fraction_of_peak", result.reference_fraction_of_peak}});
+               {"reference_flops_per_step", result.reference_flops_per_step}});
+  add_spread(json, "reference_fraction_of_peak", result.reference_fraction_of_peak);
   return json;
 }
 
@@ -86,7 +86,7 @@ std::string text_of(const BenchStepVerb& verb, const StepBenchmark& result) {
   const double tera = 1e12;
   std::string text = bench_row("step", work_text(verb));
   text += bench_row("trained parameters", fmt::format("{}", result.trained_parameters));
-  text += bench_row("seconds per step", fmt::format("{:.4f}", result.seconds_per_step));
+  text += bench_row("seconds per step", spread_text(result.seconds_per_step, 4));
   if (verb.of_task()) {
     text += bench_row("questions per second", fmt::format("{:.3f}", result.examples_per_second));
     text += bench_row("tokens per step",
@@ -99,10 +99,10 @@ std::string text_of(const BenchStepVerb& verb, const StepBenchmark& result) {
       fmt::format("{:.4f} counted, {:.4f} necessary ({} a parameter and token)", result.flops_per_step / tera,
                   result.model_flops_per_step / tera, verb.step.part.full ? 6 : 4));
   text += bench_row("peak", peak_text(result.peak));
-  text +=
-      bench_row("fraction of peak", fmt::format("{:.3f} (of the necessary FLOPs)", result.fraction_of_peak));
+  text += bench_row("fraction of peak", spread_text(result.fraction_of_peak, 3) +
+                                            ", of the necessary FLOPs, the peak taken between");
   if (verb.of_task()) {
-    text += bench_row("", fmt::format("{:.3f} of the reference's FLOPs", result.reference_fraction_of_peak));
+    text += bench_row("", spread_text(result.reference_fraction_of_peak, 3) + ", of the reference's FLOPs");
   }
   text += bench_row("loss", fmt::format("{:.4f}", result.loss));
   text += bench_row("peak memory", format_bytes(result.peak_rss_bytes));

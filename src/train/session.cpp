@@ -248,8 +248,7 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   session.saved_dtype =
       saved_dtype(expands ? std::string(name_of(session.compute_dtype)) : options.save_dtype, file_dtype);
   session.plan = make_run_plan(options, session.data.train.size(), session.compute_dtype, size.quantized);
-  session.micro_batch =
-      micro_batch_limit(options, size.quantized && session.backend->memory().is_host());
+  session.micro_batch = micro_batch_limit(options, size.quantized && session.backend->memory().is_host());
   session.batches =
       std::make_unique<BatchPlan>(session.data.train.size(), options.batch_size,
                                   options.gradient_accumulation_steps, !options.no_shuffle, options.seed);

@@ -17,8 +17,9 @@ struct StepPart {
   std::vector<std::vector<std::int64_t>> lengths;
 };
 
-/// The limit that the options ask for, or that is the default for a base with quantised matrices in the host's
-/// memory: 512 tokens, where activations take less than such a base and products are as fast as with more.
+/// The limit that the options ask for, or that is the default for a base with quantised matrices in the
+/// host's memory: 512 tokens, where activations take less than such a base and products are as fast as with
+/// more.
 [[nodiscard]] MicroBatchLimit micro_batch_limit(const TrainOptions& options, bool quantized_in_host_memory);
 
 /// Every rank takes its share (dist/ranks.h) of each batch of step `step`, and computes it in micro-batches.

@@ -50,7 +50,8 @@ Json number_or_null(const std::optional<double>& value) { return value ? Json(*v
 std::int64_t Trainer::link_number() const { return session_.chain ? state_.tied_links + 1 : 0; }
 
 StepPart Trainer::part_of_next_step() const {
-  return part_of_step(session_.data.train, *session_.batches, state_.steps_done, session_.micro_batch, ranks_);
+  return part_of_step(session_.data.train, *session_.batches, state_.steps_done, session_.micro_batch,
+                      ranks_);
 }
 
 void Trainer::sum_over_ranks(std::span<double> figures, bool gradients) {

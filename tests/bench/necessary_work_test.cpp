@@ -30,12 +30,14 @@ TEST(NecessaryWork, BytesOfAToken) {
   const DecoderSpec config = test::tiny_config();
   const double block = 4 * 16 * 16 + 2 * 16 * 24;
   const double vectors = 4 * 16 + 24 + 16 + 4 * 16;  // biases of projections and MLP, two norms
-  EXPECT_EQ(weight_bytes_of_token(config, DType::f32), 4 * (2 * (block + vectors) + 2 * 16 + 40 * 16));
-  EXPECT_EQ(weight_bytes_of_token(config, DType::bf16),
-            2 * (2 * block + 40 * 16) + 4 * (2 * vectors + 2 * 16));
+  const auto bytes = [](const DecoderSpec& spec, DType dtype) {
+    return weight_bytes_of_token(spec, Weights(spec, 1, dtype));
+  };
+  EXPECT_EQ(bytes(config, DType::f32), 4 * (2 * (block + vectors) + 2 * 16 + 40 * 16));
+  EXPECT_EQ(bytes(config, DType::bf16), 2 * (2 * block + 40 * 16) + 4 * (2 * vectors + 2 * 16));
   DecoderSpec untied = config;
   untied.tie_word_embeddings = false;  // as many: the head instead of the table
-  EXPECT_EQ(weight_bytes_of_token(untied, DType::f32), weight_bytes_of_token(config, DType::f32));
+  EXPECT_EQ(bytes(untied, DType::f32), bytes(config, DType::f32));
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ TEST(MicroBatches, TakeItemsInTheirOrderUpToBothLimits) {
   EXPECT_EQ(cut({4, 5, 6, 7, 8}, {.items = 2}), (Parts{{4, 5}, {6, 7}, {8}}));
   EXPECT_EQ(cut({4, 5, 6, 7, 8}, {.items = 5, .tokens = 15}), (Parts{{4, 5, 6}, {7, 8}}));
   EXPECT_EQ(cut({4, 5, 6, 7, 8}, {.items = 2, .tokens = 14}), (Parts{{4, 5}, {6, 7}, {8}}));
-  EXPECT_EQ(cut({30, 3, 2, 40}, {.items = 4, .tokens = 10}), (Parts{{30}, {3, 2}, {40}}));  // one whole, always
+  EXPECT_EQ(cut({30, 3, 2, 40}, {.items = 4, .tokens = 10}),
+            (Parts{{30}, {3, 2}, {40}}));  // one whole, always
 }
 
 TEST(MicroBatches, NumberSequencesThroughTheStep) {
