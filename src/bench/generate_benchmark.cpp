@@ -39,6 +39,7 @@ std::pair<DecoderSpec, Weights> weights_of(const GenerateBenchmarkOptions& optio
   }
   BaseModel base = open_base_model(options.model);
   check(options, base.config);
+  require_not_quantized_twice(options.base, *base.tensors, options.model);
   const BaseSize size =
       size_in_memory(base.config, *base.tensors, options.dtype, options.base, *options.backend);
   require_memory_for_weights(memory, size.bytes + size.expansion_bytes);

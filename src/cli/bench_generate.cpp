@@ -36,7 +36,8 @@ Json json_of(const BenchGenerateVerb& verb, const GenerateBenchmark& result) {
 
 std::string text_of(const BenchGenerateVerb& verb, const GenerateBenchmark& result) {
   std::string text =
-      bench_row("generate", fmt::format("{}; {} x {} tokens after {}, {} times", bench_title(verb.common),
+      bench_row("generate", fmt::format("{}{}; {} x {} tokens after {}, {} times", bench_title(verb.common),
+                                        verb.quantize_base.empty() ? "" : ", base " + verb.quantize_base,
                                         verb.generate.batch_size, verb.generate.new_tokens,
                                         verb.generate.prompt_tokens, verb.generate.rounds));
   text += bench_row("tokens per second", spread_text(result.tokens_per_second, 2));

@@ -167,10 +167,7 @@ LoadedModel load_model(const ModelSource& source) {
   loaded.backend = ops::open_backend(source.device);
   ops::Uploads* uploads = source.offload_base ? &ops::uploads_of(*loaded.backend) : nullptr;
   const BaseFormat format = parse_base_format(source.base_dtype, source.quantize_base);
-  if (format.quantize && has_quantized(*base.tensors)) {
-    throw UsageError(fmt::format("--quantize-base: the weights of {} are quantised already",
-                                 loaded.resolved.model.string()));
-  }
+  require_not_quantized_twice(format, *base.tensors, loaded.resolved.model);
   const DType dtype = choose_compute_dtype(compute_dtype_option(source.dtype, source.base_dtype),
                                            dominant_dtype(*base.tensors), *loaded.backend);
   const bool quantized = size_in_memory(base.config, *base.tensors, dtype, format, *loaded.backend).quantized;

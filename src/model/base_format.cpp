@@ -73,4 +73,10 @@ bool has_quantized(const TensorSource& source) {
                              [](const auto& entry) { return is_quantized(entry.second.dtype); });
 }
 
+void require_not_quantized_twice(const BaseFormat& format, const TensorSource& source,
+                                 const std::filesystem::path& model) {
+  if (!format.quantize || !has_quantized(source)) return;
+  throw UsageError(fmt::format("--quantize-base: the weights of {} are quantised already", model.string()));
+}
+
 }  // namespace cola

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -49,5 +50,9 @@ struct BaseSize {
 
 /// Whether a matrix of the file is quantised.
 [[nodiscard]] bool has_quantized(const TensorSource& source);
+
+/// Throws UsageError naming the model if the format asks to quantise one that is quantised already.
+void require_not_quantized_twice(const BaseFormat& format, const TensorSource& source,
+                                 const std::filesystem::path& model);
 
 }  // namespace cola

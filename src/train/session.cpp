@@ -92,10 +92,7 @@ void choose_threads(const TrainOptions& options, const Neighbours& neighbours) {
 BaseFormat format_of_base(const TrainOptions& options, const TensorSource& source, TrainingSession& session) {
   BaseFormat format = parse_base_format(options.base_dtype, options.quantize_base);
   const bool quantized = has_quantized(source);
-  if (quantized && format.quantize) {
-    throw UsageError(
-        fmt::format("--quantize-base: the weights of {} are quantised already", options.model.string()));
-  }
+  require_not_quantized_twice(format, source, options.model);
   if (parse_method(options.method) != Method::full) return format;
   if (quantized) {
     session.notes.push_back(fmt::format("note: {}: the quantised weights are expanded to f32, to be trained",

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "io/gguf/gguf_writer.h"
+#include "model/base_format.h"
 #include "model/family.h"
 #include "model/gguf_checkpoint.h"
 #include "model/gguf_tensors.h"
