@@ -2,12 +2,14 @@
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
 
 import llama_cpp
+import numpy
+
+from spread import spread, text_of
 
 
 def parse_arguments():
@@ -30,15 +32,19 @@ def peer(options):
                             n_gpu_layers=0)
     prompt = [3 + 7 * i % (model.n_vocab() - 3) for i in range(options.prompt_tokens)]
 
+    def most_likely():  # without the binding's sampler, which is no part of what is compared
+        logits = llama_cpp.llama_get_logits_ith(model.ctx, -1)
+        return int(numpy.ctypeslib.as_array(logits, (model.n_vocab(),)).argmax())
+
     def generate(count):
         model.reset()
         start = time.perf_counter()
         model.eval(prompt)
-        token = model.sample(temp=0.0)
+        token = most_likely()
         first = time.perf_counter()
         for _ in range(count - 1):
             model.eval([token])
-            token = model.sample(temp=0.0)
+            token = most_likely()
         return first - start, time.perf_counter() - first
 
     generate(2)
@@ -52,13 +58,6 @@ def run(command):
     if done.returncode != 0:
         sys.exit(f"compare_llama_cpp: {' '.join(command)} failed:\n{done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def spread(samples):
-    """Median and quartiles, as cola bench prints them."""
-    if len(samples) == 1:
-        return dict.fromkeys(("low", "median", "high"), samples[0])
-    return dict(zip(("low", "median", "high"), statistics.quantiles(samples, n=4, method="inclusive")))
 
 
 def compare(options, file):
@@ -76,10 +75,6 @@ def compare(options, file):
         row[key] = {"cola": spread([result[key] for result in own]), "llama.cpp": spread([r[key] for r in theirs]),
                     "ratio": spread([a[key] / b[key] for a, b in zip(own, theirs)])}
     return row
-
-
-def text_of(figures, digits):
-    return "{median:.{d}f} ({low:.{d}f} to {high:.{d}f})".format(d=digits, **figures)
 
 
 def main():

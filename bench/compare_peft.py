@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 
+from spread import spread, text_of
+
 
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="bench/compare_peft")
@@ -91,17 +93,6 @@ def compare(options, shape, dtype, folder):
 
     return {"shape": shape, "dtype": dtype, "peak_flops_per_second": statistics.median(peaks),
             "versions": results["peft"][0]["versions"], "sides": {name: side(runs) for name, runs in results.items()}}
-
-
-def spread(samples):
-    """Median and quartiles, as cola bench prints them."""
-    if len(samples) == 1:
-        return dict.fromkeys(("low", "median", "high"), samples[0])
-    return dict(zip(("low", "median", "high"), statistics.quantiles(samples, n=4, method="inclusive")))
-
-
-def text_of(figures, digits):
-    return "{median:.{d}f} ({low:.{d}f} to {high:.{d}f})".format(d=digits, **figures)
 
 
 def main():

@@ -84,9 +84,9 @@ class OpsTimer {
             const std::function<void()>& work) {
     OpRate rate{
         .op = std::move(op), .rows = main.rows(), .cols = main.cols(), .bytes = bytes, .flops = flops};
-    rate.seconds = spread_of(seconds_in_turn({work}, options_.least_seconds).front());
-    rate.bytes_per_second = bytes / rate.seconds.median;
-    rate.flops_per_second = flops / rate.seconds.median;
+    rate.seconds = median(seconds_in_turn({work}, options_.least_seconds).front());
+    rate.bytes_per_second = bytes / rate.seconds;
+    rate.flops_per_second = flops / rate.seconds;
     rates_.push_back(std::move(rate));
   }
 

@@ -23,12 +23,12 @@ struct OpsBenchmarkOptions {
 struct OpRate {
   std::string op;
   std::int64_t rows = 0, cols = 0;  ///< of its main operand
-  double bytes = 0.0;  ///< every operand read once, every result written once: the least that can be moved
-  double flops = 0.0;  ///< 2 a multiply-add of its products; 0 where it has none
-  Spread seconds{};
-  double bytes_per_second = 0.0;  ///< by the median, as what follows
-  double fraction_of_bandwidth =
-      0.0;  ///< around its kind of ops; may be above 1 where operands stay in a cache
+  double bytes = 0.0;    ///< every operand read once, every result written once: the least that can be moved
+  double flops = 0.0;    ///< 2 a multiply-add of its products; 0 where it has none
+  double seconds = 0.0;  ///< median
+  double bytes_per_second = 0.0;
+  /// Around its kind of ops; may be above 1 where operands stay in a cache.
+  double fraction_of_bandwidth = 0.0;
   double flops_per_second = 0.0;
   double fraction_of_peak = 0.0;
 };

@@ -29,7 +29,7 @@ Json json_of(const BenchOpsVerb& verb, const OpsBenchmark& result) {
     json["results"].push_back({{"op", rate.op},
                                {"rows", rate.rows},
                                {"cols", rate.cols},
-                               {"seconds", rate.seconds.median},
+                               {"seconds", rate.seconds},
                                {"bytes", rate.bytes},
                                {"bytes_per_second", rate.bytes_per_second},
                                {"fraction_of_bandwidth", rate.fraction_of_bandwidth},
@@ -45,7 +45,7 @@ std::string table_of(const OpsBenchmark& result) {
                                  "GB/s", "of bandwidth", "GFLOP/s", "of peak");
   for (const OpRate& rate : result.results) {
     text += fmt::format("{:<28}{:>7}{:>7}{:>11.4f}{:>9.2f}{:>14.3f}", rate.op, rate.rows, rate.cols,
-                        1e3 * rate.seconds.median, rate.bytes_per_second / 1e9, rate.fraction_of_bandwidth);
+                        1e3 * rate.seconds, rate.bytes_per_second / 1e9, rate.fraction_of_bandwidth);
     text += rate.flops > 0.0
                 ? fmt::format("{:>10.1f}{:>9.3f}\n", rate.flops_per_second / 1e9, rate.fraction_of_peak)
                 : fmt::format("{:>10}{:>9}\n", "-", "-");
