@@ -2,8 +2,7 @@
 
 namespace cola {
 
-/// Throws UsageError for a --threads that is negative or above 1024, more than OpenMP can be trusted to
-/// start.
+/// Throws UsageError for a --threads that is negative or above 1024.
 void require_thread_count(int threads);
 
 }  // namespace cola

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/parallel.h"
 #include "core/random.h"
 #include "statistics/distributions.h"
 
@@ -68,17 +69,15 @@ std::vector<std::vector<double>> resampled_means(std::span<const QuestionSums> c
   if (questions == 0) throw UsageError("a bootstrap interval of no values");
   std::vector<std::vector<double>> means(columns.size(),
                                          std::vector<double>(static_cast<std::size_t>(resamples)));
-#pragma omp parallel
-  {
+  parallel_for(resamples, 16, [&](std::int64_t begin, std::int64_t end) {
     std::vector<double> times(questions);
-#pragma omp for
-    for (std::int64_t i = 0; i < resamples; ++i) {
+    for (std::int64_t i = begin; i < end; ++i) {
       const auto resample = static_cast<std::size_t>(i);
       draw(seed, resample, times);
       for (std::size_t c = 0; c < columns.size(); ++c)
         means[c][resample] = dot(times, columns[c].sums) / dot(times, columns[c].counts);
     }
-  }
+  });
   return means;
 }
 

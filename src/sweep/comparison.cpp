@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/parallel.h"
 #include "statistics/paired_tests.h"
 
 namespace cola {
@@ -228,13 +229,14 @@ void compare_rows(const std::map<std::string, AnswerIndex>& answers, SweepResult
     set_interval(resamples, row);
     set_gain(answers.at(row.task), results, row);
   }
-#pragma omp parallel for schedule(dynamic)
-  for (std::size_t i = 0; i < pairings.size(); ++i) {
-    if (!pairings[i].reason.empty()) continue;
-    ResultTest& test = results.tests[i];
-    compare_by_question(pairings[i], resamples, results.rows[test.a].metric == "accuracy", test);
-    compare_by_seed(pairings[i], answers.at(test.task), test);
-  }
+  parallel_for(std::ssize(pairings), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      if (!pairings[i].reason.empty()) continue;
+      ResultTest& test = results.tests[i];
+      compare_by_question(pairings[i], resamples, results.rows[test.a].metric == "accuracy", test);
+      compare_by_seed(pairings[i], answers.at(test.task), test);
+    }
+  });
   adjust(results.tests);
 }
 

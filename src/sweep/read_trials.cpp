@@ -1,6 +1,7 @@
 #include <fstream>
 #include <optional>
 
+#include "core/parallel.h"
 #include "io/printable.h"
 #include "sweep/results.h"
 #include "text/utf8.h"
@@ -22,12 +23,9 @@ std::string first_line(const std::filesystem::path& file) {
 }  // namespace
 
 SweepTrials read_trials(const SweepPlan& plan, const SweepFolder& folder) {
-  const auto count = std::ssize(plan.trials);
   std::vector<std::optional<TrialResult>> finished(plan.trials.size());
   std::vector<std::string> errors(plan.trials.size());
-#pragma omp parallel for schedule(dynamic)
-  for (std::ptrdiff_t i = 0; i < count; ++i) {
-    const auto index = static_cast<std::size_t>(i);
+  const auto read = [&](std::size_t index) {
     const std::string& id = plan.trials[index].id;
     try {
       if (folder.finished(id)) {
@@ -38,7 +36,10 @@ SweepTrials read_trials(const SweepPlan& plan, const SweepFolder& folder) {
     } catch (const std::exception& error) {
       errors[index] = message_text(error.what());
     }
-  }
+  };
+  parallel_for(std::ssize(plan.trials), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) read(static_cast<std::size_t>(i));
+  });
   SweepTrials trials;
   for (std::size_t i = 0; i < plan.trials.size(); ++i) {
     if (finished[i]) trials.finished.emplace(plan.trials[i].id, std::move(*finished[i]));

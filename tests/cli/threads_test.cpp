@@ -12,8 +12,8 @@ namespace {
 
 std::string quoted(const std::filesystem::path& path) { return "'" + path.string() + "'"; }
 
-// OpenMP may grant fewer threads than were asked for; that must not leave out parts of a product. The model
-// is as wide as oneDNN needs to cut its products.
+// oneDNN counts OpenMP's threads, which may be fewer than ours; that must not leave out parts of a product.
+// The model is as wide as oneDNN needs to cut its products.
 TEST(Threads, FewerThanAskedForGiveTheSameLoss) {
   const test::TemporaryFolder folder;
   std::ofstream data(folder / "data.jsonl");

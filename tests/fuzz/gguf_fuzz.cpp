@@ -80,7 +80,7 @@ void read_tensors(const cola::GgufFile& file) {
 
 // NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 extern "C" int LLVMFuzzerInitialize(int* /*count*/, char*** /*arguments*/) {
-  float value = 0.0F;  // reading starts the OpenMP runtime, whose memory is not the file's
+  float value = 0.0F;  // reading starts the threads, whose memory is not the file's
   const cola::SourceTensor tensor{cola::DType::f32, {1}, reinterpret_cast<const std::byte*>(&value),
                                   sizeof value,     "",  false};
   cola::read_as_f32(tensor, std::span(&value, 1));

@@ -17,7 +17,7 @@ void attention_forward(Context& context, const AttentionShape& shape, std::span<
   context.add_flops(static_cast<std::uint64_t>(4.0 * product));
   with_element_type(q.dtype, "attention_forward", [&]<class T>(T) {
     for_each_item(
-        context, items, attention_threads(items, 2.0 * product),
+        context, "attention", items, attention_threads(items, 2.0 * product),
         forward_scratch(q.dtype, sequences.packed_keys, dim), [&](std::int64_t item, float* scratch) {
           const SequenceGroup& work = sequences.groups[static_cast<std::size_t>(item / shape.kv_heads)];
           const std::int64_t head = item % shape.kv_heads;

@@ -17,7 +17,7 @@ void attention_backward(Context& context, const AttentionShape& shape, std::span
   context.add_flops(static_cast<std::uint64_t>(10.0 * product));
   with_element_type(q.dtype, "attention_backward", [&]<class T>(T) {
     for_each_item(
-        context, items, attention_threads(items, 5.0 * product),
+        context, "attention", items, attention_threads(items, 5.0 * product),
         backward_scratch(q.dtype, sequences.packed_keys, dim), [&](std::int64_t item, float* scratch) {
           const SequenceGroup& work = sequences.groups[static_cast<std::size_t>(item / shape.kv_heads)];
           const std::int64_t head = item % shape.kv_heads;

@@ -53,7 +53,7 @@ void attention_cached(Context& context, const AttentionShape& shape, std::span<c
       if (worth_packing(queries)) return attend(work, scratch);
       kernels::attention_kernels<T>().cached(work, scratch);
     };
-    for_each_item(context, items, attention_threads(items, multiply_adds), floats, run);
+    for_each_item(context, "attention", items, attention_threads(items, multiply_adds), floats, run);
   });
 }
 

@@ -1,5 +1,4 @@
 #pragma once
-#include <atomic>
 #include <cstdint>
 #include <iterator>
 #include <span>
@@ -11,7 +10,7 @@
 #include "backend/cpu/kernels/attention.h"
 #include "backend/cpu/kernels/attention_backward.h"
 #include "backend/cpu/kernels/attention_blocks.h"
-#include "core/parallel.h"
+#include "backend/cpu/work_items.h"
 
 // How attention is divided among threads: items of one sequence with all that continue it and one key/value
 // head, which share nothing.
@@ -57,19 +56,5 @@ void attend_backward(const kernels::AttentionBackward<std::uint16_t>& item, floa
 /// Columns [begin, begin + count) of a view.
 [[nodiscard]] ConstMatrixView columns(ConstMatrixView view, std::int64_t begin, std::int64_t count);
 [[nodiscard]] MatrixView columns(MatrixView view, std::int64_t begin, std::int64_t count);
-
-/// Calls body(item, scratch) for 0 .. items-1 with `floats` floats of scratch memory, one after the other on
-/// each thread. A free thread takes the next item: which thread runs an item makes no difference to its
-/// result.
-template <class Body>
-void for_each_item(Context& context, std::int64_t items, std::int64_t threads, std::int64_t floats,
-                   const Body& body) {
-  const MatrixView scratch = context.scratch("attention", DType::f32, threads, (floats + 15) / 16 * 16);
-  std::atomic<std::int64_t> next{0};
-  parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t /*end*/) {
-    float* memory = scratch.as<float>() + begin * scratch.stride;
-    for (std::int64_t item = next++; item < items; item = next++) body(item, memory);
-  });
-}
 
 }  // namespace cola::ops

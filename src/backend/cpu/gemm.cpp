@@ -1,5 +1,6 @@
 #include "backend/cpu/gemm.h"
 
+#include <omp.h>
 #include <dnnl.hpp>
 
 #include <algorithm>
@@ -78,14 +79,12 @@ void multiply_by_primitive(ConstMatrixView a, Transpose transpose_a, ConstMatrix
 }
 
 void put_bias(std::span<const float> bias, MatrixView c, Write write) {
-  parallel_for(c.rows, 16, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      float* target = c.as<float>() + row * c.stride;
-      for (std::int64_t col = 0; col < c.cols; ++col) {
-        target[col] = bias[static_cast<std::size_t>(col)] + (write == Write::add ? target[col] : 0.0F);
-      }
+  for (std::int64_t row = 0; row < c.rows; ++row) {
+    float* target = c.as<float>() + row * c.stride;
+    for (std::int64_t col = 0; col < c.cols; ++col) {
+      target[col] = bias[static_cast<std::size_t>(col)] + (write == Write::add ? target[col] : 0.0F);
     }
-  });
+  }
 }
 
 void multiply_by_sgemm(ConstMatrixView a, Transpose transpose_a, ConstMatrixView b, Transpose transpose_b,
@@ -99,6 +98,37 @@ void multiply_by_sgemm(ConstMatrixView a, Transpose transpose_a, ConstMatrixView
       dnnl_sgemm(letter(transpose_a), letter(transpose_b), c.rows, c.cols, depth, 1.0F, a.as<float>(),
                  a.stride, b.as<float>(), b.stride, beta, c.as<float>(), c.stride);
   if (status != dnnl_success) throw std::logic_error("dnnl_sgemm refused its arguments");
+}
+
+struct Operands {
+  ConstMatrixView a, b;
+  std::span<const float> bias;
+  MatrixView c;
+};
+
+/// The operands of some rows of c.
+Operands rows_of_product(Operands all, Transpose transpose_a, std::int64_t begin, std::int64_t end) {
+  all.a = transpose_a == Transpose::yes ? all.a.column_range(begin, end) : all.a.row_range(begin, end);
+  all.c = all.c.row_range(begin, end);
+  return all;
+}
+
+/// The operands of some columns of c.
+Operands columns_of_product(Operands all, Transpose transpose_b, std::int64_t begin, std::int64_t end) {
+  all.b = transpose_b == Transpose::yes ? all.b.row_range(begin, end) : all.b.column_range(begin, end);
+  if (!all.bias.empty())
+    all.bias = all.bias.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+  all.c = all.c.column_range(begin, end);
+  return all;
+}
+
+/// Slices of a result's longer side, the same number for each thread, and few: oneDNN packs the other operand
+/// for each anew.
+std::int64_t slices_of(std::int64_t length) {
+  constexpr std::int64_t long_slice = 1024, short_slice = 64;
+  const std::int64_t threads = thread_count();
+  return std::clamp<std::int64_t>((length + long_slice * threads - 1) / (long_slice * threads) * threads, 1,
+                                  std::max<std::int64_t>(length / short_slice, 1));
 }
 
 }  // namespace
@@ -119,11 +149,21 @@ void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstM
   const bool primitive =
       a.dtype == DType::bf16 ||
       (transpose_a == Transpose::no && transpose_b == Transpose::yes && flops >= worth_a_primitive);
-  if (primitive) {
-    multiply_by_primitive(a, transpose_a, b, transpose_b, bias, c, write);
-  } else {
-    multiply_by_sgemm(a, transpose_a, b, transpose_b, bias, c, write);
-  }
+  const bool by_rows = 8 * c.rows >= c.cols;  // measured: bench gemm
+  const std::int64_t length = by_rows ? c.rows : c.cols;
+  const std::int64_t slices = slices_of(length);
+  parallel_for(slices, 1, [&](std::int64_t first, std::int64_t last) {
+    omp_set_num_threads(1);  // of oneDNN, in this thread: the threads are ours
+    const std::int64_t begin = length * first / slices, end = length * last / slices;
+    const Operands all = {a, b, bias, c};
+    const Operands part = by_rows ? rows_of_product(all, transpose_a, begin, end)
+                                  : columns_of_product(all, transpose_b, begin, end);
+    if (primitive) {
+      multiply_by_primitive(part.a, transpose_a, part.b, transpose_b, part.bias, part.c, write);
+    } else {
+      multiply_by_sgemm(part.a, transpose_a, part.b, transpose_b, part.bias, part.c, write);
+    }
+  });
 }
 
 }  // namespace cola::ops
