@@ -32,8 +32,7 @@ void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a
 void multiply_few_rows(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
                        MatrixView y, Write write);
 
-/// Most bytes in which the two expand parts of a quantised w of K columns.
-[[nodiscard]] std::int64_t blocked_expansion_bytes();
+/// Most bytes in which that expands parts of a quantised w of K columns.
 [[nodiscard]] std::int64_t few_rows_expansion_bytes(DType dtype, std::int64_t cols);
 
 }  // namespace cola::ops

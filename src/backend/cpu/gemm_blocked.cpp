@@ -1,212 +1,225 @@
+#include <unistd.h>
+
 #include <algorithm>
-#include <cstddef>
 #include <limits>
-#include <numeric>
 
 #include "backend/cpu/dequantize.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/kernels/blocked_product.h"
-#include "backend/cpu/kernels/convert.h"
 #include "backend/cpu/operands.h"
+#include "backend/cpu/work_items.h"
 #include "backend/cpu_isa.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
 namespace {
 
-// A panel of the right operand [depth, tile_cols] stays in the first-level cache, a block of the left one
-// [row_block, depth] in the second, a block of the right one [depth, col_block] in the third.
-constexpr std::int64_t depth_block = 256;
-constexpr std::int64_t row_block = 96;
-constexpr std::int64_t col_block = 768;
-constexpr std::int64_t sum_rows = 1024;    // rows of a bf16 result whose f32 sums are held at a time
-constexpr std::int64_t written_rows = 64;  // rows that are rounded, then handed to the epilogue
-static_assert(col_block % epilogue_cols == 0);
+using kernels::blocked_depth;
+using kernels::BlockedProductKernels;
 
-std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
+// Packed, a block of the right operand [depth, cols], at most 768 KB, stays in the second-level cache.
+constexpr std::int64_t panels_at_once = 16;
+constexpr std::int64_t most_tile_rows = 8, most_tile_cols = 48;
+constexpr std::int64_t col_unit = 192;  // what columns are divided in: a multiple of every tile's
+static_assert(col_unit % epilogue_cols == 0 && col_unit % most_tile_cols == 0);
+constexpr std::int64_t longest_block = 256;  // values of a quantised operand's blocks; others have 32
+constexpr std::int64_t term_unit = 32;
+static_assert(blocked_depth == longest_block);  // so that parts in units of 32 are whole blocks of 256, too
+
+constexpr std::int64_t pieces(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
+constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) { return pieces(value, unit) * unit; }
 
 struct Range {
   std::int64_t begin, end;
   [[nodiscard]] std::int64_t size() const { return end - begin; }
+  [[nodiscard]] Range after(std::int64_t offset) const { return {begin + offset, end + offset}; }
 };
 
-/// Slice `index` of `parts` of [0, count), in whole units but for the last.
-Range slice(std::int64_t count, std::int64_t unit, std::int64_t parts, std::int64_t index) {
-  const std::int64_t units = (count + unit - 1) / unit;
-  return {std::min(count, units * index / parts * unit), std::min(count, units * (index + 1) / parts * unit)};
-}
-
-/// How the threads divide the result: each computes its own slices of rows and columns, from operands that it
-/// packs itself.
-struct Grid {
-  std::int64_t row_parts = 1, col_parts = 1;
+/// [0, count) in as few parts of up to `most` as there can be, about equally long, in whole units.
+struct Parts {
+  std::int64_t count, size;
+  Parts(std::int64_t length, std::int64_t unit, std::int64_t most)
+      : count(length),
+        size(std::max(round_up(pieces(length, std::max<std::int64_t>(pieces(length, most), 1)), unit),
+                      unit)) {}
+  [[nodiscard]] std::int64_t number() const { return pieces(count, size); }
+  [[nodiscard]] Range operator[](std::int64_t index) const {
+    return {index * size, std::min((index + 1) * size, count)};
+  }
 };
-
-Grid choose_grid(std::int64_t rows, std::int64_t cols, const kernels::BlockedProductKernels& kernel) {
-  constexpr std::int64_t packing = 16;  // packing an element takes about as long as so many multiply-adds
-  const std::int64_t threads = thread_count();
-  Grid best;
-  std::int64_t least = std::numeric_limits<std::int64_t>::max();
-  for (std::int64_t row_parts = 1; row_parts <= threads; ++row_parts) {
-    const std::int64_t col_parts = threads / row_parts;
-    const std::int64_t slice_rows = round_up((rows + row_parts - 1) / row_parts, kernel.tile_rows);
-    const std::int64_t slice_cols = round_up((cols + col_parts - 1) / col_parts, kernel.tile_cols);
-    const std::int64_t cost = slice_rows * slice_cols + packing * (slice_rows + slice_cols);
-    if (cost >= least) continue;
-    least = cost;
-    best = {row_parts, col_parts};
-  }
-  return best;
-}
-
-/// Packs vectors `vectors` (rows of op(left), columns of op(right)) and terms `terms` of a product's operand;
-/// `along` if a vector's terms are contiguous in memory.
-void pack(const kernels::BlockedProductKernels& kernel, ConstMatrixView view, bool along, Range vectors,
-          Range terms, std::int64_t width, float* panels, std::int64_t panel_size) {
-  const std::int64_t offset =
-      along ? vectors.begin * view.stride + terms.begin : terms.begin * view.stride + vectors.begin;
-  if (view.dtype == DType::bf16) {
-    const auto* source = static_cast<const std::uint16_t*>(view.data) + offset;
-    (along ? kernel.pack_along_bf16 : kernel.pack_across_bf16)(vectors.size(), terms.size(), source,
-                                                               view.stride, width, panels, panel_size);
-  } else {
-    const float* source = view.as<float>() + offset;
-    (along ? kernel.pack_along_f32 : kernel.pack_across_f32)(vectors.size(), terms.size(), source,
-                                                             view.stride, width, panels, panel_size);
-  }
-}
-
-// Of a quantised right operand, whose blocks have up to so many values.
-constexpr std::int64_t longest_block = 256;
-constexpr std::int64_t rows_at_once = 8;  ///< terms whose values are expanded before they are packed
-static_assert(depth_block % longest_block == 0);
-
-/// What pack_quantized expands into, in values.
-std::int64_t expanded_size(const kernels::BlockedProductKernels& kernel) {
-  return std::max(kernel.tile_cols * depth_block, rows_at_once * (col_block + 2 * longest_block));
-}
-
-/// pack() of a quantised right operand, whose values are first expanded into `buffer`, a few vectors or terms
-/// at a time, in the dtype of the left one.
-void pack_quantized(const kernels::BlockedProductKernels& kernel, ConstMatrixView view, DType dtype,
-                    bool along, Range vectors, Range terms, float* panels, float* buffer) {
-  const std::int64_t width = kernel.tile_cols;
-  const std::int64_t panel_size = terms.size() * width;
-  if (along) {
-    for (std::int64_t i = vectors.begin; i < vectors.end; i += width, panels += panel_size) {
-      const Range some = {i, std::min(i + width, vectors.end)};
-      const MatrixView values = {buffer, dtype, some.size(), terms.size(), terms.size()};
-      dequantize_rows(view.row_range(some.begin, some.end).column_range(terms.begin, terms.end), values);
-      pack(kernel, values, along, {0, some.size()}, {0, terms.size()}, width, panels, panel_size);
-    }
-    return;
-  }
-  const std::int64_t block = layout_of(view.dtype).values;
-  const Range cols = {vectors.begin / block * block, round_up(vectors.end, block)};
-  for (std::int64_t i = terms.begin; i < terms.end; i += rows_at_once) {
-    const Range some = {i, std::min(i + rows_at_once, terms.end)};
-    const MatrixView values = {buffer, dtype, some.size(), cols.size(), cols.size()};
-    dequantize_rows(view.row_range(some.begin, some.end).column_range(cols.begin, cols.end), values);
-    pack(kernel, values, along, {vectors.begin - cols.begin, vectors.end - cols.begin}, {0, some.size()},
-         width, panels + (i - terms.begin) * width, panel_size);
-  }
-}
-
-MatrixView block_of(MatrixView view, Range rows, Range cols) {
-  auto* bytes = static_cast<std::byte*>(view.data);
-  const std::int64_t offset = rows.begin * view.stride + cols.begin;
-  return {bytes + offset * static_cast<std::int64_t>(size_of(view.dtype)), view.dtype, rows.size(),
-          cols.size(), view.stride};
-}
 
 struct Product {
-  const kernels::BlockedProductKernels& kernel;
+  const BlockedProductKernels& kernel;
   ConstMatrixView a, b;
   bool a_along, b_along;  ///< whether the terms of a row of op(a), of a column of op(b), are contiguous
-  std::int64_t depth;
   std::span<const float> bias;
   MatrixView c;
   Write write;
   const BlockEpilogue& epilogue;
 };
 
-/// One thread's memory: packed blocks of both operands, sums of a bf16 result, values of a quantised operand.
-struct Workspace {
-  float* left = nullptr;
-  float* right = nullptr;
-  MatrixView sums;
-  float* expanded = nullptr;
+/// What is summed at a time.
+struct Block {
+  Range rows, cols, terms;
+  bool first, last;  ///< of the terms
 };
 
-void pack_left(const Product& product, Range rows, Range terms, float* panels) {
-  const std::int64_t width = product.kernel.tile_rows;
-  pack(product.kernel, product.a, product.a_along, rows, terms, width, panels, terms.size() * width);
+/// The element of vector `vector` (a row of op(left), a column of op(right)) and term `term`.
+template <class T>
+const T* element(ConstMatrixView view, bool along, std::int64_t vector, std::int64_t term) {
+  return static_cast<const T*>(view.data) +
+         (along ? vector * view.stride + term : term * view.stride + vector);
 }
 
-void pack_right(const Product& product, Range cols, Range terms, const Workspace& workspace) {
+/// Calls body(T{}, packing of T) of a compute dtype.
+template <class Body>
+void with_packing(const BlockedProductKernels& kernel, DType dtype, const Body& body) {
+  if (dtype == DType::bf16) return body(std::uint16_t{}, kernel.bf16);
+  body(float{}, kernel.f32);
+}
+
+void pack_left(const Product& product, Range rows, Range terms, float* left) {
+  with_packing(product.kernel, product.a.dtype, [&]<class T>(T, const auto& packing) {
+    const auto pack = product.a_along ? packing.left_along : packing.left_across;
+    pack(rows.size(), terms.size(), element<T>(product.a, product.a_along, rows.begin, terms.begin),
+         product.a.stride, left);
+  });
+}
+
+void pack_right(const BlockedProductKernels& kernel, ConstMatrixView b, bool along, Range cols, Range terms,
+                float* panels, std::int64_t panel_size) {
+  with_packing(kernel, b.dtype, [&]<class T>(T, const auto& packing) {
+    const auto pack = along ? packing.right_along : packing.right_across;
+    pack(cols.size(), terms.size(), element<T>(b, along, cols.begin, terms.begin), b.stride, panels,
+         panel_size);
+  });
+}
+
+constexpr std::int64_t terms_at_once = 8;  ///< of a quantised right operand, expanded where they lie across
+
+/// Of a quantised right operand: first expanded, in the dtype of the left one.
+void pack_expanded(const Product& product, Range cols, Range terms, float* panels, std::int64_t panel_size) {
+  constexpr std::int64_t most = std::max(
+      most_tile_cols * blocked_depth, terms_at_once * (panels_at_once * most_tile_cols + 2 * longest_block));
+  alignas(64) float buffer[most];
+  const bool along = product.b_along;
+  const std::int64_t block = layout_of(product.b.dtype).values;
+  const Range in_row = along ? terms : Range{cols.begin / block * block, round_up(cols.end, block)};
+  const Range rows = along ? cols : terms;
+  const MatrixView values = {buffer, product.a.dtype, rows.size(), in_row.size(), in_row.size()};
+  dequantize_rows(product.b.row_range(rows.begin, rows.end).column_range(in_row.begin, in_row.end), values);
+  const std::int64_t skipped = along ? 0 : cols.begin - in_row.begin;
+  pack_right(product.kernel, values, along, {skipped, skipped + cols.size()}, {0, terms.size()}, panels,
+             panel_size);
+}
+
+void pack_right(const Product& product, const Block& block, float* panels) {
   const std::int64_t width = product.kernel.tile_cols;
-  if (is_quantized(product.b.dtype)) {
-    pack_quantized(product.kernel, product.b, product.a.dtype, product.b_along, cols, terms, workspace.right,
-                   workspace.expanded);
+  const std::int64_t panel_size = block.terms.size() * width;
+  if (!is_quantized(product.b.dtype)) {
+    return pack_right(product.kernel, product.b, product.b_along, block.cols, block.terms, panels,
+                      panel_size);
+  }
+  if (product.b_along) {
+    const Parts cols(block.cols.size(), width, width);
+    for (std::int64_t i = 0; i < cols.number(); ++i) {
+      pack_expanded(product, cols[i].after(block.cols.begin), block.terms, panels + i * panel_size,
+                    panel_size);
+    }
   } else {
-    pack(product.kernel, product.b, product.b_along, cols, terms, width, workspace.right,
-         terms.size() * width);
-  }
-}
-
-void add_bias(std::span<const float> bias, Range cols, MatrixView sums) {
-  for (std::int64_t row = 0; row < sums.rows; ++row) {
-    float* target = sums.as<float>() + row * sums.stride;
-    for (std::int64_t col = 0; col < sums.cols; ++col)
-      target[col] += bias[static_cast<std::size_t>(cols.begin + col)];
-  }
-}
-
-/// sums (+)= op(a) op(b) of these rows and columns.
-void multiply_block(const Product& product, Range rows, Range cols, MatrixView sums,
-                    const Workspace& workspace) {
-  const auto& kernel = product.kernel;
-  for (std::int64_t k = 0; k < product.depth; k += depth_block) {
-    const Range terms = {k, std::min(k + depth_block, product.depth)};
-    pack_right(product, cols, terms, workspace);
-    for (std::int64_t row = rows.begin; row < rows.end; row += row_block) {
-      const Range part = {row, std::min(row + row_block, rows.end)};
-      pack_left(product, part, terms, workspace.left);
-      kernel.multiply(part.size(), cols.size(), terms.size(), workspace.left, workspace.right,
-                      k > 0 || product.write == Write::add,
-                      sums.as<float>() + (row - rows.begin) * sums.stride, sums.stride);
+    const Parts terms(block.terms.size(), terms_at_once, terms_at_once);
+    for (std::int64_t i = 0; i < terms.number(); ++i) {
+      pack_expanded(product, block.cols, terms[i].after(block.terms.begin), panels + terms[i].begin * width,
+                    panel_size);
     }
   }
-  if (!product.bias.empty()) add_bias(product.bias, cols, sums);
 }
 
-void multiply_slice(const Product& product, Range rows, Range cols, const Workspace& workspace) {
-  const kernels::ConvertKernels& convert = kernels::convert_kernels();
+/// A thread's memory: the packed right operand of a block, and the sums of a bf16 result.
+struct Workspace {
+  float* right = nullptr;
+  MatrixView sums;
+};
+
+/// The sums of a tile's rows, packed.
+void multiply_rows(const Product& product, const Block& block, Range rows, const float* left,
+                   const Workspace& workspace) {
+  const bool add = product.write == Write::add;
   const bool direct = product.c.dtype == DType::f32;
-  const std::int64_t step = direct ? std::max<std::int64_t>(rows.size(), 1) : sum_rows;
-  for (std::int64_t row = rows.begin; row < rows.end; row += step) {
-    const Range part_rows = {row, std::min(row + step, rows.end)};
-    for (std::int64_t col = cols.begin; col < cols.end; col += col_block) {
-      const Range part_cols = {col, std::min(col + col_block, cols.end)};
-      const MatrixView target = block_of(product.c, part_rows, part_cols);
-      const MatrixView sums =
-          direct ? target : block_of(workspace.sums, {0, part_rows.size()}, {0, part_cols.size()});
-      if (!direct && product.write == Write::add) {
-        convert.bf16_to_f32(sums.rows, sums.cols, rows_of<std::uint16_t>(ConstMatrixView(target)),
-                            rows_of<float>(sums));
-      }
-      multiply_block(product, part_rows, part_cols, sums, workspace);
-      for (std::int64_t begin = 0; begin < sums.rows; begin += written_rows) {
-        const std::int64_t end = std::min(begin + written_rows, sums.rows);
-        if (!direct) {
-          convert.f32_to_bf16(end - begin, sums.cols,
-                              rows_of<float>(ConstMatrixView(sums.row_range(begin, end))),
-                              rows_of<std::uint16_t>(target.row_range(begin, end)));
-        }
-        product.epilogue({row + begin, row + end, part_cols.begin, part_cols.end});
-      }
+  const MatrixView c =
+      product.c.row_range(rows.begin, rows.end).column_range(block.cols.begin, block.cols.end);
+  const MatrixView sums =
+      direct ? c : workspace.sums.row_range(rows.begin - block.rows.begin, rows.end - block.rows.begin);
+  const auto run = [&]<class T>(T, auto multiply) {
+    multiply(rows.size(), block.cols.size(), block.terms.size(), left, workspace.right,
+             kernels::BlockedResult<T>{
+                 rows_of<float>(sums), !block.first || (direct && add), block.last, rows_of<T>(c),
+                 add && !direct, product.bias.empty() ? nullptr : product.bias.data() + block.cols.begin});
+  };
+  if (direct) {
+    run(float{}, product.kernel.multiply_to_f32);
+  } else {
+    run(std::uint16_t{}, product.kernel.multiply_to_bf16);
+  }
+  if (block.last) product.epilogue({rows.begin, rows.end, block.cols.begin, block.cols.end});
+}
+
+/// A rectangle of the result.
+void multiply_part(const Product& product, const Parts& terms, Range rows, Range cols,
+                   const Workspace& workspace) {
+  alignas(64) float left[most_tile_rows * blocked_depth];
+  const Parts tiles(rows.size(), product.kernel.tile_rows, product.kernel.tile_rows);
+  for (std::int64_t term = 0; term < terms.number(); ++term) {
+    const Block block = {rows, cols, terms[term], term == 0, term + 1 == terms.number()};
+    pack_right(product, block, workspace.right);
+    for (std::int64_t tile = 0; tile < tiles.number(); ++tile) {
+      const Range tile_rows = tiles[tile].after(rows.begin);
+      pack_left(product, tile_rows, block.terms, left);
+      multiply_rows(product, block, tile_rows, left, workspace);
     }
   }
+}
+
+/// A core's own, in bytes.
+std::int64_t second_level_cache() {
+  const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return bytes > 0 ? bytes : std::int64_t{1} << 20;
+}
+
+/// The rectangles that threads take.
+struct Grid {
+  Parts rows, cols;
+};
+
+/// The one that takes least time: of the parts of the busiest thread, with the packing of both operands,
+/// whose elements take as long as so many multiply-adds. A part's sums and a packed block stay in the cache:
+/// beyond it, memory is too slow for them. The more parts, the less a late thread costs.
+Grid choose_grid(std::int64_t rows, std::int64_t cols, const BlockedProductKernels& kernel) {
+  constexpr double pack_right = 12.0, pack_left = 10.0, late = 0.03;
+  constexpr std::int64_t least_rows = 64, most_rows = 1024;
+  static const std::int64_t most_cached = second_level_cache() * 5 / 8 / std::int64_t{sizeof(float)};
+  const std::int64_t most_cols = panels_at_once * kernel.tile_cols;
+  const std::int64_t threads = thread_count();
+  Grid best = {Parts(rows, kernel.tile_rows, most_rows), Parts(cols, col_unit, most_cols)};
+  double least = std::numeric_limits<double>::max();
+  for (std::int64_t col_parts = best.cols.number(); col_parts <= pieces(cols, col_unit); ++col_parts) {
+    for (std::int64_t row_parts = pieces(rows, most_rows);
+         row_parts <= std::max(4 * threads, rows / least_rows); ++row_parts) {
+      const Grid grid = {Parts(rows, kernel.tile_rows, pieces(rows, row_parts)),
+                         Parts(cols, col_unit, pieces(cols, col_parts))};
+      const std::int64_t cached = (grid.rows.size + blocked_depth) * grid.cols.size;
+      if (grid.rows.size > least_rows && cached > most_cached) continue;
+      const std::int64_t parts_of_one = pieces(grid.rows.number() * grid.cols.number(), threads);
+      const auto height = static_cast<double>(grid.rows.size), width = static_cast<double>(grid.cols.size);
+      const double time = (height * width + pack_right * width + pack_left * height) *
+                          (static_cast<double>(parts_of_one) + late);
+      if (time >= least) continue;
+      least = time;
+      best = grid;
+    }
+    if (col_parts >= 64 * threads) break;
+  }
+  return best;
 }
 
 }  // namespace
@@ -214,40 +227,25 @@ void multiply_slice(const Product& product, Range rows, Range cols, const Worksp
 void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
                       Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write,
                       const BlockEpilogue& epilogue) {
-  const kernels::BlockedProductKernels& kernel = kernels::blocked_product_kernels(cpu_isa());
+  if (c.empty()) return;
+  const BlockedProductKernels& kernel = kernels::blocked_product_kernels(cpu_isa());
   const std::int64_t depth = transpose_a == Transpose::yes ? a.rows : a.cols;
   context.add_flops(2 * static_cast<std::uint64_t>(c.rows * c.cols) * static_cast<std::uint64_t>(depth));
   const Product product = {
-      kernel, a,     b,       transpose_a == Transpose::no, transpose_b == Transpose::yes, depth, bias,
-      c,      write, epilogue};
+      kernel, a, b, transpose_a == Transpose::no, transpose_b == Transpose::yes, bias, c, write, epilogue};
+
+  const bool direct = c.dtype == DType::f32;
+  const Parts terms(depth, term_unit, blocked_depth);
   const Grid grid = choose_grid(c.rows, c.cols, kernel);
-  const std::int64_t parts = grid.row_parts * grid.col_parts;
-  const std::int64_t col_unit =
-      epilogue.empty() ? kernel.tile_cols : std::lcm(kernel.tile_cols, epilogue_cols);
-
-  const std::int64_t block_depth = std::min(depth_block, depth);
-  const std::int64_t left = round_up(std::min(row_block, c.rows), kernel.tile_rows) * block_depth;
-  const std::int64_t right = round_up(std::min(col_block, c.cols), kernel.tile_cols) * block_depth;
-  const std::int64_t sum_cols = c.dtype == DType::f32 ? 0 : std::min(col_block, c.cols);
-  const std::int64_t sums =
-      std::min(sum_rows, round_up(c.rows, grid.row_parts) / grid.row_parts + kernel.tile_rows);
-  const std::int64_t expanded = is_quantized(b.dtype) ? expanded_size(kernel) : 0;
-  const MatrixView scratch = context.scratch("multiply_blocked", DType::f32, parts,
-                                             round_up(left + right + sums * sum_cols + expanded, 16));
-  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t part = begin; part < end; ++part) {
-      float* memory = scratch.as<float>() + part * scratch.stride;
-      const MatrixView sums_of_part = {memory + left + right, DType::f32, sums, sum_cols, sum_cols};
-      const Workspace workspace = {memory, memory + left, sums_of_part,
-                                   memory + left + right + sums * sum_cols};
-      multiply_slice(product, slice(c.rows, kernel.tile_rows, grid.row_parts, part / grid.col_parts),
-                     slice(c.cols, col_unit, grid.col_parts, part % grid.col_parts), workspace);
-    }
-  });
-}
-
-std::int64_t blocked_expansion_bytes() {
-  return bytes_of(DType::f32, thread_count() * expanded_size(kernels::blocked_product_kernels(cpu_isa())));
+  const std::int64_t sum_cols = direct || terms.number() == 1 ? 0 : grid.cols.size;
+  const std::int64_t right = terms.size * round_up(grid.cols.size, kernel.tile_cols);
+  const std::int64_t parts = grid.rows.number() * grid.cols.number();
+  for_each_item(context, "multiply_blocked", parts, std::min<std::int64_t>(parts, thread_count()),
+                right + grid.rows.size * sum_cols, [&](std::int64_t part, float* memory) {
+                  const Range rows = grid.rows[part % grid.rows.number()];
+                  const MatrixView sums = {memory + right, DType::f32, rows.size(), sum_cols, sum_cols};
+                  multiply_part(product, terms, rows, grid.cols[part / grid.rows.number()], {memory, sums});
+                });
 }
 
 }  // namespace cola::ops

@@ -184,7 +184,7 @@ void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weig
 
 std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) {
   std::int64_t most = few_rows_expansion_bytes(dtype, w.cols);
-  if (is_blocked(dtype, w.dtype)) return std::max(most, blocked_expansion_bytes());
+  if (is_blocked(dtype, w.dtype)) return most;
   for (const Transpose transpose : {Transpose::yes, Transpose::no}) {
     const ConstMatrixView slab = largest_slab(w, transpose);
     const std::int64_t elements =

@@ -1,35 +1,58 @@
 #pragma once
 #include <cstdint>
 
+#include "backend/cpu/kernels/rows.h"
 #include "backend/cpu_isa.h"
 
 namespace cola::kernels {
 
-/// The pieces of a blocked matrix product in f32 (Goto and van de Geijn, 2008): operands are packed into
-/// panels, and one tile of the result at a time is summed in registers. bf16 (std::uint16_t) is widened while
-/// it is packed. Strides in elements.
+/// Most terms of a product that are summed at a time; a packed row of the left operand has as many elements.
+constexpr std::int64_t blocked_depth = 256;
+
+/// What becomes of a block's sums over `depth` terms. T is float or std::uint16_t (bf16).
+template <class T>
+struct BlockedResult {
+  Rows<float> sums;   ///< the sums of earlier terms and, unless `last`, of these; may be c itself
+  bool given;         ///< whether there are earlier terms
+  bool last;          ///< no terms follow: c is written
+  Rows<T> c;          ///< the result, or c += that
+  bool add;           ///< of c
+  const float* bias;  ///< of the columns; may be null
+};
+
+/// The pieces of a blocked matrix product in f32 (Goto and van de Geijn, 2008): operands are packed, and one
+/// tile of the result at a time is summed in registers. bf16 (std::uint16_t) is widened while it is packed.
+/// Strides in elements.
 struct BlockedProductKernels {
-  std::int64_t tile_rows = 0;  ///< of the left operand's panels
-  std::int64_t tile_cols = 0;  ///< of the right operand's panels
+  std::int64_t tile_rows = 0;
+  std::int64_t tile_cols = 0;
 
-  /// Packs `count` vectors of length `depth` into panels of `width` (tile_rows or tile_cols) vectors: panel p
-  /// holds [depth][width] floats from panels[p * panel_size] on, element (k, i) from vector p width + i, zero
-  /// past the last vector. Element k of vector i is source[i * stride + k] (along) or source[i + k * stride]
-  /// (across).
+  /// Element k of vector i is source[i * stride + k] (along) or source[i + k * stride] (across). A vector of
+  /// the left operand is packed at left[i * blocked_depth]; those of the right operand in panels of
+  /// tile_cols, panel p as [depth][tile_cols] from panels[p * panel_size] on. Zeros make the last tile or
+  /// panel whole.
   template <class T>
-  using Pack = void (*)(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride,
-                        std::int64_t width, float* panels, std::int64_t panel_size);
+  using PackLeft = void (*)(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride,
+                            float* left);
+  template <class T>
+  using PackRight = void (*)(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride,
+                             float* panels, std::int64_t panel_size);
 
-  /// c [rows, cols] = (or +=) the product of `rows` vectors packed by tile_rows and `cols` packed by
-  /// tile_cols.
+  template <class T>
+  struct Packing {
+    PackLeft<T> left_along = nullptr, left_across = nullptr;
+    PackRight<T> right_along = nullptr, right_across = nullptr;
+  };
+
+  /// The products of `rows` vectors of the left operand, up to tile_rows, and `cols` of the right one.
+  template <class T>
   using Multiply = void (*)(std::int64_t rows, std::int64_t cols, std::int64_t depth, const float* left,
-                            const float* right, bool add, float* c, std::int64_t c_stride);
+                            const float* right, const BlockedResult<T>& result);
 
-  Pack<float> pack_along_f32 = nullptr;
-  Pack<float> pack_across_f32 = nullptr;
-  Pack<std::uint16_t> pack_along_bf16 = nullptr;
-  Pack<std::uint16_t> pack_across_bf16 = nullptr;
-  Multiply multiply = nullptr;
+  Packing<float> f32;
+  Packing<std::uint16_t> bf16;
+  Multiply<float> multiply_to_f32 = nullptr;
+  Multiply<std::uint16_t> multiply_to_bf16 = nullptr;
 };
 
 [[nodiscard]] const BlockedProductKernels& blocked_product_kernels(ops::CpuIsa isa);

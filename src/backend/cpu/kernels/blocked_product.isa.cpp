@@ -1,6 +1,8 @@
 #include "backend/cpu/kernels/blocked_product.h"
 
+#include "backend/cpu/kernels/rounding.h"
 #include "backend/cpu/kernels/simd.h"
+#include "backend/cpu/kernels/transpose.h"
 
 namespace cola::kernels::COLA_ISA_NAMESPACE {
 namespace {
@@ -10,78 +12,84 @@ namespace {
 constexpr int tile_rows = lanes == 16 ? 8 : 4;
 constexpr int tile_vectors = 3;
 constexpr int tile_cols = tile_vectors * lanes;
+constexpr int steps_ahead = 16;  // terms from the use of a panel's line to that of the one asked for
 
-/// Both widths are multiples of 4: a panel is filled by 4 x 4 transposes of widened rows.
+void fill_zero(float* begin, const float* end) {
+  while (begin != end) *begin++ = 0.0F;
+}
+
 template <class T>
-void pack_along_panel(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride,
-                      std::int64_t width, float* panel) {
-  constexpr std::int64_t part = 64;  // elements of a vector that are widened at a time
-  float wide[tile_cols * part];
-  for (std::int64_t k = 0; k < depth; k += part) {
-    const std::int64_t length = depth - k < part ? depth - k : part;
-    for (std::int64_t i = 0; i < width; ++i) {
-      float* row = wide + i * part;
-      std::int64_t j = 0;
-      if (i < count) {
-        const T* from = source + i * stride + k;
-        for (; j + lanes <= length; j += lanes) store(load(from + j), row + j);
-        for (; j < length; ++j) row[j] = to_float(from[j]);
-      }
-      for (; j < part; ++j) row[j] = 0.0F;
-    }
-    float* to = panel + k * width;
-    const std::int64_t whole = length / 4 * 4;
-    for (std::int64_t i = 0; i < width; i += 4) {
-      for (std::int64_t j = 0; j < whole; j += 4)
-        transpose_4x4(wide + i * part + j, part, to + j * width + i, width);
-      for (std::int64_t j = whole; j < length; ++j) {
-        for (int lane = 0; lane < 4; ++lane) to[j * width + i + lane] = wide[(i + lane) * part + j];
-      }
-    }
+void copy_widened(std::int64_t count, const T* from, float* to) {
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) store(load(from + i), to + i);
+  for (; i < count; ++i) to[i] = to_float(from[i]);
+}
+
+/// Rows that make the last tile whole.
+void pad_left(std::int64_t count, std::int64_t depth, float* left) {
+  for (; count % tile_rows != 0; ++count)
+    fill_zero(left + count * blocked_depth, left + count * blocked_depth + depth);
+}
+
+template <class T>
+void left_along(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride, float* left) {
+  for (std::int64_t i = 0; i < count; ++i) copy_widened(depth, source + i * stride, left + i * blocked_depth);
+  pad_left(count, depth, left);
+}
+
+template <class T>
+void left_across(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride, float* left) {
+  transpose(depth, count, source, stride, left, blocked_depth);
+  pad_left(count, depth, left);
+}
+
+template <class T>
+void right_along(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride, float* panels,
+                 std::int64_t panel_size) {
+  for (std::int64_t i = 0; i < count; i += tile_cols, panels += panel_size) {
+    const std::int64_t whole = count - i < tile_cols ? count - i : tile_cols;
+    if (whole < tile_cols) fill_zero(panels, panels + depth * tile_cols);
+    transpose(whole, depth, source + i * stride, stride, panels, tile_cols);
   }
 }
 
 template <class T>
-void pack_along(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride,
-                std::int64_t width, float* panels, std::int64_t panel_size) {
-  for (std::int64_t i = 0; i < count; i += width, panels += panel_size) {
-    pack_along_panel(count - i < width ? count - i : width, depth, source + i * stride, stride, width,
-                     panels);
-  }
-}
-
-template <class T>
-void pack_across(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride,
-                 std::int64_t width, float* panels, std::int64_t panel_size) {
-  for (std::int64_t i = 0; i < count; i += width, panels += panel_size) {
-    const std::int64_t whole = count - i < width ? count - i : width;
+void right_across(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride, float* panels,
+                  std::int64_t panel_size) {
+  for (std::int64_t i = 0; i < count; i += tile_cols, panels += panel_size) {
+    const std::int64_t whole = count - i < tile_cols ? count - i : tile_cols;
     for (std::int64_t k = 0; k < depth; ++k) {
-      const T* from = source + i + k * stride;
-      float* to = panels + k * width;
-      std::int64_t j = 0;
-      for (; j + lanes <= whole; j += lanes) store(load(from + j), to + j);
-      for (; j < whole; ++j) to[j] = to_float(from[j]);
-      for (; j < width; ++j) to[j] = 0.0F;
+      float* to = panels + k * tile_cols;
+      copy_widened(whole, source + i + k * stride, to);
+      fill_zero(to + whole, to + tile_cols);
     }
   }
 }
 
-template <bool add>
-void multiply_tile(std::int64_t depth, const float* left, const float* right, float* c,
-                   std::int64_t c_stride) {
+struct Tile {
   Floats sum[tile_rows][tile_vectors];
+};
+
+/// Lines that are met when the sums are complete, those of `met`, are asked for at the start.
+template <class T>
+[[gnu::always_inline]] inline void sum_tile(std::int64_t depth, const float* left, const float* right,
+                                            Rows<T> met, Tile& tile) {
+  Floats sum[tile_rows][tile_vectors] = {};
 #pragma GCC unroll 8
   for (int r = 0; r < tile_rows; ++r) {
 #pragma GCC unroll 8
-    for (int v = 0; v < tile_vectors; ++v) sum[r][v] = add ? load(c + r * c_stride + v * lanes) : Floats{};
+    for (int v = 0; v < tile_vectors; ++v) __builtin_prefetch(met[r] + v * lanes, 1);
   }
-  for (std::int64_t k = 0; k < depth; ++k, left += tile_rows, right += tile_cols) {
+  for (std::int64_t k = 0; k < depth; ++k, right += tile_cols) {
     Floats column[tile_vectors];
 #pragma GCC unroll 8
-    for (int v = 0; v < tile_vectors; ++v) column[v] = load(right + v * lanes);
+    for (int v = 0; v < tile_vectors; ++v) {
+      column[v] = load(right + v * lanes);
+      __builtin_prefetch(right + steps_ahead * tile_cols + v * lanes);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < tile_rows; ++r) {
-      const float factor = left[r];
+      const float factor = left[r * blocked_depth + k];
 #pragma GCC unroll 8
       for (int v = 0; v < tile_vectors; ++v) sum[r][v] += factor * column[v];
     }
@@ -89,40 +97,69 @@ void multiply_tile(std::int64_t depth, const float* left, const float* right, fl
 #pragma GCC unroll 8
   for (int r = 0; r < tile_rows; ++r) {
 #pragma GCC unroll 8
-    for (int v = 0; v < tile_vectors; ++v) store(sum[r][v], c + r * c_stride + v * lanes);
+    for (int v = 0; v < tile_vectors; ++v) tile.sum[r][v] = sum[r][v];
   }
 }
 
-/// A tile that c holds only in part: summed beside it.
-void multiply_edge(std::int64_t rows, std::int64_t cols, std::int64_t depth, const float* left,
-                   const float* right, bool add, float* c, std::int64_t c_stride) {
-  float tile[tile_rows * tile_cols] = {};
-  if (add) {
-    for (std::int64_t r = 0; r < rows; ++r) {
-      for (std::int64_t col = 0; col < cols; ++col) tile[r * tile_cols + col] = c[r * c_stride + col];
+/// All of a tile's sums at `row`, `col` of the result.
+template <class T>
+[[gnu::always_inline]] inline void finish_tile(const Tile& tile, std::int64_t col,
+                                               const BlockedResult<T>& result) {
+#pragma GCC unroll 8
+  for (int r = 0; r < tile_rows; ++r) {
+    float* sums = result.sums[r] + col;
+    T* c = result.c[r] + col;
+#pragma GCC unroll 8
+    for (int v = 0; v < tile_vectors; ++v) {
+      Floats value = tile.sum[r][v];
+      if (result.given) value += load(sums + v * lanes);
+      if (!result.last) {
+        store(value, sums + v * lanes);
+        continue;
+      }
+      if (result.bias != nullptr) value += load(result.bias + col + v * lanes);
+      if (result.add) value += load(c + v * lanes);
+      store_as(value, c + v * lanes);
     }
   }
-  multiply_tile<true>(depth, left, right, tile, tile_cols);
+}
+
+/// Of a tile that the result holds only in part.
+template <class T>
+void finish_edge(const Tile& tile, std::int64_t rows, std::int64_t cols, std::int64_t col,
+                 const BlockedResult<T>& result) {
   for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t col = 0; col < cols; ++col) c[r * c_stride + col] = tile[r * tile_cols + col];
+    float* sums = result.sums[r] + col;
+    T* c = result.c[r] + col;
+    for (std::int64_t i = 0; i < cols; ++i) {
+      float value = tile.sum[r][i / lanes][i % lanes];
+      if (result.given) value += sums[i];
+      if (!result.last) {
+        sums[i] = value;
+        continue;
+      }
+      if (result.bias != nullptr) value += result.bias[col + i];
+      if (result.add) value += to_float(c[i]);
+      store_float(value, c + i);
+    }
   }
 }
 
+/// The left operand's tile stays in the first-level cache, panels of the right one come from the second.
+template <class T>
 void multiply(std::int64_t rows, std::int64_t cols, std::int64_t depth, const float* left, const float* right,
-              bool add, float* c, std::int64_t c_stride) {
+              const BlockedResult<T>& result) {
   for (std::int64_t col = 0; col < cols; col += tile_cols, right += depth * tile_cols) {
-    const float* panel = left;
-    for (std::int64_t row = 0; row < rows; row += tile_rows, panel += depth * tile_rows) {
-      float* target = c + row * c_stride + col;
-      if (row + tile_rows > rows || col + tile_cols > cols) {
-        multiply_edge(rows - row < tile_rows ? rows - row : tile_rows,
-                      cols - col < tile_cols ? cols - col : tile_cols, depth, panel, right, add, target,
-                      c_stride);
-      } else if (add) {
-        multiply_tile<true>(depth, panel, right, target, c_stride);
-      } else {
-        multiply_tile<false>(depth, panel, right, target, c_stride);
-      }
+    Tile tile;
+    if (result.given || !result.last) {
+      sum_tile<float>(depth, left, right, {result.sums.data + col, result.sums.stride}, tile);
+    } else {
+      sum_tile<T>(depth, left, right, {result.c.data + col, result.c.stride}, tile);
+    }
+    if (rows < tile_rows || col + tile_cols > cols) {
+      finish_edge(tile, rows, cols - col < tile_cols ? cols - col : tile_cols, col, result);
+    } else {
+      finish_tile(tile, col, result);
     }
   }
 }
@@ -132,11 +169,11 @@ void multiply(std::int64_t rows, std::int64_t cols, std::int64_t depth, const fl
 const BlockedProductKernels blocked_product_table = {
     .tile_rows = tile_rows,
     .tile_cols = tile_cols,
-    .pack_along_f32 = pack_along<float>,
-    .pack_across_f32 = pack_across<float>,
-    .pack_along_bf16 = pack_along<std::uint16_t>,
-    .pack_across_bf16 = pack_across<std::uint16_t>,
-    .multiply = multiply,
+    .f32 = {left_along<float>, left_across<float>, right_along<float>, right_across<float>},
+    .bf16 = {left_along<std::uint16_t>, left_across<std::uint16_t>, right_along<std::uint16_t>,
+             right_across<std::uint16_t>},
+    .multiply_to_f32 = multiply<float>,
+    .multiply_to_bf16 = multiply<std::uint16_t>,
 };
 
 }  // namespace cola::kernels::COLA_ISA_NAMESPACE
