@@ -44,6 +44,17 @@ void linear_forward(Context& context, ConstMatrixView x, WeightView weight, cons
   context.backend().ops().linear_forward(context, x, weight, bias, addend, y);
 }
 
+void linear_forward_together(Context& context, ConstMatrixView x, std::span<const LinearProduct> products) {
+  std::int64_t bytes = 0;
+  for (const auto& [w, bias, addend, y] : products) {
+    check_forward(x, w.plain, bias, y, "linear_forward_together");
+    if (!addend.empty()) check_alike({y, addend}, "linear_forward_together");
+    bytes += bytes_of({x, w.plain, addend, y});
+  }
+  const ProfileScope scope(context, "linear_forward", bytes);
+  if (x.rows > 0) context.backend().ops().linear_forward_together(context, x, products);
+}
+
 void linear_relu_forward(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias,
                          MatrixView y, std::span<std::uint8_t> positive) {
   const ProfileScope scope(context, "linear_relu_forward", bytes_of({x, weight.plain, y}));

@@ -37,6 +37,15 @@ struct BiasView {
 void linear_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,
                     ConstMatrixView addend, MatrixView y);
 
+/// linear_forward of each of some products that read the same x: few rows of x meet all weights in one pass.
+struct LinearProduct {
+  WeightView w;
+  BiasView bias;
+  ConstMatrixView addend;
+  MatrixView y;
+};
+void linear_forward_together(Context& context, ConstMatrixView x, std::span<const LinearProduct> products);
+
 /// y [T, N] = relu(x w^T + bias) with relu_forward's mask (backend/elementwise.h), and dx [T, K] = dy w where
 /// a mask of dx's shape says so: relu_backward of linear_backward_input. `bias` may be empty.
 void linear_relu_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,

@@ -50,7 +50,8 @@ int thread_count() { return ThreadPool::in_job() ? 1 : loops().pool->threads(); 
 std::int64_t slice_count(std::int64_t count, std::int64_t grain) {
   const std::int64_t threads = thread_count();
   if (threads == 1) return 1;
-  return std::clamp<std::int64_t>(grain > 0 ? count / grain : count, 1, slices_per_thread * threads);
+  const std::int64_t slices = std::min(grain > 0 ? count / grain : count, slices_per_thread * threads);
+  return std::max<std::int64_t>(slices > threads ? slices - slices % threads : slices, 1);
 }
 
 void run_slices(std::int64_t slices, const void* body, ThreadPool::Slice slice) {

@@ -28,14 +28,11 @@ bool spin_until(const Done& done) {
   return done();
 }
 
-constexpr std::uint64_t claims_of(std::uint32_t job, std::int64_t begin, std::int64_t end) {
-  return (std::uint64_t{job} << 32) | (static_cast<std::uint64_t>(end) << 16) |
-         static_cast<std::uint64_t>(begin);
+constexpr std::uint32_t claims_of(std::int64_t begin, std::int64_t end) {
+  return static_cast<std::uint32_t>(end << 16 | begin);
 }
-constexpr std::int64_t next_of(std::uint64_t claims) { return static_cast<std::int64_t>(claims & 0xffff); }
-constexpr std::int64_t end_of(std::uint64_t claims) {
-  return static_cast<std::int64_t>((claims >> 16) & 0xffff);
-}
+constexpr std::int64_t next_of(std::uint32_t claims) { return claims & 0xffffU; }
+constexpr std::int64_t end_of(std::uint32_t claims) { return claims >> 16; }
 
 thread_local bool computes = false;
 
@@ -54,22 +51,14 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-bool ThreadPool::has_work() const {
-  return std::any_of(shares_.begin(), shares_.end(), [](const Share& share) {
-    const std::uint64_t claims = share.claims.load(std::memory_order_relaxed);
-    return next_of(claims) < end_of(claims);
-  });
-}
-
 void ThreadPool::run(std::int64_t slices, const void* body, Slice slice) {
   body_ = body;
   slice_ = slice;
-  ++job_;
   unfinished_.store(static_cast<std::uint32_t>(slices), std::memory_order_relaxed);
   const std::int64_t threads = std::ssize(shares_);
   for (std::int64_t i = 0; i < threads; ++i) {
     shares_[static_cast<std::size_t>(i)].claims.store(
-        claims_of(job_, slices * i / threads, slices * (i + 1) / threads), std::memory_order_release);
+        claims_of(slices * i / threads, slices * (i + 1) / threads), std::memory_order_release);
   }
   ++begun_;
   if (sleepers_ > 0) begun_.notify_all();
@@ -83,29 +72,30 @@ void ThreadPool::run(std::int64_t slices, const void* body, Slice slice) {
   caller_sleeps_ = false;
 }
 
-/// Until no slice is left to begin.
+/// Until no slice is left to begin. What is done is counted once, at the end: a word that all threads write.
 void ThreadPool::work(std::size_t own) {
+  std::uint32_t done = 0;
   for (std::size_t i = 0; i < shares_.size(); ++i) {
-    std::atomic<std::uint64_t>& share = shares_[(own + i) % shares_.size()].claims;
+    std::atomic<std::uint32_t>& share = shares_[(own + i) % shares_.size()].claims;
     for (;;) {
-      const std::uint64_t seen = share.load(std::memory_order_relaxed);
+      const std::uint32_t seen = share.load(std::memory_order_relaxed);
       if (next_of(seen) >= end_of(seen)) break;
-      const std::uint64_t claims = share.fetch_add(1, std::memory_order_acquire);
+      const std::uint32_t claims = share.fetch_add(1, std::memory_order_acquire);
       if (next_of(claims) >= end_of(claims)) break;
       slice_(body_, next_of(claims));
-      if (--unfinished_ == 0 && caller_sleeps_) unfinished_.notify_one();
+      ++done;
     }
   }
+  if (done > 0 && (unfinished_ -= done) == 0 && caller_sleeps_) unfinished_.notify_one();
 }
 
 void ThreadPool::serve(std::size_t own) {
   computes = true;
-  while (!ends_) {
+  for (std::uint32_t seen = begun_; !ends_; seen = begun_) {
     work(own);
-    if (spin_until([this] { return has_work() || ends_; })) continue;
+    if (spin_until([&] { return begun_.load(std::memory_order_acquire) != seen; })) continue;
     ++sleepers_;
-    const std::uint32_t begun = begun_;
-    if (!has_work() && !ends_) begun_.wait(begun);
+    begun_.wait(seen);
     --sleepers_;
   }
 }

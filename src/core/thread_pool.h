@@ -33,25 +33,23 @@ class ThreadPool {
   static constexpr std::int64_t most_slices = 0x8000;
 
  private:
-  /// A thread's own slices that nobody has begun, in one word that is claimed from by adding 1: the number of
-  /// the job (32 bits), the end, the next (16 bits each). A thread that comes late to a job finds none of it
-  /// left; one that has claimed a slice knows that the job waits for it.
+  /// A thread's own slices that nobody has begun, in one word that is claimed from by adding 1: the end and
+  /// the next (16 bits each). A thread that comes late finds none left, and is not waited for; one that has
+  /// claimed a slice knows that the job waits for it.
   struct alignas(64) Share {
-    std::atomic<std::uint64_t> claims{0};
+    std::atomic<std::uint32_t> claims{0};
   };
 
-  [[nodiscard]] bool has_work() const;
   void work(std::size_t own);
   void serve(std::size_t own);
 
   std::vector<Share> shares_;
   const void* body_ = nullptr;
   Slice slice_ = nullptr;
-  std::uint32_t job_ = 0;
   alignas(64) std::atomic<std::uint32_t> unfinished_{0};  ///< slices of the job
   std::atomic<bool> caller_sleeps_{false};
-  alignas(64) std::atomic<std::uint32_t> begun_{
-      0};  ///< jobs, and the end of the pool: what sleepers wait for
+  /// Jobs, and the end of the pool: what sleepers wait for.
+  alignas(64) std::atomic<std::uint32_t> begun_{0};
   std::atomic<std::uint32_t> sleepers_{0};
   std::atomic<bool> ends_{false};
   std::vector<std::thread> workers_;

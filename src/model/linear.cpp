@@ -90,9 +90,13 @@ void Linear::backward(const StepState& step, ConstMatrixView dy, ConstMatrixView
 
 void forward_together(const StepState& step, ConstMatrixView x, std::span<const LinearForward> parts) {
   auto& context = step.context;
+  std::vector<ops::LinearProduct> products;
+  for (const auto& [layer, y, kept, addend] : parts) {
+    if (!y.empty()) products.push_back({layer->weight().view(), layer->bias_view(), addend, y});
+  }
+  if (!products.empty()) ops::linear_forward_together(context, x, products);
   std::vector<ops::LoraForward> branches;  // whose input is x itself
   for (const auto& [layer, y, kept, addend] : parts) {
-    if (!y.empty()) ops::linear_forward(context, x, layer->weight().view(), layer->bias_view(), addend, y);
     for (const LowRankBranch& branch : layer->branches) {
       const std::int64_t rank = branch.a->rows();
       MatrixView u;

@@ -87,6 +87,34 @@ TEST_P(Linear, ForwardAgreesWithTheReference) {
   }
 }
 
+TEST_P(Linear, ProductsTogetherAreThoseOfEach) {
+  const auto [dtype, c] = GetParam();
+  const TestMatrix x = random_matrix(dtype, c.rows, c.k, 1, 1.0, c.padding);
+  const std::vector<float> bias = random_floats(c.n, 3);
+  const std::int64_t narrow = (c.n + 2) / 3;
+  const TestMatrix wide = random_matrix(dtype, c.n, c.k, 2, 1.0, 2 * c.padding);
+  const TestMatrix thin = random_matrix(dtype, narrow, c.k, 4);
+  const TestMatrix addend = random_matrix(dtype, c.rows, narrow, 5);
+  std::vector<TestMatrix> expected;
+  std::vector<TestMatrix> result;
+  for (auto* results : {&expected, &result}) {
+    results->push_back(random_matrix(dtype, c.rows, c.n, 6, 1.0, c.padding));
+    results->push_back(random_matrix(dtype, c.rows, narrow, 7));
+    results->push_back(random_matrix(DType::f32, c.rows, narrow, 8));
+  }
+  linear_forward(context_, x.view(), wide.view(), bias, {}, expected[0].view());
+  linear_forward(context_, x.view(), thin.view(), {}, addend.view(), expected[1].view());
+  linear_forward(context_, x.view(), thin.view(), {}, expected[2].view(), expected[2].view());
+  const std::vector<LinearProduct> products = {{wide.view(), bias, {}, result[0].view()},
+                                               {thin.view(), {}, addend.view(), result[1].view()},
+                                               {thin.view(), {}, result[2].view(), result[2].view()}};
+  linear_forward_together(context_, x.view(), products);
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    EXPECT_EQ(numbers(result[i].view()), numbers(expected[i].view())) << c << " product " << i;
+    EXPECT_TRUE(result[i].padding_intact());
+  }
+}
+
 TEST_P(Linear, BackwardInputAgreesWithTheReference) {
   const auto [dtype, c] = GetParam();
   const TestMatrix dy = random_matrix(dtype, c.rows, c.n, 5, 1.0, c.padding);

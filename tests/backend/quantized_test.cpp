@@ -156,8 +156,10 @@ TEST_P(QuantizedLinear, HasTheBitsOfTheExpandedMatrix) {
   TestMatrix dx(c_.dtype, c_.rows, c_.k);
   TestMatrix expected_y(c_.dtype, c_.rows, c_.n);
   TestMatrix expected_dx(c_.dtype, c_.rows, c_.k);
-  multiply_few_rows(context_, x.view(), values_.view(), {}, expected_y.view(), Write::replace);
-  multiply_few_rows(context_, x.view(), w_.view(), {}, y.view(), Write::replace);
+  const FewRowsProduct of_values = {values_.view(), {}, expected_y.view(), Write::replace};
+  multiply_few_rows(context_, x.view(), {&of_values, 1});
+  const FewRowsProduct of_blocks = {w_.view(), {}, y.view(), Write::replace};
+  multiply_few_rows(context_, x.view(), {&of_blocks, 1});
   EXPECT_EQ(numbers(y.view()), numbers(expected_y.view()));
   for (const int threads : {1, 2, 3}) {
     const Threads scope(threads);

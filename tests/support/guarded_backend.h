@@ -249,6 +249,14 @@ inline void require(GuardedMemory& memory, std::span<const ops::HeadBranch> bran
     for (const MatrixView view : {branch.u, branch.du, branch.db}) require(memory, view);
   }
 }
+inline void require(GuardedMemory& memory, std::span<const ops::LinearProduct> products) {
+  for (const auto& product : products) {
+    require(memory, product.w);
+    require(memory, product.bias);
+    require(memory, product.addend);
+    require(memory, product.y);
+  }
+}
 inline void require(GuardedMemory& memory, std::span<const ops::LoraForward> branches) {
   for (const auto& branch : branches) {
     for (const ConstMatrixView view : {branch.a, branch.b}) require(memory, view);
@@ -330,6 +338,7 @@ inline const ops::OpTable& GuardedBackend::ops() const {
       .gather_rows = guarded::op<&Table::gather_rows>,
       .scatter_rows = guarded::op<&Table::scatter_rows>,
       .linear_forward = guarded::op<&Table::linear_forward>,
+      .linear_forward_together = guarded::op<&Table::linear_forward_together>,
       .linear_relu_forward = guarded::op<&Table::linear_relu_forward>,
       .linear_relu_backward = guarded::op<&Table::linear_relu_backward>,
       .linear_gate_forward = guarded::op<&Table::linear_gate_forward>,

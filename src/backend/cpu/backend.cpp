@@ -33,6 +33,7 @@ constexpr OpTable table = {
     .gather_rows = cpu::gather_rows,
     .scatter_rows = cpu::scatter_rows,
     .linear_forward = cpu::linear_forward,
+    .linear_forward_together = cpu::linear_forward_together,
     .linear_relu_forward = cpu::linear_relu_forward,
     .linear_relu_backward = cpu::linear_relu_backward,
     .linear_gate_forward = cpu::linear_gate_forward,

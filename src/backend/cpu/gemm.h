@@ -27,10 +27,16 @@ void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a
                       Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write,
                       const BlockEpilogue& epilogue = {});
 
-/// y [T, N] = x [T, K] w^T + bias for few rows of x, limited by how fast w [N, K] is read: w's rows are read
-/// once. x, w f32 or bf16, or w quantised, its values then taken in x's dtype. Counts 2 T N K flops.
-void multiply_few_rows(Context& context, ConstMatrixView x, ConstMatrixView w, std::span<const float> bias,
-                       MatrixView y, Write write);
+/// y [T, N] = x [T, K] w^T + bias, or y += that.
+struct FewRowsProduct {
+  ConstMatrixView w;
+  std::span<const float> bias;
+  MatrixView y;
+  Write write;
+};
+/// Products of few rows of the same x, limited by how fast their w [N, K] are read: each is read once. x, w
+/// f32 or bf16, or w quantised, its values then taken in x's dtype. Counts 2 T N K flops of each.
+void multiply_few_rows(Context& context, ConstMatrixView x, std::span<const FewRowsProduct> products);
 
 /// Most bytes in which that expands parts of a quantised w of K columns.
 [[nodiscard]] std::int64_t few_rows_expansion_bytes(DType dtype, std::int64_t cols);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <vector>
 
 #include "backend/cpu/dequantize.h"
 #include "backend/cpu/gemm.h"
@@ -115,12 +116,28 @@ void linear_forward(Context& context, ConstMatrixView x, WeightView weight, cons
   if (weight.packed != nullptr) {
     multiply_packed_forward(context, x, *weight.packed, bias.values, y, write);
   } else if (x.rows <= few_rows(x.dtype)) {
-    multiply_few_rows(context, x, w, bias.values, y, write);
+    const FewRowsProduct few = {w, bias.values, y, write};
+    multiply_few_rows(context, x, {&few, 1});
   } else if (is_by_slabs(x, w)) {
     multiply_slabs(context, x, {w, Transpose::yes, bias.values, y, {}}, write);
   } else {
     product(context, x, Transpose::no, w, Transpose::yes, bias.values, y, write);
   }
+}
+
+void linear_forward_together(Context& context, ConstMatrixView x, std::span<const LinearProduct> products) {
+  const bool packed =
+      std::ranges::any_of(products, [](const auto& product) { return product.w.packed != nullptr; });
+  if (packed || x.rows > few_rows(x.dtype)) {
+    for (const auto& [w, bias, addend, y] : products) cpu::linear_forward(context, x, w, bias, addend, y);
+    return;
+  }
+  std::vector<FewRowsProduct> few;
+  for (const auto& [w, bias, addend, y] : products) {
+    if (!addend.empty() && addend.data != y.data) cpu::convert(context, addend, y);
+    few.push_back({w.plain, bias.values, y, addend.empty() ? Write::replace : Write::add});
+  }
+  multiply_few_rows(context, x, few);
 }
 
 void linear_relu_forward(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias,

@@ -25,6 +25,7 @@ decltype(ops::embedding_backward) embedding_backward;
 decltype(ops::gather_rows) gather_rows;
 decltype(ops::scatter_rows) scatter_rows;
 decltype(ops::linear_forward) linear_forward;
+decltype(ops::linear_forward_together) linear_forward_together;
 decltype(ops::linear_relu_forward) linear_relu_forward;
 decltype(ops::linear_relu_backward) linear_relu_backward;
 decltype(ops::linear_gate_forward) linear_gate_forward;

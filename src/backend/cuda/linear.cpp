@@ -57,6 +57,10 @@ void linear_forward(Context& context, ConstMatrixView x, WeightView w, const Bia
            {.a = x, .b = w.plain, .transpose_b = Transpose::yes, .bias = bias, .addend = addend, .c = y});
 }
 
+void linear_forward_together(Context& context, ConstMatrixView x, std::span<const LinearProduct> products) {
+  for (const auto& [w, bias, addend, y] : products) cuda::linear_forward(context, x, w, bias, addend, y);
+}
+
 void linear_relu_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,
                          MatrixView y, std::span<std::uint8_t> positive) {
   if (is_quantized(w.plain.dtype)) {  // slabs have no epilogue: its mask has rows of the whole result

@@ -24,6 +24,7 @@ decltype(ops::embedding_backward) embedding_backward;
 decltype(ops::gather_rows) gather_rows;
 decltype(ops::scatter_rows) scatter_rows;
 decltype(ops::linear_forward) linear_forward;
+decltype(ops::linear_forward_together) linear_forward_together;
 decltype(ops::linear_relu_forward) linear_relu_forward;
 decltype(ops::linear_relu_backward) linear_relu_backward;
 decltype(ops::linear_gate_forward) linear_gate_forward;
@@ -67,6 +68,7 @@ inline constexpr OpTable op_table = {
     .gather_rows = cuda::gather_rows,
     .scatter_rows = cuda::scatter_rows,
     .linear_forward = cuda::linear_forward,
+    .linear_forward_together = cuda::linear_forward_together,
     .linear_relu_forward = cuda::linear_relu_forward,
     .linear_relu_backward = cuda::linear_relu_backward,
     .linear_gate_forward = cuda::linear_gate_forward,
