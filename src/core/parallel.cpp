@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
 #include <string_view>
+#include <thread>
 
 namespace cola {
 namespace {
@@ -22,8 +24,10 @@ int default_thread_count() {
   std::from_chars(text.data(), text.data() + text.size(), threads);
   if (threads > 0) return std::min(threads, most_threads);
   cpu_set_t processors;
-  if (sched_getaffinity(0, sizeof processors, &processors) != 0) return 1;
-  return std::clamp(CPU_COUNT(&processors), 1, most_threads);
+  const int count = sched_getaffinity(0, sizeof processors, &processors) == 0  // fails on very large machines
+                        ? CPU_COUNT(&processors)
+                        : static_cast<int>(std::thread::hardware_concurrency());
+  return std::clamp(count, 1, most_threads);
 }
 
 /// The pool of the process's loops: one at a time uses it, others run on the thread that calls them.

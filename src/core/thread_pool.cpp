@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 
 namespace cola {
 namespace {
@@ -41,7 +42,11 @@ thread_local bool computes = false;
 bool ThreadPool::in_job() { return computes; }
 
 ThreadPool::ThreadPool(int threads) : shares_(static_cast<std::size_t>(std::max(threads, 1))) {
-  for (std::size_t own = 1; own < shares_.size(); ++own) workers_.emplace_back([this, own] { serve(own); });
+  try {
+    for (std::size_t own = 1; own < shares_.size(); ++own) workers_.emplace_back([this, own] { serve(own); });
+  } catch (const std::system_error&) {
+    // The system starts no more: those that there are take the slices of those that there are not.
+  }
 }
 
 ThreadPool::~ThreadPool() {

@@ -122,8 +122,8 @@ Operands columns_of_product(Operands all, Transpose transpose_b, std::int64_t be
   return all;
 }
 
-/// Slices of a result's longer side, the same number for each thread, and few: oneDNN packs the other operand
-/// for each anew.
+/// Slices of a result's rows or columns, the same number for each thread, and few: oneDNN packs the other
+/// operand for each anew.
 std::int64_t slices_of(std::int64_t length) {
   constexpr std::int64_t long_slice = 1024, short_slice = 64;
   const std::int64_t threads = thread_count();
@@ -149,7 +149,8 @@ void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstM
   const bool primitive =
       a.dtype == DType::bf16 ||
       (transpose_a == Transpose::no && transpose_b == Transpose::yes && flops >= worth_a_primitive);
-  const bool by_rows = 8 * c.rows >= c.cols;  // measured: bench gemm
+  // With 1,024 rows, slices of rows were quicker for 576 to 3,072 columns, slices of columns for 49,152.
+  const bool by_rows = 8 * c.rows >= c.cols;
   const std::int64_t length = by_rows ? c.rows : c.cols;
   const std::int64_t slices = slices_of(length);
   parallel_for(slices, 1, [&](std::int64_t first, std::int64_t last) {
