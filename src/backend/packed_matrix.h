@@ -6,13 +6,13 @@
 namespace cola::ops {
 
 /// Reads a weight [N, K] in bf16 in the layout of tile products (docs/decisions/0014-tile-products.md):
-/// blocks of 64 rows and 32 columns, padded with zeros.
+/// blocks of 32 rows and 32 columns, padded with zeros.
 struct PackedView {
   const std::uint16_t* blocks = nullptr;  ///< not owned
   std::int64_t rows = 0;
   std::int64_t cols = 0;
 
-  /// The block of rows [64 row, 64 row + 64) and columns [32 col, 32 col + 32).
+  /// The block of rows [32 row, 32 row + 32) and columns [32 col, 32 col + 32).
   [[nodiscard]] const std::uint16_t* block(std::int64_t row, std::int64_t col) const;
   [[nodiscard]] std::int64_t block_cols() const;  ///< blocks beside each other
 };

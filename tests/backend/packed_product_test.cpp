@@ -154,8 +154,43 @@ TEST_P(PackedProduct, BackwardAgreesWithTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, PackedProduct, testing::ValuesIn(cases));
 
-// More tokens than a block has, and more depth than the stream may have to be read whole: blocks of several
-// panels, whose sums wait for their next chunk.
+// More outputs than may wait for their next chunk of depth.
+TEST(PackedProductBlocks, OfManyOutputsAgreeWithTheReference) {
+  constexpr std::int64_t rows = 20;
+  constexpr std::int64_t out = 4200;
+  constexpr std::int64_t in = 800;
+  Context context;
+  const TestMatrix x = random_matrix(DType::bf16, rows, in, 1);
+  const TestMatrix w = random_matrix(DType::bf16, out, in, 2);
+  TestMatrix y(DType::bf16, rows, out);
+  multiply_packed_forward(context, x.view(), PackedMatrix(w.view()), {}, y.view(), Write::replace);
+  const auto expected = ref::linear_forward<double>(numbers(x.view()), numbers(w.view()), {}, rows, out, in);
+  EXPECT_TRUE(is_near(y.view(), expected, tolerance(DType::bf16, in)));
+}
+
+// More results than a core's cache holds: they are written past it where their rows are aligned.
+TEST(PackedProductBlocks, PastTheCachesAgreeWithTheReference) {
+  constexpr std::int64_t rows = 530;
+  constexpr std::int64_t wide = 2080;
+  constexpr std::int64_t narrow = 40;
+  Context context;
+  const TestMatrix w = random_matrix(DType::bf16, wide, narrow, 1);
+  const TestMatrix v = random_matrix(DType::bf16, narrow, wide, 2);
+  const TestMatrix x = random_matrix(DType::bf16, rows, narrow, 3);
+  const auto forward =
+      ref::linear_forward<double>(numbers(x.view()), numbers(w.view()), {}, rows, wide, narrow);
+  const auto backward = ref::linear_backward_input(numbers(x.view()), numbers(v.view()), rows, narrow, wide);
+  for (const DType result : {DType::bf16, DType::f32}) {
+    TestMatrix y(result, rows, wide);
+    TestMatrix dx(result, rows, wide);
+    multiply_packed_forward(context, x.view(), PackedMatrix(w.view()), {}, y.view(), Write::replace);
+    multiply_packed_backward(context, x.view(), PackedMatrix(v.view()), dx.view(), Write::replace);
+    EXPECT_TRUE(is_near(y.view(), forward, tolerance(result, narrow)));
+    EXPECT_TRUE(is_near(dx.view(), backward, tolerance(result, narrow)));
+  }
+}
+
+// More tokens than a block has, and more depth than a chunk: sums wait for their next chunk.
 TEST(PackedProductBlocks, AgreeWithTheReference) {
   constexpr std::int64_t rows = 530;
   constexpr std::int64_t narrow = 600;
@@ -178,7 +213,7 @@ TEST(PackedProductBlocks, AgreeWithTheReference) {
   EXPECT_TRUE(is_near(dx.view(), expected, tolerance(DType::f32, wide)));
 }
 
-// However threads share outputs and tokens: 5 panels and 3 tiles of tokens forward, 2 panels backward.
+// However threads share outputs and tokens: 10 panels and 2 pairs of tiles forward, 4 panels backward.
 TEST(PackedProductThreads, AnyNumberGivesTheSameBits) {
   const TestMatrix x = random_matrix(DType::bf16, 40, 100, 1);
   const TestMatrix w = random_matrix(DType::bf16, 300, 100, 2);
@@ -261,6 +296,10 @@ TEST(PackedProductRows, DoNotDependOnOtherRows) {
   }
   multiply_packed_forward(context, x.view(), packed, {}, again.view(), Write::replace);
   EXPECT_EQ(numbers(y.view().row_range(3, 4)), numbers(again.view().row_range(3, 4)));
+
+  TestMatrix alone(DType::bf16, 1, 129);
+  multiply_packed_forward(context, x.view().row_range(3, 4), packed, {}, alone.view(), Write::replace);
+  EXPECT_EQ(numbers(alone.view()), numbers(again.view().row_range(3, 4)));
 }
 
 TEST(PackedMatrix, GivesItsRowsBack) {

@@ -1,8 +1,7 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <limits>
 
+#include "backend/cpu/caches.h"
 #include "backend/cpu/dequantize.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/kernels/blocked_product.h"
@@ -178,12 +177,6 @@ void multiply_part(const Product& product, const Parts& terms, Range rows, Range
       multiply_rows(product, block, tile_rows, left, workspace);
     }
   }
-}
-
-/// A core's own, in bytes.
-std::int64_t second_level_cache() {
-  const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  return bytes > 0 ? bytes : std::int64_t{1} << 20;
 }
 
 /// The rectangles that threads take.

@@ -1,11 +1,16 @@
 #include "backend/cpu/gemm_packed.h"
 
+#include <xmmintrin.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
+#include "backend/cpu/caches.h"
 #include "backend/cpu/kernels/tile_layout.h"
 #include "backend/cpu/operands.h"
+#include "backend/cpu/work_items.h"
 #include "backend/cpu_isa.h"
 #include "core/parallel.h"
 
@@ -14,245 +19,271 @@ namespace {
 
 using namespace kernels;  // NOLINT(google-build-using-namespace): the layout's constants, in this file alone
 
-// Depth is summed in chunks of up to 192. From a use of a panel's line to the next, the L1 cache (48 KB in 12
-// ways) meets the panel's chunk (24 KB), the stream's (6 KB) and sums of two tiles (8 KB): 9.5 ways. At 256
-// they would be all 12, and any other line would push the panel out to L2 (bench/tile_cache.py).
-constexpr std::int64_t most_steps = 6;
-constexpr std::int64_t panel_chunk = most_steps * panel_step_elements;
+// Depth is summed in chunks (of steps 32 deep): a chunk of a panel, 2 KB a step, stays in the L1 cache of 48
+// KB while all tokens of a block pass, but for a few steps that make a forward's chunk longer. A backward's
+// shares L1 with the panel that is being paired. Where one chunk is all, no sums wait. What the numbers are
+// worth: docs/decisions/0014-tile-products.md.
+struct Chunking {
+  std::int64_t most_steps, kept;
+  std::int64_t most_tokens;  ///< of a block: its chunk of activations stays in L2
+};
+constexpr Chunking whole_depth = {24, 18, 640};
+constexpr Chunking forward_chunks = {22, 18, 512};
+constexpr Chunking backward_chunks = {16, 16, 512};
 
-// Sums of 512 outputs x 512 tokens (1 MB) wait in an L2 cache of 2 MB for their next chunk, beside a chunk of
-// the stream (256 KB). Where all depth of the stream fits, one panel at a time: the weight is then read in
-// the order it lies in.
-constexpr std::int64_t block_tiles = 32;
-constexpr std::int64_t block_panels = 8;
-constexpr std::int64_t stream_that_fits = std::int64_t{1} << 19;  // elements: 1 MB
+// Outputs whose sums wait for their next chunk: 4096, with 512 tokens 8 MB in L3.
+constexpr std::int64_t most_panels = 128;
 
-static_assert(panel_outputs % epilogue_cols == 0);
+constexpr std::int64_t few_tokens = tile_rows;
 
 constexpr std::int64_t pieces(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
 
 struct Range {
   std::int64_t begin, end;
+
+  [[nodiscard]] std::int64_t size() const { return end - begin; }
 };
-
-/// The share `index` of `count` in [0, total).
-Range share(std::int64_t total, std::int64_t index, std::int64_t count) {
-  return {total * index / count, total * (index + 1) / count};
-}
-
-/// Threads side by side over outputs, and in turn over tokens.
-struct Grid {
-  std::int64_t outputs = 1, tokens = 1;
-};
-
-/// The one whose largest share is smallest; with equal shares, the one that reads the weight least often.
-Grid grid_of(std::int64_t panels, std::int64_t tiles, std::int64_t threads) {
-  const auto largest_share = [&](Grid grid) {
-    return pieces(panels, grid.outputs) * pieces(tiles, grid.tokens);
-  };
-  Grid best;
-  for (std::int64_t tokens = 1; tokens <= std::min(threads, tiles); ++tokens) {
-    const Grid grid = {std::min(threads / tokens, panels), tokens};
-    if (largest_share(grid) < largest_share(best)) best = grid;
-  }
-  return best;
-}
 
 enum class Direction : std::uint8_t { forward, backward };
 
-/// One product as all threads see it. Tokens are counted in tiles of 16, outputs in panels of 64, depth in
-/// steps of 32 and chunks of up to 6 steps; but the weights that a forward meets with a single tile, as in
-/// generation, are used once and need no cache: one chunk, whose sums never leave their registers.
+/// One product as all threads see it. Outputs are counted in panels of 32, depth in steps of 32.
 struct Product {
   PackedView w;
   const PackedKernels& kernels;
   Direction direction;
+  ConstMatrixView activations;
   std::span<const float> bias;
   MatrixView y;
   Write write;
   BlockEpilogue epilogue;
-  std::int64_t steps;
-  const std::uint16_t* stream = nullptr;  ///< [chunks][tiles][steps of the largest chunk][512]
 
-  [[nodiscard]] std::int64_t tiles() const { return pieces(y.rows, tile_rows); }
-  [[nodiscard]] std::int64_t panels() const { return pieces(y.cols, panel_outputs); }
-  [[nodiscard]] std::int64_t chunks() const {
-    return direction == Direction::forward && tiles() == 1 ? 1 : pieces(steps, most_steps);
+  [[nodiscard]] std::int64_t panels() const { return pieces(y.cols, block_rows); }
+  [[nodiscard]] std::int64_t steps() const { return pieces(activations.cols, tile_depth); }
+  [[nodiscard]] Chunking chunking() const {
+    if (steps() <= whole_depth.most_steps) return whole_depth;
+    return direction == Direction::forward ? forward_chunks : backward_chunks;
   }
-  [[nodiscard]] std::int64_t first_step(std::int64_t chunk) const { return steps * chunk / chunks(); }
-  [[nodiscard]] std::int64_t steps_of(std::int64_t chunk) const {
-    return first_step(chunk + 1) - first_step(chunk);
+  [[nodiscard]] std::int64_t chunks() const { return pieces(steps(), chunking().most_steps); }
+  [[nodiscard]] std::int64_t first_step(std::int64_t chunk) const { return steps() * chunk / chunks(); }
+
+  /// Whether results that nobody reads at once are too many for a core's cache: their lines need not be read
+  /// before they are written.
+  [[nodiscard]] bool past_caches() const {
+    return write == Write::replace && epilogue.empty() &&
+           bytes_of(y.dtype, y.rows * y.cols) > second_level_cache();
   }
-  [[nodiscard]] std::int64_t stream_chunk() const { return pieces(steps, chunks()) * tile_elements; }
-  /// The 32 rows of w that are the backward's depth `step`, of the block column `col`.
-  [[nodiscard]] const std::uint16_t* rows_of(std::int64_t step, std::int64_t col) const {
-    return w.block(step / 2, col) + step % 2 * (block_elements / 2);
+
+  [[nodiscard]] const std::uint16_t* block(std::int64_t panel, std::int64_t step) const {
+    return direction == Direction::forward ? w.block(panel, step) : w.block(step, panel);
   }
 };
 
-/// One thread's part: a rectangle of outputs and tokens, block by block.
-class ThreadPart {
- public:
-  ThreadPart(const Product& product, float* sums, std::uint16_t* panel)
-      : product_(product), sums_(sums), panel_(panel) {}
+/// Writes 16 tokens of y, beginning with `token`, of a panel.
+void write_tile(const Product& product, std::int64_t panel, std::int64_t token, const float* sums) {
+  const MatrixView y = product.y;
+  const std::int64_t output = panel * block_rows;
+  const std::int64_t tokens = std::min(tile_rows, y.rows - token);
+  if (tokens <= 0) return;
+  const auto write_to = [&]<class T>(T, auto by_tokens, auto by_outputs) {
+    const TileResult<T> result = {sums,
+                                  product.bias.empty() ? nullptr : product.bias.data() + output,
+                                  {static_cast<T*>(y.data) + token * y.stride + output, y.stride},
+                                  tokens,
+                                  std::min(block_rows, y.cols - output),
+                                  product.write == Write::add,
+                                  product.past_caches()};
+    (product.direction == Direction::forward ? by_tokens : by_outputs)(result);
+  };
+  const TileOperandKernels& operands = product.kernels.operands;
+  if (y.dtype == DType::bf16) {
+    write_to(std::uint16_t{}, operands.write_outputs_by_tokens_bf16, operands.write_tokens_by_outputs_bf16);
+  } else {
+    write_to(float{}, operands.write_outputs_by_tokens_f32, operands.write_tokens_by_outputs_f32);
+  }
+}
 
-  void multiply(Range panels, Range tiles) const {
-    const bool fits =
-        std::min(block_tiles, tiles.end - tiles.begin) * tile_rows * product_.steps * tile_depth <=
-        stream_that_fits;
-    const std::int64_t panels_at_a_time = fits ? 1 : block_panels;
-    for (std::int64_t panel = panels.begin; panel < panels.end; panel += panels_at_a_time) {
-      for (std::int64_t tile = tiles.begin; tile < tiles.end; tile += block_tiles) {
-        multiply_block({panel, std::min(panel + panels_at_a_time, panels.end)},
-                       {tile, std::min(tile + block_tiles, tiles.end)});
-      }
+/// A rectangle of outputs and tokens on one thread, with memory of its own.
+class Rectangle {
+ public:
+  Rectangle(const Product& product, Range panels, Range tokens, float* memory)
+      : product_(product), panels_(panels), tokens_(tokens), memory_(memory) {}
+
+  /// Floats of memory for rectangles of at most that size.
+  static std::int64_t memory(const Product& product, std::int64_t panels, std::int64_t tokens) {
+    const std::int64_t pairs = pieces(tokens, pair_tokens);
+    const std::int64_t steps = std::min(product.chunking().most_steps, product.steps());
+    return 3 * pair_sums + steps * (pairs + 2) * block_elements / 2 +
+           (product.chunks() > 1 ? panels * pairs * pair_sums : 0);
+  }
+
+  void multiply() const {
+    for (std::int64_t chunk = 0; chunk < product_.chunks(); ++chunk) {
+      const Range steps = {product_.first_step(chunk), product_.first_step(chunk + 1)};
+      const TileChunk work = chunk_of(steps);
+      make_stream(steps);
+      (product_.direction == Direction::forward ? product_.kernels.tiles.forward_chunk
+                                                : product_.kernels.tiles.backward_chunk)(work);
     }
+    if (product_.past_caches()) _mm_sfence();  // before other threads are told
+    // Of whole rows: in blocks as small as a tile's it would wait for memory, line by line.
+    product_.epilogue({tokens_.begin, tokens_.end, panels_.begin * block_rows,
+                       std::min(panels_.end * block_rows, product_.y.cols)});
   }
 
  private:
-  void multiply_block(Range panels, Range tiles) const {
-    for (std::int64_t chunk = 0; chunk < product_.chunks(); ++chunk) {
-      for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
-        float* sums = sums_ + (panel - panels.begin) * block_tiles * micro_sums;
-        const bool last_panel = panel + 1 == panels.end;
-        multiply_panel(panel, chunk, tiles, sums, last_panel ? panels.begin : panel + 1,
-                       last_panel ? chunk + 1 : chunk);
-      }
-    }
+  [[nodiscard]] std::int64_t pairs() const { return pieces(tokens_.size(), pair_tokens); }
+  [[nodiscard]] std::uint16_t* stream() const {
+    return reinterpret_cast<std::uint16_t*>(memory_ + 3 * pair_sums);
   }
 
-  /// A panel's chunk with every tile of the stream. In the last chunk a tile's sums are written out one tile
-  /// later, so that the vector units do it while the tile multiplier is busy with the next.
-  void multiply_panel(std::int64_t panel, std::int64_t chunk, Range tiles, float* sums,
-                      std::int64_t next_panel, std::int64_t next_chunk) const {
-    const std::uint16_t* operand = operand_of(panel, chunk);
-    const auto run = product_.direction == Direction::forward ? product_.kernels.tiles.outputs_by_tokens
-                                                              : product_.kernels.tiles.tokens_by_outputs;
-    const bool last = chunk + 1 == product_.chunks();
-    for (std::int64_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      const std::int64_t index = tile - tiles.begin;
-      const std::uint16_t* stream =
-          product_.stream + (chunk * product_.tiles() + tile) * product_.stream_chunk();
-      const std::uint16_t* ahead = part_of(next_panel, next_chunk, index);
-      run({operand, stream, product_.steps_of(chunk), sums + index * micro_sums, chunk > 0,
-           reinterpret_cast<const std::byte*>(ahead != nullptr ? ahead : operand)});
-      if (last && index > 0) write(panel, tile - 1, sums + (index - 1) * micro_sums);
-    }
-    if (last) write(panel, tiles.end - 1, sums + (tiles.end - 1 - tiles.begin) * micro_sums);
+  [[nodiscard]] TileChunk chunk_of(Range steps) const {
+    const Chunking chunking = product_.chunking();
+    const std::int64_t most_steps = std::min(chunking.most_steps, product_.steps());
+    std::uint16_t* paired = stream() + pairs() * most_steps * block_elements;
+    auto* waiting = reinterpret_cast<float*>(paired + 2 * most_steps * block_elements);
+    const std::int64_t beside = product_.w.block_cols() * block_elements;
+    const bool forward = product_.direction == Direction::forward;
+    return {.weight = product_.block(panels_.begin, steps.begin),
+            .panel_stride = forward ? beside : block_elements,
+            .step_stride = forward ? block_elements : beside,
+            .panels = panels_.size(),
+            .steps = steps.size(),
+            .kept = chunking.kept,
+            .stream = stream(),
+            .pairs = pairs(),
+            .waiting = product_.chunks() > 1 ? waiting : nullptr,
+            .add = steps.begin > 0,
+            .finished = memory_,
+            .results = steps.end == product_.steps() ? results() : TileResults{},
+            .pair_rows = product_.kernels.operands.pair_rows,
+            .paired = paired};
   }
 
-  /// The forward's panel lies in w as it is needed; the backward's is made from it.
-  [[nodiscard]] const std::uint16_t* operand_of(std::int64_t panel, std::int64_t chunk) const {
-    if (product_.direction == Direction::forward) return product_.w.block(panel, product_.first_step(chunk));
-    for (std::int64_t step = 0; step < product_.steps_of(chunk); ++step) {
-      for (std::int64_t half = 0; half < 2; ++half) {
-        std::uint16_t* tiles = panel_ + step * panel_step_elements + half * 2 * tile_elements;
-        if (const std::int64_t col = 2 * panel + half; col < product_.w.block_cols()) {
-          product_.kernels.operands.pair_rows(product_.rows_of(product_.first_step(chunk) + step, col),
-                                              tiles);
-        } else {
-          std::fill_n(tiles, 2 * tile_elements, std::uint16_t{0});
-        }
-      }
-    }
-    return panel_;
+  [[nodiscard]] TileResults results() const {
+    const MatrixView y = product_.y;
+    const std::int64_t element = bytes_of(y.dtype, 1);
+    return {.of = this,
+            .write =
+                [](const void* of, std::int64_t panel, std::int64_t tile, const float* sums) {
+                  const auto& self = *static_cast<const Rectangle*>(of);
+                  write_tile(self.product_, self.panels_.begin + panel, self.tokens_.begin + tile * tile_rows,
+                             sums);
+                },
+            .y = product_.past_caches()
+                     ? nullptr
+                     : static_cast<const std::byte*>(y.data) +
+                           (tokens_.begin * y.stride + panels_.begin * block_rows) * element,
+            .row_bytes = y.stride * element,
+            .panel_bytes = block_rows * element,
+            .tokens = tokens_.size()};
   }
 
-  /// The KB number `part` of what operand_of(panel, chunk) will read; null past its end.
-  [[nodiscard]] const std::uint16_t* part_of(std::int64_t panel, std::int64_t chunk,
-                                             std::int64_t part) const {
-    if (chunk >= product_.chunks() || part >= product_.steps_of(chunk) * panel_tiles) return nullptr;
-    const std::int64_t step = product_.first_step(chunk) + part / panel_tiles;
-    const std::int64_t tile = part % panel_tiles;
-    if (product_.direction == Direction::forward) return product_.w.block(panel, step) + tile * tile_elements;
-    const std::int64_t col = 2 * panel + tile / 2;
-    return col < product_.w.block_cols() ? product_.rows_of(step, col) + tile % 2 * tile_elements : nullptr;
-  }
-
-  void write(std::int64_t panel, std::int64_t tile, const float* sums) const {
-    const std::int64_t output = panel * panel_outputs;
-    const std::int64_t token = tile * tile_rows;
-    const auto write_to = [&](auto element, auto by_tokens, auto by_outputs) {
-      using T = decltype(element);
-      const TileResult<T> result = {sums,
-                                    product_.bias.empty() ? nullptr : product_.bias.data() + output,
-                                    rows_of_result<T>(token, output),
-                                    std::min(tile_rows, product_.y.rows - token),
-                                    std::min(panel_outputs, product_.y.cols - output),
-                                    product_.write == Write::add};
-      (product_.direction == Direction::forward ? by_tokens : by_outputs)(result);
-    };
+  /// The chunk's activations as tiles.
+  void make_stream(Range steps) const {
     const TileOperandKernels& operands = product_.kernels.operands;
-    if (product_.y.dtype == DType::bf16) {
-      write_to(std::uint16_t{}, operands.write_outputs_by_tokens_bf16, operands.write_tokens_by_outputs_bf16);
-    } else {
-      write_to(float{}, operands.write_outputs_by_tokens_f32, operands.write_tokens_by_outputs_f32);
+    const auto pack =
+        product_.direction == Direction::forward ? operands.pair_columns : operands.copy_columns;
+    const std::int64_t col = steps.begin * tile_depth;
+    const ConstMatrixView x =
+        product_.activations.column_range(col, std::min(steps.end * tile_depth, product_.activations.cols));
+    for (std::int64_t tile = 0; tile < 2 * pairs(); ++tile) {
+      const std::int64_t token = tokens_.begin + tile * tile_rows;
+      const std::int64_t tokens = std::clamp<std::int64_t>(tokens_.end - token, 0, tile_rows);
+      const ConstMatrixView rows =
+          x.row_range(std::min(token, tokens_.end), std::min(token, tokens_.end) + tokens);
+      pack(tokens, x.cols, rows_of<std::uint16_t>(rows),
+           stream() + (tile / 2 * steps.size() * 2 + tile % 2) * tile_elements, 2 * tile_elements);
     }
-    product_.epilogue({token, std::min(token + tile_rows, product_.y.rows), output,
-                       std::min(output + panel_outputs, product_.y.cols)});
-  }
-
-  template <class T>
-  [[nodiscard]] Rows<T> rows_of_result(std::int64_t token, std::int64_t output) const {
-    return {static_cast<T*>(product_.y.data) + token * product_.y.stride + output, product_.y.stride};
   }
 
   const Product& product_;
-  float* sums_;
-  std::uint16_t* panel_;
+  Range panels_, tokens_;
+  float* memory_;
 };
 
-/// The activations [T, depth] as a stream of tiles.
-const std::uint16_t* make_stream(Context& context, const Product& product, ConstMatrixView activations) {
-  const std::int64_t tiles = product.tiles();
-  const MatrixView stream = context.scratch("multiply_packed stream", DType::bf16, product.chunks() * tiles,
-                                            product.stream_chunk());
-  auto* elements = static_cast<std::uint16_t*>(stream.data);
-  const auto pack = product.direction == Direction::forward ? product.kernels.operands.pair_columns
-                                                            : product.kernels.operands.copy_columns;
-  parallel_for(stream.rows, 4, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t index = begin; index < end; ++index) {
-      const std::int64_t token = index % tiles * tile_rows;
-      const std::int64_t chunk = index / tiles;
-      const std::int64_t col = product.first_step(chunk) * tile_depth;
-      const ConstMatrixView rows =
-          activations.row_range(token, std::min(token + tile_rows, activations.rows));
-      const Rows<const std::uint16_t> from = rows_of<std::uint16_t>(rows);
-      pack(rows.rows, std::min(product.steps_of(chunk) * tile_depth, activations.cols - col),
-           {from.data + col, from.stride}, elements + index * product.stream_chunk());
+/// How a product is cut into rectangles.
+struct Cut {
+  std::int64_t panels;  ///< of a rectangle
+  std::int64_t tokens;
+};
+
+/// The one that takes the least time, as measured: beside its product a rectangle packs its activations,
+/// which takes as long as some panels, and reads (backward: pairs) its weight, which takes as long as some
+/// tokens. A thread that waits for another's last rectangle waits the longer the fewer there are.
+Cut cut_of(const Product& product, std::int64_t threads) {
+  constexpr std::int64_t whole = epilogue_cols / block_rows;
+  constexpr double packing = 4.0;
+  const double reading = product.direction == Direction::forward ? 40.0 : 90.0;
+  const std::int64_t least_blocks = pieces(product.y.rows, product.chunking().most_tokens);
+  const std::int64_t least_groups = product.chunks() > 1 ? pieces(product.panels(), most_panels) : 1;
+  const std::int64_t most_groups = pieces(product.panels(), whole);
+  Cut best = {};
+  double least = std::numeric_limits<double>::infinity();
+  for (std::int64_t blocks = least_blocks; blocks <= 8 * threads + least_blocks; blocks *= 2) {
+    for (const std::int64_t items : {threads, 2 * threads, 3 * threads}) {
+      const std::int64_t groups = std::clamp(pieces(items, blocks), least_groups, most_groups);
+      const Cut cut = {pieces(pieces(product.panels(), groups), whole) * whole,
+                       pieces(pieces(product.y.rows, blocks), pair_tokens) * pair_tokens};
+      const std::int64_t count = pieces(product.panels(), cut.panels) * pieces(product.y.rows, cut.tokens);
+      const auto panels = static_cast<double>(cut.panels);
+      const auto tokens = static_cast<double>(cut.tokens);
+      const double waiting = threads > 1 && count < 2 * threads ? 1.1 : 1.0;
+      const double time =
+          static_cast<double>(pieces(count, threads)) * (panels + packing) * (tokens + reading) * waiting;
+      if (time < least) {
+        least = time;
+        best = cut;
+      }
     }
-  });
-  return elements;
+  }
+  return best;
 }
 
-/// With the stream made.
-void multiply(Context& context, const Product& product) {
-  const Grid grid = grid_of(product.panels(), product.tiles(), thread_count());
-  const std::int64_t parts = grid.outputs * grid.tokens;
-  const std::int64_t sums = std::min(block_panels, product.panels()) * block_tiles * micro_sums;
-  const MatrixView sum_buffers = context.scratch("multiply_packed sums", DType::f32, parts, sums);
-  const MatrixView panel_buffers = context.scratch("multiply_packed panels", DType::bf16, parts, panel_chunk);
-  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
+/// A weight that meets a few tokens, as in generation, is limited by how fast it is read.
+void multiply_few(Context& context, const Product& product) {
+  const std::int64_t steps = product.steps();
+  const MatrixView stream = context.scratch("multiply_packed stream", DType::bf16, steps, tile_elements);
+  auto* tiles = static_cast<std::uint16_t*>(stream.data);
+  product.kernels.operands.pair_columns(product.y.rows, product.activations.cols,
+                                        rows_of<std::uint16_t>(product.activations), tiles, tile_elements);
+  constexpr std::int64_t grain_bytes = 64 << 10;
+  const std::int64_t panels = epilogue_cols / block_rows;  // a slice has whole blocks of the epilogue
+  const std::int64_t grain = pieces(grain_bytes, panels * steps * block_elements * 2);
+  parallel_for(pieces(product.panels(), panels), grain, [&](std::int64_t begin, std::int64_t end) {
     product.kernels.tiles.begin();
-    for (std::int64_t part = begin; part < end; ++part) {
-      const ThreadPart thread(product, sum_buffers.as<float>() + part * sums,
-                              static_cast<std::uint16_t*>(panel_buffers.data) + part * panel_chunk);
-      thread.multiply(share(product.panels(), part % grid.outputs, grid.outputs),
-                      share(product.tiles(), part / grid.outputs, grid.tokens));
+    alignas(64) float sums[2 * tile_sums];
+    for (std::int64_t panel = begin * panels; panel < std::min(end * panels, product.panels()); ++panel) {
+      product.kernels.tiles.few_tokens({product.block(panel, 0), tiles, steps, sums});
+      write_tile(product, panel, 0, sums);
     }
     product.kernels.tiles.end();
+    product.epilogue(
+        {0, product.y.rows, begin * epilogue_cols, std::min(end * epilogue_cols, product.y.cols)});
   });
+}
+
+void multiply(Context& context, const Product& product) {
+  if (product.direction == Direction::forward && product.y.rows <= few_tokens)
+    return multiply_few(context, product);
+  const std::int64_t threads = thread_count();
+  const Cut cut = cut_of(product, threads);
+  const std::int64_t blocks = pieces(product.y.rows, cut.tokens);
+  const std::int64_t items = blocks * pieces(product.panels(), cut.panels);
+  for_each_item(context, "multiply_packed", items, std::min(items, threads),
+                Rectangle::memory(product, cut.panels, cut.tokens), [&](std::int64_t item, float* memory) {
+                  const std::int64_t panel = item / blocks * cut.panels;
+                  const std::int64_t token = item % blocks * cut.tokens;
+                  product.kernels.tiles.begin();
+                  Rectangle(product, {panel, std::min(panel + cut.panels, product.panels())},
+                            {token, std::min(token + cut.tokens, product.y.rows)}, memory)
+                      .multiply();
+                  product.kernels.tiles.end();
+                });
 }
 
 void count(Context& context, ConstMatrixView activations, ConstMatrixView y) {
   context.add_flops(2 * static_cast<std::uint64_t>(y.rows * y.cols) *
                     static_cast<std::uint64_t>(activations.cols));
-}
-
-void multiply(Context& context, Product product, ConstMatrixView activations) {
-  count(context, activations, product.y);
-  product.stream = make_stream(context, product, activations);
-  multiply(context, product);
 }
 
 }  // namespace
@@ -263,17 +294,15 @@ void multiply_packed_forward(Context& context, ConstMatrixView x, const PackedMa
                              std::span<const float> bias, MatrixView y, Write write,
                              const BlockEpilogue& epilogue, const PackedKernels& kernels) {
   if (y.empty()) return;
-  multiply(context,
-           {w.view(), kernels, Direction::forward, bias, y, write, epilogue, pieces(w.cols(), tile_depth)},
-           x);
+  count(context, x, y);
+  multiply(context, {w.view(), kernels, Direction::forward, x, bias, y, write, epilogue});
 }
 
 void multiply_packed_backward(Context& context, ConstMatrixView dy, const PackedMatrix& w, MatrixView dx,
                               Write write, const BlockEpilogue& epilogue, const PackedKernels& kernels) {
   if (dx.empty()) return;
-  multiply(context,
-           {w.view(), kernels, Direction::backward, {}, dx, write, epilogue, pieces(w.rows(), tile_depth)},
-           dy);
+  count(context, dy, dx);
+  multiply(context, {w.view(), kernels, Direction::backward, dy, {}, dx, write, epilogue});
 }
 
 void multiply_packed(Context& context, ConstMatrixView activations, const WeightSide& side, Write write,
@@ -283,21 +312,10 @@ void multiply_packed(Context& context, ConstMatrixView activations, const Weight
   const ConstMatrixView largest = largest_slab(side.w, side.transpose);
   const MatrixView blocks =
       context.scratch("multiply_packed slab", DType::bf16, 1, packed_elements(largest.rows, largest.cols));
-  Product product = {{},
-                     kernels,
-                     side.transpose == Transpose::yes ? Direction::forward : Direction::backward,
-                     {},
-                     side.c,
-                     write,
-                     {},
-                     pieces(activations.cols, tile_depth)};
-  product.stream = make_stream(context, product, activations);
+  const Direction direction = side.transpose == Transpose::yes ? Direction::forward : Direction::backward;
   for_each_slab(side, [&](const WeightSide& slab) {
-    product.w = pack(slab.w, static_cast<std::uint16_t*>(blocks.data));
-    product.bias = slab.bias;
-    product.y = slab.c;
-    product.epilogue = slab.epilogue;
-    multiply(context, product);
+    const PackedView w = pack(slab.w, static_cast<std::uint16_t*>(blocks.data));
+    multiply(context, {w, kernels, direction, activations, slab.bias, slab.c, write, slab.epilogue});
   });
 }
 

@@ -26,7 +26,7 @@ void copy(const float* from, std::int64_t count, std::uint16_t* to) {
 }
 void copy(const std::uint16_t* from, std::int64_t count, std::uint16_t* to) { std::copy_n(from, count, to); }
 
-/// A block from up to 64 rows and 32 columns.
+/// A block from up to 32 rows and 32 columns.
 template <class T>
 void pack_block(kernels::Rows<const T> rows, std::int64_t count, std::int64_t cols, std::uint16_t* block) {
   if (count < kernels::block_rows || cols < kernels::block_cols)
@@ -39,7 +39,7 @@ void pack_block(kernels::Rows<const T> rows, std::int64_t count, std::int64_t co
   }
 }
 
-/// Blocks beside each other: those of up to 64 rows.
+/// Blocks beside each other: those of up to 32 rows.
 template <class T>
 void pack_blocks(ConstMatrixView rows, std::uint16_t* blocks) {
   for (std::int64_t col = 0; col < rows.cols; col += kernels::block_cols, blocks += kernels::block_elements) {
@@ -50,9 +50,9 @@ void pack_blocks(ConstMatrixView rows, std::uint16_t* blocks) {
 
 // Columns that are packed at a time: of a quantised matrix whole blocks, whose values fit the first-level
 // cache.
-constexpr std::int64_t part_cols = 256;
+constexpr std::int64_t part_cols = 512;
 
-/// Up to 64 rows and 256 columns.
+/// Up to 32 rows and 512 columns.
 void pack_part(ConstMatrixView part, std::uint16_t* blocks) {
   if (is_quantized(part.dtype)) {
     std::array<std::uint16_t, kernels::block_rows * part_cols> values;  // NOLINT: written before it is read

@@ -30,6 +30,18 @@ namespace cola::kernels::COLA_ISA_NAMESPACE {
 #endif
 }
 
+/// bf16 of the elements of `low` and then of `high`, as 16-bit elements.
+[[gnu::always_inline]] inline Words rounded_row(Floats low, Floats high) {
+#ifdef __AVX512BF16__
+  return __builtin_bit_cast(
+      Words, _mm512_cvtne2ps_pbh(__builtin_bit_cast(__m512, high), __builtin_bit_cast(__m512, low)));
+#else
+  const HalfWords halves[2] = {__builtin_convertvector(rounded(low), HalfWords),
+                               __builtin_convertvector(rounded(high), HalfWords)};
+  return __builtin_bit_cast(Words, halves);
+#endif
+}
+
 [[gnu::always_inline]] inline void store_as(Floats value, float* target) { store(value, target); }
 [[gnu::always_inline]] inline void store_as(Floats value, std::uint16_t* target) {
 #ifdef __AVX512BF16__

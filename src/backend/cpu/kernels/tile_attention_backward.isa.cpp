@@ -118,9 +118,9 @@ void backward_block(const AttentionBackward<Half>& work, const AttentionTiles& t
   for (std::int64_t tile = 0; tile < query_tiles; ++tile) {
     const std::int64_t at = tile * tile_rows;
     tiles.operands.pair_columns(queries_of(tile), head_dim, {q[at], q.stride},
-                                buffers.queries + tile * shape.stream());
+                                buffers.queries + tile * shape.stream(), tile_elements);
     tiles.operands.pair_columns(queries_of(tile), head_dim, {dout[at], dout.stride},
-                                buffers.doutput + tile * shape.stream());
+                                buffers.doutput + tile * shape.stream(), tile_elements);
   }
   pair_queries(count, head_dim, shape, tiles.operands, q, buffers.paired_queries);
   pair_queries(count, head_dim, shape, tiles.operands, dout, buffers.paired_doutput);
@@ -166,19 +166,19 @@ void unpack(const AttentionBackward<Half>& work, const AttentionTiles& tiles, st
             std::int64_t count, std::int64_t from, const Buffers& buffers) {
   const HeadTiles shape = head_tiles(work.head_dim);
   for_each_part(count, tile_rows, [&](std::int64_t first, std::int64_t keys) {
-    for_each_part(work.head_dim, panel_outputs, [&](std::int64_t col, std::int64_t cols) {
-      const std::int64_t sums =
-          ((from + first) / tile_rows * shape.panels + col / panel_outputs) * micro_sums;
+    for_each_part(work.head_dim, block_rows, [&](std::int64_t col, std::int64_t cols) {
+      const std::int64_t sums = (from + first) / tile_rows * shape.sums() + col / tile_rows * tile_sums;
       float* dkeys = buffers.dkeys + sums;
-      for (std::int64_t i = 0; i < micro_sums; i += lanes)
+      for (std::int64_t i = 0; i < 2 * tile_sums; i += lanes)
         store(load(dkeys + i) * work.scores.scale, dkeys + i);
       tiles.operands.write_tokens_by_outputs_bf16(
-          {dkeys, nullptr, {work.dk[begin + first] + col, work.dk.stride}, keys, cols, false});
+          {dkeys, nullptr, {work.dk[begin + first] + col, work.dk.stride}, keys, cols, false, false});
       tiles.operands.write_tokens_by_outputs_bf16({buffers.dvalues + sums,
                                                    nullptr,
                                                    {work.dv[begin + first] + col, work.dv.stride},
                                                    keys,
                                                    cols,
+                                                   false,
                                                    false});
     });
   });

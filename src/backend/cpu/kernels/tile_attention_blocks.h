@@ -78,13 +78,15 @@ inline void transpose_panel(const HeadTiles& head, const TileOperandKernels& ope
   alignas(64) Half paired[2 * tile_elements];
   for (std::int64_t step = 0; step < head.steps; ++step) {
     for (std::int64_t key_step = 0; key_step < key_steps; ++key_step) {
-      operands.pair_rows(panel + step * panel_step_elements + key_step * (block_elements / 2), paired);
+      operands.pair_rows(panel + step * panel_step_elements + key_step * 2 * tile_elements, paired,
+                         tile_rows);
       for (std::int64_t half = 0; half < 2; ++half) {
         const std::int64_t tile = 2 * step + half;
         operands.pair_columns(
             tile_rows, tile_depth, {paired + half * tile_elements, tile_depth},
             transposed + ((tile / panel_tiles * key_steps + key_step) * panel_tiles + tile % panel_tiles) *
-                             tile_elements);
+                             tile_elements,
+            tile_elements);
       }
     }
   }
@@ -97,7 +99,7 @@ inline void pair_queries(std::int64_t count, std::int64_t head_dim, const HeadTi
   alignas(64) Half part[query_block * tile_depth];
   for_each_part(head_dim, tile_depth, [&](std::int64_t col, std::int64_t cols) {
     pack_part(count, cols, {from.data + col, from.stride}, query_block, part);
-    operands.pair_rows(part, panels + col / tile_rows * tile_elements);
+    operands.pair_rows(part, panels + col / tile_rows * tile_elements, tile_rows);
   });
 }
 
@@ -116,12 +118,17 @@ inline void write_transposed_head(std::int64_t queries, std::int64_t head_dim, c
       }
     }
     const std::int64_t left = head_dim - panel * panel_outputs;
-    operands.write_outputs_by_tokens_bf16({ordered,
-                                           nullptr,
-                                           {to.data + panel * panel_outputs, to.stride},
-                                           queries,
-                                           left < panel_outputs ? left : panel_outputs,
-                                           false});
+    for_each_part(
+        left < panel_outputs ? left : panel_outputs, block_rows,
+        [&](std::int64_t first, std::int64_t outputs) {
+          operands.write_outputs_by_tokens_bf16({ordered + first * tile_rows,
+                                                 nullptr,
+                                                 {to.data + panel * panel_outputs + first, to.stride},
+                                                 queries,
+                                                 outputs,
+                                                 false,
+                                                 false});
+        });
   }
 }
 

@@ -73,7 +73,8 @@ void forward_tile(const AttentionForward<Half>& work, const AttentionTiles& tile
   const HeadTiles shape = head_tiles(work.head_dim);
   const std::int64_t column = head * work.head_dim;
   const std::int64_t row = begin + first;
-  tiles.operands.pair_columns(count, work.head_dim, {work.q[row] + column, work.q.stride}, buffers.queries);
+  tiles.operands.pair_columns(count, work.head_dim, {work.q[row] + column, work.q.stride}, buffers.queries,
+                              tile_elements);
   Softmax softmax = {};
   for (std::int64_t part = 0; part < lane_parts; ++part) {
     softmax.largest[part] = Floats{} - __builtin_inff();

@@ -1,5 +1,9 @@
 #include "backend/cpu/kernels/tile_operands.h"
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 #include "backend/cpu/kernels/rounding.h"
 #include "backend/cpu/kernels/simd.h"
 #include "backend/cpu/kernels/tile_layout.h"
@@ -97,8 +101,8 @@ void copy_whole_tile(Rows<const std::uint16_t> dy, std::uint16_t* tile) {
 /// zeros.
 template <class Body>
 void for_each_tile(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> x, std::uint16_t* tiles,
-                   const Body& body) {
-  for (std::int64_t col = 0; col < cols; col += tile_depth, tiles += tile_elements) {
+                   std::int64_t tile_stride, const Body& body) {
+  for (std::int64_t col = 0; col < cols; col += tile_depth, tiles += tile_stride) {
     const std::int64_t width = cols - col < tile_depth ? cols - col : tile_depth;
     if (tokens == tile_rows && width == tile_depth) {
       body(Rows<const std::uint16_t>{x.data + col, x.stride}, tiles);
@@ -112,16 +116,17 @@ void for_each_tile(std::int64_t tokens, std::int64_t cols, Rows<const std::uint1
   }
 }
 
-void pair_columns(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> x, std::uint16_t* tiles) {
-  for_each_tile(tokens, cols, x, tiles, pair_whole_tile);
+void pair_columns(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> x, std::uint16_t* tiles,
+                  std::int64_t tile_stride) {
+  for_each_tile(tokens, cols, x, tiles, tile_stride, pair_whole_tile);
 }
-void copy_columns(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> dy,
-                  std::uint16_t* tiles) {
-  for_each_tile(tokens, cols, dy, tiles, copy_whole_tile);
+void copy_columns(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> dy, std::uint16_t* tiles,
+                  std::int64_t tile_stride) {
+  for_each_tile(tokens, cols, dy, tiles, tile_stride, copy_whole_tile);
 }
 
-void pair_rows(const std::uint16_t* rows, std::uint16_t* tiles) {
-  for (std::int64_t pair = 0; pair < tile_rows; ++pair) {
+void pair_rows(const std::uint16_t* rows, std::uint16_t* tiles, std::int64_t count) {
+  for (std::int64_t pair = 0; pair < count; ++pair) {
     const std::uint16_t* first = rows + 2 * pair * block_cols;
     std::uint16_t* target = tiles + pair * tile_depth;
 #pragma GCC unroll 4
@@ -138,20 +143,30 @@ void pair_rows(const std::uint16_t* rows, std::uint16_t* tiles) {
 
 // --- Results.
 
-/// Calls whole(result), through a copy of y's part where it is not 16 x 64.
+/// Calls whole(result), through a copy of y's part where it is not 16 x 32.
 template <class T, class Whole>
 [[gnu::always_inline]] inline void write_part(const TileResult<T>& result, const Whole& whole) {
-  if (result.tokens == tile_rows && result.outputs == panel_outputs) return whole(result);
-  T y[tile_rows * panel_outputs] = {};
-  float bias[panel_outputs] = {};
+  if (result.tokens == tile_rows && result.outputs == block_rows) return whole(result);
+  T y[tile_rows * block_rows] = {};
+  float bias[block_rows] = {};
   for (std::int64_t i = 0; result.bias != nullptr && i < result.outputs; ++i) bias[i] = result.bias[i];
   for (std::int64_t token = 0; token < result.tokens; ++token) {
-    for (std::int64_t i = 0; i < result.outputs; ++i) y[token * panel_outputs + i] = result.y[token][i];
+    for (std::int64_t i = 0; i < result.outputs; ++i) y[token * block_rows + i] = result.y[token][i];
   }
-  whole(TileResult<T>{result.sums, bias, {y, panel_outputs}, tile_rows, panel_outputs, result.add});
+  whole(TileResult<T>{result.sums, bias, {y, block_rows}, tile_rows, block_rows, result.add, false});
   for (std::int64_t token = 0; token < result.tokens; ++token) {
-    for (std::int64_t i = 0; i < result.outputs; ++i) result.y[token][i] = y[token * panel_outputs + i];
+    for (std::int64_t i = 0; i < result.outputs; ++i) result.y[token][i] = y[token * block_rows + i];
   }
+}
+
+/// Stores a whole vector, past the caches if asked to.
+template <class Vector>
+[[gnu::always_inline]] inline void put(Vector value, void* to, [[maybe_unused]] bool past_caches) {
+#ifdef __AVX512F__
+  if (past_caches && reinterpret_cast<std::uintptr_t>(to) % sizeof value == 0)
+    return _mm512_stream_si512(static_cast<__m512i*>(to), __builtin_bit_cast(__m512i, value));
+#endif
+  __builtin_memcpy(to, &value, sizeof value);
 }
 
 /// y = bf16 of the sums: output by output, two are rounded into one word, before words change places.
@@ -159,7 +174,7 @@ void replace_by_pairs(const TileResult<std::uint16_t>& result) {
 #pragma GCC unroll 1
   for (std::int64_t token = 0; token < tile_rows; token += lanes) {
 #pragma GCC unroll 1
-    for (std::int64_t output = 0; output < panel_outputs; output += 2 * lanes) {
+    for (std::int64_t output = 0; output < block_rows; output += 2 * lanes) {
       Words rows[lanes];
 #pragma GCC unroll 16
       for (int i = 0; i < lanes; ++i) {
@@ -174,20 +189,30 @@ void replace_by_pairs(const TileResult<std::uint16_t>& result) {
       }
       transpose(rows);
 #pragma GCC unroll 16
-      for (int i = 0; i < lanes; ++i)
-        __builtin_memcpy(result.y[token + i] + output, &rows[i], sizeof rows[i]);
+      for (int i = 0; i < lanes; ++i) put(rows[i], result.y[token + i] + output, result.past_caches);
     }
   }
 }
 
-/// y = or y += a vector of sums plus bias.
+/// y = or y += two vectors of sums plus bias.
 template <class T>
-[[gnu::always_inline]] inline void write_vector(const TileResult<T>& result, Floats value, std::int64_t token,
-                                                std::int64_t output) {
-  if (result.bias != nullptr) value += load(result.bias + output);
+[[gnu::always_inline]] inline void write_vectors(const TileResult<T>& result, Floats low, Floats high,
+                                                 std::int64_t token, std::int64_t output) {
+  if (result.bias != nullptr) {
+    low += load(result.bias + output);
+    high += load(result.bias + output + lanes);
+  }
   T* target = result.y[token] + output;
-  if (result.add) value += load(target);
-  store_as(value, target);
+  if (result.add) {
+    low += load(target);
+    high += load(target + lanes);
+  }
+  if constexpr (sizeof(T) == sizeof(float)) {
+    put(low, target, result.past_caches);
+    put(high, target + lanes, result.past_caches);
+  } else {
+    put(rounded_row(low, high), target, result.past_caches);
+  }
 }
 
 template <class T>
@@ -195,15 +220,21 @@ void write_transposed(const TileResult<T>& result) {
 #pragma GCC unroll 1
   for (std::int64_t token = 0; token < tile_rows; token += lanes) {
 #pragma GCC unroll 1
-    for (std::int64_t output = 0; output < panel_outputs; output += lanes) {
-      Words rows[lanes];
+    for (std::int64_t output = 0; output < block_rows; output += 2 * lanes) {
+      Words low[lanes];
+      Words high[lanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i) low[i] = load_as<Words>(result.sums + (output + i) * tile_rows + token);
+      transpose(low);
 #pragma GCC unroll 16
       for (int i = 0; i < lanes; ++i)
-        rows[i] = load_as<Words>(result.sums + (output + i) * tile_rows + token);
-      transpose(rows);
+        high[i] = load_as<Words>(result.sums + (output + lanes + i) * tile_rows + token);
+      transpose(high);
 #pragma GCC unroll 16
-      for (int i = 0; i < lanes; ++i)
-        write_vector(result, __builtin_bit_cast(Floats, rows[i]), token + i, output);
+      for (int i = 0; i < lanes; ++i) {
+        write_vectors(result, __builtin_bit_cast(Floats, low[i]), __builtin_bit_cast(Floats, high[i]),
+                      token + i, output);
+      }
     }
   }
 }
@@ -211,15 +242,13 @@ void write_transposed(const TileResult<T>& result) {
 /// Row by row: rows of y are often a power of two apart and would evict each other from the cache.
 template <class T>
 void write_in_order(const TileResult<T>& result) {
+  const auto sums_of = [&](std::int64_t token, std::int64_t output) __attribute__((always_inline)) {
+    return load(result.sums + output / tile_rows * tile_sums + token * tile_rows + output % tile_rows);
+  };
   for (std::int64_t token = 0; token < tile_rows; ++token) {
 #pragma GCC unroll 4
-    for (std::int64_t tile = 0; tile < panel_tiles; ++tile) {
-#pragma GCC unroll 4
-      for (std::int64_t col = 0; col < tile_rows; col += lanes) {
-        const float* sums = result.sums + tile * tile_sums + token * tile_rows + col;
-        write_vector(result, load(sums), token, tile * tile_rows + col);
-      }
-    }
+    for (std::int64_t output = 0; output < block_rows; output += 2 * lanes)
+      write_vectors(result, sums_of(token, output), sums_of(token, output + lanes), token, output);
   }
 }
 

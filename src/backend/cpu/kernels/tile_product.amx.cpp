@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "backend/cpu/kernels/hardware_tiles.h"
+#include "backend/cpu/kernels/tile_chunk_loop.h"
 #include "backend/cpu/kernels/tile_product_loop.h"
 
 namespace cola::kernels {
@@ -13,8 +14,14 @@ void multiply(const TileProduct& product) {
   multiply_tiles<left>(tiles, product);
 }
 
-constexpr TileKernels table = {"AMX tiles", HardwareTiles::configure, HardwareTiles::release,
-                               multiply<Left::panel>, multiply<Left::stream>};
+constexpr TileKernels table = {"AMX tiles",
+                               HardwareTiles::configure,
+                               HardwareTiles::release,
+                               multiply<Left::panel>,
+                               multiply<Left::stream>,
+                               multiply_chunk<Left::panel, HardwareTiles>,
+                               multiply_chunk<Left::stream, HardwareTiles>,
+                               multiply_few_tokens<HardwareTiles>};
 
 }  // namespace
 

@@ -2,9 +2,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "backend/cpu/kernels/tile_chunk.h"
+
 namespace cola::kernels {
 
-/// One product of tiles: sums of 64 outputs x 16 tokens over up to a few steps of depth (tile_layout.h).
+/// One product of attention: sums of 64 outputs x 16 tokens over up to a few steps of depth (tile_layout.h).
 struct TileProduct {
   const std::uint16_t* panel;   ///< the weight's side [steps][4][512]
   const std::uint16_t* stream;  ///< the activations' side [steps][512]
@@ -22,6 +24,9 @@ struct TileKernels {
   void (*end)();
   void (*outputs_by_tokens)(const TileProduct& product);  ///< left: panel, rows = outputs; right: stream
   void (*tokens_by_outputs)(const TileProduct& product);  ///< left: stream, rows = tokens; right: panel
+  void (*forward_chunk)(const TileChunk& chunk);          ///< left: weight, rows of sums = outputs
+  void (*backward_chunk)(const TileChunk& chunk);         ///< left: activations, rows of sums = tokens
+  void (*few_tokens)(const TileFewTokens& product);       ///< left: weight, rows of sums = outputs
 };
 
 /// Tests run the whole product with it on any processor.

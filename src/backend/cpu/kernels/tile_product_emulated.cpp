@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backend/cpu/kernels/bf16.h"
+#include "backend/cpu/kernels/tile_chunk_loop.h"
 #include "backend/cpu/kernels/tile_product_loop.h"
 #include "backend/cpu_isa.h"
 
@@ -22,6 +23,10 @@ class EmulatedTiles {
   template <int tile>
   void load(const void* rows) {
     std::memcpy(tiles_[tile].data(), rows, sizeof(Tile));
+  }
+  template <int tile>
+  void load_streaming(const void* rows) {
+    load<tile>(rows);
   }
   template <int tile>
   void store(void* rows) const {
@@ -72,8 +77,14 @@ void multiply(const TileProduct& product) {
 
 }  // namespace
 
-const TileKernels emulated_tiles = {"emulated tiles", [] {}, [] {}, multiply<Left::panel>,
-                                    multiply<Left::stream>};
+const TileKernels emulated_tiles = {"emulated tiles",
+                                    [] {},
+                                    [] {},
+                                    multiply<Left::panel>,
+                                    multiply<Left::stream>,
+                                    multiply_chunk<Left::panel, EmulatedTiles>,
+                                    multiply_chunk<Left::stream, EmulatedTiles>,
+                                    multiply_few_tokens<EmulatedTiles>};
 
 const TileKernels& tile_kernels() {
   return ops::cpu_isa() == ops::CpuIsa::amx ? *hardware_tiles() : emulated_tiles;
