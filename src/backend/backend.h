@@ -40,8 +40,8 @@ class Backend {
   /// Whether products with frozen weights of `dtype` are best read from packed copies
   /// (Decoder::pack_weights).
   [[nodiscard]] virtual bool prefers_packed(DType /*dtype*/) const { return false; }
-  /// Most bytes of logits that the cross-entropy ops make at a time.
-  [[nodiscard]] virtual std::int64_t logits_chunk_bytes() const = 0;
+  /// Most bytes of logits (f32) that the cross-entropy ops make at a time in a model of that dtype.
+  [[nodiscard]] virtual std::int64_t logits_chunk_bytes(DType dtype) const = 0;
   /// Most bytes in which products of operands of `dtype` with the quantised weight w, of which only dtype and
   /// shape are read, expand parts of it.
   [[nodiscard]] virtual std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) const = 0;

@@ -108,23 +108,26 @@ std::int64_t plan_head(const DecoderSpec& spec, const MemoryPlanInput& input, st
   const std::int64_t rows = std::max(input.batch_loss_tokens, input.evaluation_tokens);
   const std::int64_t widths = 3 * spec.hidden_size + 2 * spec.word_embed_proj_dim;
   const std::int64_t chunk = logits_rows(spec, input);
-  const std::int64_t logit_bytes = float_bytes + (input.compute_dtype == DType::f32 ? 0 : element);
+  const bool beside = input.in_device_memory && input.compute_dtype != DType::f32;  // its gradient
+  const std::int64_t logit_bytes = float_bytes + (beside ? element : 0);
   const std::int64_t compared =
       input.run.links.size() > 1 ? 2 * float_bytes * std::min(knot_rows, input.batch_loss_tokens) : 0;
   return rows * element * widths + spec.vocab_size * (chunk * logit_bytes + compared);
 }
 
-/// What products with packed weights hold beside their operands: the largest one's activations in tiles, and
-/// each thread's sums.
-std::int64_t plan_packed_products(const DecoderSpec& spec, const MemoryPlanInput& input,
-                                  std::int64_t element) {
-  constexpr std::int64_t thread_bytes = std::int64_t{1} << 20;
+/// What products with packed weights hold beside their operands, a thread: a block of activations in tiles,
+/// and, where depth is summed in chunks, the sums that wait.
+std::int64_t plan_packed_products(const DecoderSpec& spec, const MemoryPlanInput& input) {
+  constexpr std::int64_t block_bytes = std::int64_t{1} << 20;
+  constexpr std::int64_t block_tokens = 512;
+  constexpr std::int64_t most_outputs = 4096;
+  constexpr std::int64_t whole_depth = 768;
   std::int64_t widest = spec.hidden_size;
   for (const BlockSpec& block : spec.block_kinds)
     widest = std::max({widest, block.attention.query_width(), block.mlp.intermediate_size});
-  const std::int64_t tokens = std::max(input.batch_tokens, input.evaluation_tokens);
-  const std::int64_t largest = std::max(tokens * widest, logits_rows(spec, input) * spec.vocab_size);
-  return largest * element + thread_count() * thread_bytes;
+  const std::int64_t outputs = spec.hidden_size > whole_depth ? widest : spec.hidden_size;
+  const std::int64_t tokens = std::min(std::max(input.batch_tokens, input.evaluation_tokens), block_tokens);
+  return thread_count() * (block_bytes + tokens * std::min(outputs, most_outputs) * float_bytes);
 }
 
 /// Moves the blocks' weights and their merged copies to the host; the device has two blocks' room, and rounds
@@ -203,7 +206,7 @@ MemoryPlan plan_memory(const DecoderSpec& spec, const MemoryPlanInput& input) {
   plan.activations = plan_blocks(spec, input, element, rank) + plan_head(spec, input, element);
   for (const RotarySpec& table : spec.rotary_tables)
     plan.activations += rotary_table_bytes(table, input.positions);
-  if (input.packed_weights) plan.activations += plan_packed_products(spec, input, element);
+  if (input.packed_weights) plan.activations += plan_packed_products(spec, input);
   plan.activations += input.expansion_bytes;
   if (input.in_device_memory) {
     plan.program = device_bytes;

@@ -133,7 +133,7 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const BaseSize
   input.hidden_dropout = session.hidden_dropout() > 0.0F;
   input.lora_dropout = options.lora_dropout > 0.0;
   input.resident_bytes = resident_bytes();
-  input.logits_chunk_bytes = session.backend->logits_chunk_bytes();
+  input.logits_chunk_bytes = session.backend->logits_chunk_bytes(input.compute_dtype);
   input.in_device_memory = !session.backend->memory().is_host();
   input.offload_base = options.offload_base;
   input.positions = longest_sequence(options.max_length.value_or(0), session.config);

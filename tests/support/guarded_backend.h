@@ -192,8 +192,8 @@ class GuardedBackend final : public ops::Backend {
   [[nodiscard]] std::string_view product_kernel(DType dtype, bool frozen) const override {
     return ops::cpu_backend().product_kernel(dtype, frozen);
   }
-  [[nodiscard]] std::int64_t logits_chunk_bytes() const override {
-    return ops::cpu_backend().logits_chunk_bytes();
+  [[nodiscard]] std::int64_t logits_chunk_bytes(DType dtype) const override {
+    return ops::cpu_backend().logits_chunk_bytes(dtype);
   }
   [[nodiscard]] std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) const override {
     return ops::cpu_backend().expansion_bytes(dtype, w);

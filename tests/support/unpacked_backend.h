@@ -15,7 +15,9 @@ class UnpackedBackend final : public ops::Backend {
   [[nodiscard]] std::string_view product_kernel(DType dtype, bool /*frozen*/) const override {
     return cpu_.product_kernel(dtype, false);
   }
-  [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return cpu_.logits_chunk_bytes(); }
+  [[nodiscard]] std::int64_t logits_chunk_bytes(DType dtype) const override {
+    return cpu_.logits_chunk_bytes(dtype);
+  }
   [[nodiscard]] std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) const override {
     return cpu_.expansion_bytes(dtype, w);
   }

@@ -15,11 +15,10 @@ float negative_log_likelihood(const kernels::LogitSummary& summary, float target
                             std::log1p(summary.others));
 }
 
-/// A chunk of logits, and its rows' gradient weight (softmax - onehot) in the same memory (f32) or beside it
-/// (bf16).
-MatrixView gradient_of(Context& context, MatrixView logits, DType dtype) {
-  if (dtype == DType::f32) return logits;
-  return context.scratch("cross_entropy dlogits", dtype, logits.rows, logits.cols);
+/// Where the gradient of a chunk of logits is made, weight (softmax - onehot): row by row in their memory.
+MatrixView gradient_of(MatrixView logits, DType dtype) {
+  const std::int64_t stride = logits.stride * bytes_of(DType::f32, 1) / bytes_of(dtype, 1);
+  return {logits.data, dtype, logits.rows, logits.cols, stride};
 }
 
 void transform_row(const LogitTransform& transform, MatrixView logits, std::int64_t row) {
@@ -82,7 +81,7 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView 
                            std::span<std::uint8_t> correct, std::span<const HeadBranch> branches,
                            const LogitTransform& transform) {
   const std::int64_t step =
-      logits_chunk_rows(context.backend().logits_chunk_bytes(), hidden.rows, head.plain.rows);
+      logits_chunk_rows(context.backend().logits_chunk_bytes(hidden.dtype), hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t rows = std::min(step, hidden.rows - first);
     const MatrixView logits = context.scratch("cross_entropy logits", DType::f32, rows, head.plain.rows);
@@ -106,14 +105,14 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, We
                                     std::span<float> nll, MatrixView dhidden, MatrixView dhead,
                                     std::span<const HeadBranch> branches, const LogitTransform& transform) {
   const std::int64_t step =
-      logits_chunk_rows(context.backend().logits_chunk_bytes(), hidden.rows, head.plain.rows);
+      logits_chunk_rows(context.backend().logits_chunk_bytes(hidden.dtype), hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const ConstMatrixView chunk = hidden.row_range(first, last);
     const MatrixView logits =
         context.scratch("cross_entropy logits", DType::f32, chunk.rows, head.plain.rows);
     make_logits(context, hidden, head, branches, first, logits);
-    const MatrixView gradient = gradient_of(context, logits, hidden.dtype);
+    const MatrixView gradient = gradient_of(logits, hidden.dtype);
     parallel_for(chunk.rows, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         transform_row(transform, logits, row);

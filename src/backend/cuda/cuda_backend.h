@@ -35,7 +35,9 @@ class CudaBackend final : public Backend {
   [[nodiscard]] std::string_view product_kernel(DType /*dtype*/, bool /*frozen*/) const override {
     return "cuBLASLt";
   }
-  [[nodiscard]] std::int64_t logits_chunk_bytes() const override { return std::int64_t{128} << 20; }
+  [[nodiscard]] std::int64_t logits_chunk_bytes(DType /*dtype*/) const override {
+    return std::int64_t{128} << 20;
+  }
   [[nodiscard]] std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) const override;
   void synchronize() override;
   [[nodiscard]] Uploads* uploads() override { return &uploads_; }

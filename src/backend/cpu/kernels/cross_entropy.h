@@ -17,7 +17,7 @@ struct CrossEntropyKernels {
   void (*transform)(std::int64_t count, float scale, float soft_cap, float* logits);
   LogitSummary (*summarise)(std::int64_t count, const float* logits);
   /// out[i] = factor * exp(logits[i] - largest), and, unless soft_cap is 0, times its slope 1 - (logits[i] /
-  /// soft_cap)^2; out may be logits.
+  /// soft_cap)^2; out may begin where logits do.
   void (*softmax_f32)(std::int64_t count, const float* logits, float largest, float factor, float soft_cap,
                       float* out);
   void (*softmax_bf16)(std::int64_t count, const float* logits, float largest, float factor, float soft_cap,

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "backend/cpu/kernels/rounding.h"
 #include "backend/cpu/kernels/simd.h"
 
 namespace cola::kernels::COLA_ISA_NAMESPACE {
@@ -67,17 +68,24 @@ void transform(std::int64_t count, float scale, float soft_cap, float* logits) {
   __builtin_memcpy(logits + i, &last, rest);
 }
 
+/// In parts, which are read whole before they are written.
 template <class T>
 void softmax(std::int64_t count, const float* logits, float largest, float factor, float soft_cap, T* out) {
-  if (soft_cap == 0.0F) {
-#pragma omp simd
-    for (std::int64_t i = 0; i < count; ++i) store_float(factor * exp_of(logits[i] - largest), out + i);
-    return;
+  const auto value = [=](Floats logit) __attribute__((always_inline)) {
+    const Floats weight = factor * exp_of(logit - largest);
+    if (soft_cap == 0.0F) return weight;
+    const Floats ratio = logit / soft_cap;
+    return weight * ((1.0F - ratio) * (1.0F + ratio));
+  };
+  std::int64_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    const Floats low = value(load(logits + i));
+    const Floats high = value(load(logits + i + lanes));
+    store_as(low, high, out + i);
   }
-#pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float ratio = logits[i] / soft_cap;
-    store_float(factor * exp_of(logits[i] - largest) * ((1.0F - ratio) * (1.0F + ratio)), out + i);
+  for (; i < count; i += lanes) {
+    const std::int64_t rest = count - i < lanes ? count - i : lanes;
+    store_first(value(load_first(logits + i, rest)), rest, out + i);
   }
 }
 

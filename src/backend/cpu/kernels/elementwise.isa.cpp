@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "backend/cpu/kernels/rounding.h"
 #include "backend/cpu/kernels/simd.h"
 
 namespace cola::kernels::COLA_ISA_NAMESPACE {
@@ -144,16 +145,25 @@ void relu_backward(std::int64_t rows, std::int64_t cols, Rows<const T> dy, Rows<
 }
 
 struct Tangent {
-  float value, slope;
+  Floats value, slope;
 };
 
+/// Of one z, without cancellation.
+struct Sigmoids {
+  Floats of_z, of_minus_z;
+};
+[[gnu::always_inline]] inline Sigmoids sigmoids(Floats z) {
+  const Floats small = exp_of(z < 0.0F ? z : -z);  // at most 1
+  const Floats larger = 1.0F / (1.0F + small);
+  const Floats smaller = small * larger;
+  return {z < 0.0F ? smaller : larger, z < 0.0F ? larger : smaller};
+}
+
 struct Silu {
-  [[gnu::always_inline]] static float value(float z) { return z / (1.0F + exp_of(-z)); }
-  /// silu'(z) = sigmoid(z) (1 + z (1 - sigmoid(z))), and 1 - sigmoid(z) = sigmoid(z) e^-z without
-  /// cancellation.
-  [[gnu::always_inline]] static Tangent tangent(float z) {
-    const float sigmoid = 1.0F / (1.0F + exp_of(-z));
-    const float complement = 1.0F / (1.0F + exp_of(z));
+  [[gnu::always_inline]] static Floats value(Floats z) { return z / (1.0F + exp_of(-z)); }
+  /// silu'(z) = sigmoid(z) (1 + z sigmoid(-z)).
+  [[gnu::always_inline]] static Tangent tangent(Floats z) {
+    const auto [sigmoid, complement] = sigmoids(z);
     return {z * sigmoid, sigmoid * (1.0F + z * complement)};
   }
 };
@@ -163,13 +173,11 @@ struct Silu {
 struct GeluTanh {
   static constexpr float linear = 1.5957691216F;  // 2 sqrt(2 / pi)
   static constexpr float cubic = 0.0713548163F;   // 0.044715 of it
-  [[gnu::always_inline]] static float value(float z) {
+  [[gnu::always_inline]] static Floats value(Floats z) {
     return z / (1.0F + exp_of(-z * (linear + cubic * (z * z))));
   }
-  [[gnu::always_inline]] static Tangent tangent(float z) {
-    const float w = z * (linear + cubic * (z * z));
-    const float sigmoid = 1.0F / (1.0F + exp_of(-w));
-    const float complement = 1.0F / (1.0F + exp_of(w));
+  [[gnu::always_inline]] static Tangent tangent(Floats z) {
+    const auto [sigmoid, complement] = sigmoids(z * (linear + cubic * (z * z)));
     return {z * sigmoid, sigmoid * (1.0F + z * (linear + 3.0F * cubic * (z * z)) * complement)};
   }
 };
@@ -180,28 +188,42 @@ void gate_forward(std::int64_t rows, std::int64_t cols, Rows<const T> gate, Rows
     const T* g = gate[row];
     const T* u = up[row];
     T* result = h[row];
-#pragma omp simd
-    for (std::int64_t i = 0; i < cols; ++i)
-      store_float(Function::value(to_float(g[i])) * to_float(u[i]), result + i);
+    std::int64_t i = 0;
+    for (; i + lanes <= cols; i += lanes) store_as(Function::value(load(g + i)) * load(u + i), result + i);
+    if (const std::int64_t rest = cols - i; rest > 0)
+      store_first(Function::value(load_first(g + i, rest)) * load_first(u + i, rest), rest, result + i);
   }
+}
+
+struct GateGradients {
+  Floats gate, up;
+};
+template <class Function>
+[[gnu::always_inline]] inline GateGradients gate_gradients(Floats dh, Floats gate, Floats up) {
+  const Tangent f = Function::tangent(gate);
+  return {dh * up * f.slope, dh * f.value};
 }
 
 template <class T, class Function>
 void gate_backward(std::int64_t rows, std::int64_t cols, Rows<const T> dh, Rows<const T> gate,
                    Rows<const T> up, Rows<T> dgate, Rows<T> dup) {
   for (std::int64_t row = 0; row < rows; ++row) {
-    const T* gradient = dh[row];
+    const T* d = dh[row];
     const T* g = gate[row];
     const T* u = up[row];
     T* gate_gradient = dgate[row];
     T* up_gradient = dup[row];
-#pragma omp simd
-    for (std::int64_t i = 0; i < cols; ++i) {
-      const float d = to_float(gradient[i]);
-      const float upward = to_float(u[i]);
-      const Tangent f = Function::tangent(to_float(g[i]));
-      store_float(d * upward * f.slope, gate_gradient + i);
-      store_float(d * f.value, up_gradient + i);
+    std::int64_t i = 0;
+    for (; i + lanes <= cols; i += lanes) {
+      const auto of = gate_gradients<Function>(load(d + i), load(g + i), load(u + i));
+      store_as(of.gate, gate_gradient + i);
+      store_as(of.up, up_gradient + i);
+    }
+    if (const std::int64_t rest = cols - i; rest > 0) {
+      const auto of =
+          gate_gradients<Function>(load_first(d + i, rest), load_first(g + i, rest), load_first(u + i, rest));
+      store_first(of.gate, rest, gate_gradient + i);
+      store_first(of.up, rest, up_gradient + i);
     }
   }
 }

@@ -51,5 +51,21 @@ namespace cola::kernels::COLA_ISA_NAMESPACE {
 #endif
   __builtin_memcpy(target, &bits, sizeof bits);
 }
+/// The first `count` elements.
+template <class T>
+[[gnu::always_inline]] inline void store_first(Floats value, std::int64_t count, T* target) {
+  T values[lanes];
+  store_as(value, values);
+  __builtin_memcpy(target, values, static_cast<std::size_t>(count) * sizeof(T));
+}
+/// Two vectors, one after the other.
+[[gnu::always_inline]] inline void store_as(Floats low, Floats high, float* target) {
+  store(low, target);
+  store(high, target + lanes);
+}
+[[gnu::always_inline]] inline void store_as(Floats low, Floats high, std::uint16_t* target) {
+  const Words row = rounded_row(low, high);
+  __builtin_memcpy(target, &row, sizeof row);
+}
 
 }  // namespace cola::kernels::COLA_ISA_NAMESPACE

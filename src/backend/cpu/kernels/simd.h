@@ -2,6 +2,9 @@
 #include <cstdint>
 
 #include "backend/cpu/kernels/bf16.h"
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 // Vectors as wide as the instruction set's, for kernels (*.isa.cpp) whose sums must have a fixed order: what
 // a compiler makes of a reduction loop may depend on the alignment of the data.
@@ -28,6 +31,13 @@ using HalfWords [[gnu::vector_size(vector_bytes / 2)]] = std::uint16_t;
   HalfWords bits;
   __builtin_memcpy(&bits, source, sizeof bits);
   return __builtin_bit_cast(Floats, __builtin_convertvector(bits, Words) << 16);
+}
+/// The first `count` elements, the others 0.
+template <class T>
+[[gnu::always_inline]] inline Floats load_first(const T* source, std::int64_t count) {
+  T values[lanes] = {};
+  __builtin_memcpy(values, source, static_cast<std::size_t>(count) * sizeof(T));
+  return load(values);
 }
 [[gnu::always_inline]] inline void store(Floats value, float* destination) {
   __builtin_memcpy(destination, &value, sizeof value);
@@ -85,6 +95,25 @@ template <class Term, class... T>
   return sum_of((sum[0] + sum[1]) + (sum[2] + sum[3])) + rest;
 }
 
+using Integers [[gnu::vector_size(vector_bytes)]] = std::int32_t;
+
+/// value * 2^n, n being an integer within [-151, 129].
+template <class Float, class Word, class Int>
+[[gnu::always_inline]] inline Float scaled_by_power(Float value, Float n) {
+#ifdef __AVX512F__
+  if constexpr (sizeof(Float) == 64) {
+    return __builtin_bit_cast(Float, _mm512_maskz_scalef_ps(0xffff, __builtin_bit_cast(__m512, value),
+                                                            __builtin_bit_cast(__m512, n)));
+  }
+#endif
+  // In two factors, so that neither over- nor underflows before the product does.
+  const Int exponent = __builtin_bit_cast(Int, __builtin_bit_cast(Word, n + 12582912.0F) - 0x4B400000U);
+  const Int half = exponent >> 1;
+  const Word first = (__builtin_bit_cast(Word, half) + 127U) << 23;
+  const Word second = (__builtin_bit_cast(Word, exponent - half) + 127U) << 23;
+  return value * __builtin_bit_cast(Float, first) * __builtin_bit_cast(Float, second);
+}
+
 /// e^x to 2 ulp for Float = float (with Word = std::uint32_t, Int = std::int32_t) or a vector of floats;
 /// over- and underflows as exp does, NaN stays NaN. Argument reduction and polynomial: Cephes' expf (Moshier,
 /// 1989).
@@ -94,8 +123,7 @@ template <class Float, class Word, class Int>
   x = x < -104.0F ? Float{} - 104.0F : x;
   const Float magic =
       Float{} + 12582912.0F;  // 1.5 2^23: adding it rounds to an integer, kept in the low bits
-  const Float shifted = x * 1.44269504F + magic;
-  const Float n = shifted - magic;
+  const Float n = x * 1.44269504F + magic - magic;
   const Float r = (x - n * 0.693359375F) - n * -2.12194440e-4F;
   Float p = r * 1.9875691500e-4F + 1.3981999507e-3F;
   p = p * r + 8.3334519073e-3F;
@@ -103,15 +131,9 @@ template <class Float, class Word, class Int>
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = p * (r * r) + r + 1.0F;
-  // 2^n in two factors, so that neither over- nor underflows before the product does.
-  const Int exponent = __builtin_bit_cast(Int, __builtin_bit_cast(Word, shifted) - 0x4B400000U);
-  const Int half = exponent >> 1;
-  const Word first = (__builtin_bit_cast(Word, half) + 127U) << 23;
-  const Word second = (__builtin_bit_cast(Word, exponent - half) + 127U) << 23;
-  return p * __builtin_bit_cast(Float, first) * __builtin_bit_cast(Float, second);
+  return scaled_by_power<Float, Word, Int>(p, n);
 }
 
-using Integers [[gnu::vector_size(vector_bytes)]] = std::int32_t;
 [[gnu::always_inline]] inline Floats exp_of(Floats x) { return exponential<Floats, Words, Integers>(x); }
 [[gnu::always_inline]] inline float exp_of(float x) {
   return exponential<float, std::uint32_t, std::int32_t>(x);
