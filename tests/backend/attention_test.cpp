@@ -336,7 +336,7 @@ TEST(TileAttention, AgreesWithRef) {
       for (const auto& shape : variants(shape_of(2, 1, 20))) {
         SCOPED_TRACE(testing::Message() << tiles->name << " " << ops::name_of(isa) << " window "
                                         << shape.window << " cap " << shape.soft_cap);
-        AttentionProblem p(DType::bf16, shape, {0, 150}, 1);
+        AttentionProblem p(DType::bf16, shape, {0, 290}, 1);
         check_tile_attention(*tiles, isa, p, {});
         AttentionProblem shared(DType::bf16, shape, {0, 101, 140, 143, 240}, 1, {-1, 0, 0, 0});
         check_tile_attention(*tiles, isa, shared, {continuations.data(), std::ssize(continuations)});

@@ -41,7 +41,8 @@ void cross_entropy_forward(Context& context, ConstMatrixView hidden, WeightView 
                            const LogitTransform& transform) {
   CudaBackend& backend = backend_of(context);
   const std::int32_t* on_device = backend.host_arrays().on_device(targets);
-  const std::int64_t step = logits_chunk_rows(backend.logits_chunk_bytes(hidden.dtype), hidden.rows, head.plain.rows);
+  const std::int64_t step =
+      logits_chunk_rows(backend.logits_chunk_bytes(hidden.dtype), hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const auto work = make_logits(context, hidden, head, branches, transform, first, last, on_device);
@@ -58,7 +59,8 @@ void cross_entropy_forward_backward(Context& context, ConstMatrixView hidden, We
   CudaBackend& backend = backend_of(context);
   const std::int32_t* targets_on_device = backend.host_arrays().on_device(targets);
   const float* weights_on_device = backend.host_arrays().on_device(weights);
-  const std::int64_t step = logits_chunk_rows(backend.logits_chunk_bytes(hidden.dtype), hidden.rows, head.plain.rows);
+  const std::int64_t step =
+      logits_chunk_rows(backend.logits_chunk_bytes(hidden.dtype), hidden.rows, head.plain.rows);
   for (std::int64_t first = 0; first < hidden.rows; first += step) {
     const std::int64_t last = std::min(first + step, hidden.rows);
     const auto work = make_logits(context, hidden, head, branches, transform, first, last, targets_on_device);

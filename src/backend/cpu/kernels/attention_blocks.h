@@ -57,7 +57,11 @@ struct KeyBlock {
   [[nodiscard, gnu::always_inline]] constexpr bool is_cut(std::int64_t count) const {
     return first_begin + count > 1;
   }
-  /// The same for the queries from the i-th on.
+  /// Whether the block is whole and each of `count` queries sees all of it.
+  [[nodiscard, gnu::always_inline]] constexpr bool is_seen_whole(std::int64_t count) const {
+    return keys == key_block && first_end >= keys && !is_cut(count);
+  }
+  /// Of the queries from the i-th on.
   [[nodiscard, gnu::always_inline]] constexpr KeyBlock from(std::int64_t i) const {
     return {keys, first_end + i, first_begin + i};
   }

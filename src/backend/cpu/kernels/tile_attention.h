@@ -28,6 +28,10 @@ constexpr std::int64_t key_tiles = key_block / tile_rows;
 constexpr std::int64_t key_steps = key_block / tile_depth;  ///< of a product whose depth is a block of keys
 constexpr std::int64_t query_tiles = query_block / tile_rows;
 static_assert(key_block == panel_outputs && query_block == tile_depth);
+/// A backward's blocks of queries whose weights are kept until they are multiplied with dO and Q: the more,
+/// the seldomer sums of keys and values are loaded and stored.
+constexpr std::int64_t chunk_steps = 4;
+constexpr std::int64_t chunk_queries = chunk_steps * query_block;
 
 /// A head's sizes in tiles.
 struct HeadTiles {
