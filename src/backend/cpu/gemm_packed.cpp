@@ -20,16 +20,11 @@ namespace {
 using namespace kernels;  // NOLINT(google-build-using-namespace): the layout's constants, in this file alone
 
 // Depth is summed in chunks (of steps 32 deep): a chunk of a panel, 2 KB a step, stays in the L1 cache of 48
-// KB while all tokens of a block pass, but for a few steps that make a forward's chunk longer. A backward's
-// shares L1 with the panel that is being paired. Where one chunk is all, no sums wait. What the numbers are
-// worth: docs/decisions/0014-tile-products.md.
-struct Chunking {
-  std::int64_t most_steps, kept;
-  std::int64_t most_tokens;  ///< of a block: its chunk of activations stays in L2
-};
-constexpr Chunking whole_depth = {24, 18, 640};
-constexpr Chunking forward_chunks = {22, 18, 512};
-constexpr Chunking backward_chunks = {16, 16, 512};
+// KB while all tokens of a block pass, whose activations stay in L2. What the numbers are worth:
+// docs/decisions/0014-tile-products.md.
+constexpr std::int64_t whole_steps = 18;  // one chunk, whose sums do not wait
+constexpr std::int64_t most_steps = 16;
+constexpr std::int64_t most_tokens = 512;
 
 // Outputs whose sums wait for their next chunk: 4096, with 512 tokens 8 MB in L3.
 constexpr std::int64_t most_panels = 128;
@@ -59,11 +54,10 @@ struct Product {
 
   [[nodiscard]] std::int64_t panels() const { return pieces(y.cols, block_rows); }
   [[nodiscard]] std::int64_t steps() const { return pieces(activations.cols, tile_depth); }
-  [[nodiscard]] Chunking chunking() const {
-    if (steps() <= whole_depth.most_steps) return whole_depth;
-    return direction == Direction::forward ? forward_chunks : backward_chunks;
+  [[nodiscard]] std::int64_t chunks() const {
+    return steps() <= whole_steps ? 1 : pieces(steps(), most_steps);
   }
-  [[nodiscard]] std::int64_t chunks() const { return pieces(steps(), chunking().most_steps); }
+  [[nodiscard]] std::int64_t longest_chunk() const { return pieces(steps(), chunks()); }
   [[nodiscard]] std::int64_t first_step(std::int64_t chunk) const { return steps() * chunk / chunks(); }
 
   /// Whether results that nobody reads at once are too many for a core's cache: their lines need not be read
@@ -111,8 +105,7 @@ class Rectangle {
   /// Floats of memory for rectangles of at most that size.
   static std::int64_t memory(const Product& product, std::int64_t panels, std::int64_t tokens) {
     const std::int64_t pairs = pieces(tokens, pair_tokens);
-    const std::int64_t steps = std::min(product.chunking().most_steps, product.steps());
-    return 3 * pair_sums + steps * (pairs + 2) * block_elements / 2 +
+    return 3 * pair_sums + product.longest_chunk() * (pairs + 2) * block_elements / 2 +
            (product.chunks() > 1 ? panels * pairs * pair_sums : 0);
   }
 
@@ -137,10 +130,9 @@ class Rectangle {
   }
 
   [[nodiscard]] TileChunk chunk_of(Range steps) const {
-    const Chunking chunking = product_.chunking();
-    const std::int64_t most_steps = std::min(chunking.most_steps, product_.steps());
-    std::uint16_t* paired = stream() + pairs() * most_steps * block_elements;
-    auto* waiting = reinterpret_cast<float*>(paired + 2 * most_steps * block_elements);
+    const std::int64_t longest = product_.longest_chunk();
+    std::uint16_t* paired = stream() + pairs() * longest * block_elements;
+    auto* waiting = reinterpret_cast<float*>(paired + 2 * longest * block_elements);
     const std::int64_t beside = product_.w.block_cols() * block_elements;
     const bool forward = product_.direction == Direction::forward;
     return {.weight = product_.block(panels_.begin, steps.begin),
@@ -148,7 +140,6 @@ class Rectangle {
             .step_stride = forward ? block_elements : beside,
             .panels = panels_.size(),
             .steps = steps.size(),
-            .kept = chunking.kept,
             .stream = stream(),
             .pairs = pairs(),
             .waiting = product_.chunks() > 1 ? waiting : nullptr,
@@ -212,9 +203,10 @@ struct Cut {
 /// tokens. A thread that waits for another's last rectangle waits the longer the fewer there are.
 Cut cut_of(const Product& product, std::int64_t threads) {
   constexpr std::int64_t whole = epilogue_cols / block_rows;
-  constexpr double packing = 4.0;
-  const double reading = product.direction == Direction::forward ? 40.0 : 90.0;
-  const std::int64_t least_blocks = pieces(product.y.rows, product.chunking().most_tokens);
+  const bool forward = product.direction == Direction::forward;
+  const double packing = forward ? 6.0 : 4.0;
+  const double reading = forward ? 40.0 : 60.0;
+  const std::int64_t least_blocks = pieces(product.y.rows, most_tokens);
   const std::int64_t least_groups = product.chunks() > 1 ? pieces(product.panels(), most_panels) : 1;
   const std::int64_t most_groups = pieces(product.panels(), whole);
   Cut best = {};

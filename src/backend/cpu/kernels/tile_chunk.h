@@ -27,7 +27,6 @@ struct TileChunk {
   std::int64_t step_stride;     ///< elements from a step's block to the next step's
   std::int64_t panels;
   std::int64_t steps;           ///< each 32 deep
-  std::int64_t kept;            ///< of a panel's steps, so many stay in L1 while all tokens pass
   const std::uint16_t* stream;  ///< activations [pairs][steps][2][512]
   std::int64_t pairs;
   float* waiting;       ///< sums between chunks [panels][pairs][4][256]; null where there is one chunk only

@@ -1,6 +1,4 @@
 #pragma once
-#include <algorithm>
-
 #include "backend/cpu/kernels/tile_chunk.h"
 #include "backend/cpu/kernels/tile_layout.h"
 #include "backend/cpu/kernels/tile_product_loop.h"
@@ -97,32 +95,18 @@ class ChunkLoop {
     take_turns<2, 7, 4>(sums);
     take_turns<3, 7, 5>(sums);
     slot(0);
-    const std::int64_t kept = std::min(chunk_.kept, chunk_.steps);
-    std::int64_t step = 1;
-    for (; step < kept; ++step) {
-      multiply_step<true>(weight + step * block_elements, stream + step * block_elements);
-      slot(step);
-    }
-    for (; step < chunk_.steps; ++step) {
-      multiply_step<false>(weight + step * block_elements, stream + step * block_elements);
+    for (std::int64_t step = 1; step < chunk_.steps; ++step) {
+      multiply_step(weight + step * block_elements, stream + step * block_elements);
       slot(step);
     }
     end_slots();
   }
 
-  template <bool kept>
   [[gnu::always_inline]] void multiply_step(const std::uint16_t* weight, const std::uint16_t* stream) {
-    const auto load_weight = [&]<int tile>(const std::uint16_t* rows) __attribute__((always_inline)) {
-      if constexpr (kept) {
-        tiles_.template load<tile>(rows);
-      } else {
-        tiles_.template load_streaming<tile>(rows);
-      }
-    };
-    load_weight.template operator()<4>(weight);
+    tiles_.template load<4>(weight);
     tiles_.template load_streaming<6>(stream);
     multiply_add<0, 6, 4>();
-    load_weight.template operator()<5>(weight + tile_elements);
+    tiles_.template load<5>(weight + tile_elements);
     multiply_add<1, 6, 5>();
     tiles_.template load_streaming<7>(stream + tile_elements);
     multiply_add<2, 7, 4>();
