@@ -121,7 +121,7 @@ std::int64_t plan_packed_products(const DecoderSpec& spec, const MemoryPlanInput
   constexpr std::int64_t block_bytes = std::int64_t{1} << 20;
   constexpr std::int64_t block_tokens = 512;
   constexpr std::int64_t most_outputs = 4096;
-  constexpr std::int64_t whole_depth = 768;
+  constexpr std::int64_t whole_depth = 576;
   std::int64_t widest = spec.hidden_size;
   for (const BlockSpec& block : spec.block_kinds)
     widest = std::max({widest, block.attention.query_width(), block.mlp.intermediate_size});

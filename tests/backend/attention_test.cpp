@@ -15,6 +15,7 @@
 #include "support/complex_step.h"
 #include "support/near.h"
 #include "support/tensors.h"
+#include "support/tile_kernels.h"
 
 namespace cola {
 namespace {
@@ -311,15 +312,9 @@ void check_tile_attention(const kernels::TileKernels& products, const ops::CpuIs
   p.check(test::tile_forward_tolerance(), test::tile_backward_tolerance());
 }
 
-std::vector<const kernels::TileKernels*> tile_products_here() {
-  std::vector<const kernels::TileKernels*> all = {&kernels::emulated_tiles};
-  if (ops::cpu_isa() == ops::CpuIsa::amx) all.push_back(kernels::hardware_tiles());
-  return all;
-}
-
 TEST(TileAttention, AgreesWithRef) {
   const std::vector<kernels::RowRange> continuations = {{101, 140}, {140, 143}, {143, 240}};
-  for (const kernels::TileKernels* tiles : tile_products_here()) {
+  for (const kernels::TileKernels* tiles : test::tile_kernels_here()) {
     for (const ops::CpuIsa isa : test::runnable_isas()) {
       for (const std::int64_t head_dim : {1, 8, 20, 64, 80, 128}) {
         for (const std::int32_t length : {1, 16, 31, 64, 101}) {
@@ -348,7 +343,7 @@ TEST(TileAttention, AgreesWithRef) {
 // As a prompt's last rows meet the cache of those before them.
 TEST(TileAttention, QueriesMayBeTheLastOfTheKeys) {
   constexpr std::int64_t keys = 150;
-  for (const kernels::TileKernels* tiles : tile_products_here()) {
+  for (const kernels::TileKernels* tiles : test::tile_kernels_here()) {
     for (const auto& [queries, window] :
          std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 0}, {37, 0}, {150, 0}, {1, 70}, {37, 20}}) {
       AttentionProblem p(DType::bf16, with(shape_of(2, 1, 40), window, 0.0F), {0, keys});

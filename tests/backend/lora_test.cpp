@@ -5,10 +5,12 @@
 #include <complex>
 
 #include "backend/cpu/kernels/thin_product.h"
+#include "backend/cpu/lora_tiles.h"
 #include "backend/ref/lora.h"
 #include "core/parallel.h"
 #include "support/near.h"
 #include "support/tensors.h"
+#include "support/tile_kernels.h"
 
 namespace cola::ops {
 namespace {
@@ -37,8 +39,10 @@ ref::LoraSizes sizes(const Case& c) {
 }
 
 // f32 sums of `depth` products of size `size` against double; a bf16 result is rounded once (2^-9 relative).
-Tolerance tolerance(DType result, std::int64_t depth, double size = 1.0) {
-  const double sum = size * (2e-6 * std::sqrt(static_cast<double>(depth)) + 1e-6);
+// `by_tiles`: a factor is multiplied as two bf16, which leave up to 2^-17 of it.
+Tolerance tolerance(DType result, std::int64_t depth, double size = 1.0, bool by_tiles = false) {
+  const double term = by_tiles ? 0x1p-16 : 2e-6;  // five standard deviations and more
+  const double sum = size * (term * std::sqrt(static_cast<double>(depth)) + 1e-6);
   if (result == DType::bf16) return {.absolute = sum, .relative = 0x1p-8, .cosine = 2e-5};
   return {.absolute = sum, .relative = 1e-6, .cosine = 1e-11};
 }
@@ -93,9 +97,10 @@ TEST_P(Lora, BackwardAgreesWithTheReference) {
   const LoraBackwardA of_a = {du.view(), a.view(), da.view()};
   lora_backward_a(context_, x.view(), {&of_a, 1}, dx.view());
   const double size = 0.05 * std::sqrt(static_cast<double>(c.out)) + 1.0;
-  EXPECT_TRUE(is_near(du.view(), expected.du, tolerance(DType::f32, c.out))) << c;
-  EXPECT_TRUE(is_near(db.view(), expected_db, tolerance(DType::f32, c.rows))) << c;
-  EXPECT_TRUE(is_near(da.view(), expected_da, tolerance(DType::f32, c.rows, size))) << c;
+  const bool by_tiles = prefers_packed(dtype);
+  EXPECT_TRUE(is_near(du.view(), expected.du, tolerance(DType::f32, c.out, 1.0, by_tiles))) << c;
+  EXPECT_TRUE(is_near(db.view(), expected_db, tolerance(DType::f32, c.rows, 1.0, by_tiles))) << c;
+  EXPECT_TRUE(is_near(da.view(), expected_da, tolerance(DType::f32, c.rows, size, by_tiles))) << c;
   EXPECT_TRUE(is_near(dx.view(), expected_dx, tolerance(dtype, c.rank, size))) << c;
   EXPECT_TRUE(du.padding_intact() && da.padding_intact() && db.padding_intact() && dx.padding_intact());
 }
@@ -208,6 +213,49 @@ TEST(LoraErrors, WrongShapesAndDTypesAreRefused) {
   EXPECT_THROW(lora_forward(context, x.view(), {&wrong_shape, 1}), std::logic_error);
   const LoraForward wrong_dtype = {a_bf16.view(), b.view(), 1.0F, u.view(), y.view()};
   EXPECT_THROW(lora_forward(context, x.view(), {&wrong_dtype, 1}), std::logic_error);
+}
+
+// On a processor without AMX the tiles are emulated; whole tiles and all remainders, and ranks in several
+// groups.
+TEST(ThinProductsByTiles, AgreeWithTheReference) {
+  for (const auto* tiles : test::tile_kernels_here()) {
+    for (const CpuIsa isa : test::runnable_isas()) {
+      const PackedKernels kernels = {*tiles, kernels::tile_operand_kernels(isa)};
+      for (const Case& c :
+           std::vector<Case>{{64, 128, 0, 8, 0}, {37, 70, 0, 3, 1}, {1, 1, 0, 1, 0}, {130, 33, 0, 19, 2}}) {
+        SCOPED_TRACE(testing::Message() << tiles->name << ", " << name_of(isa) << ", " << c);
+        Context context;
+        const TestMatrix x = random_matrix(DType::bf16, c.rows, c.in, 1, 1.0, c.padding);
+        const TestMatrix a = random_matrix(DType::f32, c.rank, c.in, 2, 1.0, c.padding);
+        const ThinFactor factor = split_factor(context, "a", a.view(), kernels);
+        TestMatrix dots(DType::f32, c.rows, c.rank, c.padding);
+        std::vector<std::uint16_t> panel(static_cast<std::size_t>(thin_panel_elements(c.in)));
+        tiles->begin();
+        for (std::int64_t row = 0; row < c.rows; row += thin_rows) {
+          const std::int64_t end = std::min(row + thin_rows, c.rows);
+          pack_thin_rows(x.view().row_range(row, end), panel.data(), kernels);
+          dot_by_tiles(panel.data(), factor, 0.5F, dots.view().row_range(row, end), kernels);
+        }
+        tiles->end();
+        std::vector<double> expected =
+            ref::linear_forward(numbers(x.view()), numbers(a.view()), {}, static_cast<std::size_t>(c.rows),
+                                static_cast<std::size_t>(c.rank), static_cast<std::size_t>(c.in));
+        for (double& value : expected) value *= 0.5;
+        EXPECT_TRUE(is_near(dots.view(), expected, tolerance(DType::f32, c.in, 1.0, true)));
+        EXPECT_TRUE(dots.padding_intact());
+
+        const TestMatrix u = random_matrix(DType::f32, c.rows, c.rank, 3, 1.0, c.padding);
+        TestMatrix out = random_matrix(DType::f32, c.rank, c.in, 4, 1.0, c.padding);
+        const std::vector<double> sums = sum_of(
+            numbers(out.view()), ref::linear_backward_weight(
+                                     numbers(u.view()), numbers(x.view()), static_cast<std::size_t>(c.rows),
+                                     static_cast<std::size_t>(c.rank), static_cast<std::size_t>(c.in)));
+        outer_by_tiles(context, u.view(), x.view(), 1.0F, out.view(), kernels);
+        EXPECT_TRUE(is_near(out.view(), sums, tolerance(DType::f32, c.rows, 1.0, true)));
+        EXPECT_TRUE(out.padding_intact());
+      }
+    }
+  }
 }
 
 // Every instruction set's table, on a size that exercises whole tiles and every kind of remainder.

@@ -11,6 +11,7 @@
 #include "core/parallel.h"
 #include "support/near.h"
 #include "support/tensors.h"
+#include "support/tile_kernels.h"
 
 namespace cola::ops {
 namespace {
@@ -20,15 +21,10 @@ using test::numbers;
 using test::random_floats;
 using test::random_matrix;
 using test::TestMatrix;
+using test::tile_kernels_here;
 using test::Tolerance;
 
 std::size_t u(std::int64_t value) { return static_cast<std::size_t>(value); }
-
-std::vector<const kernels::TileKernels*> tile_kernels_here() {
-  std::vector<const kernels::TileKernels*> all = {&kernels::emulated_tiles};
-  if (cpu_isa() == CpuIsa::amx) all.push_back(kernels::hardware_tiles());
-  return all;
-}
 
 /// A product of one tile each, rows and pairs as tdpbf16ps takes them.
 float one_sum(const kernels::TileKernels& tiles, std::span<const float> left, std::span<const float> right,

@@ -4,7 +4,9 @@
 #include <vector>
 
 #include "backend/cpu/kernels/thin_product.h"
+#include "backend/cpu/lora_tiles.h"
 #include "backend/cpu/ops.h"
+#include "backend/cpu/work_items.h"
 #include "backend/cpu_isa.h"
 #include "core/parallel.h"
 
@@ -18,6 +20,26 @@ constexpr std::int64_t col_grain = 64;
 void count(Context& context, std::int64_t m, std::int64_t n, std::int64_t k) {
   context.add_flops(2 * static_cast<std::uint64_t>(m) * static_cast<std::uint64_t>(n) *
                     static_cast<std::uint64_t>(k));
+}
+
+bool by_tiles(DType dtype) { return dtype == DType::bf16 && cpu_isa() == CpuIsa::amx; }
+
+/// Calls body(begin, end, panel) on blocks of rows of `wide`, which lie in `panel` as dot_by_tiles() takes
+/// them.
+template <class Body>
+void for_tiled_rows(Context& context, ConstMatrixView wide, const Body& body) {
+  const std::int64_t blocks = (wide.rows + thin_rows - 1) / thin_rows;
+  const PackedKernels kernels = packed_kernels();
+  for_each_item(context, "lora rows", blocks, std::min<std::int64_t>(blocks, thread_count()),
+                thin_panel_elements(wide.cols) / 2, [&](std::int64_t block, float* memory) {
+                  auto* panel = reinterpret_cast<std::uint16_t*>(memory);
+                  const std::int64_t begin = block * thin_rows;
+                  const std::int64_t end = std::min(begin + thin_rows, wide.rows);
+                  pack_thin_rows(wide.row_range(begin, end), panel, kernels);
+                  kernels.tiles.begin();
+                  body(begin, end, panel);
+                  kernels.tiles.end();
+                });
 }
 
 /// Calls body(begin, end) on blocks of rows: few enough that what one product has read is still in a cache
@@ -61,6 +83,7 @@ void expand(ConstMatrixView u, ConstMatrixView thin, float scale, MatrixView wid
 /// out [r, C] += scale u^T wide: threads share the columns, so that the order of each sum is the rows'.
 void outer(Context& context, ConstMatrixView u, ConstMatrixView wide, float scale, MatrixView out) {
   count(context, wide.rows, wide.cols, out.rows);
+  if (by_tiles(wide.dtype)) return outer_by_tiles(context, u, wide, scale, out);
   const kernels::ThinProductKernels& kernel = kernels::thin_product_kernels(cpu_isa());
   parallel_for(wide.cols, col_grain, [&](std::int64_t begin, std::int64_t end) {
     const auto run = [&](auto function, const auto* data) {
@@ -105,6 +128,20 @@ void lora_forward(Context& context, ConstMatrixView x, std::span<const LoraForwa
     count(context, x.rows, branch.a.rows, x.cols + branch.y.cols);
     b.push_back(branch.y.empty() ? ConstMatrixView() : transposed(context, branch.b, b.size()));
   }
+  if (by_tiles(x.dtype)) {
+    std::vector<ThinFactor> a;
+    for (const LoraForward& branch : branches)
+      a.push_back(split_factor(context, std::to_string(a.size()), branch.a));
+    for_tiled_rows(context, x, [&](std::int64_t begin, std::int64_t end, const std::uint16_t* panel) {
+      for (std::size_t i = 0; i < branches.size(); ++i) {
+        const MatrixView u_rows = branches[i].u.row_range(begin, end);
+        dot_by_tiles(panel, a[i], 1.0F, u_rows);
+        if (!branches[i].y.empty())
+          expand(u_rows, b[i], branches[i].scale, branches[i].y.row_range(begin, end));
+      }
+    });
+    return;
+  }
   for_row_blocks(x.rows, [&](std::int64_t begin, std::int64_t end) {
     for (std::size_t i = 0; i < branches.size(); ++i) {
       const auto& [a, plain_b, scale, u, y] = branches[i];
@@ -119,9 +156,16 @@ void lora_backward_b(Context& context, std::span<const LoraBackwardB> branches) 
   for (const auto& [dy, u, b, scale, du, db] : branches) {
     count(context, dy.rows, dy.cols, b.cols);
     const ConstMatrixView bt = transposed(context, b, 0);
-    for_row_blocks(dy.rows, [&](std::int64_t begin, std::int64_t end) {
-      dot(dy.row_range(begin, end), bt, scale, du.row_range(begin, end));
-    });
+    if (by_tiles(dy.dtype)) {
+      const ThinFactor factor = split_factor(context, "b", bt);
+      for_tiled_rows(context, dy, [&](std::int64_t begin, std::int64_t end, const std::uint16_t* panel) {
+        dot_by_tiles(panel, factor, scale, du.row_range(begin, end));
+      });
+    } else {
+      for_row_blocks(dy.rows, [&](std::int64_t begin, std::int64_t end) {
+        dot(dy.row_range(begin, end), bt, scale, du.row_range(begin, end));
+      });
+    }
     if (db.empty()) continue;
     const MatrixView sums = context.scratch("lora db transposed", DType::f32, b.cols, b.rows);
     std::memset(sums.data, 0, static_cast<std::size_t>(sums.rows * sums.cols) * sizeof(float));

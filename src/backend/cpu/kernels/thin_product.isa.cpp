@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "backend/cpu/kernels/rounding.h"
 #include "backend/cpu/kernels/simd.h"
 
 namespace cola::kernels::COLA_ISA_NAMESPACE {
@@ -22,17 +23,6 @@ Floats load_part(const T* source, std::int64_t count) {
 template <class T>
 void store_part(Floats value, T* destination, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) store_float(value[i], destination + i);
-}
-
-void store_whole(Floats value, float* destination) { store(value, destination); }
-/// Rounds to nearest even; a NaN stays a (quiet) NaN.
-void store_whole(Floats value, std::uint16_t* destination) {
-  const Words word = __builtin_bit_cast(Words, value);
-  const Words rounded = (word + 0x7fffU + ((word >> 16) & 1U)) >> 16;
-  const Words quiet = (word >> 16) | 0x40U;
-  const HalfWords bits =
-      __builtin_convertvector((word & 0x7fffffffU) > 0x7f800000U ? quiet : rounded, HalfWords);
-  __builtin_memcpy(destination, &bits, sizeof bits);
 }
 
 /// With Ahead the next Rows rows of x are brought near (past the last: nothing is read, a prefetch never
@@ -120,7 +110,7 @@ void expand_tile(std::int64_t rank, const float* u, std::int64_t u_stride, const
       if (part > 0) {
         store_part(load_part(target, part) + scale * sums[row][v], target, part);
       } else {
-        store_whole(load(target) + scale * sums[row][v], target);
+        store_as(load(target) + scale * sums[row][v], target);
       }
     }
   }
@@ -175,7 +165,7 @@ void outer_tile(std::int64_t rows, const float* u, std::int64_t u_stride, const 
       if (part > 0) {
         store_part(load_part(target, part) + scale * sums[j][v], target, part);
       } else {
-        store_whole(load(target) + scale * sums[j][v], target);
+        store_as(load(target) + scale * sums[j][v], target);
       }
     }
   }

@@ -34,6 +34,14 @@ struct TileOperandKernels {
   /// `count` rows of two tiles of the backward's panel from twice as many of a block: row p of a tile holds,
   /// for each of 16 columns, rows 2p and 2p + 1; the second tile has columns 16 to 31.
   void (*pair_rows)(const std::uint16_t* rows, std::uint16_t* tiles, std::int64_t count);
+  /// The same of rows `stride` elements apart, whose columns are in order: column col of the 32 comes where a
+  /// block's column at the place col would.
+  void (*pair_far_rows)(Rows<const std::uint16_t> rows, std::uint16_t* tiles, std::int64_t count);
+
+  /// A tile from a thin factor's a [ranks <= 8, cols <= 32] f32, which is the sum of two bf16: row j (of
+  /// `thin_rows`, else in pairs column j) holds what a's row j rounds to, row 8 + j what that leaves.
+  void (*split_rows)(std::int64_t ranks, std::int64_t cols, Rows<const float> a, std::uint16_t* tile);
+  void (*split_columns)(std::int64_t ranks, std::int64_t cols, Rows<const float> a, std::uint16_t* tile);
 
   /// Of sums whose rows are outputs.
   void (*write_outputs_by_tokens_f32)(const TileResult<float>& result);

@@ -74,6 +74,11 @@ template <int half, int... lane>
 
 constexpr std::int64_t pairs = tile_depth / 2;  // 32-bit pairs of bf16 in a tile's row
 
+constexpr std::int64_t block_order(std::int64_t pair) { return place_in_row(2 * pair) / 2; }
+constexpr std::int64_t natural_order(std::int64_t pair) { return pair; }
+
+/// Pair `pair` of the columns becomes row place(pair) of the tile.
+template <auto place>
 void pair_whole_tile(Rows<const std::uint16_t> x, std::uint16_t* tile) {
 #pragma GCC unroll 1
   for (std::int64_t token = 0; token < tile_rows; token += lanes) {
@@ -85,8 +90,7 @@ void pair_whole_tile(Rows<const std::uint16_t> x, std::uint16_t* tile) {
       transpose(rows);
 #pragma GCC unroll 16
       for (int i = 0; i < lanes; ++i) {
-        const std::int64_t place = place_in_row(2 * (pair + i)) / 2;
-        __builtin_memcpy(tile + place * tile_depth + 2 * token, &rows[i], sizeof rows[i]);
+        __builtin_memcpy(tile + place(pair + i) * tile_depth + 2 * token, &rows[i], sizeof rows[i]);
       }
     }
   }
@@ -118,27 +122,56 @@ void for_each_tile(std::int64_t tokens, std::int64_t cols, Rows<const std::uint1
 
 void pair_columns(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> x, std::uint16_t* tiles,
                   std::int64_t tile_stride) {
-  for_each_tile(tokens, cols, x, tiles, tile_stride, pair_whole_tile);
+  for_each_tile(tokens, cols, x, tiles, tile_stride, pair_whole_tile<block_order>);
 }
 void copy_columns(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> dy, std::uint16_t* tiles,
                   std::int64_t tile_stride) {
   for_each_tile(tokens, cols, dy, tiles, tile_stride, copy_whole_tile);
 }
 
-void pair_rows(const std::uint16_t* rows, std::uint16_t* tiles, std::int64_t count) {
+[[gnu::always_inline]] inline void pair(Rows<const std::uint16_t> rows, std::uint16_t* tiles,
+                                        std::int64_t count) {
   for (std::int64_t pair = 0; pair < count; ++pair) {
-    const std::uint16_t* first = rows + 2 * pair * block_cols;
+    const std::uint16_t* first = rows[2 * pair];
     std::uint16_t* target = tiles + pair * tile_depth;
 #pragma GCC unroll 4
     for (std::int64_t part = 0; part < block_cols; part += 2 * lanes) {
       const auto a = load_as<Shorts>(first + part);
-      const auto b = load_as<Shorts>(first + block_cols + part);
+      const auto b = load_as<Shorts>(first + rows.stride + part);
       const Shorts low = unpack<0>(a, b, ShortLanes{});
       const Shorts high = unpack<1>(a, b, ShortLanes{});
       __builtin_memcpy(target + part, &low, sizeof low);
       __builtin_memcpy(target + tile_elements + part, &high, sizeof high);
     }
   }
+}
+
+void pair_rows(const std::uint16_t* rows, std::uint16_t* tiles, std::int64_t count) {
+  pair({rows, block_cols}, tiles, count);
+}
+void pair_far_rows(Rows<const std::uint16_t> rows, std::uint16_t* tiles, std::int64_t count) {
+  pair(rows, tiles, count);
+}
+
+void split_rows(std::int64_t ranks, std::int64_t cols, Rows<const float> a, std::uint16_t* tile) {
+  constexpr std::int64_t rest = tile_rows / 2 * tile_depth;
+  for (std::int64_t i = 0; i < tile_elements; ++i) tile[i] = 0;
+  for (std::int64_t j = 0; j < ranks; ++j, tile += tile_depth) {
+    float values[tile_depth] = {};
+    __builtin_memcpy(values, a[j], static_cast<std::size_t>(cols) * sizeof(float));
+#pragma GCC unroll 4
+    for (std::int64_t col = 0; col < tile_depth; col += 2 * lanes) {
+      const Floats low = load(values + col);
+      const Floats high = load(values + col + lanes);
+      store_as(low, high, tile + col);
+      store_as(low - load(tile + col), high - load(tile + col + lanes), tile + rest + col);
+    }
+  }
+}
+void split_columns(std::int64_t ranks, std::int64_t cols, Rows<const float> a, std::uint16_t* tile) {
+  alignas(64) std::uint16_t rows[tile_elements];
+  split_rows(ranks, cols, a, rows);
+  pair_whole_tile<natural_order>({rows, tile_depth}, tile);
 }
 
 // --- Results.
@@ -271,6 +304,9 @@ const TileOperandKernels tile_operands = {
     pair_columns,
     copy_columns,
     pair_rows,
+    pair_far_rows,
+    split_rows,
+    split_columns,
     write_outputs_by_tokens_f32,
     write_outputs_by_tokens_bf16,
     write_tokens_by_outputs_f32,
