@@ -2,7 +2,8 @@
 # How fast cola is on this processor, by one command: medians of alternating runs, each beside the peak of its own run.
 #   tools/cpu_check.sh                        with build/release/cola
 #   ... --cola PROGRAM --threads N            another build; how many threads (default: all)
-#   ... --stages steps,chain                  some stages: gemm steps memory large task generate chain growth levers
+#   ... --stages steps,chain                  some stages: gemm steps memory large task generate chain growth levers,
+#                                             and, not among all: amx (products, ops and steps on tiles)
 #   ... --rounds 5                            alternating runs of each figure
 #   ... --results FOLDER                      where logs and the table go (default cpu-check-results)
 # COLA_TASK_DATA (a folder with CB) and COLA_TOKENIZER (OPT's) in the environment: the stage `task`.
@@ -59,15 +60,35 @@ alternate() {
   done
 }
 
+# products SHAPE...: `cola bench gemm` of each.
+products() {
+  local shape
+  for shape in "$@"; do
+    "$cola" bench gemm --shape "$shape" --rows 512,1024,2048 --dtype bf16 --threads "$threads" 2>/dev/null |
+      tee "$results/gemm-$shape.txt" | tee -a "$table" || failed=1
+  done
+}
+
 step="step --batch-size 8 --seq-length 128"
 for stage in "${stages[@]}"; do
   echo "== $stage" | tee -a "$table"
   case "$stage" in
     gemm)
-      for shape in opt-1.3b llama-2-7b; do
-        "$cola" bench gemm --shape "$shape" --rows 512,1024,2048 --dtype bf16 --threads "$threads" 2>&1 |
-          tee "$results/gemm-$shape.txt" | tee -a "$table" || failed=1
-      done ;;
+      products opt-1.3b llama-2-7b ;;
+    amx)
+      if ! grep -q amx_bf16 /proc/cpuinfo; then
+        echo "skipped: this processor has no AMX" | tee -a "$table"
+        continue
+      fi
+      products opt-125m smollm2-135m opt-1.3b
+      for length in 128 1024; do
+        "$cola" bench ops --shape opt-1.3b --dtype bf16 --batch-size $((1024 / length)) --seq-length "$length" \
+          --threads "$threads" 2>/dev/null | tee "$results/ops-$length.txt" | tee -a "$table" || failed=1
+      done
+      alternate "opt-125m=$step --shape opt-125m --dtype bf16 --steps 3" \
+        "smollm2-135m=$step --shape smollm2-135m --dtype bf16 --steps 3" \
+        "smollm2-135m-all-linear=$step --shape smollm2-135m --dtype bf16 --steps 3 --target-modules all-linear" \
+        "opt-1.3b=$step --shape opt-1.3b --dtype bf16 --steps 1" ;;
     steps)
       alternate "opt-125m-bf16=$step --shape opt-125m --dtype bf16 --steps 3" \
         "opt-125m-f32=$step --shape opt-125m --dtype f32 --steps 3" \

@@ -298,6 +298,39 @@ TEST(PackedProductRows, DoNotDependOnOtherRows) {
   EXPECT_EQ(numbers(alone.view()), numbers(again.view().row_range(3, 4)));
 }
 
+// In one loop where there are few rows; of different widths, one without rows of blocks of its own.
+TEST(PackedProductsTogether, AreProductsOneByOne) {
+  constexpr std::int64_t in = 100;
+  const TestMatrix query = random_matrix(DType::bf16, 300, in, 1);
+  const TestMatrix key = random_matrix(DType::bf16, 40, in, 2);
+  const TestMatrix value = random_matrix(DType::bf16, 65, in, 3);
+  const PackedMatrix packed[] = {PackedMatrix(query.view()), PackedMatrix(key.view()),
+                                 PackedMatrix(value.view())};
+  const std::vector<float> bias = random_floats(300, 4);
+  for (const std::int64_t rows : {1, 2, 3, 16, 17, 40}) {
+    for (const int threads : {1, 3}) {
+      const Threads scope(threads);
+      SCOPED_TRACE(testing::Message() << rows << " rows, " << threads << " threads");
+      Context context;
+      const TestMatrix x = random_matrix(DType::bf16, rows, in, 5, 1.0, 3);
+      std::vector<TestMatrix> together, alone;
+      std::vector<cola::ops::PackedProduct> products;
+      for (const std::int64_t out : {300, 40, 65}) {
+        together.push_back(random_matrix(DType::bf16, rows, out, 6, 1.0, 1));
+        alone.push_back(random_matrix(DType::bf16, rows, out, 6, 1.0, 1));
+      }
+      const Write writes[] = {Write::replace, Write::add, Write::replace};
+      for (std::size_t i = 0; i < 3; ++i) {
+        const std::span<const float> of = i == 0 ? std::span(bias) : std::span<const float>();
+        products.push_back(cola::ops::PackedProduct{&packed[i], of, together[i].view(), writes[i]});
+        multiply_packed_forward(context, x.view(), packed[i], of, alone[i].view(), writes[i]);
+      }
+      multiply_packed_together(context, x.view(), products);
+      for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(numbers(together[i].view()), numbers(alone[i].view()));
+    }
+  }
+}
+
 TEST(PackedMatrix, GivesItsRowsBack) {
   for (const DType from : {DType::f32, DType::bf16}) {
     const TestMatrix plain = random_matrix(from, 70, 41, 1, 1.0, 3);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "backend/cpu/caches.h"
 #include "backend/cpu/kernels/tile_layout.h"
@@ -231,32 +232,48 @@ Cut cut_of(const Product& product, std::int64_t threads) {
   return best;
 }
 
-/// A weight that meets a few tokens, as in generation, is limited by how fast it is read.
-void multiply_few(Context& context, const Product& product) {
-  const std::int64_t steps = product.steps();
+/// Weights that meet a few tokens, the same of all, as in generation: limited by how fast they are read.
+void multiply_few(Context& context, std::span<const Product> products) {
+  const Product& first = products.front();
+  const std::int64_t steps = first.steps();
   const MatrixView stream = context.scratch("multiply_packed stream", DType::bf16, steps, tile_elements);
   auto* tiles = static_cast<std::uint16_t*>(stream.data);
-  product.kernels.operands.pair_columns(product.y.rows, product.activations.cols,
-                                        rows_of<std::uint16_t>(product.activations), tiles, tile_elements);
+  first.kernels.operands.pair_columns(first.y.rows, first.activations.cols,
+                                      rows_of<std::uint16_t>(first.activations), tiles, tile_elements);
   constexpr std::int64_t grain_bytes = 64 << 10;
-  const std::int64_t panels = epilogue_cols / block_rows;  // a slice has whole blocks of the epilogue
-  const std::int64_t grain = pieces(grain_bytes, panels * steps * block_elements * 2);
-  parallel_for(pieces(product.panels(), panels), grain, [&](std::int64_t begin, std::int64_t end) {
-    product.kernels.tiles.begin();
+  constexpr std::int64_t unit =
+      epilogue_cols / block_rows;  // panels: a slice has whole blocks of an epilogue
+  const std::int64_t grain = pieces(grain_bytes, unit * steps * block_elements * 2);
+  std::int64_t units = 0;
+  for (const Product& product : products) units += pieces(product.panels(), unit);
+  parallel_for(units, grain, [&](std::int64_t begin, std::int64_t end) {
+    first.kernels.tiles.begin();
     alignas(64) float sums[2 * tile_sums];
-    for (std::int64_t panel = begin * panels; panel < std::min(end * panels, product.panels()); ++panel) {
-      product.kernels.tiles.few_tokens({product.block(panel, 0), tiles, steps, sums});
-      write_tile(product, panel, 0, sums);
+    std::int64_t before = 0;
+    for (const Product& product : products) {
+      const std::int64_t own = pieces(product.panels(), unit);
+      const Range range = {std::clamp<std::int64_t>(begin - before, 0, own),
+                           std::clamp<std::int64_t>(end - before, 0, own)};
+      before += own;
+      if (range.size() == 0) continue;
+      for (std::int64_t panel = range.begin * unit; panel < std::min(range.end * unit, product.panels());
+           ++panel) {
+        product.kernels.tiles.few_tokens({product.block(panel, 0), tiles, steps, sums});
+        write_tile(product, panel, 0, sums);
+      }
+      product.epilogue({0, product.y.rows, range.begin * epilogue_cols,
+                        std::min(range.end * epilogue_cols, product.y.cols)});
     }
-    product.kernels.tiles.end();
-    product.epilogue(
-        {0, product.y.rows, begin * epilogue_cols, std::min(end * epilogue_cols, product.y.cols)});
+    first.kernels.tiles.end();
   });
 }
 
+bool is_few(const Product& product) {
+  return product.direction == Direction::forward && product.y.rows <= few_tokens;
+}
+
 void multiply(Context& context, const Product& product) {
-  if (product.direction == Direction::forward && product.y.rows <= few_tokens)
-    return multiply_few(context, product);
+  if (is_few(product)) return multiply_few(context, {&product, 1});
   const std::int64_t threads = thread_count();
   const Cut cut = cut_of(product, threads);
   const std::int64_t blocks = pieces(product.y.rows, cut.tokens);
@@ -288,6 +305,22 @@ void multiply_packed_forward(Context& context, ConstMatrixView x, const PackedMa
   if (y.empty()) return;
   count(context, x, y);
   multiply(context, {w.view(), kernels, Direction::forward, x, bias, y, write, epilogue});
+}
+
+void multiply_packed_together(Context& context, ConstMatrixView x, std::span<const PackedProduct> products,
+                              const PackedKernels& kernels) {
+  std::vector<Product> few;
+  for (const auto& [w, bias, y, write] : products) {
+    if (y.empty()) continue;
+    count(context, x, y);
+    const Product product = {w->view(), kernels, Direction::forward, x, bias, y, write, {}};
+    if (is_few(product)) {
+      few.push_back(product);
+    } else {
+      multiply(context, product);
+    }
+  }
+  if (!few.empty()) multiply_few(context, few);
 }
 
 void multiply_packed_backward(Context& context, ConstMatrixView dy, const PackedMatrix& w, MatrixView dx,

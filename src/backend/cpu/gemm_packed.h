@@ -25,6 +25,17 @@ void multiply_packed_forward(Context& context, ConstMatrixView x, const PackedMa
                              const BlockEpilogue& epilogue = {},
                              const PackedKernels& kernels = packed_kernels());
 
+/// y = x w^T + bias, or y += that.
+struct PackedProduct {
+  const PackedMatrix* w;
+  std::span<const float> bias;
+  MatrixView y;
+  Write write;
+};
+/// Products of the same x; of few rows in one loop.
+void multiply_packed_together(Context& context, ConstMatrixView x, std::span<const PackedProduct> products,
+                              const PackedKernels& kernels = packed_kernels());
+
 /// dx [T, K] = dy [T, N] w, or dx += that, likewise.
 void multiply_packed_backward(Context& context, ConstMatrixView dy, const PackedMatrix& w, MatrixView dx,
                               Write write, const BlockEpilogue& epilogue = {},

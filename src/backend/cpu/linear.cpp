@@ -126,18 +126,23 @@ void linear_forward(Context& context, ConstMatrixView x, WeightView weight, cons
 }
 
 void linear_forward_together(Context& context, ConstMatrixView x, std::span<const LinearProduct> products) {
-  const bool packed =
-      std::ranges::any_of(products, [](const auto& product) { return product.w.packed != nullptr; });
-  if (packed || x.rows > few_rows(x.dtype)) {
-    for (const auto& [w, bias, addend, y] : products) cpu::linear_forward(context, x, w, bias, addend, y);
-    return;
-  }
   std::vector<FewRowsProduct> few;
+  std::vector<PackedProduct> packed;
   for (const auto& [w, bias, addend, y] : products) {
+    if (w.packed == nullptr && x.rows > few_rows(x.dtype)) {
+      cpu::linear_forward(context, x, w, bias, addend, y);
+      continue;
+    }
     if (!addend.empty() && addend.data != y.data) cpu::convert(context, addend, y);
-    few.push_back({w.plain, bias.values, y, addend.empty() ? Write::replace : Write::add});
+    const Write write = addend.empty() ? Write::replace : Write::add;
+    if (w.packed != nullptr) {
+      packed.push_back({w.packed, bias.values, y, write});
+    } else {
+      few.push_back({w.plain, bias.values, y, write});
+    }
   }
-  multiply_few_rows(context, x, few);
+  multiply_packed_together(context, x, packed);
+  if (!few.empty()) multiply_few_rows(context, x, few);
 }
 
 void linear_relu_forward(Context& context, ConstMatrixView x, WeightView weight, const BiasView& bias,

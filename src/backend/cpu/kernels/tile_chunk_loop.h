@@ -223,7 +223,7 @@ void multiply_chunk(const TileChunk& chunk) {
 /// The panel streams from memory: it is asked for a few KB ahead.
 template <class Tiles>
 void multiply_few_tokens(const TileFewTokens& product) {
-  constexpr std::int64_t ahead = 4 * block_elements;
+  constexpr std::int64_t ahead = 12 * block_elements;
   Tiles tiles;
   tiles.template zero<0>();
   tiles.template zero<1>();

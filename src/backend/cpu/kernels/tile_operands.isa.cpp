@@ -120,8 +120,25 @@ void for_each_tile(std::int64_t tokens, std::int64_t cols, Rows<const std::uint1
   }
 }
 
+constexpr std::int64_t few_tokens = 2;  // as in generation: transposing would move zeros
+
+/// Pair by pair, of few tokens.
+void scatter_pairs(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> x, std::uint16_t* tiles,
+                   std::int64_t tile_stride) {
+  for (std::int64_t col = 0; col < cols; col += tile_depth, tiles += tile_stride) {
+    const std::int64_t width = cols - col < tile_depth ? cols - col : tile_depth;
+    for (std::int64_t i = 0; i < tile_elements; ++i) tiles[i] = 0;
+    for (std::int64_t token = 0; token < tokens; ++token) {
+      const std::uint16_t* from = x[token] + col;
+      for (std::int64_t i = 0; i < width; ++i)
+        tiles[block_order(i / 2) * tile_depth + 2 * token + i % 2] = from[i];
+    }
+  }
+}
+
 void pair_columns(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> x, std::uint16_t* tiles,
                   std::int64_t tile_stride) {
+  if (tokens <= few_tokens) return scatter_pairs(tokens, cols, x, tiles, tile_stride);
   for_each_tile(tokens, cols, x, tiles, tile_stride, pair_whole_tile<block_order>);
 }
 void copy_columns(std::int64_t tokens, std::int64_t cols, Rows<const std::uint16_t> dy, std::uint16_t* tiles,
@@ -285,10 +302,26 @@ void write_in_order(const TileResult<T>& result) {
   }
 }
 
+/// Of one or two tokens, as in generation.
+template <class T>
+void write_few(const TileResult<T>& result) {
+  for (std::int64_t token = 0; token < result.tokens; ++token) {
+    T* y = result.y[token];
+    for (std::int64_t i = 0; i < result.outputs; ++i) {
+      float value = result.sums[i * tile_rows + token];
+      if (result.bias != nullptr) value += result.bias[i];
+      if (result.add) value += to_float(y[i]);
+      store_float(value, y + i);
+    }
+  }
+}
+
 void write_outputs_by_tokens_f32(const TileResult<float>& result) {
+  if (result.tokens <= few_tokens) return write_few(result);
   write_part(result, write_transposed<float>);
 }
 void write_outputs_by_tokens_bf16(const TileResult<std::uint16_t>& result) {
+  if (result.tokens <= few_tokens) return write_few(result);
   write_part(result, result.add ? write_transposed<std::uint16_t> : replace_by_pairs);
 }
 void write_tokens_by_outputs_f32(const TileResult<float>& result) {
