@@ -62,9 +62,10 @@ struct Product {
   [[nodiscard]] std::int64_t first_step(std::int64_t chunk) const { return steps() * chunk / chunks(); }
 
   /// Whether results that nobody reads at once are too many for a core's cache: their lines need not be read
-  /// before they are written.
+  /// before they are written. Of less depth, products would wait for memory to take them.
   [[nodiscard]] bool past_caches() const {
-    return write == Write::replace && epilogue.empty() &&
+    constexpr std::int64_t least_steps = 64;
+    return write == Write::replace && epilogue.empty() && steps() >= least_steps &&
            bytes_of(y.dtype, y.rows * y.cols) > second_level_cache();
   }
 
