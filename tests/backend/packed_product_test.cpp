@@ -154,7 +154,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, PackedProduct, testing::ValuesIn(cases));
 TEST(PackedProductBlocks, OfManyOutputsAgreeWithTheReference) {
   constexpr std::int64_t rows = 20;
   constexpr std::int64_t out = 4200;
-  constexpr std::int64_t in = 800;
+  constexpr std::int64_t in = 600;
   Context context;
   const TestMatrix x = random_matrix(DType::bf16, rows, in, 1);
   const TestMatrix w = random_matrix(DType::bf16, out, in, 2);
@@ -164,25 +164,32 @@ TEST(PackedProductBlocks, OfManyOutputsAgreeWithTheReference) {
   EXPECT_TRUE(is_near(y.view(), expected, tolerance(DType::bf16, in)));
 }
 
-// More results than a core's cache holds: they are written past it where their rows are aligned.
-TEST(PackedProductBlocks, PastTheCachesAgreeWithTheReference) {
-  constexpr std::int64_t rows = 90;
-  constexpr std::int64_t wide = 12000;
-  constexpr std::int64_t narrow = 2052;
-  Context context;
-  const TestMatrix w = random_matrix(DType::bf16, wide, narrow, 1);
-  const TestMatrix v = random_matrix(DType::bf16, narrow, wide, 2);
-  const TestMatrix x = random_matrix(DType::bf16, rows, narrow, 3);
-  const auto forward =
-      ref::linear_forward<double>(numbers(x.view()), numbers(w.view()), {}, rows, wide, narrow);
-  const auto backward = ref::linear_backward_input(numbers(x.view()), numbers(v.view()), rows, narrow, wide);
-  for (const DType result : {DType::bf16, DType::f32}) {
-    TestMatrix y(result, rows, wide);
-    TestMatrix dx(result, rows, wide);
-    multiply_packed_forward(context, x.view(), PackedMatrix(w.view()), {}, y.view(), Write::replace);
-    multiply_packed_backward(context, x.view(), PackedMatrix(v.view()), dx.view(), Write::replace);
-    EXPECT_TRUE(is_near(y.view(), forward, tolerance(result, narrow)));
-    EXPECT_TRUE(is_near(dx.view(), backward, tolerance(result, narrow)));
+// By non-temporal stores where rows are aligned, else by others.
+TEST(TileResults, PastTheCachesAreTheSame) {
+  const std::vector<float> sums = random_floats(2 * kernels::tile_sums, 1);
+  const std::vector<float> bias = random_floats(kernels::block_rows, 2);
+  for (const CpuIsa isa : test::runnable_isas()) {
+    const kernels::TileOperandKernels& operands = kernels::tile_operand_kernels(isa);
+    for (const std::int64_t stride : {64, 36}) {
+      const auto check = [&]<class T>(DType dtype, T, auto write) {
+        Matrix through(dtype, kernels::tile_rows, stride);
+        Matrix past(dtype, kernels::tile_rows, stride);
+        for (Matrix* to : {&through, &past}) {
+          write(kernels::TileResult<T>{sums.data(),
+                                       bias.data(),
+                                       {static_cast<T*>(to->view().data), stride},
+                                       kernels::tile_rows,
+                                       kernels::block_rows,
+                                       false,
+                                       to == &past});
+        }
+        EXPECT_EQ(numbers(past.view()), numbers(through.view())) << name_of(isa) << ", stride " << stride;
+      };
+      check(DType::bf16, std::uint16_t{}, operands.write_outputs_by_tokens_bf16);
+      check(DType::bf16, std::uint16_t{}, operands.write_tokens_by_outputs_bf16);
+      check(DType::f32, float{}, operands.write_outputs_by_tokens_f32);
+      check(DType::f32, float{}, operands.write_tokens_by_outputs_f32);
+    }
   }
 }
 
