@@ -64,7 +64,7 @@ alternate() {
 products() {
   local shape
   for shape in "$@"; do
-    "$cola" bench gemm --shape "$shape" --rows 512,1024,2048 --dtype bf16 --threads "$threads" 2>/dev/null |
+    "$cola" bench gemm --shape "$shape" --rows 512,1024,2048 --dtype bf16 --threads "$threads" 2>"$results/gemm-$shape.log" |
       tee "$results/gemm-$shape.txt" | tee -a "$table" || failed=1
   done
 }
@@ -83,7 +83,7 @@ for stage in "${stages[@]}"; do
       products opt-125m smollm2-135m opt-1.3b
       for length in 128 1024; do
         "$cola" bench ops --shape opt-1.3b --dtype bf16 --batch-size $((1024 / length)) --seq-length "$length" \
-          --threads "$threads" 2>/dev/null | tee "$results/ops-$length.txt" | tee -a "$table" || failed=1
+          --threads "$threads" 2>"$results/ops-$length.log" | tee "$results/ops-$length.txt" | tee -a "$table" || failed=1
       done
       alternate "opt-125m=$step --shape opt-125m --dtype bf16 --steps 3" \
         "smollm2-135m=$step --shape smollm2-135m --dtype bf16 --steps 3" \

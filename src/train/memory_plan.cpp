@@ -127,7 +127,9 @@ std::int64_t plan_packed_products(const DecoderSpec& spec, const MemoryPlanInput
     widest = std::max({widest, block.attention.query_width(), block.mlp.intermediate_size});
   const std::int64_t outputs = spec.hidden_size > whole_depth ? widest : spec.hidden_size;
   const std::int64_t tokens = std::min(std::max(input.batch_tokens, input.evaluation_tokens), block_tokens);
-  return thread_count() * (block_bytes + tokens * std::min(outputs, most_outputs) * float_bytes);
+  constexpr std::int64_t lora_bytes = 128;  // a column, or a token, of a panel of LoRA's thin products
+  const std::int64_t lora = lora_bytes * std::max(input.batch_tokens, widest);
+  return thread_count() * (block_bytes + lora + tokens * std::min(outputs, most_outputs) * float_bytes);
 }
 
 /// Moves the blocks' weights and their merged copies to the host; the device has two blocks' room, and rounds

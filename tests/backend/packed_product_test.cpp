@@ -150,19 +150,19 @@ TEST_P(PackedProduct, BackwardAgreesWithTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, PackedProduct, testing::ValuesIn(cases));
 
-// More outputs than may wait for their next chunk of depth.
-TEST(PackedProductBlocks, OfManyOutputsAgreeWithTheReference) {
-  constexpr std::int64_t rows = 20;
-  constexpr std::int64_t out = 4200;
-  constexpr std::int64_t in = 600;
+void expect_forward(DType result, std::int64_t rows, std::int64_t out, std::int64_t in) {
   Context context;
   const TestMatrix x = random_matrix(DType::bf16, rows, in, 1);
   const TestMatrix w = random_matrix(DType::bf16, out, in, 2);
-  TestMatrix y(DType::bf16, rows, out);
+  TestMatrix y(result, rows, out);
   multiply_packed_forward(context, x.view(), PackedMatrix(w.view()), {}, y.view(), Write::replace);
-  const auto expected = ref::linear_forward<double>(numbers(x.view()), numbers(w.view()), {}, rows, out, in);
-  EXPECT_TRUE(is_near(y.view(), expected, tolerance(DType::bf16, in)));
+  const auto expected =
+      ref::linear_forward<double>(numbers(x.view()), numbers(w.view()), {}, u(rows), u(out), u(in));
+  EXPECT_TRUE(is_near(y.view(), expected, tolerance(result, in)));
 }
+
+// More outputs than may wait for their next chunk of depth.
+TEST(PackedProductBlocks, OfManyOutputsAgreeWithTheReference) { expect_forward(DType::bf16, 20, 4200, 600); }
 
 // By non-temporal stores where rows are aligned, else by others.
 TEST(TileResults, PastTheCachesAreTheSame) {
@@ -198,16 +198,8 @@ TEST(PackedProductBlocks, AgreeWithTheReference) {
   constexpr std::int64_t rows = 530;
   constexpr std::int64_t narrow = 600;
   constexpr std::int64_t wide = 1056;
+  expect_forward(DType::f32, rows, narrow, wide);
   Context context;
-  {
-    const TestMatrix x = random_matrix(DType::bf16, rows, wide, 1);
-    const TestMatrix w = random_matrix(DType::bf16, narrow, wide, 2);
-    TestMatrix y(DType::f32, rows, narrow);
-    multiply_packed_forward(context, x.view(), PackedMatrix(w.view()), {}, y.view(), Write::replace);
-    const auto expected =
-        ref::linear_forward<double>(numbers(x.view()), numbers(w.view()), {}, rows, narrow, wide);
-    EXPECT_TRUE(is_near(y.view(), expected, tolerance(DType::f32, wide)));
-  }
   const TestMatrix dy = random_matrix(DType::bf16, rows, wide, 3);
   const TestMatrix w = random_matrix(DType::bf16, wide, narrow, 4);
   TestMatrix dx(DType::f32, rows, narrow);

@@ -70,8 +70,8 @@ class CpuBackend final : public Backend {
     return ops::product_kernel(dtype, frozen);
   }
   [[nodiscard]] bool prefers_packed(DType dtype) const override { return ops::prefers_packed(dtype); }
-  /// With AMX more: a product of a hundred rows takes as long as the head's weights take to arrive.
-  /// The more rows, the less often the head is read; products in bf16 are so fast that they wait for it.
+  /// The more rows, the less often the head is read: with AMX a product of a hundred takes as long as its
+  /// weights take to arrive.
   [[nodiscard]] std::int64_t logits_chunk_bytes(DType dtype) const override {
     return std::int64_t{dtype == DType::bf16 ? 96 : 64} << 20;
   }

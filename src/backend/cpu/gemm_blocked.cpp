@@ -25,7 +25,6 @@ constexpr std::int64_t longest_block = 256;  // values of a quantised operand's 
 constexpr std::int64_t term_unit = 32;
 static_assert(blocked_depth == longest_block);  // so that parts in units of 32 are whole blocks of 256, too
 
-constexpr std::int64_t pieces(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
 constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) { return pieces(value, unit) * unit; }
 
 struct Range {

@@ -32,8 +32,6 @@ constexpr std::int64_t most_panels = 128;
 
 constexpr std::int64_t few_tokens = tile_rows;
 
-constexpr std::int64_t pieces(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
-
 struct Range {
   std::int64_t begin, end;
 
@@ -65,7 +63,7 @@ struct Product {
   /// before they are written. Of less depth, products would wait for memory to take them.
   [[nodiscard]] bool past_caches() const {
     constexpr std::int64_t least_steps = 64;
-    return write == Write::replace && epilogue.empty() && steps() >= least_steps &&
+    return y.rows > few_tokens && write == Write::replace && epilogue.empty() && steps() >= least_steps &&
            bytes_of(y.dtype, y.rows * y.cols) > second_level_cache();
   }
 

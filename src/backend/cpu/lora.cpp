@@ -5,6 +5,7 @@
 
 #include "backend/cpu/kernels/thin_product.h"
 #include "backend/cpu/lora_tiles.h"
+#include "backend/cpu/operands.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu/work_items.h"
 #include "backend/cpu_isa.h"
@@ -22,13 +23,11 @@ void count(Context& context, std::int64_t m, std::int64_t n, std::int64_t k) {
                     static_cast<std::uint64_t>(k));
 }
 
-bool by_tiles(DType dtype) { return dtype == DType::bf16 && cpu_isa() == CpuIsa::amx; }
-
 /// Calls body(begin, end, panel) on blocks of rows of `wide`, which lie in `panel` as dot_by_tiles() takes
 /// them.
 template <class Body>
 void for_tiled_rows(Context& context, ConstMatrixView wide, const Body& body) {
-  const std::int64_t blocks = (wide.rows + thin_rows - 1) / thin_rows;
+  const std::int64_t blocks = pieces(wide.rows, thin_rows);
   const PackedKernels kernels = packed_kernels();
   for_each_item(context, "lora rows", blocks, std::min<std::int64_t>(blocks, thread_count()),
                 thin_panel_elements(wide.cols) / 2, [&](std::int64_t block, float* memory) {
@@ -83,7 +82,7 @@ void expand(ConstMatrixView u, ConstMatrixView thin, float scale, MatrixView wid
 /// out [r, C] += scale u^T wide: threads share the columns, so that the order of each sum is the rows'.
 void outer(Context& context, ConstMatrixView u, ConstMatrixView wide, float scale, MatrixView out) {
   count(context, wide.rows, wide.cols, out.rows);
-  if (by_tiles(wide.dtype)) return outer_by_tiles(context, u, wide, scale, out);
+  if (prefers_packed(wide.dtype)) return outer_by_tiles(context, u, wide, scale, out);
   const kernels::ThinProductKernels& kernel = kernels::thin_product_kernels(cpu_isa());
   parallel_for(wide.cols, col_grain, [&](std::int64_t begin, std::int64_t end) {
     const auto run = [&](auto function, const auto* data) {
@@ -128,7 +127,7 @@ void lora_forward(Context& context, ConstMatrixView x, std::span<const LoraForwa
     count(context, x.rows, branch.a.rows, x.cols + branch.y.cols);
     b.push_back(branch.y.empty() ? ConstMatrixView() : transposed(context, branch.b, b.size()));
   }
-  if (by_tiles(x.dtype)) {
+  if (prefers_packed(x.dtype)) {
     std::vector<ThinFactor> a;
     for (const LoraForward& branch : branches)
       a.push_back(split_factor(context, std::to_string(a.size()), branch.a));
@@ -156,7 +155,7 @@ void lora_backward_b(Context& context, std::span<const LoraBackwardB> branches) 
   for (const auto& [dy, u, b, scale, du, db] : branches) {
     count(context, dy.rows, dy.cols, b.cols);
     const ConstMatrixView bt = transposed(context, b, 0);
-    if (by_tiles(dy.dtype)) {
+    if (prefers_packed(dy.dtype)) {
       const ThinFactor factor = split_factor(context, "b", bt);
       for_tiled_rows(context, dy, [&](std::int64_t begin, std::int64_t end, const std::uint16_t* panel) {
         dot_by_tiles(panel, factor, scale, du.row_range(begin, end));

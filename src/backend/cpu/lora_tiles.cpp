@@ -17,8 +17,6 @@ using namespace kernels;  // NOLINT(google-build-using-namespace): the layout's 
 constexpr std::int64_t group_ranks = tile_rows / 2;  // beside each other: what they round to, and the rest
 static_assert(thin_rows == panel_tiles * tile_rows);
 
-constexpr std::int64_t pieces(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
-
 std::int64_t ranks_of(std::int64_t group, std::int64_t ranks) {
   return std::min(group_ranks, ranks - group * group_ranks);
 }

@@ -6,7 +6,7 @@
 #include "backend/cpu/kernels/rows.h"
 #include "core/matrix.h"
 
-// What the CPU ops share: the step from views to kernels' rows.
+// What the CPU ops share: the step from views to kernels' rows, and cutting.
 namespace cola::ops {
 
 template <class T>
@@ -24,6 +24,11 @@ void with_element_type(DType dtype, std::string_view op, const Body& body) {
   if (dtype == DType::f32) return body(float{});
   if (dtype == DType::bf16) return body(std::uint16_t{});
   check(false, op, "operands are neither f32 nor bf16");
+}
+
+/// Pieces of up to `size` that `count` is cut into.
+[[nodiscard]] constexpr std::int64_t pieces(std::int64_t count, std::int64_t size) {
+  return (count + size - 1) / size;
 }
 
 /// Rows that are worth a thread of their own, for work that grows with the elements.

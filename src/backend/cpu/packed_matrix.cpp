@@ -8,13 +8,12 @@
 #include "backend/cpu/kernels/bf16.h"
 #include "backend/cpu/kernels/rows.h"
 #include "backend/cpu/kernels/tile_layout.h"
+#include "backend/cpu/operands.h"
 #include "backend/cpu_isa.h"
 #include "core/parallel.h"
 
 namespace cola::ops {
 namespace {
-
-std::int64_t blocks_of(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
 
 /// Columns [col, col + 4) of a row are neighbours in a block, too.
 constexpr std::int64_t group = 4;
@@ -69,14 +68,13 @@ void pack_part(ConstMatrixView part, std::uint16_t* blocks) {
 }  // namespace
 
 std::int64_t packed_elements(std::int64_t rows, std::int64_t cols) {
-  return blocks_of(rows, kernels::block_rows) * blocks_of(cols, kernels::block_cols) *
-         kernels::block_elements;
+  return pieces(rows, kernels::block_rows) * pieces(cols, kernels::block_cols) * kernels::block_elements;
 }
 
 PackedView pack(ConstMatrixView plain, std::uint16_t* blocks) {
   const PackedView view = {blocks, plain.rows, plain.cols};
-  const std::int64_t down = blocks_of(plain.rows, kernels::block_rows);
-  const std::int64_t beside = blocks_of(plain.cols, part_cols);
+  const std::int64_t down = pieces(plain.rows, kernels::block_rows);
+  const std::int64_t beside = pieces(plain.cols, part_cols);
   parallel_for(down * beside, 2, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t index = begin; index < end; ++index) {
       const std::int64_t row = index / beside * kernels::block_rows;
@@ -123,7 +121,7 @@ const std::uint16_t* PackedView::block(std::int64_t row, std::int64_t col) const
   return blocks + (row * block_cols() + col) * kernels::block_elements;
 }
 
-std::int64_t PackedView::block_cols() const { return blocks_of(cols, kernels::block_cols); }
+std::int64_t PackedView::block_cols() const { return pieces(cols, kernels::block_cols); }
 
 bool prefers_packed(DType dtype) { return dtype == DType::bf16 && cpu_isa() == CpuIsa::amx; }
 
