@@ -66,8 +66,8 @@ void linear_gate_backward(Context& context, Gate function, ConstMatrixView dy, W
 /// dx [T, K] = dy [T, N] w, or dx += dy w. dx may be f32 or the compute dtype.
 void linear_backward_input(Context& context, ConstMatrixView dy, WeightView w, MatrixView dx, Write write);
 
-/// What these products run on, for people to read: "AMX tiles" for frozen weights that prefers_packed(), else
-/// oneDNN.
+/// What these products run on, for people to read: "AMX tiles" for frozen weights that prefers_packed(), "our
+/// bf16 kernel", "our f32 kernel" (of bf16, widened) or "oneDNN".
 [[nodiscard]] std::string_view product_kernel(DType dtype, bool frozen);
 
 /// dw [N, K] += dy^T x, in f32.

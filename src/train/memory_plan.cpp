@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "backend/cpu_isa.h"
 #include "backend/cross_entropy.h"
 #include "backend/elementwise.h"
+#include "backend/packed_matrix.h"
 #include "core/parallel.h"
 #include "core/system_memory.h"
 #include "model/block.h"
@@ -22,10 +22,10 @@ namespace {
 constexpr std::int64_t float_bytes = sizeof(float);
 // What computing loads, measured on models of 0.26 to 350 million parameters: oneDNN's kernels, threads'
 // stacks, thin scratch matrices; f32 products also pack operands (4 MiB with AVX-512, some 10 with AVX2), and
-// bf16 ones without hardware for them widen operands and keep sums, in each thread.
+// bf16 ones without tiles pack operands and keep sums, in each thread.
 constexpr std::int64_t computing_bytes = std::int64_t{4} << 20;
 constexpr std::int64_t f32_products_bytes = std::int64_t{8} << 20;
-constexpr std::int64_t widened_products_bytes = std::int64_t{4} << 20;
+constexpr std::int64_t blocked_products_bytes = std::int64_t{4} << 20;
 // A device's workspace of products and descriptions of batches.
 constexpr std::int64_t device_bytes = std::int64_t{64} << 20;
 constexpr std::int64_t knot_rows = 64;  // whose logits a knot compares, before and after
@@ -217,8 +217,8 @@ MemoryPlan plan_memory(const DecoderSpec& spec, const MemoryPlanInput& input) {
   plan.program = input.resident_bytes + computing_bytes;
   if (input.compute_dtype == DType::f32) {
     plan.program += f32_products_bytes;
-  } else if (!ops::has_bf16_products()) {
-    plan.program += thread_count() * widened_products_bytes;
+  } else if (!ops::prefers_packed(input.compute_dtype)) {
+    plan.program += thread_count() * blocked_products_bytes;
   }
   return plan;
 }

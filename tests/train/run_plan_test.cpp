@@ -226,7 +226,8 @@ TEST(MemoryPlan, PackedWeightsNeedTilesSumsAndPanelsOfEachThread) {
   input.packed_weights = true;
   const MemoryPlan packed = plan_memory(config, input);
   EXPECT_EQ(packed.weights, row_major.weights);
-  // A block of activations in tiles, sums of 512 tokens by 4,096 outputs, LoRA's panel of fc2's 8,192 columns.
+  // A block of activations in tiles, sums of 512 tokens by 4,096 outputs, LoRA's panel of fc2's 8,192
+  // columns.
   const std::int64_t a_thread = (1 << 20) + 512 * 4096 * 4 + 8192 * 128;
   EXPECT_EQ(packed.activations - row_major.activations, thread_count() * a_thread);
 }

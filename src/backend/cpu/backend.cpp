@@ -87,7 +87,8 @@ class CpuBackend final : public Backend {
 
 std::string_view product_kernel(DType dtype, bool frozen) {
   if (frozen && prefers_packed(dtype)) return "AMX tiles";
-  return dtype == DType::bf16 && !has_bf16_products() ? "our f32 kernel" : product_library;
+  if (dtype == DType::f32 || prefers_packed(dtype)) return product_library;
+  return has_bf16_products() ? "our bf16 kernel" : "our f32 kernel";
 }
 
 Context::Context() : Context(cpu_backend()) {}

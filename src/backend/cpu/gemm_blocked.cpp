@@ -13,17 +13,17 @@
 namespace cola::ops {
 namespace {
 
-using kernels::blocked_depth;
+using kernels::blocked_words;
 using kernels::BlockedProductKernels;
 
 // Packed, a block of the right operand [depth, cols], at most 768 KB, stays in the second-level cache.
 constexpr std::int64_t panels_at_once = 16;
 constexpr std::int64_t most_tile_rows = 8, most_tile_cols = 48;
-constexpr std::int64_t col_unit = 192;  // what columns are divided in: a multiple of every tile's
-static_assert(col_unit % epilogue_cols == 0 && col_unit % most_tile_cols == 0);
-constexpr std::int64_t longest_block = 256;  // values of a quantised operand's blocks; others have 32
-constexpr std::int64_t term_unit = 32;
-static_assert(blocked_depth == longest_block);  // so that parts in units of 32 are whole blocks of 256, too
+constexpr std::int64_t epilogue_unit = 192;  // of columns that an epilogue gets: a multiple of every tile's
+static_assert(epilogue_unit % epilogue_cols == 0 && epilogue_unit % most_tile_cols == 0);
+// Values of a quantised operand's blocks: parts of the terms are whole blocks, whatever the operand's dtype,
+// since a result's bits depend on the parts.
+constexpr std::int64_t longest_block = 256, short_block = 32;
 
 constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) { return pieces(value, unit) * unit; }
 
@@ -45,6 +45,10 @@ struct Parts {
     return {index * size, std::min((index + 1) * size, count)};
   }
 };
+
+std::int64_t words_of(const BlockedProductKernels& kernel, std::int64_t terms) {
+  return pieces(terms, kernel.terms_of_word);
+}
 
 struct Product {
   const BlockedProductKernels& kernel;
@@ -76,12 +80,23 @@ void with_packing(const BlockedProductKernels& kernel, DType dtype, const Body& 
   body(float{}, kernel.f32);
 }
 
-void pack_left(const Product& product, Range rows, Range terms, float* left) {
-  with_packing(product.kernel, product.a.dtype, [&]<class T>(T, const auto& packing) {
+/// The words of some rows of op(a): in place, or packed in `memory`.
+kernels::Rows<const float> left_words(const Product& product, Range rows, Range terms, float* memory) {
+  const BlockedProductKernels& kernel = product.kernel;
+  kernels::Rows<const float> left = {memory, blocked_words};
+  with_packing(kernel, product.a.dtype, [&]<class T>(T, const auto& packing) {
+    const T* source = element<T>(product.a, product.a_along, rows.begin, terms.begin);
+    const std::int64_t stride = product.a.stride, of_word = kernel.terms_of_word;
+    const bool are_words = product.a_along && sizeof(T) * of_word == sizeof(float);
+    if (are_words && rows.size() == kernel.tile_rows && terms.size() % of_word == 0 &&
+        stride % of_word == 0) {
+      left = {reinterpret_cast<const float*>(source), stride / of_word};
+      return;
+    }
     const auto pack = product.a_along ? packing.left_along : packing.left_across;
-    pack(rows.size(), terms.size(), element<T>(product.a, product.a_along, rows.begin, terms.begin),
-         product.a.stride, left);
+    pack(rows.size(), terms.size(), source, stride, memory);
   });
+  return left;
 }
 
 void pack_right(const BlockedProductKernels& kernel, ConstMatrixView b, bool along, Range cols, Range terms,
@@ -98,7 +113,7 @@ constexpr std::int64_t terms_at_once = 8;  ///< of a quantised right operand, ex
 /// Of a quantised right operand: first expanded, in the dtype of the left one.
 void pack_expanded(const Product& product, Range cols, Range terms, float* panels, std::int64_t panel_size) {
   constexpr std::int64_t most = std::max(
-      most_tile_cols * blocked_depth, terms_at_once * (panels_at_once * most_tile_cols + 2 * longest_block));
+      most_tile_cols * blocked_words, terms_at_once * (panels_at_once * most_tile_cols + 2 * longest_block));
   alignas(64) float buffer[most];
   const bool along = product.b_along;
   const std::int64_t block = layout_of(product.b.dtype).values;
@@ -113,7 +128,7 @@ void pack_expanded(const Product& product, Range cols, Range terms, float* panel
 
 void pack_right(const Product& product, const Block& block, float* panels) {
   const std::int64_t width = product.kernel.tile_cols;
-  const std::int64_t panel_size = block.terms.size() * width;
+  const std::int64_t panel_size = words_of(product.kernel, block.terms.size()) * width;
   if (!is_quantized(product.b.dtype)) {
     return pack_right(product.kernel, product.b, product.b_along, block.cols, block.terms, panels,
                       panel_size);
@@ -127,8 +142,8 @@ void pack_right(const Product& product, const Block& block, float* panels) {
   } else {
     const Parts terms(block.terms.size(), terms_at_once, terms_at_once);
     for (std::int64_t i = 0; i < terms.number(); ++i) {
-      pack_expanded(product, block.cols, terms[i].after(block.terms.begin), panels + terms[i].begin * width,
-                    panel_size);
+      pack_expanded(product, block.cols, terms[i].after(block.terms.begin),
+                    panels + words_of(product.kernel, terms[i].begin) * width, panel_size);
     }
   }
 }
@@ -140,7 +155,7 @@ struct Workspace {
 };
 
 /// The sums of a tile's rows, packed.
-void multiply_rows(const Product& product, const Block& block, Range rows, const float* left,
+void multiply_rows(const Product& product, const Block& block, Range rows, kernels::Rows<const float> left,
                    const Workspace& workspace) {
   const bool add = product.write == Write::add;
   const bool direct = product.c.dtype == DType::f32;
@@ -159,23 +174,22 @@ void multiply_rows(const Product& product, const Block& block, Range rows, const
   } else {
     run(std::uint16_t{}, product.kernel.multiply_to_bf16);
   }
-  if (block.last) product.epilogue({rows.begin, rows.end, block.cols.begin, block.cols.end});
 }
 
 /// A rectangle of the result.
 void multiply_part(const Product& product, const Parts& terms, Range rows, Range cols,
                    const Workspace& workspace) {
-  alignas(64) float left[most_tile_rows * blocked_depth];
+  alignas(64) float left[most_tile_rows * blocked_words];
   const Parts tiles(rows.size(), product.kernel.tile_rows, product.kernel.tile_rows);
   for (std::int64_t term = 0; term < terms.number(); ++term) {
     const Block block = {rows, cols, terms[term], term == 0, term + 1 == terms.number()};
     pack_right(product, block, workspace.right);
     for (std::int64_t tile = 0; tile < tiles.number(); ++tile) {
       const Range tile_rows = tiles[tile].after(rows.begin);
-      pack_left(product, tile_rows, block.terms, left);
-      multiply_rows(product, block, tile_rows, left, workspace);
+      multiply_rows(product, block, tile_rows, left_words(product, tile_rows, block.terms, left), workspace);
     }
   }
+  product.epilogue({rows.begin, rows.end, cols.begin, cols.end});
 }
 
 /// The rectangles that threads take.
@@ -184,12 +198,14 @@ struct Grid {
 };
 
 /// The one that takes least time: of the parts of the busiest thread, with the packing of both operands,
-/// whose elements take as long as so many multiply-adds. A part's sums and a packed block stay in the cache:
-/// beyond it, memory is too slow for them. The more parts, the less a late thread costs.
-Grid choose_grid(std::int64_t rows, std::int64_t cols, const BlockedProductKernels& kernel) {
+/// whose elements take as long as so many multiply-adds. A part's sums and a packed block are not much more
+/// than the cache holds: what goes past it is asked for in time, but memory is slow for all of it. The more
+/// parts, the less a late thread costs. Columns are cut in units of `col_unit`.
+Grid choose_grid(std::int64_t rows, std::int64_t cols, std::int64_t col_unit,
+                 const BlockedProductKernels& kernel) {
   constexpr double pack_right = 12.0, pack_left = 10.0, late = 0.03;
   constexpr std::int64_t least_rows = 64, most_rows = 1024;
-  static const std::int64_t most_cached = second_level_cache() * 5 / 8 / std::int64_t{sizeof(float)};
+  static const std::int64_t most_cached = second_level_cache() * 5 / 4 / std::int64_t{sizeof(float)};
   const std::int64_t most_cols = panels_at_once * kernel.tile_cols;
   const std::int64_t threads = thread_count();
   Grid best = {Parts(rows, kernel.tile_rows, most_rows), Parts(cols, col_unit, most_cols)};
@@ -199,7 +215,7 @@ Grid choose_grid(std::int64_t rows, std::int64_t cols, const BlockedProductKerne
          row_parts <= std::max(4 * threads, rows / least_rows); ++row_parts) {
       const Grid grid = {Parts(rows, kernel.tile_rows, pieces(rows, row_parts)),
                          Parts(cols, col_unit, pieces(cols, col_parts))};
-      const std::int64_t cached = (grid.rows.size + blocked_depth) * grid.cols.size;
+      const std::int64_t cached = (grid.rows.size + blocked_words) * grid.cols.size;
       if (grid.rows.size > least_rows && cached > most_cached) continue;
       const std::int64_t parts_of_one = pieces(grid.rows.number() * grid.cols.number(), threads);
       const auto height = static_cast<double>(grid.rows.size), width = static_cast<double>(grid.cols.size);
@@ -220,17 +236,20 @@ void multiply_blocked(Context& context, ConstMatrixView a, Transpose transpose_a
                       Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write,
                       const BlockEpilogue& epilogue) {
   if (c.empty()) return;
-  const BlockedProductKernels& kernel = kernels::blocked_product_kernels(cpu_isa());
+  const bool both_bf16 = a.dtype == DType::bf16 && (b.dtype == DType::bf16 || is_quantized(b.dtype));
+  const BlockedProductKernels& kernel = kernels::blocked_product_kernels(cpu_isa(), both_bf16);
   const std::int64_t depth = transpose_a == Transpose::yes ? a.rows : a.cols;
   context.add_flops(2 * static_cast<std::uint64_t>(c.rows * c.cols) * static_cast<std::uint64_t>(depth));
   const Product product = {
       kernel, a, b, transpose_a == Transpose::no, transpose_b == Transpose::yes, bias, c, write, epilogue};
 
   const bool direct = c.dtype == DType::f32;
-  const Parts terms(depth, term_unit, blocked_depth);
-  const Grid grid = choose_grid(c.rows, c.cols, kernel);
+  const Parts terms(depth, depth % longest_block == 0 ? longest_block : short_block,
+                    blocked_words * kernel.terms_of_word);
+  const std::int64_t col_unit = epilogue.empty() ? kernel.tile_cols : epilogue_unit;
+  const Grid grid = choose_grid(c.rows, c.cols, col_unit, kernel);
   const std::int64_t sum_cols = direct || terms.number() == 1 ? 0 : grid.cols.size;
-  const std::int64_t right = terms.size * round_up(grid.cols.size, kernel.tile_cols);
+  const std::int64_t right = words_of(kernel, terms.size) * round_up(grid.cols.size, kernel.tile_cols);
   const std::int64_t parts = grid.rows.number() * grid.cols.number();
   for_each_item(context, "multiply_blocked", parts, std::min<std::int64_t>(parts, thread_count()),
                 right + grid.rows.size * sum_cols, [&](std::int64_t part, float* memory) {

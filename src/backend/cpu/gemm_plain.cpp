@@ -3,7 +3,7 @@
 
 namespace cola::ops {
 
-const std::string_view product_library = "our f32 kernel";
+const std::string_view product_library = "our blocked product";
 
 void multiply(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
               Transpose transpose_b, std::span<const float> bias, MatrixView c, Write write) {

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "backend/cpu/dequantize.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/gemm_packed.h"
 #include "backend/cpu/kernels/elementwise.h"
@@ -15,12 +14,10 @@
 namespace cola::ops::cpu {
 namespace {
 
-/// Whether operands are widened block by block for want of bf16 instructions.
-bool widens(DType dtype) { return dtype == DType::bf16 && !has_bf16_products(); }
-
-/// Whether a product is our blocked one, which widens and expands what it packs.
+/// Whether a product is our blocked one: of bf16 but where there are tiles, and of what it expands in
+/// packing.
 bool is_blocked(DType dtype, DType weight) {
-  return widens(dtype) || (dtype == DType::f32 && is_quantized(weight));
+  return dtype == DType::bf16 ? !prefers_packed(dtype) : is_quantized(weight);
 }
 
 void product(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMatrixView b,
@@ -32,9 +29,9 @@ void product(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMa
   }
 }
 
-/// Up to so many rows, a product takes little longer than reading w does, and oneDNN 2.6 is slower than one
-/// pass over w; its bf16 instructions catch up earlier.
-std::int64_t few_rows(DType dtype) { return dtype == DType::bf16 && has_bf16_products() ? 4 : 8; }
+/// Up to so many rows, a product takes little longer than reading w does, and oneDNN 2.6 and a blocked
+/// product are slower than one pass over w.
+constexpr std::int64_t few_rows = 8;
 
 template <class T, class View>
 kernels::Rows<T> rows_at(View view, const BlockRange& block) {
@@ -56,20 +53,7 @@ void run_by_rows(ConstMatrixView result, const BlockEpilogue& epilogue) {
                [&](std::int64_t begin, std::int64_t end) { epilogue({begin, end, 0, result.cols}); });
 }
 
-/// Where bf16 is multiplied in hardware: a quantised w in bf16, a slab at a time.
-void multiply_slabs(Context& context, ConstMatrixView activations, const WeightSide& side, Write write) {
-  if (prefers_packed(activations.dtype)) return multiply_packed(context, activations, side, write);
-  const ConstMatrixView largest = largest_slab(side.w, side.transpose);
-  const MatrixView scratch =
-      context.scratch("multiply_slabs w", activations.dtype, largest.rows, largest.cols);
-  for_each_slab(side, [&](const WeightSide& slab) {
-    const MatrixView w = {scratch.data, scratch.dtype, slab.w.rows, slab.w.cols, slab.w.cols};
-    dequantize(slab.w, w);
-    multiply(context, activations, Transpose::no, w, slab.transpose, slab.bias, slab.c, write);
-    if (!slab.epilogue.empty()) run_by_rows(slab.c, slab.epilogue);
-  });
-}
-
+/// Whether a product is of tiles whose quantised weight is packed a slab at a time.
 bool is_by_slabs(ConstMatrixView activations, ConstMatrixView w) {
   return is_quantized(w.dtype) && !is_blocked(activations.dtype, w.dtype);
 }
@@ -80,10 +64,10 @@ void forward_then(Context& context, ConstMatrixView x, WeightView weight, const 
   const ConstMatrixView w = weight.plain;
   if (weight.packed != nullptr) {
     multiply_packed_forward(context, x, *weight.packed, bias.values, y, Write::replace, epilogue);
-  } else if (is_blocked(x.dtype, w.dtype) && x.rows > few_rows(x.dtype)) {
+  } else if (is_blocked(x.dtype, w.dtype) && x.rows > few_rows) {
     multiply_blocked(context, x, Transpose::no, w, Transpose::yes, bias.values, y, Write::replace, epilogue);
-  } else if (is_by_slabs(x, w) && x.rows > few_rows(x.dtype)) {
-    multiply_slabs(context, x, {w, Transpose::yes, bias.values, y, epilogue}, Write::replace);
+  } else if (is_by_slabs(x, w) && x.rows > few_rows) {
+    multiply_packed(context, x, {w, Transpose::yes, bias.values, y, epilogue}, Write::replace);
   } else {
     cpu::linear_forward(context, x, weight, bias, {}, y);
     run_by_rows(y, epilogue);
@@ -99,7 +83,7 @@ void backward_then(Context& context, ConstMatrixView dy, WeightView weight, Matr
   } else if (is_blocked(dy.dtype, w.dtype)) {
     multiply_blocked(context, dy, Transpose::no, w, Transpose::no, {}, dx, Write::replace, epilogue);
   } else if (is_by_slabs(dy, w)) {
-    multiply_slabs(context, dy, {w, Transpose::no, {}, dx, epilogue}, Write::replace);
+    multiply_packed(context, dy, {w, Transpose::no, {}, dx, epilogue}, Write::replace);
   } else {
     cpu::linear_backward_input(context, dy, weight, dx, Write::replace);
     run_by_rows(dx, epilogue);
@@ -115,11 +99,11 @@ void linear_forward(Context& context, ConstMatrixView x, WeightView weight, cons
   if (!addend.empty() && addend.data != y.data) cpu::convert(context, addend, y);
   if (weight.packed != nullptr) {
     multiply_packed_forward(context, x, *weight.packed, bias.values, y, write);
-  } else if (x.rows <= few_rows(x.dtype)) {
+  } else if (x.rows <= few_rows) {
     const FewRowsProduct few = {w, bias.values, y, write};
     multiply_few_rows(context, x, {&few, 1});
   } else if (is_by_slabs(x, w)) {
-    multiply_slabs(context, x, {w, Transpose::yes, bias.values, y, {}}, write);
+    multiply_packed(context, x, {w, Transpose::yes, bias.values, y, {}}, write);
   } else {
     product(context, x, Transpose::no, w, Transpose::yes, bias.values, y, write);
   }
@@ -129,7 +113,7 @@ void linear_forward_together(Context& context, ConstMatrixView x, std::span<cons
   std::vector<FewRowsProduct> few;
   std::vector<PackedProduct> packed;
   for (const auto& [w, bias, addend, y] : products) {
-    if (w.packed == nullptr && x.rows > few_rows(x.dtype)) {
+    if (w.packed == nullptr && x.rows > few_rows) {
       cpu::linear_forward(context, x, w, bias, addend, y);
       continue;
     }
@@ -198,7 +182,7 @@ void linear_backward_input(Context& context, ConstMatrixView dy, WeightView weig
   if (weight.packed != nullptr) {
     multiply_packed_backward(context, dy, *weight.packed, dx, write);
   } else if (is_by_slabs(dy, weight.plain)) {
-    multiply_slabs(context, dy, {weight.plain, Transpose::no, {}, dx, {}}, write);
+    multiply_packed(context, dy, {weight.plain, Transpose::no, {}, dx, {}}, write);
   } else {
     product(context, dy, Transpose::no, weight.plain, Transpose::no, {}, dx, write);
   }
@@ -209,9 +193,7 @@ std::int64_t expansion_bytes(DType dtype, ConstMatrixView w) {
   if (is_blocked(dtype, w.dtype)) return most;
   for (const Transpose transpose : {Transpose::yes, Transpose::no}) {
     const ConstMatrixView slab = largest_slab(w, transpose);
-    const std::int64_t elements =
-        prefers_packed(dtype) ? packed_elements(slab.rows, slab.cols) : slab.rows * slab.cols;
-    most = std::max(most, bytes_of(dtype, elements));
+    most = std::max(most, bytes_of(dtype, packed_elements(slab.rows, slab.cols)));
   }
   return most;
 }

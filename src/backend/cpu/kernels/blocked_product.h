@@ -6,8 +6,9 @@
 
 namespace cola::kernels {
 
-/// Most terms of a product that are summed at a time; a packed row of the left operand has as many elements.
-constexpr std::int64_t blocked_depth = 256;
+/// Most words of packed operands that are summed at a time: what a packed row of the left operand has room
+/// for.
+constexpr std::int64_t blocked_words = 256;
 
 /// What becomes of a block's sums over `depth` terms. T is float or std::uint16_t (bf16).
 template <class T>
@@ -20,17 +21,18 @@ struct BlockedResult {
   const float* bias;  ///< of the columns; may be null
 };
 
-/// The pieces of a blocked matrix product in f32 (Goto and van de Geijn, 2008): operands are packed, and one
-/// tile of the result at a time is summed in registers. bf16 (std::uint16_t) is widened while it is packed.
-/// Strides in elements.
+/// The pieces of a blocked matrix product (Goto and van de Geijn, 2008): operands are packed in words of 32
+/// bits, and one tile of the result at a time is summed in registers, in f32. A word is a term's f32, bf16
+/// (std::uint16_t) being widened while it is packed; or two terms' bf16. Strides in elements.
 struct BlockedProductKernels {
   std::int64_t tile_rows = 0;
   std::int64_t tile_cols = 0;
+  std::int64_t terms_of_word = 0;
 
   /// Element k of vector i is source[i * stride + k] (along) or source[i + k * stride] (across). A vector of
-  /// the left operand is packed at left[i * blocked_depth]; those of the right operand in panels of
-  /// tile_cols, panel p as [depth][tile_cols] from panels[p * panel_size] on. Zeros make the last tile or
-  /// panel whole.
+  /// the left operand is packed at left[i * blocked_words]; those of the right operand in panels of
+  /// tile_cols, panel p as [words of depth][tile_cols] from panels[p * panel_size] on. Zeros make the last
+  /// word, tile or panel whole.
   template <class T>
   using PackLeft = void (*)(std::int64_t count, std::int64_t depth, const T* source, std::int64_t stride,
                             float* left);
@@ -45,17 +47,20 @@ struct BlockedProductKernels {
   };
 
   /// The products of `rows` vectors of the left operand, up to tile_rows, and `cols` of the right one.
+  /// tile_rows vectors of whole words that lie along need no packing: `left` may be their place, its stride
+  /// in words.
   template <class T>
-  using Multiply = void (*)(std::int64_t rows, std::int64_t cols, std::int64_t depth, const float* left,
+  using Multiply = void (*)(std::int64_t rows, std::int64_t cols, std::int64_t depth, Rows<const float> left,
                             const float* right, const BlockedResult<T>& result);
 
-  Packing<float> f32;
+  Packing<float> f32;  ///< null where words hold two terms
   Packing<std::uint16_t> bf16;
   Multiply<float> multiply_to_f32 = nullptr;
   Multiply<std::uint16_t> multiply_to_bf16 = nullptr;
 };
 
-[[nodiscard]] const BlockedProductKernels& blocked_product_kernels(ops::CpuIsa isa);
+/// Of operands in f32 and bf16, or with `both_bf16` of bf16 alone.
+[[nodiscard]] const BlockedProductKernels& blocked_product_kernels(ops::CpuIsa isa, bool both_bf16);
 
 namespace isa_baseline {
 extern const BlockedProductKernels blocked_product_table;
@@ -68,6 +73,7 @@ extern const BlockedProductKernels blocked_product_table;
 }
 namespace isa_avx512_bf16 {
 extern const BlockedProductKernels blocked_product_table;
-}
+extern const BlockedProductKernels blocked_pairs_table;
+}  // namespace isa_avx512_bf16
 
 }  // namespace cola::kernels

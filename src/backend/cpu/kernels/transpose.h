@@ -30,29 +30,40 @@ template <int distance>
   }
 }
 
-/// to[col * to_stride + row] = from[row * from_stride + col], widened, for rows < count, cols < length.
+/// Elements of a matrix as transpose() reads them: widened.
 template <class T>
-[[gnu::always_inline]] inline void transpose(std::int64_t count, std::int64_t length, const T* from,
-                                             std::int64_t from_stride, float* to, std::int64_t to_stride) {
+struct Elements {
+  const T* data;
+  std::int64_t stride;
+  [[gnu::always_inline]] Floats vector(std::int64_t row, std::int64_t col) const {
+    return load(data + row * stride + col);
+  }
+  [[gnu::always_inline]] float value(std::int64_t row, std::int64_t col) const {
+    return to_float(data[row * stride + col]);
+  }
+};
+
+/// to[col * to_stride + row] = from.value(row, col) for rows < count, cols < length.
+template <class Source>
+[[gnu::always_inline]] inline void transpose(std::int64_t count, std::int64_t length, const Source& from,
+                                             float* to, std::int64_t to_stride) {
   std::int64_t row = 0;
   for (; row + lanes <= count; row += lanes) {
     std::int64_t col = 0;
     for (; col + lanes <= length; col += lanes) {
       Floats block[lanes];
 #pragma GCC unroll 16
-      for (int i = 0; i < lanes; ++i) block[i] = load(from + (row + i) * from_stride + col);
+      for (int i = 0; i < lanes; ++i) block[i] = from.vector(row + i, col);
       transpose_parts<1>(block);
 #pragma GCC unroll 16
       for (int i = 0; i < lanes; ++i) store(block[i], to + (col + i) * to_stride + row);
     }
     for (; col < length; ++col) {
-      for (int i = 0; i < lanes; ++i)
-        to[col * to_stride + row + i] = to_float(from[(row + i) * from_stride + col]);
+      for (int i = 0; i < lanes; ++i) to[col * to_stride + row + i] = from.value(row + i, col);
     }
   }
   for (; row < count; ++row) {
-    for (std::int64_t col = 0; col < length; ++col)
-      to[col * to_stride + row] = to_float(from[row * from_stride + col]);
+    for (std::int64_t col = 0; col < length; ++col) to[col * to_stride + row] = from.value(row, col);
   }
 }
 
