@@ -263,6 +263,26 @@ TEST_P(BlockedProduct, AgreesWithTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, BlockedProduct, testing::ValuesIn(cases));
 
+// In the dtype whose words are two terms, rows that begin or follow one another in the middle of a word.
+TEST(BlockedProductPlaces, MakeNoDifference) {
+  constexpr std::int64_t rows = 24, depth = 70;
+  const TestMatrix w = random_matrix(DType::bf16, 50, depth, 1);
+  for (const std::int64_t stride : {71, 72}) {
+    for (const std::int64_t first : {0, 1}) {
+      SCOPED_TRACE(testing::Message() << "stride " << stride << " from column " << first);
+      const TestMatrix wide = random_matrix(DType::bf16, rows, stride, 2);
+      const ConstMatrixView x = wide.view().column_range(first, first + depth);
+      Context context;
+      TestMatrix apart(DType::bf16, rows, depth), y(DType::f32, rows, 50), expected(DType::f32, rows, 50);
+      convert(context, x, apart.view());
+      multiply_blocked(context, x, Transpose::no, w.view(), Transpose::yes, {}, y.view(), Write::replace);
+      multiply_blocked(context, apart.view(), Transpose::no, w.view(), Transpose::yes, {}, expected.view(),
+                       Write::replace);
+      EXPECT_EQ(numbers(y.view()), numbers(expected.view()));
+    }
+  }
+}
+
 // More columns than a block has; threads that share rows and columns.
 TEST(BlockedProductEpilogue, MeetsEveryFinishedBlockOnce) {
   const TestMatrix x = random_matrix(DType::bf16, 150, 20, 1);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 
 #include "backend/cpu/caches.h"
@@ -87,9 +88,10 @@ kernels::Rows<const float> left_words(const Product& product, Range rows, Range 
   with_packing(kernel, product.a.dtype, [&]<class T>(T, const auto& packing) {
     const T* source = element<T>(product.a, product.a_along, rows.begin, terms.begin);
     const std::int64_t stride = product.a.stride, of_word = kernel.terms_of_word;
-    const bool are_words = product.a_along && sizeof(T) * of_word == sizeof(float);
-    if (are_words && rows.size() == kernel.tile_rows && terms.size() % of_word == 0 &&
-        stride % of_word == 0) {
+    const bool are_words = product.a_along && sizeof(T) * of_word == sizeof(float) &&
+                           terms.size() % of_word == 0 && stride % of_word == 0 &&
+                           reinterpret_cast<std::uintptr_t>(source) % alignof(float) == 0;
+    if (are_words && rows.size() == kernel.tile_rows) {
       left = {reinterpret_cast<const float*>(source), stride / of_word};
       return;
     }

@@ -8,7 +8,7 @@ namespace cola::kernels::COLA_ISA_NAMESPACE {
 namespace {
 
 // A word is held as a float of its 32 bits: the earlier term's bf16 is the lower half. It is loaded, stored
-// and moved, which leaves bits as they are.
+// and moved, which leaves bits as they are. vdpbf16ps takes subnormals for zero.
 struct PairWord {
   static constexpr int terms = 2;
   [[gnu::always_inline]] static Floats add_product(Floats sum, float left, Floats right) {
