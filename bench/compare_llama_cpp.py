@@ -56,7 +56,7 @@ def peer(options):
 def run(command):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        sys.exit(f"compare_llama_cpp: {' '.join(command)} failed:\n{done.stderr.strip()}")
+        sys.exit(f"compare_llama_cpp: {' '.join(command)} failed with status {done.returncode}:\n{done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

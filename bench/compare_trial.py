@@ -49,7 +49,7 @@ def timed(command, environment=None):
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment)
     seconds = time.perf_counter() - start
     if done.returncode != 0:
-        sys.exit(f"compare_trial: {' '.join(map(str, command))} failed:\n{done.stderr.strip()}")
+        sys.exit(f"compare_trial: {' '.join(map(str, command))} failed with status {done.returncode}:\n{done.stderr.strip()}")
     return seconds, json.loads(done.stdout.splitlines()[-1])
 
 
@@ -57,6 +57,11 @@ def main():
     options = parse_arguments()
     if bool(options.task) == bool(options.train) or bool(options.task) != bool(options.task_data):
         sys.exit("compare_trial: give --train, or --task with --task-data")
+    if min(options.rounds, options.num_train, options.num_dev) < 1:
+        sys.exit("compare_trial: --rounds, --num-train and --num-dev are at least 1")
+    for path in filter(None, (options.model, options.train, options.task_data)):
+        if not os.path.exists(path):
+            sys.exit(f"compare_trial: {path}: no such file or folder")
     common = ["--model", options.model, "--batch-size", options.batch_size, "--learning-rate", options.learning_rate,
               "--dtype", options.dtype, "--threads", options.threads]
     # glibc keeps large blocks instead of returning them every step: the peer at its fastest.

@@ -38,13 +38,17 @@ class PackedWeights : public testing::TestWithParam<std::string> {
   }
 
   /// Another order of sums turns some roundings to bf16 the other way: less than what all roundings do, which
-  /// is how far row-major bf16 is from f32. Seen: 0.64 of it, tiles beside AVX-512's pairs of terms.
+  /// is how far row-major bf16 is from f32, and the result is as near to f32. Of 1,221 comparisons the most
+  /// apart were 0.37 (both by AMX), 0.49 (widened row-major products) and 0.64 (pairs of AVX-512 BF16, 4
+  /// above 0.5) of that; the farthest from f32 1.22.
   static testing::AssertionResult close(std::span<const float> actual, std::span<const float> expected,
                                         std::span<const float> in_f32) {
     const double apart = distance(actual, expected);
     const double rounding = distance(expected, in_f32);
-    if (apart <= 0.75 * rounding) return testing::AssertionSuccess();
-    return testing::AssertionFailure() << apart << " apart, where bf16 is " << rounding << " from f32";
+    const double own_rounding = distance(actual, in_f32);
+    if (apart <= 0.75 * rounding && own_rounding <= 1.3 * rounding) return testing::AssertionSuccess();
+    return testing::AssertionFailure()
+           << apart << " apart, where bf16 is " << rounding << " and " << own_rounding << " from f32";
   }
 
   test::Engine packed, row_major, f32;
