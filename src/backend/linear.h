@@ -37,6 +37,9 @@ struct BiasView {
 void linear_forward(Context& context, ConstMatrixView x, WeightView w, const BiasView& bias,
                     ConstMatrixView addend, MatrixView y);
 
+/// Rows of x up to which a product takes about as long as reading its weight.
+constexpr std::int64_t few_rows = 8;
+
 /// linear_forward of each of some products that read the same x: few rows of x meet all weights in one pass.
 struct LinearProduct {
   WeightView w;

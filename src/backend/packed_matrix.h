@@ -26,8 +26,8 @@ PackedView pack(ConstMatrixView plain, std::uint16_t* blocks);
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  /// From what pack() takes.
-  explicit PackedMatrix(ConstMatrixView plain);
+  /// From what pack() takes. `memory` is the host's.
+  explicit PackedMatrix(ConstMatrixView plain, Memory& memory = host_memory());
 
   /// Row `row` into `destination` [1, K], f32 or bf16.
   void read_row(std::int64_t row, MatrixView destination) const;

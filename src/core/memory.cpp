@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -13,11 +14,12 @@
 namespace cola {
 namespace {
 
-class HostMemory final : public Memory {
+constexpr std::size_t cache_line = 64;
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+class HostMemory : public Memory {
  public:
   std::byte* allocate(std::size_t bytes) override {
-    constexpr std::size_t cache_line = 64;
-    constexpr std::size_t huge_page = std::size_t{2} << 20;
     const std::size_t alignment = bytes >= huge_page ? huge_page : cache_line;
     void* memory = nullptr;
     if (::posix_memalign(&memory, alignment, bytes) != 0) {
@@ -44,12 +46,34 @@ class HostMemory final : public Memory {
   [[nodiscard]] std::int64_t peak_bytes() const override { return peak_resident_bytes(); }
 };
 
+/// Pieces of memory, which blocks are cut off one after the other.
+class PiecedMemory final : public HostMemory {
+ public:
+  std::byte* allocate(std::size_t bytes) override {
+    constexpr std::size_t piece_bytes = 16 * huge_page;
+    const std::size_t room = (bytes + cache_line - 1) / cache_line * cache_line;
+    if (pieces_.empty() || pieces_.back().size() - used_ < room) {
+      pieces_.emplace_back(host_memory()).resize(std::max(room, piece_bytes));
+      used_ = 0;
+    }
+    used_ += room;
+    return pieces_.back().data() + used_ - room;
+  }
+  void release(std::byte* /*memory*/, std::size_t /*bytes*/) noexcept override {}
+
+ private:
+  std::vector<Buffer> pieces_;
+  std::size_t used_ = 0;  ///< of the last piece
+};
+
 }  // namespace
 
 Memory& host_memory() {
   static HostMemory memory;
   return memory;
 }
+
+std::unique_ptr<Memory> make_pieced_memory() { return std::make_unique<PiecedMemory>(); }
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   Buffer taken(std::move(other));

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -34,6 +35,11 @@ class Memory {
 };
 
 [[nodiscard]] Memory& host_memory();
+
+/// Of the host, for many blocks that live as long as it does: nothing is given back before. They lie beside
+/// each other in huge pages, which a block of less than 2 MiB does not get on its own; reading them from one
+/// end to the other is a tenth faster.
+[[nodiscard]] std::unique_ptr<Memory> make_pieced_memory();
 
 /// Owns bytes of one memory. `resize` keeps them where there are enough; contents after it are unspecified.
 /// A moved-from buffer is empty, of the host's memory, and may be used again.

@@ -49,7 +49,7 @@ void Mlp::forward_gated(const StepState& step, ConstMatrixView x, MlpActivations
   const auto [gate, up] = gated(step, x.dtype, x.rows, kept);
   if (spec_.fused) {
     up_.forward(step, x, {}, kept.gate_up.view(), kept.up_linear);
-  } else if (!hidden.empty() && up_.branches.empty()) {
+  } else if (!hidden.empty() && up_.branches.empty() && x.rows > ops::few_rows) {
     gate_->forward(step, x, {}, gate, kept.gate_linear);
     return ops::linear_gate_forward(step.context, function_, x, up_.weight().view(), up_.bias_view(), gate,
                                     up, hidden);

@@ -213,7 +213,7 @@ void Weights::pack(Parameter& parameter) {
   const ConstMatrixView plain = parameter.value.plain();
   const bool frozen_bf16 = plain.dtype == DType::bf16 && !parameter.trained();
   if (!frozen_bf16 || !parameter.spec.is_matrix() || parameter.value.packed() != nullptr) return;
-  parameter.value = ops::PackedMatrix(plain);
+  parameter.value = ops::PackedMatrix(plain, *packed_memory_);
   if (const auto tensor = tensors_.find(parameter.spec.name); tensor != tensors_.end())
     release_pages(*tensor->second);
 }

@@ -120,6 +120,7 @@ class Weights {
   std::map<std::string, const SourceTensor*> tensors_;
   std::vector<OtherTensor> others_;
   std::span<const NameStem> stems_;
+  std::unique_ptr<Memory> packed_memory_ = make_pieced_memory();
   std::vector<std::unique_ptr<Parameter>> parameters_;
   std::map<std::string, Parameter*> by_name_;
   std::map<std::tuple<ParameterRole, std::int64_t, bool>, Parameter*> by_role_;  ///< role, block, bias

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
 #include <map>
 
 #include "core/matrix.h"
@@ -82,4 +83,24 @@ TEST(Memory, ResizeChangesTheMemory) {
 }
 
 }  // namespace
+TEST(Memory, PiecesHoldBlocksBesideEachOther) {
+  const std::unique_ptr<Memory> memory = make_pieced_memory();
+  Buffer first(*memory), second(*memory), larger_than_a_piece(*memory), last(*memory);
+  first.resize(100);
+  second.resize(1 << 20);
+  larger_than_a_piece.resize(std::size_t{40} << 20);
+  last.resize(1);
+  EXPECT_EQ(first.data() + 128, second.data());
+  const auto fill = [](Buffer& buffer, int value) { std::memset(buffer.data(), value, buffer.size()); };
+  fill(first, 1);
+  fill(second, 2);
+  fill(larger_than_a_piece, 3);
+  fill(last, 4);
+  for (const Buffer* buffer : {&first, &second, &larger_than_a_piece, &last})
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer->data()) % 64, 0U);
+  EXPECT_EQ(first.data()[99], std::byte{1});
+  EXPECT_EQ(second.data()[(1 << 20) - 1], std::byte{2});
+  EXPECT_EQ(larger_than_a_piece.data()[(std::size_t{40} << 20) - 1], std::byte{3});
+}
+
 }  // namespace cola

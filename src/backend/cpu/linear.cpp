@@ -31,7 +31,7 @@ void product(Context& context, ConstMatrixView a, Transpose transpose_a, ConstMa
 
 /// Up to so many rows, a product takes little longer than reading w does, and oneDNN 2.6 and a blocked
 /// product are slower than one pass over w; tiles catch up earlier.
-std::int64_t few_rows(DType dtype) { return prefers_packed(dtype) ? 4 : 8; }
+std::int64_t most_rows_of_one_pass(DType dtype) { return prefers_packed(dtype) ? 4 : few_rows; }
 
 template <class T, class View>
 kernels::Rows<T> rows_at(View view, const BlockRange& block) {
@@ -64,9 +64,9 @@ void forward_then(Context& context, ConstMatrixView x, WeightView weight, const 
   const ConstMatrixView w = weight.plain;
   if (weight.packed != nullptr) {
     multiply_packed_forward(context, x, *weight.packed, bias.values, y, Write::replace, epilogue);
-  } else if (is_blocked(x.dtype, w.dtype) && x.rows > few_rows(x.dtype)) {
+  } else if (is_blocked(x.dtype, w.dtype) && x.rows > most_rows_of_one_pass(x.dtype)) {
     multiply_blocked(context, x, Transpose::no, w, Transpose::yes, bias.values, y, Write::replace, epilogue);
-  } else if (is_by_slabs(x, w) && x.rows > few_rows(x.dtype)) {
+  } else if (is_by_slabs(x, w) && x.rows > most_rows_of_one_pass(x.dtype)) {
     multiply_packed(context, x, {w, Transpose::yes, bias.values, y, epilogue}, Write::replace);
   } else {
     cpu::linear_forward(context, x, weight, bias, {}, y);
@@ -99,7 +99,7 @@ void linear_forward(Context& context, ConstMatrixView x, WeightView weight, cons
   if (!addend.empty() && addend.data != y.data) cpu::convert(context, addend, y);
   if (weight.packed != nullptr) {
     multiply_packed_forward(context, x, *weight.packed, bias.values, y, write);
-  } else if (x.rows <= few_rows(x.dtype)) {
+  } else if (x.rows <= most_rows_of_one_pass(x.dtype)) {
     const FewRowsProduct few = {w, bias.values, y, write};
     multiply_few_rows(context, x, {&few, 1});
   } else if (is_by_slabs(x, w)) {
@@ -113,7 +113,7 @@ void linear_forward_together(Context& context, ConstMatrixView x, std::span<cons
   std::vector<FewRowsProduct> few;
   std::vector<PackedProduct> packed;
   for (const auto& [w, bias, addend, y] : products) {
-    if (w.packed == nullptr && x.rows > few_rows(x.dtype)) {
+    if (w.packed == nullptr && x.rows > most_rows_of_one_pass(x.dtype)) {
       cpu::linear_forward(context, x, w, bias, addend, y);
       continue;
     }

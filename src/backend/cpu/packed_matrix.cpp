@@ -89,9 +89,9 @@ PackedView pack(ConstMatrixView plain, std::uint16_t* blocks) {
   return view;
 }
 
-PackedMatrix::PackedMatrix(ConstMatrixView plain) : rows_(plain.rows), cols_(plain.cols) {
+PackedMatrix::PackedMatrix(ConstMatrixView plain, Memory& memory) : rows_(plain.rows), cols_(plain.cols) {
   check(is_weight_dtype(plain.dtype), "PackedMatrix", "the weight must be f32, bf16 or quantised");
-  blocks_.resize(DType::bf16, packed_elements(rows_, cols_) / kernels::block_elements,
+  blocks_.resize(memory, DType::bf16, packed_elements(rows_, cols_) / kernels::block_elements,
                  kernels::block_elements);
   (void)pack(plain, static_cast<std::uint16_t*>(blocks_.view().data));
 }
