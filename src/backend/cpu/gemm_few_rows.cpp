@@ -47,14 +47,20 @@ void multiply_rows(ConstMatrixView x, ConstMatrixView w, std::int64_t begin, Mat
   }
 }
 
-/// Rows [begin, end) of a quantised w with one row of x, expanded in registers as values of `dtype`.
-void multiply_quantized_rows(ConstMatrixView x, ConstMatrixView w, DType dtype, std::int64_t begin,
-                             std::int64_t end, MatrixView sums) {
+/// Rows [begin, end) of a quantised w with one row of x, expanded in registers as values of its dtype.
+void multiply_quantized_rows(ConstMatrixView x, ConstMatrixView w, std::int64_t begin, std::int64_t end,
+                             MatrixView sums) {
   const kernels::DequantizeKernels& kernel = kernels::dequantize_kernels(cpu_isa());
-  const auto dot = kernels::of_type(dtype == DType::bf16 ? kernel.dot_bf16 : kernel.dot_f32, w.dtype);
-  for (std::int64_t row = begin; row < end; ++row) {
-    const auto* blocks = static_cast<const std::uint8_t*>(w.row_range(row, row + 1).data);
-    sums.as<float>()[row] = dot(w.cols / layout_of(w.dtype).values, blocks, x.as<float>());
+  const auto run = [&](auto dot, const auto* values) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const auto* blocks = static_cast<const std::uint8_t*>(w.row_range(row, row + 1).data);
+      sums.as<float>()[row] = dot(w.cols / layout_of(w.dtype).values, blocks, values);
+    }
+  };
+  if (x.dtype == DType::bf16) {
+    run(kernels::of_type(kernel.dot_bf16, w.dtype), static_cast<const std::uint16_t*>(x.data));
+  } else {
+    run(kernels::of_type(kernel.dot_f32, w.dtype), x.as<float>());
   }
 }
 
@@ -79,14 +85,14 @@ void multiply_expanded(Context& context, ConstMatrixView x, ConstMatrixView w, D
 }  // namespace
 
 void multiply_few_rows(Context& context, ConstMatrixView x, std::span<const FewRowsProduct> products) {
-  const DType dtype = x.dtype;
   std::int64_t rows = 0;
   for (const FewRowsProduct& product : products) rows += product.w.rows;
   context.add_flops(2 * static_cast<std::uint64_t>(x.rows * x.cols) * static_cast<std::uint64_t>(rows));
+  ConstMatrixView wide_x = x;
   if (x.dtype != DType::f32) {
     const MatrixView wide = context.scratch("few rows: x", DType::f32, x.rows, x.cols);
     cpu::convert(context, x, wide);
-    x = wide;
+    wide_x = wide;
   }
   const MatrixView all_sums = context.scratch("few rows: y", DType::f32, x.rows, rows);
   const auto is_expanded = [&](const FewRowsProduct& product) {
@@ -95,11 +101,12 @@ void multiply_few_rows(Context& context, ConstMatrixView x, std::span<const FewR
   std::int64_t first = 0;
   for (const FewRowsProduct& product : products) {
     if (is_expanded(product))
-      multiply_expanded(context, x, product.w, dtype, all_sums.column_range(first, first + product.w.rows));
+      multiply_expanded(context, wide_x, product.w, x.dtype,
+                        all_sums.column_range(first, first + product.w.rows));
     first += product.w.rows;
   }
   // The rows of all weights, one after the other.
-  const std::int64_t row_bytes = std::max<std::int64_t>(bytes_of(dtype, x.cols), 1);
+  const std::int64_t row_bytes = std::max<std::int64_t>(bytes_of(x.dtype, x.cols), 1);
   parallel_for(rows, std::max(grain, grain_bytes / row_bytes),
                [&](std::int64_t slice_begin, std::int64_t slice_end) {
                  std::int64_t before = 0;
@@ -111,9 +118,9 @@ void multiply_few_rows(Context& context, ConstMatrixView x, std::span<const FewR
                    before += w.rows;
                    if (begin >= end) continue;
                    if (!is_quantized(w.dtype)) {
-                     multiply_rows(x, w.row_range(begin, end), begin, sums);
+                     multiply_rows(wide_x, w.row_range(begin, end), begin, sums);
                    } else if (!is_expanded(product)) {
-                     multiply_quantized_rows(x, w, dtype, begin, end, sums);
+                     multiply_quantized_rows(x, w, begin, end, sums);
                    }
                    finish(context, product, sums, begin, end);
                  }

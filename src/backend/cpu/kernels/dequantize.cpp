@@ -48,6 +48,7 @@ Kernel of_type(const KernelsByType<Kernel>& kernels, DType dtype) {
 
 template Expand<float> of_type(const KernelsByType<Expand<float>>&, DType);
 template Expand<std::uint16_t> of_type(const KernelsByType<Expand<std::uint16_t>>&, DType);
-template DotBlocks of_type(const KernelsByType<DotBlocks>&, DType);
+template DotBlocks<float> of_type(const KernelsByType<DotBlocks<float>>&, DType);
+template DotBlocks<std::uint16_t> of_type(const KernelsByType<DotBlocks<std::uint16_t>>&, DType);
 
 }  // namespace cola::kernels

@@ -16,8 +16,9 @@ namespace cola::kernels {
 template <class T>
 using Expand = void (*)(std::int64_t blocks, const std::uint8_t* from, T* to);
 
-/// The sum of the products of x with those values: the bits of ThinProductKernels' dot with a row of them.
-using DotBlocks = float (*)(std::int64_t blocks, const std::uint8_t* from, const float* x);
+/// The sum, in f32, of the products of x with those values.
+template <class T>
+using DotBlocks = float (*)(std::int64_t blocks, const std::uint8_t* from, const T* x);
 
 template <class Kernel>
 struct KernelsByType {
@@ -26,8 +27,8 @@ struct KernelsByType {
 struct DequantizeKernels {
   KernelsByType<Expand<float>> f32;
   KernelsByType<Expand<std::uint16_t>> bf16;
-  KernelsByType<DotBlocks> dot_f32;
-  KernelsByType<DotBlocks> dot_bf16;  ///< with values rounded to bf16
+  KernelsByType<DotBlocks<float>> dot_f32;
+  KernelsByType<DotBlocks<std::uint16_t>> dot_bf16;
 };
 
 [[nodiscard]] const DequantizeKernels& dequantize_kernels(ops::CpuIsa isa);

@@ -1,7 +1,9 @@
 #include "backend/cpu/kernels/dequantize.h"
 
+#include <algorithm>
+
 #include "backend/cpu/kernels/bf16.h"
-#include "backend/cpu/kernels/rounding.h"
+#include "backend/cpu/kernels/dequantize_targets.h"
 #include "backend/cpu/kernels/simd.h"
 #ifdef __AVX2__
 #include <immintrin.h>
@@ -13,7 +15,6 @@ namespace cola::kernels::COLA_ISA_NAMESPACE {
 namespace {
 
 using Source = const std::uint8_t*;
-using Bytes [[gnu::vector_size(16)]] = std::uint8_t;
 using SignedBytes [[gnu::vector_size(16)]] = std::int8_t;
 
 [[gnu::always_inline]] inline Bytes bytes_at(Source at) {
@@ -34,6 +35,16 @@ using SignedBytes [[gnu::vector_size(16)]] = std::int8_t;
 #else
   return float_of_half(bits);
 #endif
+}
+
+/// The same in every lane. A finite normal number is widened by the ports of integers, which have less to do.
+[[gnu::always_inline]] inline Floats halves_at(Source at) {
+  std::uint16_t bits;
+  __builtin_memcpy(&bits, at, sizeof bits);
+  constexpr std::uint32_t exponent = 0x7c00U, bias = 112U << 23;
+  if ((bits & exponent) == 0) [[unlikely]]
+    return Floats{} + half_at(at);
+  return __builtin_bit_cast(Floats, Words{} + ((bits & 0x8000U) << 16 | (((bits & 0x7fffU) << 13) + bias)));
 }
 
 [[gnu::always_inline]] inline Bytes low_nibbles(Bytes bytes) { return bytes & 15; }
@@ -58,93 +69,40 @@ using SignedBytes [[gnu::vector_size(16)]] = std::int8_t;
 #endif
 }
 
-/// Rounded to bf16, to nearest even, in the upper halves. Values of blocks are finite (cola::blocks_finite).
-[[gnu::always_inline]] inline Words in_upper_half(Floats value) {
-  const Words word = __builtin_bit_cast(Words, value);
-  return (word + 0x7fffU + ((word >> 16) & 1U)) & 0xffff0000U;
-}
-[[gnu::always_inline]] inline HalfWords upper_halves(Words words) {
-  return __builtin_convertvector(words >> 16, HalfWords);
-}
-
-#ifdef __AVX512F__
-constexpr std::uint16_t all_lanes = 0xffff;  // GCC 12 warns of what intrinsics without masks are made of
-
-[[gnu::always_inline]] inline Floats entries_of(Floats table, Bytes index) {
-  const __m512i wide = _mm512_maskz_cvtepu8_epi32(all_lanes, __builtin_bit_cast(__m128i, index));
-  return __builtin_bit_cast(Floats,
-                            _mm512_maskz_permutexvar_ps(all_lanes, wide, __builtin_bit_cast(__m512, table)));
-}
-[[gnu::always_inline]] inline HalfWords entries_of(HalfWords table, Bytes index) {
-  const __m256i wide = _mm256_cvtepu8_epi16(__builtin_bit_cast(__m128i, index));
-  return __builtin_bit_cast(
-      HalfWords, _mm256_maskz_permutexvar_epi16(all_lanes, wide, __builtin_bit_cast(__m256i, table)));
-}
-#endif
-
-// Where values go. `ready` makes of values what is looked up and `put_ready` takes that.
-struct StoreFloats {
-  float* to;
-
-  [[gnu::always_inline]] StoreFloats operator+(int i) const { return {to + i}; }
-  [[gnu::always_inline]] static Floats ready(Floats value) { return value; }
-  [[gnu::always_inline]] void put_ready(Floats value, int i) const { store(value, to + i); }
-  [[gnu::always_inline]] void put(Floats value, int i) const { put_ready(value, i); }
-};
-
-struct StoreRounded {
-  std::uint16_t* to;
-
-  [[gnu::always_inline]] StoreRounded operator+(int i) const { return {to + i}; }
-  /// Values of code tables may be subnormal, which the instruction for it would take for 0.
-  [[gnu::always_inline]] static HalfWords ready(Floats value) { return upper_halves(in_upper_half(value)); }
-  [[gnu::always_inline]] void put_ready(HalfWords value, int i) const {
-    __builtin_memcpy(to + i, &value, sizeof value);
-  }
-  [[gnu::always_inline]] void put(Floats value, int i) const {
-#ifdef __AVX512BF16__
-    store_as(value, to + i);
-#else
-    put_ready(ready(value), i);
-#endif
-  }
-};
-
-/// Adds products with x, of values rounded to bf16 or not.
-template <bool is_rounded>
-struct Multiply {
-  const float* x;
-  Floats* sum;
-
-  [[gnu::always_inline]] Multiply operator+(int i) const { return {x + i, sum}; }
-  [[gnu::always_inline]] static Floats ready(Floats value) {
-    return is_rounded ? __builtin_bit_cast(Floats, in_upper_half(value)) : value;
-  }
-  [[gnu::always_inline]] void put_ready(Floats value, int i) const { *sum += value * load(x + i); }
-  [[gnu::always_inline]] void put(Floats value, int i) const { put_ready(ready(value), i); }
-};
-
 /// Puts finish(q) of a piece's 16 integers, as floats.
 template <class To, class Finish>
 [[gnu::always_inline]] inline void put(SignedBytes q, To to, const Finish& finish) {
 #pragma GCC unroll 4
   for (int i = 0; i < 16; i += lanes) to.put(finish(floats_of(q, i)), i);
 }
-template <class To>
-[[gnu::always_inline]] inline void put_scaled(SignedBytes q, float scale, To to) {
-  put(q, to, [=](Floats value) { return value * scale; });
+/// The same of two neighbours.
+template <class To, class First, class Second>
+[[gnu::always_inline]] inline void put(SignedBytes q_first, SignedBytes q_second, To to, const First& first,
+                                       const Second& second) {
+#ifdef __AVX512F__
+  to.put(first(floats_of(q_first, 0)), second(floats_of(q_second, 0)), 0);
+#else
+  put(q_first, to, first);
+  put(q_second, to + 16, second);
+#endif
 }
-template <class To>
-[[gnu::always_inline]] inline void put_scaled(Bytes q, float scale, float minimum, To to) {
-  put(__builtin_bit_cast(SignedBytes, q), to, [=](Floats value) { return value * scale + minimum; });
+
+[[gnu::always_inline]] inline SignedBytes as_signed(Bytes bytes) {
+  return __builtin_bit_cast(SignedBytes, bytes);
+}
+template <class Scale>
+[[gnu::always_inline]] inline auto scaled_by(Scale scale) {
+  return [scale](Floats value) __attribute__((always_inline)) { return value * scale; };
+}
+template <class Scale>
+[[gnu::always_inline]] inline auto scaled_by(Scale scale, Scale minimum) {
+  return [scale, minimum](Floats value) __attribute__((always_inline)) { return value * scale + minimum; };
 }
 
 template <class To>
 [[gnu::always_inline]] inline void q8_0(Source block, To to) {
-  const float d = half_at(block);
-#pragma GCC unroll 2
-  for (int i = 0; i < 32; i += 16)
-    put_scaled(__builtin_bit_cast(SignedBytes, bytes_at(block + 2 + i)), d, to + i);
+  const auto scaled = scaled_by(halves_at(block));
+  put(as_signed(bytes_at(block + 2)), as_signed(bytes_at(block + 18)), to, scaled, scaled);
 }
 
 /// 16 where a bit of `bits` is set, in the order of the bits.
@@ -194,62 +152,57 @@ template <class Code, class To, class Finish>
 [[gnu::always_inline]] inline void put_codes(Bytes first, Bytes second, To to, const Finish& finish) {
 #ifdef __AVX512F__
   constexpr Bytes every = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  const auto table = To::ready(finish(floats_of(Code::of(every), 0)));
-  to.put_ready(entries_of(table, first), 0);
-  to.put_ready(entries_of(table, second), 16);
+  to.put_codes(To::ready(finish(floats_of(Code::of(every), 0))), first, second);
 #else
-  put(Code::of(first), to, finish);
-  put(Code::of(second), to + 16, finish);
+  put(Code::of(first), Code::of(second), to, finish, finish);
 #endif
 }
-template <class Code, class To>
-[[gnu::always_inline]] inline void put_nibbles(Source at, float scale, To to) {
+template <class Code, class Scale, class To>
+[[gnu::always_inline]] inline void put_nibbles(Source at, Scale scale, To to) {
   const Bytes both = bytes_at(at);
-  put_codes<Code>(low_nibbles(both), high_nibbles(both), to, [=](Floats value) { return value * scale; });
+  put_codes<Code>(low_nibbles(both), high_nibbles(both), to, scaled_by(scale));
 }
 
 template <class To>
 [[gnu::always_inline]] inline void q4_0(Source block, To to) {
-  put_nibbles<Steps<8>>(block + 2, half_at(block), to);
+  put_nibbles<Steps<8>>(block + 2, halves_at(block), to);
 }
 
 template <class To>
 [[gnu::always_inline]] inline void q4_1(Source block, To to) {
-  const float d = half_at(block);
-  const float minimum = half_at(block + 2);
   const Bytes both = bytes_at(block + 4);
   put_codes<Steps<0>>(low_nibbles(both), high_nibbles(both), to,
-                      [=](Floats value) { return value * d + minimum; });
+                      scaled_by(halves_at(block), halves_at(block + 2)));
 }
 
 template <class To>
 [[gnu::always_inline]] inline void q5_0(Source block, To to) {
-  const float d = half_at(block);
   const std::uint32_t high = word_at(block + 2);
   const Bytes both = bytes_at(block + 6);
-  put_scaled(Steps<16>::of(low_nibbles(both) | fifth_bits(high)), d, to);
-  put_scaled(Steps<16>::of(high_nibbles(both) | fifth_bits(high >> 16)), d, to + 16);
+  const auto scaled = scaled_by(halves_at(block));
+  put(Steps<16>::of(low_nibbles(both) | fifth_bits(high)),
+      Steps<16>::of(high_nibbles(both) | fifth_bits(high >> 16)), to, scaled, scaled);
 }
 
 template <class To>
 [[gnu::always_inline]] inline void q5_1(Source block, To to) {
-  const float d = half_at(block);
-  const float minimum = half_at(block + 2);
   const std::uint32_t high = word_at(block + 4);
   const Bytes both = bytes_at(block + 8);
-  put_scaled(low_nibbles(both) | fifth_bits(high), d, minimum, to);
-  put_scaled(high_nibbles(both) | fifth_bits(high >> 16), d, minimum, to + 16);
+  const auto scaled = scaled_by(halves_at(block), halves_at(block + 2));
+  put(as_signed(low_nibbles(both) | fifth_bits(high)), as_signed(high_nibbles(both) | fifth_bits(high >> 16)),
+      to, scaled, scaled);
 }
 
 template <class To>
 [[gnu::always_inline]] inline void iq4_nl(Source block, To to) {
-  put_nibbles<Iq4>(block + 2, half_at(block), to);
+  put_nibbles<Iq4>(block + 2, halves_at(block), to);
 }
 
 template <class To>
 [[gnu::always_inline]] inline void iq4_xs(Source block, To to) {
   const float d = half_at(block);
   const auto scales_high = static_cast<unsigned>(block[2] | block[3] << 8);
+#pragma GCC unroll 8
   for (unsigned group = 0; group < 8; ++group) {
     const unsigned low = block[4 + group / 2] >> (4 * (group % 2)) & 15U;
     const auto scale = static_cast<int>(low | (scales_high >> (2 * group) & 3U) << 4U) - 32;
@@ -268,14 +221,15 @@ template <class To>
 [[gnu::always_inline]] inline void q2_k(Source block, To to) {
   const Bytes packed = bytes_at(block);
   float scales[16], minimums[16];
-  put_scaled(__builtin_bit_cast(SignedBytes, low_nibbles(packed)), half_at(block + 80), StoreFloats{scales});
-  put_scaled(__builtin_bit_cast(SignedBytes, high_nibbles(packed)), half_at(block + 82),
-             StoreFloats{minimums});
-#pragma GCC unroll 16
-  for (int piece = 0; piece < 16; ++piece) {
-    const int half = piece / 8, k = piece % 8 / 2, part = piece % 2;
-    const Bytes q = bytes_at(block + 16 + 32 * half + 16 * part) >> (2 * k) & 3;
-    put_scaled(q, scales[piece], -minimums[piece], to + 16 * piece);
+  put(as_signed(low_nibbles(packed)), StoreFloats{scales}, scaled_by(half_at(block + 80)));
+  put(as_signed(high_nibbles(packed)), StoreFloats{minimums}, scaled_by(-half_at(block + 82)));
+#pragma GCC unroll 8
+  for (int group = 0; group < 8; ++group) {
+    const int half = group / 4, k = group % 4;
+    Source low = block + 16 + 32 * half;
+    const auto scaled = [&](int piece) { return scaled_by(scales[piece], minimums[piece]); };
+    put(as_signed(bytes_at(low) >> (2 * k) & 3), as_signed(bytes_at(low + 16) >> (2 * k) & 3),
+        to + 32 * group, scaled(2 * group), scaled(2 * group + 1));
   }
 }
 
@@ -289,13 +243,16 @@ template <class To>
     six_bits[i] = static_cast<std::int8_t>(static_cast<int>(low | high << 4U) - 32);
   }
   float scales[16];
-  put_scaled(six_bits, half_at(block + 108), StoreFloats{scales});
-#pragma GCC unroll 16
-  for (int piece = 0; piece < 16; ++piece) {
-    const int half = piece / 8, k = piece % 8 / 2, part = piece % 2;
-    const Bytes low = bytes_at(block + 32 + 32 * half + 16 * part) >> (2 * k) & 3;
-    const Bytes high = (bytes_at(block + 16 * part) >> (4 * half + k) & 1) << 2;
-    put_scaled(__builtin_bit_cast(SignedBytes, low + high - 4), scales[piece], to + 16 * piece);
+  put(six_bits, StoreFloats{scales}, scaled_by(half_at(block + 108)));
+#pragma GCC unroll 8
+  for (int group = 0; group < 8; ++group) {
+    const int half = group / 4, k = group % 4;
+    const auto piece = [&](int part) {
+      const Bytes low = bytes_at(block + 32 + 32 * half + 16 * part) >> (2 * k) & 3;
+      const Bytes high = (bytes_at(block + 16 * part) >> (4 * half + k) & 1) << 2;
+      return as_signed(low + high - 4);
+    };
+    put(piece(0), piece(1), to + 32 * group, scaled_by(scales[2 * group]), scaled_by(scales[2 * group + 1]));
   }
 }
 
@@ -308,14 +265,13 @@ template <bool has_fifth_bit, class To>
                            second & 0x3f3f3f3fU,
                            (third >> 4 & 0x0f0f0f0fU) | (second >> 6 & 0x03030303U) << 4};
   float factors[16];
-  put_scaled(__builtin_bit_cast(SignedBytes, packed), 1.0F, StoreFloats{factors});
+  put(__builtin_bit_cast(SignedBytes, packed), StoreFloats{factors}, [](Floats value) { return value; });
   const float d = half_at(block);
   const float dmin = half_at(block + 2);
   Source low = block + (has_fifth_bit ? 48 : 16);
 #pragma GCC unroll 8
   for (int group = 0; group < 8; ++group) {
-    const float scale = d * factors[group];
-    const float minimum = -(dmin * factors[8 + group]);
+    const auto scaled = scaled_by(d * factors[group], -(dmin * factors[8 + group]));
     Bytes q[2];
     for (int part = 0; part < 2; ++part) {
       const Bytes both = bytes_at(low + 32 * (group / 2) + 16 * part);
@@ -323,10 +279,9 @@ template <bool has_fifth_bit, class To>
       if (has_fifth_bit) q[part] |= (bytes_at(block + 16 + 16 * part) >> group & 1) << 4;
     }
     if constexpr (has_fifth_bit) {
-      put_scaled(q[0], scale, minimum, to + 32 * group);
-      put_scaled(q[1], scale, minimum, to + 32 * group + 16);
+      put(as_signed(q[0]), as_signed(q[1]), to + 32 * group, scaled, scaled);
     } else {
-      put_codes<Steps<0>>(q[0], q[1], to + 32 * group, [=](Floats value) { return value * scale + minimum; });
+      put_codes<Steps<0>>(q[0], q[1], to + 32 * group, scaled);
     }
   }
 }
@@ -334,17 +289,21 @@ template <bool has_fifth_bit, class To>
 template <class To>
 [[gnu::always_inline]] inline void q6_k(Source block, To to) {
   float scales[16];
-  put_scaled(__builtin_bit_cast(SignedBytes, bytes_at(block + 192)), half_at(block + 208),
-             StoreFloats{scales});
-#pragma GCC unroll 16
-  for (int piece = 0; piece < 16; ++piece) {
-    const int half = piece / 8, k = piece % 8 / 2, part = piece % 2;
-    const Bytes both = bytes_at(block + 64 * half + 32 * (k % 2) + 16 * part);
-    const Bytes low = k < 2 ? low_nibbles(both) : high_nibbles(both);
-    const Bytes high = (bytes_at(block + 128 + 32 * half + 16 * part) >> (2 * k) & 3) << 4;
-    put_scaled(__builtin_bit_cast(SignedBytes, (low | high) - 32), scales[piece], to + 16 * piece);
+  put(as_signed(bytes_at(block + 192)), StoreFloats{scales}, scaled_by(half_at(block + 208)));
+#pragma GCC unroll 8
+  for (int group = 0; group < 8; ++group) {
+    const int half = group / 4, k = group % 4;
+    const auto piece = [&](int part) {
+      const Bytes both = bytes_at(block + 64 * half + 32 * (k % 2) + 16 * part);
+      const Bytes low = k < 2 ? low_nibbles(both) : high_nibbles(both);
+      const Bytes high = (bytes_at(block + 128 + 32 * half + 16 * part) >> (2 * k) & 3) << 4;
+      return as_signed((low | high) - 32);
+    };
+    put(piece(0), piece(1), to + 32 * group, scaled_by(scales[2 * group]), scaled_by(scales[2 * group + 1]));
   }
 }
+
+constexpr std::int64_t bytes_ahead = 6144;  ///< a processor's own prefetching ends with a page
 
 /// The kernels of a type from what takes a block apart.
 template <int values, int bytes, auto put_block>
@@ -356,11 +315,19 @@ struct Type {
     for (std::int64_t i = 0; i < blocks; ++i) put_block(from + i * bytes, StoreRounded{to + i * values});
   }
   template <bool is_rounded>
-  static float dot(std::int64_t blocks, Source from, const float* x) {
-    Floats sum = {};
-    for (std::int64_t i = 0; i < blocks; ++i)
-      put_block(from + i * bytes, Multiply<is_rounded>{x + i * values, &sum});
-    return sum_of(sum);
+  static float dot(std::int64_t blocks, Source from, const typename Multiply<is_rounded>::Input* x) {
+    using To = Multiply<is_rounded>;
+    constexpr int together = std::max(sums_at_once * To::step / values, 1);
+    Floats sums[sums_at_once] = {};
+    std::int64_t i = 0;
+    for (; i + together <= blocks; i += together) {
+      __builtin_prefetch(from + i * bytes + bytes_ahead);
+#pragma GCC unroll 8
+      for (int part = 0; part < together; ++part)
+        put_block(from + (i + part) * bytes, To{x + (i + part) * values, sums, part * values});
+    }
+    for (; i < blocks; ++i) put_block(from + i * bytes, To{x + i * values, sums, 0});
+    return total(sums);
   }
 };
 
