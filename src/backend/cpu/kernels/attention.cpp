@@ -12,8 +12,8 @@ std::int64_t attention_forward_scratch(std::int64_t packed_keys, std::int64_t he
 
 std::int64_t attention_cached_scratch(std::int64_t queries, std::int64_t head_dim, std::int64_t group) {
   const std::int64_t count = queries * group;
-  return 2 * key_block * padded(head_dim) + key_block + count * 16 + round_up(count, 16) +
-         2 * count * padded(head_dim);
+  return 2 * key_block * padded(head_dim) + cached_queries_at_once * key_block + count * 16 +
+         round_up(count, 16) + 2 * count * padded(head_dim);
 }
 
 template <>

@@ -28,6 +28,7 @@ struct AttentionScores {
 
 constexpr std::int64_t query_block = 32;
 constexpr std::int64_t key_block = 64;
+constexpr std::int64_t cached_queries_at_once = 4;  ///< at most, of attention with a cache
 
 [[gnu::always_inline]] constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;

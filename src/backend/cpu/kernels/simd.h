@@ -77,6 +77,26 @@ template <class Operation>
 [[gnu::always_inline]] inline float sum_of(Floats vector) {
   return fold(vector, [](Quad a, Quad b) { return a + b; });
 }
+/// Of four vectors, each in the order of sum_of.
+[[gnu::always_inline]] inline Quad sums_of(const Floats (&vectors)[4]) {
+  Quad sum[4];
+  for (int k = 0; k < 4; ++k) {
+    Quad part[lanes / 4];
+    __builtin_memcpy(part, &vectors[k], sizeof part);
+    for (int count = lanes / 8; count > 0; count /= 2) {
+#pragma GCC unroll 2
+      for (int i = 0; i < count; ++i) part[i] += part[i + count];
+    }
+    sum[k] = part[0];
+  }
+  const auto pairs = [](Quad a, Quad b) {
+    return __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  };
+  const Quad first = pairs(sum[0], sum[1]);
+  const Quad second = pairs(sum[2], sum[3]);
+  return __builtin_shufflevector(first, second, 0, 1, 4, 5) +
+         __builtin_shufflevector(first, second, 2, 3, 6, 7);
+}
 [[gnu::always_inline]] inline float max_of(Floats vector) {
   return fold(vector, [](Quad a, Quad b) { return a > b ? a : b; });
 }
