@@ -153,18 +153,18 @@ RecognisedTemplate recognise_chat_template(const std::string& jinja, const std::
   std::array comparisons{Comparison(ChatTemplate::llama2), Comparison(ChatTemplate::llama3),
                          Comparison(ChatTemplate::chatml), Comparison(ChatTemplate::plain)};
   try {
-    const auto nodes = jinja::parse(jinja);
+    const auto nodes = small_jinja::parse(jinja);
     for (const Conversation& conversation : probes()) {
       std::string text;
       try {
-        text = jinja::render(nodes, conversation, variables);
-      } catch (const jinja::Refusal&) {
+        text = small_jinja::render(nodes, conversation, variables);
+      } catch (const small_jinja::Refusal&) {
         if (takes_turns(conversation)) throw;
         continue;
       }
       for (Comparison& comparison : comparisons) comparison.add(conversation, text, bos, eos);
     }
-  } catch (const jinja::Refusal& refusal) {
+  } catch (const small_jinja::Refusal& refusal) {
     return {std::nullopt, false, fmt::format("it refuses a conversation: {}", refusal.what())};
   } catch (const Error& error) {
     return {std::nullopt, false, fmt::format("it has {}", error.what())};

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 
-namespace cola::jinja {
+namespace cola::small_jinja {
 namespace {
 
 constexpr std::string_view white_space = " \t\n\r\f\v";
@@ -162,4 +162,4 @@ std::vector<Piece> split(std::string_view source) {
   return Splitter(text).pieces();
 }
 
-}  // namespace cola::jinja
+}  // namespace cola::small_jinja

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace cola::jinja {
+namespace cola::small_jinja {
 
 /// A word, a literal or an operator of an expression.
 struct Token {
@@ -24,4 +24,4 @@ struct Piece {
 /// Splits a template into pieces; comments are left out. Throws Error for what is no Jinja.
 [[nodiscard]] std::vector<Piece> split(std::string_view source);
 
-}  // namespace cola::jinja
+}  // namespace cola::small_jinja

@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "text/jinja_lexer.h"
 
-namespace cola::jinja {
+namespace cola::small_jinja {
 namespace {
 
 using Kind = Expression::Kind;
@@ -315,4 +315,4 @@ class Parser {
 
 std::vector<Node> parse(std::string_view source) { return Parser(split(source)).whole(); }
 
-}  // namespace cola::jinja
+}  // namespace cola::small_jinja

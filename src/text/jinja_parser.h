@@ -7,7 +7,7 @@
 // The part of Jinja that a chat template without tools needs: text, {{ output }}, {% if %}, {% for %}, {% set
 // %}, comments and {% generation %} (whose marks are passed over), with white space as transformers has it
 // (trim_blocks, lstrip_blocks).
-namespace cola::jinja {
+namespace cola::small_jinja {
 
 /// An expression. Children in the order of the text.
 struct Expression {
@@ -47,4 +47,4 @@ struct Node {
 /// Parses a template. Throws Error saying what it has that is not known here, or where it is malformed.
 [[nodiscard]] std::vector<Node> parse(std::string_view source);
 
-}  // namespace cola::jinja
+}  // namespace cola::small_jinja

@@ -9,7 +9,7 @@
 
 #include "text/utf8.h"
 
-namespace cola::jinja {
+namespace cola::small_jinja {
 namespace {
 
 using Kind = Expression::Kind;
@@ -262,4 +262,4 @@ std::string render(const std::vector<Node>& nodes, Messages messages,
   return renderer.take();
 }
 
-}  // namespace cola::jinja
+}  // namespace cola::small_jinja

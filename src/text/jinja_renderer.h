@@ -8,7 +8,7 @@
 #include "text/chat_template.h"
 #include "text/jinja_parser.h"
 
-namespace cola::jinja {
+namespace cola::small_jinja {
 
 /// The template itself refuses a conversation: its raise_exception, with its own message.
 class Refusal : public Error {
@@ -23,4 +23,4 @@ class Refusal : public Error {
 [[nodiscard]] std::string render(const std::vector<Node>& nodes, std::span<const ChatMessage> messages,
                                  std::span<const std::pair<std::string, std::string>> variables);
 
-}  // namespace cola::jinja
+}  // namespace cola::small_jinja

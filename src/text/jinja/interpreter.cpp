@@ -1,0 +1,425 @@
+#include "text/jinja/interpreter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "text/jinja/arguments.h"
+#include "text/jinja/functions.h"
+#include "text/jinja/loop_variable.h"
+
+namespace cola::jinja {
+
+const Value* Scope::find(int id) const {
+  for (const Scope* scope = this; scope != nullptr; scope = scope->parent.get()) {
+    for (const auto& [name, value] : scope->values) {
+      if (name == id) return &value;
+    }
+  }
+  return nullptr;
+}
+
+void Scope::set(int id, Value value) {
+  const auto found = std::ranges::find(values, id, &std::pair<int, Value>::first);
+  if (found == values.end()) {
+    values.emplace_back(id, std::move(value));
+  } else {
+    found->second = std::move(value);
+  }
+}
+
+/// One level of what waits for something inside it.
+class Interpreter::Depth {
+ public:
+  explicit Depth(Interpreter& interpreter) : interpreter_(interpreter) {
+    constexpr int most = 1000;
+    if (++interpreter_.depth_ > most) {
+      --interpreter_.depth_;
+      throw Error(Error::Kind::exhausted, "the template calls itself too often");
+    }
+  }
+  ~Depth() { --interpreter_.depth_; }
+  Depth(const Depth&) = delete;
+  Depth& operator=(const Depth&) = delete;
+
+ private:
+  Interpreter& interpreter_;
+};
+
+namespace {
+
+/// Gives an error that does not know its place this one.
+[[noreturn]] void rethrow_at(const Error& error, Place place) {
+  if (error.place().line > 0) throw error;
+  throw Error(error.kind(), error.what(), place);
+}
+
+/// Puts something in place of a variable's value while it lives.
+template <class T>
+class Replaced {
+ public:
+  Replaced(T& variable, T value) : variable_(variable), before_(std::exchange(variable, std::move(value))) {}
+  ~Replaced() { variable_ = std::move(before_); }
+  Replaced(const Replaced&) = delete;
+  Replaced& operator=(const Replaced&) = delete;
+
+ private:
+  T& variable_;
+  T before_;
+};
+
+std::shared_ptr<Scope> inside(const std::shared_ptr<Scope>& parent) {
+  auto scope = std::make_shared<Scope>();
+  scope->parent = parent;
+  return scope;
+}
+
+}  // namespace
+
+Interpreter::Interpreter(const Syntax& syntax, const Dict& variables, const RenderOptions& options)
+    : syntax_(syntax), options_(options) {
+  for (const Callable& function : functions(options.now)) define(function);
+  for (std::size_t id = 0; id < syntax.names.size(); ++id) {
+    if (syntax.names[id] == "loop") loop_id_ = static_cast<int>(id);
+    if (const Value* value = variables.find(syntax.names[id])) scope_->set(static_cast<int>(id), *value);
+  }
+}
+
+void Interpreter::define(const Callable& function) {
+  const auto found = std::ranges::find(syntax_.names, function.name);
+  if (found != syntax_.names.end()) scope_->set(static_cast<int>(found - syntax_.names.begin()), function);
+}
+
+Rendered Interpreter::run() {
+  scope_ = inside(scope_);
+  run(syntax_.body);
+  return std::move(result_);
+}
+
+void Interpreter::step() {
+  if (++steps_ > options_.most_steps)
+    throw Error(Error::Kind::exhausted, "the template takes too many steps");
+}
+
+/// What is made takes memory: so many items and bytes count as a step.
+void Interpreter::charge(const Value& value) {
+  constexpr std::int64_t bytes_a_step = 64;
+  if (const List* list = value.list()) steps_ += 4 * std::ssize(list->items);
+  if (const Text* text = value.text()) {
+    if (text->bytes.size() > options_.most_bytes)
+      throw Error(Error::Kind::exhausted, "the template makes too long a text");
+    steps_ += std::ssize(text->bytes) / bytes_a_step;
+  }
+}
+
+void Interpreter::write(const Text& text) {
+  if (out_->bytes.size() + text.bytes.size() > options_.most_bytes)
+    throw Error(Error::Kind::exhausted, "the template writes too much");
+  out_->append(text);
+}
+
+Interpreter::Flow Interpreter::run(const Body& body) {
+  for (const Statement& statement : body) {
+    const Flow flow = run(statement);
+    if (flow != Flow::on) return flow;
+  }
+  return Flow::on;
+}
+
+Interpreter::Flow Interpreter::run(const Statement& statement) {
+  step();
+  const Depth depth(*this);
+  try {
+    switch (statement.kind) {
+      case Statement::Kind::text:
+        write(*statement.value.text());
+        break;
+      case Statement::Kind::output:
+        write(text_of(evaluate(statement.expression)));
+        break;
+      case Statement::Kind::branches:
+        return run_branches(statement);
+      case Statement::Kind::loop:
+        run_loop(statement);
+        break;
+      case Statement::Kind::assignment:
+        assign(statement.target, evaluate(statement.expression));
+        break;
+      case Statement::Kind::block:
+        assign(statement.target, filtered(statement.expression, captured(statement.body)));
+        break;
+      case Statement::Kind::filter:
+        write(text_of(filtered(statement.expression, captured(statement.body))));
+        break;
+      case Statement::Kind::macro:
+        define_macro(statement);
+        break;
+      case Statement::Kind::leave:
+        return Flow::leave;
+      case Statement::Kind::next:
+        return Flow::next;
+      case Statement::Kind::generation:
+        run_generation(statement);
+        break;
+    }
+  } catch (const Error& error) {
+    rethrow_at(error, statement.place);
+  }
+  return Flow::on;
+}
+
+Interpreter::Flow Interpreter::run_branches(const Statement& statement) {
+  for (const Branch& branch : statement.branches) {
+    if (is_true(evaluate(branch.condition))) return run(branch.body);
+  }
+  return Flow::on;
+}
+
+void Interpreter::run_loop(const Statement& statement) {
+  const std::shared_ptr<Scope> outer = scope_;
+  const Replaced<std::shared_ptr<Scope>> scope(scope_, outer);
+  std::vector<Value> items = items_of(evaluate(statement.expression));
+  if (statement.has_condition) {
+    std::vector<Value> kept;
+    for (Value& item : items) {
+      step();
+      scope_ = inside(outer);
+      assign(statement.target, item);
+      if (is_true(evaluate(statement.condition))) kept.push_back(std::move(item));
+    }
+    items = std::move(kept);
+  }
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    step();
+    scope_ = inside(outer);
+    if (loop_id_ >= 0) scope_->set(loop_id_, loop_variable(items, i));
+    assign(statement.target, items[i]);
+    if (run(statement.body) == Flow::leave) break;
+  }
+  scope_ = inside(outer);
+  if (items.empty()) run(statement.otherwise);
+}
+
+void Interpreter::run_generation(const Statement& statement) {
+  const Replaced<std::shared_ptr<Scope>> scope(scope_, inside(scope_));
+  if (out_ != &result_.text)
+    throw Error(Error::Kind::unknown, "a generation block within a macro or a set block is not known here");
+  const std::size_t begin = out_->bytes.size();
+  run(statement.body);
+  result_.generated.emplace_back(begin, out_->bytes.size());
+}
+
+Text Interpreter::captured(const Body& body) {
+  Text text;
+  const Replaced<Text*> out(out_, &text);
+  const Replaced<std::shared_ptr<Scope>> scope(scope_, inside(scope_));
+  run(body);
+  return text;
+}
+
+void Interpreter::define_macro(const Statement& statement) {
+  // A macro lives no longer than the scopes that hold it: a reference back would keep them for ever.
+  const std::weak_ptr<Scope> closure = scope_;
+  scope_->set(statement.target.id,
+              Callable{statement.name, [this, &statement, closure](const CallArguments& given) {
+                         return call_macro(statement, closure.lock(), given);
+                       }});
+}
+
+Value Interpreter::call_macro(const Statement& macro, const std::shared_ptr<Scope>& closure,
+                              const CallArguments& given) {
+  const Replaced<std::shared_ptr<Scope>> scope(scope_, inside(closure));
+  if (given.positional.size() > macro.parameters.size()) {
+    fail(fmt::format("macro '{}' takes not more than {} argument(s)", macro.name,
+                     std::to_string(macro.parameters.size())));
+  }
+  for (const auto& [name, value] : given.named) {
+    if (std::ranges::find(macro.parameters, name, &Parameter::name) == macro.parameters.end())
+      fail(fmt::format("macro '{}' takes no keyword argument '{}'", macro.name, name));
+  }
+  for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
+    const Parameter& parameter = macro.parameters[i];
+    const auto named = std::ranges::find(given.named, parameter.name, &std::pair<std::string, Value>::first);
+    const bool has_place = i < given.positional.size();
+    if (has_place && named != given.named.end())
+      fail(fmt::format("macro '{}' got multiple values for argument '{}'", macro.name, parameter.name));
+    if (has_place) {
+      scope_->set(parameter.id, given.positional[i]);
+    } else if (named != given.named.end()) {
+      scope_->set(parameter.id, named->second);
+    } else if (parameter.has_default) {
+      scope_->set(parameter.id, evaluate(parameter.fallback));
+    } else {
+      scope_->set(parameter.id, Undefined{fmt::format("parameter '{}' was not provided", parameter.name)});
+    }
+  }
+  Text text;
+  const Replaced<Text*> out(out_, &text);
+  run(macro.body);
+  return text;
+}
+
+void Interpreter::assign(const Target& target, const Value& value) {
+  if (!target.member.empty()) {
+    const Value* holder = scope_->find(target.id);
+    Namespace* space = holder != nullptr ? holder->space() : nullptr;
+    if (space == nullptr) fail("cannot assign attribute on non-namespace object");
+    space->members.set(Text(target.member), value);
+  } else if (target.id >= 0) {
+    scope_->set(target.id, value);
+  } else {
+    const std::vector<Value> parts = items_of(value);
+    if (parts.size() != target.parts.size()) {
+      fail(parts.size() < target.parts.size() ? "not enough values to unpack" : "too many values to unpack");
+    }
+    for (std::size_t i = 0; i < parts.size(); ++i) assign(target.parts[i], parts[i]);
+  }
+}
+
+Value Interpreter::variable(int id) const {
+  if (const Value* value = scope_->find(id)) return *value;
+  return Undefined{fmt::format("'{}' is undefined", syntax_.names[static_cast<std::size_t>(id)])};
+}
+
+Value Interpreter::filtered(const Expression& chain, const Value& subject) {
+  if (chain.kind != Expression::Kind::filter) return subject;
+  return chain.filter(filtered(chain.children.front(), subject), arguments_of(chain));
+}
+
+CallArguments Interpreter::arguments_of(const Expression& expression) {
+  CallArguments given;
+  for (const Argument& argument : expression.arguments) {
+    const Value value = evaluate(argument.value);
+    switch (argument.kind) {
+      case Argument::Kind::positional:
+        given.positional.push_back(value);
+        break;
+      case Argument::Kind::named:
+        given.named.emplace_back(argument.name, value);
+        break;
+      case Argument::Kind::list:
+        for (const Value& item : items_of(value)) given.positional.push_back(item);
+        break;
+      case Argument::Kind::dict:
+        if (value.dict() == nullptr)
+          fail(fmt::format("argument after ** must be a mapping, not {}", type_name(value)));
+        for (const auto& [name, item] : value.dict()->items) given.named.emplace_back(name.bytes, item);
+        break;
+    }
+  }
+  return given;
+}
+
+Value Interpreter::evaluate(const Expression& expression) {
+  if (expression.kind == Expression::Kind::literal) return expression.value;
+  if (expression.kind == Expression::Kind::variable) return variable(expression.id);
+  step();
+  const Depth depth(*this);
+  try {
+    Value value = evaluate_kind(expression);
+    charge(value);
+    return value;
+  } catch (const Error& error) {
+    rethrow_at(error, expression.place);
+  }
+}
+
+Value Interpreter::evaluate_kind(const Expression& expression) {
+  const auto child = [&](std::size_t i) { return evaluate(expression.children[i]); };
+  using enum Expression::Kind;
+  switch (expression.kind) {
+    case literal:
+      return expression.value;
+    case variable:
+      return this->variable(expression.id);
+    case list:
+    case tuple: {
+      List all;
+      all.form = expression.kind == tuple ? List::Form::tuple : List::Form::list;
+      for (const Expression& item : expression.children) all.items.push_back(evaluate(item));
+      return all;
+    }
+    case dict: {
+      Dict all;
+      for (std::size_t i = 0; i < expression.children.size(); i += 2) {
+        const Value key = child(i);
+        if (key.text() == nullptr)
+          throw Error(Error::Kind::unknown,
+                      fmt::format("a key that is a {} is not known here", type_name(key)));
+        all.set(*key.text(), child(i + 1));
+      }
+      return all;
+    }
+    case member:
+      return member_of(child(0), expression.name);
+    case item:
+      return item_of(child(0), child(1));
+    case slice:
+      return slice_of(child(0), child(1), child(2), child(3));
+    case call:
+      return evaluate_call(expression);
+    case filter:
+      return expression.filter(child(0), arguments_of(expression));
+    case test:
+      return expression.test(child(0), arguments_of(expression));
+    case negation:
+      return !is_true(child(0));
+    case minus:
+      return jinja::arithmetic("-", std::int64_t{0}, child(0));
+    case plus:
+      return jinja::arithmetic("+", std::int64_t{0}, child(0));
+    case Expression::Kind::arithmetic:
+      return jinja::arithmetic(expression.name, child(0), child(1));
+    case join: {
+      Text text;
+      for (const Expression& part : expression.children) text.append(text_of(evaluate(part)));
+      return text;
+    }
+    case comparison:
+      return evaluate_comparison(expression);
+    case both: {
+      Value left = child(0);
+      return is_true(left) ? child(1) : left;
+    }
+    case either: {
+      Value left = child(0);
+      return is_true(left) ? left : child(1);
+    }
+    case conditional:
+      if (is_true(child(1))) return child(0);
+      if (expression.children.size() > 2) return child(2);
+      return Undefined{"the inline if-expression evaluated to false and no else section was defined."};
+  }
+  return Value();
+}
+
+Value Interpreter::evaluate_call(const Expression& expression) {
+  const Value callee = evaluate(expression.children.front());
+  if (callee.is_undefined()) fail(callee.get<Undefined>()->what);
+  if (callee.callable() == nullptr) fail(fmt::format("'{}' object is not callable", type_name(callee)));
+  return callee.callable()->call(arguments_of(expression));
+}
+
+bool Interpreter::evaluate_comparison(const Expression& expression) {
+  Value left = evaluate(expression.children.front());
+  for (std::size_t i = 0; i < expression.names.size(); ++i) {
+    const std::string& operation = expression.names[i];
+    Value right = evaluate(expression.children[i + 1]);
+    bool holds = false;
+    if (operation == "==" || operation == "!=") {
+      holds = are_equal(left, right) == (operation == "==");
+    } else if (operation == "in" || operation == "not in") {
+      holds = contains(right, left) == (operation == "in");
+    } else if (operation == "<" || operation == ">=") {
+      holds = is_less(left, right) == (operation == "<");
+    } else {
+      holds = is_less(right, left) == (operation == ">");
+    }
+    if (!holds) return false;
+    left = std::move(right);
+  }
+  return true;
+}
+
+}  // namespace cola::jinja

@@ -1,0 +1,200 @@
+#include "text/jinja/value.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "text/jinja/error.h"
+#include "text/jinja/python_notation.h"
+
+namespace cola::jinja {
+
+const Value* Dict::find(std::string_view key) const {
+  const auto found =
+      std::ranges::find(items, key, [](const auto& item) -> std::string_view { return item.first.bytes; });
+  return found == items.end() ? nullptr : &found->second;
+}
+
+void Dict::set(Text key, Value value) {
+  const auto found = std::ranges::find(
+      items, key.bytes, [](const auto& item) -> const std::string& { return item.first.bytes; });
+  if (found == items.end()) {
+    items.emplace_back(std::move(key), std::move(value));
+  } else {
+    found->second = std::move(value);
+  }
+}
+
+std::string type_name(const Value& value) {
+  struct Namer {
+    std::string operator()(const Undefined&) const { return "Undefined"; }
+    std::string operator()(None) const { return "NoneType"; }
+    std::string operator()(bool) const { return "bool"; }
+    std::string operator()(std::int64_t) const { return "int"; }
+    std::string operator()(const LargeInteger&) const { return "int"; }
+    std::string operator()(double) const { return "float"; }
+    std::string operator()(const std::shared_ptr<const Text>&) const { return "str"; }
+    std::string operator()(const std::shared_ptr<const List>& list) const {
+      switch (list->form) {
+        case List::Form::list:
+          return "list";
+        case List::Form::tuple:
+          return "tuple";
+        case List::Form::range:
+          return "range";
+        case List::Form::view:
+          return "dict view";
+        case List::Form::generator:
+          return "generator";
+      }
+      return "list";
+    }
+    std::string operator()(const std::shared_ptr<const Dict>&) const { return "dict"; }
+    std::string operator()(const std::shared_ptr<Namespace>&) const { return "Namespace"; }
+    std::string operator()(const std::shared_ptr<const Callable>&) const { return "function"; }
+  };
+  return value.visit(Namer());
+}
+
+bool is_true(const Value& value) {
+  struct Asker {
+    bool operator()(const Undefined&) const { return false; }
+    bool operator()(None) const { return false; }
+    bool operator()(bool truth) const { return truth; }
+    bool operator()(std::int64_t integer) const { return integer != 0; }
+    bool operator()(const LargeInteger&) const { return true; }
+    bool operator()(double real) const { return real != 0.0; }
+    bool operator()(const std::shared_ptr<const Text>& text) const { return !text->bytes.empty(); }
+    bool operator()(const std::shared_ptr<const List>& list) const {
+      return list->form == List::Form::generator || !list->items.empty();
+    }
+    bool operator()(const std::shared_ptr<const Dict>& dict) const { return !dict->items.empty(); }
+    bool operator()(const std::shared_ptr<Namespace>&) const { return true; }
+    bool operator()(const std::shared_ptr<const Callable>&) const { return true; }
+  };
+  return value.visit(Asker());
+}
+
+bool as_integer(const Value& value, std::int64_t& integer) {
+  if (const auto* truth = value.get<bool>()) {
+    integer = *truth ? 1 : 0;
+    return true;
+  }
+  const auto* whole = value.get<std::int64_t>();
+  if (whole != nullptr) integer = *whole;
+  return whole != nullptr;
+}
+
+bool as_real(const Value& value, double& real) {
+  if (const auto* number = value.get<double>()) {
+    real = *number;
+    return true;
+  }
+  std::int64_t integer = 0;
+  if (!as_integer(value, integer)) return false;
+  real = static_cast<double>(integer);
+  return true;
+}
+
+namespace {
+
+bool are_equal_lists(const List& a, const List& b) {
+  return a.form == b.form && a.form != List::Form::generator &&
+         std::ranges::equal(a.items, b.items, are_equal);
+}
+
+bool are_equal_dicts(const Dict& a, const Dict& b) {
+  return a.items.size() == b.items.size() && std::ranges::all_of(a.items, [&](const auto& item) {
+           const Value* other = b.find(item.first.bytes);
+           return other != nullptr && are_equal(item.second, *other);
+         });
+}
+
+[[noreturn]] void fail(const std::string& message) { throw Error(Error::Kind::failed, message); }
+
+}  // namespace
+
+bool are_equal(const Value& a, const Value& b) {
+  if (a.is_undefined() || b.is_undefined()) return a.is_undefined() && b.is_undefined();
+  if (a.is_none() || b.is_none()) return a.is_none() && b.is_none();
+  std::int64_t whole_a = 0, whole_b = 0;
+  if (as_integer(a, whole_a) && as_integer(b, whole_b)) return whole_a == whole_b;
+  double real_a = 0.0, real_b = 0.0;
+  if (as_real(a, real_a) && as_real(b, real_b)) return real_a == real_b;
+  if (a.text() != nullptr && b.text() != nullptr) return a.text()->bytes == b.text()->bytes;
+  if (a.list() != nullptr && b.list() != nullptr) return are_equal_lists(*a.list(), *b.list());
+  if (a.dict() != nullptr && b.dict() != nullptr) return are_equal_dicts(*a.dict(), *b.dict());
+  const auto *large_a = a.get<LargeInteger>(), *large_b = b.get<LargeInteger>();
+  if (large_a != nullptr && large_b != nullptr) return large_a->digits == large_b->digits;
+  if (a.space() != nullptr && b.space() != nullptr) return a.space() == b.space();
+  return false;
+}
+
+bool is_less(const Value& a, const Value& b) {
+  std::int64_t whole_a = 0, whole_b = 0;
+  if (as_integer(a, whole_a) && as_integer(b, whole_b)) return whole_a < whole_b;
+  double real_a = 0.0, real_b = 0.0;
+  if (as_real(a, real_a) && as_real(b, real_b)) return real_a < real_b;
+  // The order of bytes is that of the code points.
+  if (a.text() != nullptr && b.text() != nullptr) return a.text()->bytes < b.text()->bytes;
+  if (a.list() != nullptr && b.list() != nullptr)
+    return std::ranges::lexicographical_compare(a.list()->items, b.list()->items, is_less);
+  if (a.is_undefined() || b.is_undefined()) fail((a.is_undefined() ? a : b).get<Undefined>()->what);
+  fail(fmt::format("'<' not supported between instances of '{}' and '{}'", type_name(a), type_name(b)));
+}
+
+std::string float_text(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  std::array<char, 64> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): written before it is read
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific);
+  const std::string shortest(buffer.data(), end.ptr);
+  const std::size_t e = shortest.find('e');
+  const int exponent = std::stoi(shortest.substr(e + 1));
+  if (exponent < -4 || exponent >= 16) return shortest;
+  const auto fixed =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);
+  std::string text(buffer.data(), fixed.ptr);
+  if (text.find('.') == std::string::npos) text += ".0";
+  return text;
+}
+
+Text text_of(const Value& value) {
+  if (const Text* text = value.text()) return *text;
+  if (value.is_undefined()) return Text();
+  if (value.is_none()) return Text("None");
+  if (const auto* truth = value.get<bool>()) return Text(*truth ? "True" : "False");
+  if (const auto* integer = value.get<std::int64_t>()) return Text(std::to_string(*integer));
+  if (const auto* large = value.get<LargeInteger>()) return Text(large->digits);
+  if (const auto* real = value.get<double>()) return Text(float_text(*real));
+  return python_notation(value);
+}
+
+std::vector<Value> items_of(const Value& value) {
+  if (value.is_undefined()) return {};
+  if (const List* list = value.list()) {
+    if (list->is_used != nullptr && std::exchange(*list->is_used, true))
+      throw Error(Error::Kind::unknown, "going through a generator twice is not known here");
+    return list->items;
+  }
+  std::vector<Value> items;
+  if (const Dict* dict = value.dict()) {
+    for (const auto& [key, member] : dict->items) items.emplace_back(key);
+    return items;
+  }
+  if (const Text* text = value.text()) {
+    for (std::size_t at = 0; at < text->bytes.size();) {
+      const std::size_t end = next_code_point(text->bytes, at);
+      items.emplace_back(text->slice(at, end));
+      at = end;
+    }
+    return items;
+  }
+  fail(fmt::format("'{}' object is not iterable", type_name(value)));
+}
+
+}  // namespace cola::jinja
