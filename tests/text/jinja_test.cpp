@@ -77,6 +77,7 @@ TEST(Jinja, ErrorsSayWhere) {
   EXPECT_EQ(error_of("{{ x").kind(), Error::Kind::malformed);
   EXPECT_EQ(error_of("{# x").kind(), Error::Kind::malformed);
   EXPECT_EQ(error_of("{% break %}").kind(), Error::Kind::malformed);
+  EXPECT_EQ(error_of("{% macro(a, b) %}{% endmacro %}").kind(), Error::Kind::malformed);
 }
 
 TEST(Jinja, WhatHasNoEndIsRefused) {
@@ -98,6 +99,10 @@ TEST(Jinja, WhatHasNoEndIsRefused) {
   std::string ifs;
   for (int i = 0; i < 200; ++i) ifs += "{% if 1 %}";
   EXPECT_TRUE(exhausts(ifs));
+}
+
+TEST(Jinja, NamespacesThatHoldEachOtherAreGivenBack) {  // as the address sanitizer sees
+  EXPECT_EQ(rendered("{% set a = namespace(n=1) %}{% set a.b = [a] %}{{ a.b[0].n }}"), "1");
 }
 
 TEST(Jinja, TextsRememberWhereTheyCameFrom) {

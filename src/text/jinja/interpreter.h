@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,10 @@ struct Scope {
 class Interpreter {
  public:
   Interpreter(const Syntax& syntax, const Dict& variables, const RenderOptions& options);
+
+  ~Interpreter();
+  Interpreter(const Interpreter&) = delete;
+  Interpreter& operator=(const Interpreter&) = delete;
 
   [[nodiscard]] Rendered run();
 
@@ -55,7 +60,8 @@ class Interpreter {
   const Syntax& syntax_;
   const RenderOptions& options_;
   std::shared_ptr<Scope> scope_ = std::make_shared<Scope>();
-  int loop_id_ = -1;  ///< of the name `loop`; -1 where nothing asks for it
+  int loop_id_ = -1;                              ///< of the name `loop`; -1 where nothing asks for it
+  std::set<std::shared_ptr<Namespace>> changed_;  ///< which may hold each other
   Rendered result_;
   Text* out_ = &result_.text;
   std::int64_t steps_ = 0;

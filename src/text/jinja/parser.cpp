@@ -205,8 +205,8 @@ class Parser {
 
   Statement macro() {
     Statement result = at_here(Kind::macro);
-    result.target = target_part();
-    result.name = syntax_.names[static_cast<std::size_t>(result.target.id)];
+    result.name = tokens_.expect(Token::Kind::name, "a macro's name").value;
+    result.target.id = expressions_.id_of(result.name);
     tokens_.expect_symbol("(");
     while (!tokens_.take_symbol(")")) {
       if (!result.parameters.empty()) tokens_.expect_symbol(",");

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "text/jinja/builtins.h"
@@ -54,6 +55,17 @@ struct Argument {
   std::string name;
   Expression value;
 };
+
+[[nodiscard]] inline Expression with_children(Expression parent, Expression first) {
+  parent.children.push_back(std::move(first));
+  return parent;
+}
+
+[[nodiscard]] inline Expression with_children(Expression parent, Expression first, Expression second) {
+  parent.children.push_back(std::move(first));
+  parent.children.push_back(std::move(second));
+  return parent;
+}
 
 /// What `for` and `set` give values to: a name, a member of a namespace, or several names.
 struct Target {
