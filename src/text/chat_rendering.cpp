@@ -25,6 +25,7 @@ Dict normalized(const Value& message) {
   if (message.dict() == nullptr) fail("a message is no object");
   Dict given;
   for (const auto& [key, value] : message.dict()->items) {
+    if (key.text() == nullptr) fail("a message has a key that is no text");
     if (!value.is_none()) given.items.emplace_back(key, value);
   }
   for (const std::string_view field : reasoning_fields) {
@@ -54,7 +55,7 @@ Text mark_continued(Dict& message, const std::string& field, const std::string& 
     if (source.find(field) == std::string::npos) fail("the template has no field \"" + field + "\"");
     List changed = *parts;
     for (auto part = changed.items.rbegin(); part != changed.items.rend(); ++part) {
-      const Value* text = part->dict() != nullptr ? part->dict()->find("text") : nullptr;
+      const Value* text = part->dict() != nullptr ? part->dict()->find(std::string_view("text")) : nullptr;
       if (text == nullptr || text->text() == nullptr) continue;
       const Text continued = *text->text();
       Dict copy = *part->dict();
@@ -69,12 +70,12 @@ Text mark_continued(Dict& message, const std::string& field, const std::string& 
   const Text continued = *found->text();
   bool is_accepted = false;
   const bool is_reasoning = std::ranges::find(reasoning_fields, field) != reasoning_fields.end();
-  for (auto& [key, value] : message.items) {
-    const bool is_copy = is_reasoning &&
-                         std::ranges::find(reasoning_fields, key.bytes) != reasoning_fields.end() &&
+  for (auto& [key_value, value] : message.items) {
+    const std::string& key = key_value.text()->bytes;
+    const bool is_copy = is_reasoning && std::ranges::find(reasoning_fields, key) != reasoning_fields.end() &&
                          jinja::are_equal(value, Value(continued));
-    if (key.bytes != field && !is_copy) continue;
-    is_accepted = is_accepted || source.find(key.bytes) != std::string::npos;
+    if (key != field && !is_copy) continue;
+    is_accepted = is_accepted || source.find(key) != std::string::npos;
     value = with_tag(continued);
   }
   if (!is_accepted) fail("the template has no field \"" + field + "\"");

@@ -24,14 +24,15 @@ ChatInput input_of(const Value& conversation, const Value& call, const Dict& spe
   input.tools = member(conversation, "tools");
   input.documents = member(conversation, "documents");
   input.special_tokens = special_tokens;
-  for (const auto& [name, value] : member(call, "kwargs").dict()->items) {
-    if (name.bytes == "add_generation_prompt") {
+  for (const auto& [key, value] : member(call, "kwargs").dict()->items) {
+    const std::string& name = key.text()->bytes;
+    if (name == "add_generation_prompt") {
       input.add_generation_prompt = jinja::is_true(value);
-    } else if (name.bytes == "continue_final_message") {
+    } else if (name == "continue_final_message") {
       if (jinja::is_true(value))
         input.continued_field = value.text() != nullptr ? value.text()->bytes : "content";
     } else {
-      input.keyword_arguments.set(name, value);
+      input.keyword_arguments.set(key, value);
     }
   }
   return input;

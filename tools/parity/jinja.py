@@ -44,6 +44,7 @@ TEMPLATES = [
     "{{ list[1:] }} {{ list[:-1] }} {{ list[::-1] }} {{ list[5:] }} {{ list[-9:2] }} {{ list[2:0:-1] }}", "{{ list['x'] }}|{{ 5[0] }}|", "{{ missing is defined }} {{ word is defined }}",
     "{{ nested._x }}|", "{{ list.append(4) }}", "{{ nested.pop('key') }}", "{{ list.index(2) }} {{ list.count(1) }}", "{{ nested.get('key') }} {{ nested.get('z') }} {{ nested.get('z', 4) }}",
     "{% for k, v in nested.items() %}{{ k }}={{ v }};{% endfor %}", "{% for k in nested %}{{ k }}{% endfor %}", "{{ nested.keys() | list }} {{ nested.values() | list }}", "{{ 'x'.foo }}|{{ 'x'['upper']() }}",
+    "{% set d = {0: 'z', 512: 'm', 'a': 1, none: 2, 1.5: 3} %}{{ d[0] }}{{ d[512.0] }}{{ d[true] }}|{{ d.a }}{{ d[none] }}{{ 512 in d }} {{ d }} {{ d | tojson }}", "{% for k in {3: 1, 1: 2} %}{{ k + 1 }}{% endfor %}{{ {3: 1, 1: 2} | dictsort }}", "{{ {[1]: 2} }}", "{{ {(1, 2): 2} | tojson }}", "{{ {(1, 2): 3}[(1, 2)] }}",
     # statements
     "{% for x in list %}{{ loop.index }}{{ loop.index0 }}{{ loop.first }}{{ loop.last }}{{ loop.length }}{{ loop.revindex }}{{ loop.revindex0 }};{% endfor %}",
     "{% for x in list %}{{ loop.previtem }}<{{ x }}>{{ loop.nextitem }} {% endfor %}", "{% for x in list if x > 1 %}{{ x }}{{ loop.last }}{% endfor %}", "{% for x in missing %}x{% else %}none{% endfor %}",

@@ -34,7 +34,10 @@ CallArguments Interpreter::arguments_of(const Expression& expression) {
       case Argument::Kind::dict:
         if (value.dict() == nullptr)
           fail(fmt::format("argument after ** must be a mapping, not {}", type_name(value)));
-        for (const auto& [name, item] : value.dict()->items) given.named.emplace_back(name.bytes, item);
+        for (const auto& [name, item] : value.dict()->items) {
+          if (name.text() == nullptr) fail("keywords must be strings");
+          given.named.emplace_back(name.text()->bytes, item);
+        }
         break;
     }
   }
@@ -72,13 +75,7 @@ Value Interpreter::evaluate_kind(const Expression& expression) {
     }
     case dict: {
       Dict all;
-      for (std::size_t i = 0; i < expression.children.size(); i += 2) {
-        const Value key = child(i);
-        if (key.text() == nullptr)
-          throw Error(Error::Kind::unknown,
-                      fmt::format("a key that is a {} is not known here", type_name(key)));
-        all.set(*key.text(), child(i + 1));
-      }
+      for (std::size_t i = 0; i < expression.children.size(); i += 2) all.set(child(i), child(i + 1));
       return all;
     }
     case member:

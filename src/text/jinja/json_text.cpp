@@ -25,9 +25,9 @@ class Writer {
     if (const Dict* dict = value.dict()) {
       auto items = dict->items;
       if (style_.sort_keys)
-        std::ranges::stable_sort(items, {}, [](const auto& item) { return item.first.bytes; });
+        std::ranges::stable_sort(items, is_less, [](const auto& item) { return item.first; });
       return write_all('{', '}', items, depth, [&](const auto& item) {
-        write_text(item.first);
+        write_key(item.first);
         out.append_bytes(style_.key_separator);
         write(item.second, depth + 1);
       });
@@ -42,6 +42,18 @@ class Writer {
   Text out;
 
  private:
+  /// What is no text becomes one.
+  void write_key(const Value& key) {
+    if (key.text() != nullptr) return write_text(*key.text());
+    if (key.list() != nullptr) {
+      throw Error(Error::Kind::failed,
+                  fmt::format("keys must be str, int, float, bool or None, not {}", type_name(key)));
+    }
+    out.bytes += '"';
+    write(key, 0);
+    out.bytes += '"';
+  }
+
   void write_real(double real) {
     if (std::isnan(real)) return out.append_bytes("NaN");
     if (std::isinf(real)) return out.append_bytes(real > 0 ? "Infinity" : "-Infinity");

@@ -97,7 +97,7 @@ Value with_origin(const Value& value, std::int32_t part) {
   if (const Dict* dict = value.dict()) {
     Dict copy;
     for (const auto& [key, item] : dict->items)
-      copy.items.emplace_back(Text(key.bytes, part), with_origin(item, part));
+      copy.items.emplace_back(with_origin(key, part), with_origin(item, part));
     return copy;
   }
   return value;

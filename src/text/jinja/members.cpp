@@ -27,7 +27,7 @@ bool is_one_of(std::string_view name, std::initializer_list<std::string_view> na
   return std::ranges::find(names, name) != names.end();
 }
 
-Value pair_of(const Text& key, const Value& value) {
+Value pair_of(const Value& key, const Value& value) {
   List pair;
   pair.form = List::Form::tuple;
   pair.items = {key, value};
@@ -57,20 +57,19 @@ Value dict_method(const Value& value, std::string_view name) {
   if (name == "keys") {
     return method([](const Dict& dict, const CallArguments& given) {
       take_none("keys", given);
-      return list_of(dict, [](const Text& key, const Value&) -> Value { return key; });
+      return list_of(dict, [](const Value& key, const Value&) { return key; });
     });
   }
   if (name == "values") {
     return method([](const Dict& dict, const CallArguments& given) {
       take_none("values", given);
-      return list_of(dict, [](const Text&, const Value& member) { return member; });
+      return list_of(dict, [](const Value&, const Value& member) { return member; });
     });
   }
   if (name == "get") {
     return method([](const Dict& dict, const CallArguments& given) -> Value {
       const Arguments<2> arguments("get", given, {"key", "default"});
-      const Text* key = arguments.required(0).text();
-      const Value* found = key != nullptr ? dict.find(key->bytes) : nullptr;
+      const Value* found = dict.find(arguments.required(0));
       if (found != nullptr) return *found;
       return arguments[1] != nullptr ? *arguments[1] : Value(None());
     });
@@ -162,6 +161,10 @@ Value item_of(const Value& value, const Value& key) {
   const auto no_element = [&]() -> Value {
     return Undefined{fmt::format("'{}' has no element of that index", described(value))};
   };
+  if (const Dict* dict = value.dict()) {
+    const Value* found = dict->find(key);
+    return found != nullptr ? *found : no_element();
+  }
   std::int64_t index = 0;
   if (!as_integer(key, index)) return no_element();
   if (const List* list = value.list(); list != nullptr && list->is_sequence()) {

@@ -117,8 +117,7 @@ bool contains(const Value& container, const Value& item) {
     }
     return text->bytes.find(item.text()->bytes) != std::string::npos;
   }
-  if (const Dict* dict = container.dict())
-    return item.text() != nullptr && dict->find(item.text()->bytes) != nullptr;
+  if (const Dict* dict = container.dict()) return dict->find(item) != nullptr;
   if (container.is_undefined()) return false;
   if (const List* list = container.list()) {
     for (const Value& member : list->items) {

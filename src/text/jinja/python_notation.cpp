@@ -44,7 +44,7 @@ class Writer {
     for (const auto& [key, value] : dict.items) {
       if (!is_first) out.append_bytes(", ");
       is_first = false;
-      write_text(key);
+      write(key, depth + 1);
       out.append_bytes(": ");
       write(value, depth + 1);
     }

@@ -13,14 +13,25 @@
 namespace cola::jinja {
 
 const Value* Dict::find(std::string_view key) const {
-  const auto found =
-      std::ranges::find(items, key, [](const auto& item) -> std::string_view { return item.first.bytes; });
+  const auto found = std::ranges::find_if(items, [&](const auto& item) {
+    const Text* text = item.first.text();
+    return text != nullptr && text->bytes == key;
+  });
   return found == items.end() ? nullptr : &found->second;
 }
 
-void Dict::set(Text key, Value value) {
-  const auto found = std::ranges::find(
-      items, key.bytes, [](const auto& item) -> const std::string& { return item.first.bytes; });
+const Value* Dict::find(const Value& key) const {
+  if (const Text* text = key.text()) return find(text->bytes);
+  const auto found =
+      std::ranges::find_if(items, [&](const auto& item) { return are_equal(item.first, key); });
+  return found == items.end() ? nullptr : &found->second;
+}
+
+void Dict::set(Value key, Value value) {
+  const bool is_hashed = key.dict() == nullptr && (key.list() == nullptr || key.list()->is_tuple());
+  if (!is_hashed) throw Error(Error::Kind::failed, fmt::format("unhashable type: '{}'", type_name(key)));
+  const auto found =
+      std::ranges::find_if(items, [&](const auto& item) { return are_equal(item.first, key); });
   if (found == items.end()) {
     items.emplace_back(std::move(key), std::move(value));
   } else {
@@ -108,7 +119,7 @@ bool are_equal_lists(const List& a, const List& b) {
 
 bool are_equal_dicts(const Dict& a, const Dict& b) {
   return a.items.size() == b.items.size() && std::ranges::all_of(a.items, [&](const auto& item) {
-           const Value* other = b.find(item.first.bytes);
+           const Value* other = b.find(item.first);
            return other != nullptr && are_equal(item.second, *other);
          });
 }
@@ -183,7 +194,7 @@ std::vector<Value> items_of(const Value& value) {
   }
   std::vector<Value> items;
   if (const Dict* dict = value.dict()) {
-    for (const auto& [key, member] : dict->items) items.emplace_back(key);
+    for (const auto& [key, member] : dict->items) items.push_back(key);
     return items;
   }
   if (const Text* text = value.text()) {

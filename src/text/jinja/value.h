@@ -43,10 +43,13 @@ struct List {
 };
 /// In the order of its keys' first occurrence.
 struct Dict {
-  std::vector<std::pair<Text, Value>> items;
+  std::vector<std::pair<Value, Value>> items;
 
+  /// Null where there is no such key.
   [[nodiscard]] const Value* find(std::string_view key) const;
-  void set(Text key, Value value);
+  [[nodiscard]] const Value* find(const Value& key) const;
+  /// Throws Error for a key that Python does not hash.
+  void set(Value key, Value value);
 };
 /// namespace(): what `set x.name` changes.
 struct Namespace {
