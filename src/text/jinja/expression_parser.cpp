@@ -82,7 +82,7 @@ Expression ExpressionParser::negation() {
 
 Expression ExpressionParser::comparison() {
   Expression result = at_here(Kind::comparison);
-  Expression first = sum();
+  result.children.push_back(sum());
   for (;;) {
     const Token& token = tokens_.peek();
     if (token.kind == Token::Kind::symbol &&
@@ -99,10 +99,9 @@ Expression ExpressionParser::comparison() {
     } else {
       break;
     }
-    if (result.children.empty()) result.children.push_back(std::move(first));
     result.children.push_back(sum());
   }
-  return result.names.empty() ? first : result;
+  return result.names.empty() ? std::move(result.children.front()) : std::move(result);
 }
 
 Expression ExpressionParser::sum() {

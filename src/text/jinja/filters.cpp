@@ -142,7 +142,7 @@ Value to_json(const Value& subject, const CallArguments& given) {
 
 Value to_integer(const Value& subject, const CallArguments& given) {
   const Arguments<2> arguments("int", given, {"default", "base"});
-  const Value otherwise = arguments[0] != nullptr ? *arguments[0] : Value(std::int64_t{0});
+  Value otherwise = arguments[0] != nullptr ? *arguments[0] : Value(std::int64_t{0});
   if (arguments.integer(1, 10) != 10)
     throw Error(Error::Kind::unknown, "int() of another base is not known here");
   if (subject.is<LargeInteger>()) return subject;

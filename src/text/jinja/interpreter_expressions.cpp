@@ -106,11 +106,11 @@ Value Interpreter::evaluate_kind(const Expression& expression) {
     case comparison:
       return evaluate_comparison(expression);
     case both: {
-      Value left = child(0);
+      const Value left = child(0);
       return is_true(left) ? child(1) : left;
     }
     case either: {
-      Value left = child(0);
+      const Value left = child(0);
       return is_true(left) ? left : child(1);
     }
     case conditional:

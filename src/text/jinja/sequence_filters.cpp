@@ -137,7 +137,8 @@ Value sort(const Value& subject, const CallArguments& given) {
       arguments[2]->text()->bytes.find(',') != std::string::npos)
     throw Error(Error::Kind::unknown, "sort by several attributes is not known here");
   std::vector<std::pair<Value, Value>> keyed;
-  for (Value& item : items_of(subject)) keyed.emplace_back(key_of(item, arguments[2], case_sensitive), item);
+  for (const Value& item : items_of(subject))
+    keyed.emplace_back(key_of(item, arguments[2], case_sensitive), item);
   std::ranges::stable_sort(keyed, [&](const auto& a, const auto& b) {
     return is_reversed ? is_less(b.first, a.first) : is_less(a.first, b.first);
   });

@@ -33,6 +33,8 @@ class Template {
   /// Throws Error as parse() does.
   explicit Template(std::string_view source);
   ~Template();
+  Template(const Template&) = delete;
+  Template& operator=(const Template&) = delete;
   Template(Template&&) noexcept;
   Template& operator=(Template&&) noexcept;
 

@@ -32,7 +32,7 @@ struct Text {
   /// Bytes [begin, end).
   [[nodiscard]] Text slice(std::size_t begin, std::size_t end) const;
   /// The same origins' share of other bytes: where the lengths differ, all from the only part that there is.
-  [[nodiscard]] Text changed_to(std::string bytes) const;
+  [[nodiscard]] Text changed_to(std::string changed) const;
 };
 
 /// Code points of UTF-8, whose wrong bytes count as one each.

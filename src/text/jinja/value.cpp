@@ -163,7 +163,7 @@ std::string float_text(double value) {
   std::array<char, 64> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): written before it is read
   const auto end =
       std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific);
-  const std::string shortest(buffer.data(), end.ptr);
+  std::string shortest(buffer.data(), end.ptr);
   const std::size_t e = shortest.find('e');
   const int exponent = std::stoi(shortest.substr(e + 1));
   if (exponent < -4 || exponent >= 16) return shortest;
