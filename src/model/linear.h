@@ -34,6 +34,7 @@ struct StepState {
   std::uint64_t dropout_seed = 0;  ///< keyed by run seed and optimizer step
   bool recompute = false;          ///< ... but of a block only its input: the backward computes it again
   /// For each rotary table the rows of the batch's tokens; empty: their positions.
+  // NOLINTNEXTLINE(readability-redundant-member-init): GCC warns of an initializer that is missing
   std::span<const std::vector<std::int32_t>> rotary_rows = {};
 
   [[nodiscard]] bool drops() const { return hidden_dropout > 0.0F || lora_dropout > 0.0F; }
