@@ -46,24 +46,32 @@ class HostMemory : public Memory {
   [[nodiscard]] std::int64_t peak_bytes() const override { return peak_resident_bytes(); }
 };
 
-/// Pieces of memory, which blocks are cut off one after the other.
+/// Pieces of memory, which blocks are cut off: each off the first that has room, as the page that a piece
+/// ends in is taken whole.
 class PiecedMemory final : public HostMemory {
  public:
   std::byte* allocate(std::size_t bytes) override {
     constexpr std::size_t piece_bytes = 16 * huge_page;
     const std::size_t room = (bytes + cache_line - 1) / cache_line * cache_line;
-    if (pieces_.empty() || pieces_.back().size() - used_ < room) {
-      pieces_.emplace_back(host_memory()).resize(std::max(room, piece_bytes));
-      used_ = 0;
+    auto piece = std::ranges::find_if(pieces_, [&](const Piece& each) { return each.rest() >= room; });
+    if (piece == pieces_.end()) {
+      piece = pieces_.emplace(piece);
+      piece->memory.resize(std::max(room, piece_bytes));
     }
-    used_ += room;
-    return pieces_.back().data() + used_ - room;
+    piece->used += room;
+    return piece->memory.data() + piece->used - room;
   }
   void release(std::byte* /*memory*/, std::size_t /*bytes*/) noexcept override {}
 
  private:
-  std::vector<Buffer> pieces_;
-  std::size_t used_ = 0;  ///< of the last piece
+  struct Piece {
+    Buffer memory;
+    std::size_t used = 0;
+
+    [[nodiscard]] std::size_t rest() const { return memory.size() - used; }
+  };
+
+  std::vector<Piece> pieces_;
 };
 
 }  // namespace

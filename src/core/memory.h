@@ -37,8 +37,7 @@ class Memory {
 [[nodiscard]] Memory& host_memory();
 
 /// Of the host, for many blocks that live as long as it does: nothing is given back before. They lie beside
-/// each other in huge pages, which a block of less than 2 MiB does not get on its own; reading them from one
-/// end to the other is a tenth faster.
+/// each other in huge pages, which a block of less than 2 MiB does not get on its own.
 [[nodiscard]] std::unique_ptr<Memory> make_pieced_memory();
 
 /// Owns bytes of one memory. `resize` keeps them where there are enough; contents after it are unspecified.

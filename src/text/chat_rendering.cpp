@@ -9,7 +9,7 @@ namespace cola {
 namespace {
 
 using jinja::Dict;
-using jinja::Error;
+using jinja::fail;
 using jinja::List;
 using jinja::Text;
 using jinja::Value;
@@ -17,8 +17,6 @@ using jinja::Value;
 constexpr std::array<std::string_view, 3> reasoning_fields = {"reasoning_content", "thinking", "reasoning"};
 constexpr std::string_view tag = "CONTINUE_FINAL_MESSAGE_TAG ";
 constexpr std::string_view trimmed_tag = tag.substr(0, tag.size() - 1);
-
-[[noreturn]] void fail(const std::string& message) { throw Error(Error::Kind::failed, message); }
 
 /// Without the members that are null, and with the aliases of the reasoning.
 Dict normalized(const Value& message) {

@@ -27,7 +27,6 @@ class ChatRenderer {
 
   /// Throws jinja::Error, of an input that is no chat, too.
   [[nodiscard]] jinja::Rendered render(const ChatInput& input, const jinja::RenderOptions& options) const;
-  [[nodiscard]] const jinja::Template& parsed() const { return template_; }
 
  private:
   std::string source_;

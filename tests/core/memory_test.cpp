@@ -91,6 +91,7 @@ TEST(Memory, PiecesHoldBlocksBesideEachOther) {
   larger_than_a_piece.resize(std::size_t{40} << 20);
   last.resize(1);
   EXPECT_EQ(first.data() + 128, second.data());
+  EXPECT_EQ(second.data() + (1 << 20), last.data());  // where there is room before
   const auto fill = [](Buffer& buffer, int value) { std::memset(buffer.data(), value, buffer.size()); };
   fill(first, 1);
   fill(second, 2);

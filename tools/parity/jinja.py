@@ -78,6 +78,12 @@ TEMPLATES = [
     "{{ text.strip() }}|{{ text.lstrip() }}|{{ text.rstrip() }}|{{ 'xyx'.strip('x') }}|{{ '\u3000a\u00a0'.strip() }}", "{{ 'a,b,,c'.split(',') }} {{ ' a  b '.split() }} {{ 'a,b,c'.split(',', 1) }} {{ 'a b c'.rsplit(' ', 1) }} {{ ' a b c'.split(None, 1) }} {{ lines.splitlines() }}",
     "{{ word.startswith('W') }} {{ word.endswith(('x', 'd')) }} {{ word.upper() }} {{ word.lower() }} {{ word.title() }} {{ 'aB cD'.capitalize() }} {{ \"they're bill's\".title() }}", "{{ 'aXbX'.replace('X', '-') }} {{ 'abc'.replace('', '-') }} {{ 'aXbX'.replace('X', '-', 1) }} {{ 'a'.join(['1', '2']) }} {{ 'abcb'.find('b') }} {{ 'abcb'.rfind('b') }} {{ 'x'.find('y') }}",
     "{{ 'a{}c{}'.format(1, 'x') }} {{ '{1}{0}{n}'.format(1, 2, n=3) }} {{ '{{}}'.format() }}", "{{ 'abcabc'.count('bc') }} {{ 'prefix-x'.removeprefix('prefix-') }} {{ 'x.txt'.removesuffix('.txt') }} {{ '12'.isdigit() }} {{ 'ab'.isalpha() }}", "{{ 'ß'.upper() }} {{ 'İ'.lower() }} {{ 'ΑΣ'.lower() }} {{ 'ǆ'.capitalize() }}",
+    "{{ ' a b  '.split(None, 1) }} {{ ' a  b c '.split(none, 1) }} {{ '  a b c'.rsplit(none, 1) }} {{ 'a b'.split(none, 5) }} {{ 'a '.split(none, 0) }}",
+    "{{ 'ß'.capitalize() }} {{ 'ΑΣ'.capitalize() }} {{ 'ΑΣ ΒΣ'.title() }} {{ 'ΑΣ ΒΣ' | title }} {{ 'ΑΣ' | capitalize }} {{ 'ŉa ǆb' | title }} {{ 'ŉa ǆb'.title() }}",
+    "{{ '{}{0}'.format(1) }}", "{{ '{99999999999999999999}'.format(1) }}", "{{ '1_000' | int }}", "{{ '12345678901234567890123' | int }}", "{{ '1e19' | int }}", "{{ '+-5' | int }}{{ '+5' | int }}{{ 'inf' | int(3) }}{{ 'nan' | int(4) }}{{ '1e3' | int }} {{ '' | int(7) }} {{ '1e' | float(2.5) }} {{ '.5' | float }} {{ '5.' | float }}",
+    "{{ '1e400' | float }}", "{{ 9007199254740993 == 9007199254740992.0 }} {{ 9007199254740993 > 9007199254740992.0 }} {{ large == 5 }} {{ large != large }}", "{{ large == 1e22 }}", "{{ large > 5 }}", "{{ [1] < (1, 2) }}", "{{ nested.keys() == nested.keys() }}",
+    "{% set g = list | select('odd') %}{{ 3 in g }}{{ g | list }}", "{{ list | select('odd') | last }}", "{{ list | select('odd') | first }} {{ list | select('odd') | reverse }}", "{{ ['a'] | sum(start='b') }}",
+    "{% set ns = namespace() %}{% for x in [1] %}{% macro m() %}{{ x }}{% endmacro %}{% set ns.m = m %}{% endfor %}{{ ns.m() }}", "  {{+ 'a' +}}", "  {{+ 5 }}", "{%+ set x = 1 %}{{ x }}",
     "{{ ','.join([1]) }}", "{{ word.split('') }}", "{{ 'x'() }}", "{{ [quote, odd, none, 1.0, {'a': 'b'}] }}", "{{ words | string | upper }}", "{{ people }}",
 ]
 

@@ -12,8 +12,6 @@
 
 namespace cola::jinja {
 
-[[noreturn]] inline void fail(const std::string& message) { throw Error(Error::Kind::failed, message); }
-
 /// Arguments of a call of something with up to N parameters, by their place or name. Throws Error for others.
 template <std::size_t N>
 class Arguments {

@@ -33,4 +33,6 @@ class Error : public std::runtime_error {
   Place place_;
 };
 
+[[noreturn]] inline void fail(const std::string& message) { throw Error(Error::Kind::failed, message); }
+
 }  // namespace cola::jinja

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unicode/uchar.h>
 
 #include <algorithm>
 #include <array>
@@ -73,29 +74,35 @@ Value fallback(const Value& subject, const CallArguments& given) {
 Text title(const Text& text) {
   Text result;
   result.is_markup = text.is_markup;
-  bool begins = true;
-  for (std::size_t at = 0; at < text.bytes.size();) {
-    const std::size_t end = next_code_point(text.bytes, at);
+  const auto is_border = [&](std::size_t at) {
     const char32_t c = code_point_at(text.bytes, at);
-    const bool is_border = is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
-    const Text one = text.slice(at, end);
-    result.append(is_border ? one : begins ? upper(one) : lower(one));
-    begins = is_border;
+    return is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
+  };
+  for (std::size_t at = 0; at < text.bytes.size();) {
+    std::size_t end = next_code_point(text.bytes, at);
+    const Text first = text.slice(at, end);
+    const bool is_word = !is_border(at);
+    result.append(is_word ? upper(first) : first);
+    at = end;
+    while (is_word && end < text.bytes.size() && !is_border(end)) end = next_code_point(text.bytes, end);
+    result.append(lower(text.slice(at, end)));
     at = end;
   }
   return result;
 }
 
+/// What a width of an indentation, or a text in its place, stands for.
+std::string indentation(const Value& given, std::int64_t width) {
+  if (given.text() != nullptr) return given.text()->bytes;
+  constexpr std::int64_t most = 1000;
+  if (width > most) throw Error(Error::Kind::exhausted, "an indentation of more than 1000");
+  return std::string(static_cast<std::size_t>(std::max<std::int64_t>(width, 0)), ' ');
+}
+
 Value indent(const Value& subject, const CallArguments& given) {
   const Arguments<3> arguments("indent", given, {"width", "first", "blank"});
-  Text by(std::string(4, ' '));
-  if (arguments[0] != nullptr && arguments[0]->text() != nullptr) {
-    by = *arguments[0]->text();
-  } else if (arguments[0] != nullptr) {
-    constexpr std::int64_t most = 1000;
-    by = Text(std::string(
-        static_cast<std::size_t>(std::clamp<std::int64_t>(arguments.integer(0, 4), 0, most)), ' '));
-  }
+  const Value width = arguments[0] != nullptr ? *arguments[0] : Value(std::int64_t{4});
+  const Text by(indentation(width, width.text() != nullptr ? 0 : arguments.integer(0, 4)));
   Text text = text_of(subject);
   const bool is_markup = text.is_markup;
   text.append(Text("\n"));  // as jinja2, which thus keeps a last line that is empty
@@ -119,12 +126,7 @@ JsonStyle json_style(const Arguments<4>& arguments) {
   if (arguments[1] != nullptr && !arguments[1]->is_none()) {
     style.has_indent = true;
     style.item_separator = std::string(1, ',');
-    constexpr std::int64_t most = 100;
-    style.indent =
-        arguments[1]->text() != nullptr
-            ? arguments[1]->text()->bytes
-            : std::string(
-                  static_cast<std::size_t>(std::clamp<std::int64_t>(arguments.integer(1, 0), 0, most)), ' ');
+    style.indent = indentation(*arguments[1], arguments[1]->text() != nullptr ? 0 : arguments.integer(1, 0));
   }
   if (arguments[2] != nullptr && !arguments[2]->is_none()) {
     const std::vector<Value> separators = items_of(*arguments[2]);
@@ -140,44 +142,59 @@ Value to_json(const Value& subject, const CallArguments& given) {
   return json_text(subject, json_style(arguments));
 }
 
+/// A number as Python's int() or float() reads it from a text, without the white space around it; undefined
+/// if it is none. Throws Error for what Python reads and this does not: 1_000, digits of other scripts.
+Value number_of(const Text& text) {
+  const auto [begin, end] = stripped(text.bytes, Side::both);
+  std::string_view digits = std::string_view(text.bytes).substr(begin, end - begin);
+  for (std::size_t at = 0; at < digits.size(); at = next_code_point(digits, at)) {
+    const char32_t c = code_point_at(digits, at);
+    const bool is_foreign = c >= 0x80 && u_isdigit(static_cast<UChar32>(c)) != 0;
+    const bool is_grouped = c == '_' && u_isdigit(digits.front()) != 0;
+    if (is_foreign || is_grouped)
+      throw Error(Error::Kind::unknown, fmt::format("the number '{}' is not known here", digits));
+  }
+  const bool has_plus = digits.starts_with('+') && digits.size() > 1 && digits[1] != '-';
+  if (has_plus) digits.remove_prefix(1);
+  const char* first = digits.data();
+  const char* last = first + digits.size();
+  std::int64_t integer = 0;
+  const auto whole = std::from_chars(first, last, integer);
+  double real = 0.0;
+  const auto parsed = std::from_chars(first, last, real);
+  if (parsed.ptr != last || digits.empty()) return Value();
+  if (whole.ec == std::errc() && whole.ptr == last) return integer;
+  const bool is_too_large = whole.ptr == last || parsed.ec != std::errc();
+  if (is_too_large)
+    throw Error(Error::Kind::unknown, fmt::format("the number '{}' is not known here", digits));
+  return real;
+}
+
 Value to_integer(const Value& subject, const CallArguments& given) {
   const Arguments<2> arguments("int", given, {"default", "base"});
-  Value otherwise = arguments[0] != nullptr ? *arguments[0] : Value(std::int64_t{0});
   if (arguments.integer(1, 10) != 10)
     throw Error(Error::Kind::unknown, "int() of another base is not known here");
   if (subject.is<LargeInteger>()) return subject;
   if (subject.is_undefined()) fail(subject.get<Undefined>()->what);
-  double real = 0.0;
-  if (const Text* text = subject.text()) {
-    const auto [begin, end] = stripped(text->bytes, Side::both);
-    std::string_view digits = std::string_view(text->bytes).substr(begin, end - begin);
-    if (digits.starts_with('+')) digits.remove_prefix(1);
-    std::int64_t integer = 0;
-    const auto whole = std::from_chars(digits.data(), digits.data() + digits.size(), integer);
-    if (whole.ec == std::errc() && whole.ptr == digits.data() + digits.size()) return integer;
-    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), real);
-    if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) return otherwise;
-  } else if (!as_real(subject, real)) {
-    return otherwise;
-  }
+  const Value number = subject.text() != nullptr ? number_of(*subject.text()) : subject;
   std::int64_t integer = 0;
-  if (as_integer(subject, integer)) return integer;
-  if (!(std::fabs(real) < 9e18)) return otherwise;
-  return static_cast<std::int64_t>(real);
+  if (as_integer(number, integer)) return integer;
+  const auto* real = number.get<double>();
+  if (real == nullptr || !std::isfinite(*real))
+    return arguments[0] != nullptr ? *arguments[0] : Value(std::int64_t{0});
+  if (std::fabs(*real) >= 9e18)
+    throw Error(Error::Kind::unknown, "int() of more than 64 bits is not known here");
+  return static_cast<std::int64_t>(*real);
 }
 
 Value to_real(const Value& subject, const CallArguments& given) {
   const Arguments<1> arguments("float", given, {"default"});
   if (subject.is_undefined()) fail(subject.get<Undefined>()->what);
+  if (subject.is<LargeInteger>())
+    throw Error(Error::Kind::unknown, "float() of more than 64 bits is not known here");
+  const Value number = subject.text() != nullptr ? number_of(*subject.text()) : subject;
   double real = 0.0;
-  if (as_real(subject, real)) return real;
-  if (const Text* text = subject.text()) {
-    const auto [begin, end] = stripped(text->bytes, Side::both);
-    std::string_view digits = std::string_view(text->bytes).substr(begin, end - begin);
-    if (digits.starts_with('+')) digits.remove_prefix(1);
-    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), real);
-    if (parsed.ec == std::errc() && parsed.ptr == digits.data() + digits.size()) return real;
-  }
+  if (as_real(number, real)) return real;
   return arguments[0] != nullptr ? *arguments[0] : Value(0.0);
 }
 

@@ -1,7 +1,5 @@
 #include "text/jinja/functions.h"
 
-#include <array>
-#include <cstdlib>
 #include <memory>
 #include <string>
 

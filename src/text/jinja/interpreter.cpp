@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "text/jinja/arguments.h"
 #include "text/jinja/functions.h"
@@ -204,7 +203,13 @@ void Interpreter::define_macro(const Statement& statement) {
   const std::weak_ptr<Scope> closure = scope_;
   scope_->set(statement.target.id,
               Callable{statement.name, [this, &statement, closure](const CallArguments& given) {
-                         return call_macro(statement, closure.lock(), given);
+                         const std::shared_ptr<Scope> scope = closure.lock();
+                         if (scope == nullptr) {
+                           throw Error(Error::Kind::unknown,
+                                       fmt::format("calling the macro '{}' out of its loop is not known here",
+                                                   statement.name));
+                         }
+                         return call_macro(statement, scope, given);
                        }});
 }
 

@@ -1,6 +1,5 @@
 #include "text/jinja/json_value.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
 

@@ -84,7 +84,7 @@ class Lexer {
     const std::size_t text_end = end_of_text(begin, tag, opens, sign);
     if (text_end > begin) add(Kind::data, source_.substr(begin, text_end - begin));
     advance_to(tag);
-    const bool is_signed = sign == '-' || (sign == '+' && opens != '{');
+    const bool is_signed = sign == '-' || sign == '+';
     if (opens == '#') return comment(tag + 2);
     add(opens == '{' ? Kind::output_begin : Kind::statement_begin, {});
     advance_to(tag + (is_signed ? 3 : 2));
@@ -202,11 +202,11 @@ class Lexer {
   }
 
   void symbol(std::string& open) {
-    static constexpr std::array<std::string_view, 7> pairs = {"==", "!=", ">=", "<=", "//", "**", ".."};
+    static constexpr std::array<std::string_view, 6> pairs = {"==", "!=", ">=", "<=", "//", "**"};
     const std::string_view rest = std::string_view(source_).substr(at_);
     const auto* pair =
         std::ranges::find_if(pairs, [&](std::string_view candidate) { return rest.starts_with(candidate); });
-    if (pair != pairs.end() && *pair != "..") return take(Kind::symbol, at_ + 2);
+    if (pair != pairs.end()) return take(Kind::symbol, at_ + 2);
     const char c = rest.front();
     if (std::string_view("+-*/%~[](){}=><.:|,;").find(c) == std::string_view::npos)
       fail(fmt::format("unexpected char '{}'", std::string(1, c)));

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -120,10 +121,9 @@ bool contains(const Value& container, const Value& item) {
   if (const Dict* dict = container.dict()) return dict->find(item) != nullptr;
   if (container.is_undefined()) return false;
   if (const List* list = container.list()) {
-    for (const Value& member : list->items) {
-      if (are_equal(member, item)) return true;
-    }
-    return false;
+    const auto is_item = [&](const Value& member) { return are_equal(member, item); };
+    if (list->form == List::Form::generator) return std::ranges::any_of(items_of(container), is_item);
+    return std::ranges::any_of(list->items, is_item);
   }
   fail(fmt::format("argument of type '{}' is not iterable", type_name(container)));
 }

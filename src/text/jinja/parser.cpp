@@ -231,7 +231,6 @@ class Parser {
 
   Statement generation() {
     Statement result = at_here(Kind::generation);
-    syntax_.has_generation = true;
     end_tag();
     result.body = body({"endgeneration"});
     end("endgeneration");

@@ -114,6 +114,8 @@ Value list(const Value& subject, const CallArguments& given) {
 template <bool from_end>
 Value end_item(const Value& subject, const CallArguments& given) {
   take_none("first", given);
+  if (from_end && subject.list() != nullptr && subject.list()->form == List::Form::generator)
+    fail("'generator' object is not reversible");
   const std::vector<Value> all = items_of(subject);
   if (all.empty()) return Undefined{"No first item, sequence was empty."};
   return from_end ? all.back() : all.front();
@@ -123,6 +125,8 @@ Value reverse(const Value& subject, const CallArguments& given) {
   take_none("reverse", given);
   std::vector<Value> all = items_of(subject);
   std::ranges::reverse(all);
+  const bool is_generator = subject.list() != nullptr && subject.list()->form == List::Form::generator;
+  if (is_generator) return list_of(std::move(all));  // which cannot be reversed but as a list
   if (subject.text() == nullptr) return generator_of(std::move(all));
   Text text;
   for (const Value& letter : all) text.append(*letter.text());
@@ -179,6 +183,7 @@ Value extreme(const Value& subject, const CallArguments& given) {
 Value sum(const Value& subject, const CallArguments& given) {
   const Arguments<2> arguments("sum", given, {"attribute", "start"});
   Value total = arguments[1] != nullptr ? *arguments[1] : Value(std::int64_t{0});
+  if (total.text() != nullptr) fail("sum() can't sum strings");
   for (const Value& item : items_of(subject))
     total = arithmetic("+", total, has(arguments[0]) ? attribute_of(item, *arguments[0]) : item);
   return total;

@@ -123,7 +123,6 @@ struct Statement {
 struct Syntax {
   Body body;
   std::vector<std::string> names;  ///< of variables, by number
-  bool has_generation = false;
 };
 
 }  // namespace cola::jinja

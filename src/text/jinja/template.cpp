@@ -14,6 +14,4 @@ Rendered Template::render(const Dict& variables, const RenderOptions& options) c
   return Interpreter(*syntax_, variables, options).run();
 }
 
-bool Template::marks_generation() const { return syntax_->has_generation; }
-
 }  // namespace cola::jinja

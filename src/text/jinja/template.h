@@ -40,8 +40,6 @@ class Template {
 
   /// Throws Error where Jinja2 does, and beyond the limits.
   [[nodiscard]] Rendered render(const Dict& variables, const RenderOptions& options) const;
-  /// Whether it has {% generation %} blocks.
-  [[nodiscard]] bool marks_generation() const;
 
  private:
   std::unique_ptr<const Syntax> syntax_;

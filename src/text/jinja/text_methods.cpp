@@ -129,6 +129,7 @@ Value format(const Text& text, const CallArguments& given) {
   const std::string& pattern = text.bytes;
   Text result;
   std::size_t next = 0;
+  bool is_counted = false, is_numbered = false;
   for (std::size_t at = 0; at < pattern.size();) {
     const char c = pattern[at];
     const bool is_doubled = at + 1 < pattern.size() && pattern[at + 1] == c;
@@ -151,8 +152,12 @@ Value format(const Text& text, const CallArguments& given) {
       throw Error(Error::Kind::unknown, fmt::format("a field '{{{}}}' of format() is not known here", field));
     const bool is_number = std::ranges::all_of(field, is_digit);
     if (is_number) {
+      is_counted = is_counted || field.empty();
+      is_numbered = is_numbered || !field.empty();
+      if (is_counted && is_numbered) fail("cannot mix automatic field numbering and field numbers");
       std::size_t index = next++;
-      if (!field.empty()) std::from_chars(field.data(), field.data() + field.size(), index);
+      const auto [last, error] = std::from_chars(field.data(), field.data() + field.size(), index);
+      if (!field.empty() && error != std::errc()) index = given.positional.size();
       if (index >= given.positional.size()) fail("Replacement index out of range for positional args tuple");
       result.append(text_of(given.positional[index]));
     } else {

@@ -9,6 +9,27 @@
 namespace cola::jinja {
 namespace {
 
+Text with_case(const Text& text, bool is_upper);
+
+/// `changed`, with the origins where the parts of the text, changed by themselves, are.
+Text with_origins_of_parts(const Text& text, std::string changed, bool is_upper) {
+  Text result(std::move(changed));
+  result.is_markup = text.is_markup;
+  std::size_t at = 0, place = 0;
+  const auto length = [&](std::size_t begin, std::size_t end) {
+    return with_case(Text(text.bytes.substr(begin, end - begin)), is_upper).bytes.size();
+  };
+  for (const Origin& origin : text.origins) {
+    const std::size_t begin = place + length(at, origin.begin);
+    place = begin + length(origin.begin, origin.end);
+    at = origin.end;
+    const Origin moved = {std::min(begin, result.bytes.size()), std::min(place, result.bytes.size()),
+                          origin.part};
+    if (moved.begin < moved.end) result.origins.push_back(moved);
+  }
+  return result;
+}
+
 Text with_case(const Text& text, bool is_upper) {
   const bool is_ascii =
       std::ranges::all_of(text.bytes, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -23,18 +44,14 @@ Text with_case(const Text& text, bool is_upper) {
     is_upper ? letters.toUpper(icu::Locale::getRoot()) : letters.toLower(icu::Locale::getRoot());
     letters.toUTF8String(changed);
   }
-  return text.changed_to(std::move(changed));
+  if (changed.size() == text.bytes.size() || text.origins.empty()) return text.changed_to(std::move(changed));
+  return with_origins_of_parts(text, std::move(changed), is_upper);
 }
 
 /// The first code point by Python's title case.
 Text with_large_first(const Text& text) {
   icu::UnicodeString letter = icu::UnicodeString::fromUTF8(text.bytes);
-  const UChar32 c = letter.char32At(0);
-  if (u_totitle(c) != c) {
-    letter = icu::UnicodeString(u_totitle(c));
-  } else {
-    letter.toUpper(icu::Locale::getRoot());
-  }
+  letter.toTitle(nullptr, icu::Locale::getRoot());
   std::string changed;
   letter.toUTF8String(changed);
   return text.changed_to(std::move(changed));
@@ -56,13 +73,13 @@ std::vector<Text> split_at_spaces(const Text& text, std::int64_t most, Side from
     }
     at = end;
   }
-  if (most >= 0 && std::ssize(words) > most + 1) {  // what is not cut is one, white space within it
+  if (most >= 0 && std::ssize(words) > most) {  // what is not cut goes to the end, with its white space
     const auto keep = static_cast<std::size_t>(most);
     if (from == Side::left) {
-      words[keep].second = stripped(text.bytes, Side::right).second;
+      words[keep].second = text.bytes.size();
       words.resize(keep + 1);
     } else {
-      words[words.size() - keep - 1].first = stripped(text.bytes, Side::left).first;
+      words[words.size() - keep - 1].first = 0;
       words.erase(words.begin(), words.end() - static_cast<std::ptrdiff_t>(keep + 1));
     }
   }
@@ -80,22 +97,27 @@ Text capitalized(const Text& text) {
   if (text.bytes.empty()) return text;
   const std::size_t first = next_code_point(text.bytes, 0);
   Text result = with_large_first(text.slice(0, first));
-  result.append(lower(text.slice(first, text.bytes.size())));
+  const Text small = lower(text);  // of the whole: what a sigma becomes depends on what is before it
+  result.append(small.slice(lower(text.slice(0, first)).bytes.size(), small.bytes.size()));
   return result;
 }
 
 Text titled(const Text& text) {
+  const Text small = lower(text);
   Text result;
   result.is_markup = text.is_markup;
   bool in_word = false;
+  std::size_t small_at = 0;
   for (std::size_t at = 0; at < text.bytes.size();) {
     const std::size_t end = next_code_point(text.bytes, at);
     const auto c = static_cast<UChar32>(code_point_at(text.bytes, at));
     const bool is_letter = u_hasBinaryProperty(c, UCHAR_CASED) != 0;
     const Text one = text.slice(at, end);
-    result.append(!is_letter ? one : in_word ? lower(one) : with_large_first(one));
+    const std::size_t small_end = small_at + lower(one).bytes.size();
+    result.append(!is_letter ? one : in_word ? small.slice(small_at, small_end) : with_large_first(one));
     in_word = is_letter;
     at = end;
+    small_at = small_end;
   }
   return result;
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "text/jinja/error.h"
 #include "text/jinja/python_notation.h"
@@ -113,8 +114,32 @@ bool as_real(const Value& value, double& real) {
 namespace {
 
 bool are_equal_lists(const List& a, const List& b) {
+  if (&a == &b) return true;
+  if (a.form == List::Form::view || b.form == List::Form::view)
+    throw Error(Error::Kind::unknown, "comparing a dictionary's keys, values or items is not known here");
   return a.form == b.form && a.form != List::Form::generator &&
          std::ranges::equal(a.items, b.items, are_equal);
+}
+
+/// Whether both are numbers, which are then compared without rounding: 64 bits of an integer, 53 of a double.
+bool as_numbers(const Value& a, const Value& b, long double& number_a, long double& number_b) {
+  static_assert(std::numeric_limits<long double>::digits >= 64);
+  const auto as_number = [](const Value& value, long double& number) {
+    std::int64_t integer = 0;
+    double real = 0.0;
+    if (as_integer(value, integer)) {
+      number = static_cast<long double>(integer);
+      return true;
+    }
+    number = as_real(value, real) ? static_cast<long double>(real) : 0.0L;
+    return value.is<double>();
+  };
+  const bool are_both = as_number(a, number_a) && as_number(b, number_b);
+  const bool is_large = a.is<LargeInteger>() != b.is<LargeInteger>();
+  if (is_large && (a.is<double>() || b.is<double>()))
+    throw Error(Error::Kind::unknown,
+                "comparing an integer of more than 64 bits with a float is not known here");
+  return are_both;
 }
 
 bool are_equal_dicts(const Dict& a, const Dict& b) {
@@ -124,34 +149,33 @@ bool are_equal_dicts(const Dict& a, const Dict& b) {
          });
 }
 
-[[noreturn]] void fail(const std::string& message) { throw Error(Error::Kind::failed, message); }
-
 }  // namespace
 
 bool are_equal(const Value& a, const Value& b) {
   if (a.is_undefined() || b.is_undefined()) return a.is_undefined() && b.is_undefined();
   if (a.is_none() || b.is_none()) return a.is_none() && b.is_none();
-  std::int64_t whole_a = 0, whole_b = 0;
-  if (as_integer(a, whole_a) && as_integer(b, whole_b)) return whole_a == whole_b;
-  double real_a = 0.0, real_b = 0.0;
-  if (as_real(a, real_a) && as_real(b, real_b)) return real_a == real_b;
+  long double number_a = 0.0L, number_b = 0.0L;
+  if (as_numbers(a, b, number_a, number_b)) return number_a == number_b;
   if (a.text() != nullptr && b.text() != nullptr) return a.text()->bytes == b.text()->bytes;
   if (a.list() != nullptr && b.list() != nullptr) return are_equal_lists(*a.list(), *b.list());
   if (a.dict() != nullptr && b.dict() != nullptr) return are_equal_dicts(*a.dict(), *b.dict());
   const auto *large_a = a.get<LargeInteger>(), *large_b = b.get<LargeInteger>();
   if (large_a != nullptr && large_b != nullptr) return large_a->digits == large_b->digits;
   if (a.space() != nullptr && b.space() != nullptr) return a.space() == b.space();
+  if (a.callable() != nullptr && b.callable() != nullptr)
+    throw Error(Error::Kind::unknown, "comparing functions is not known here");
   return false;
 }
 
 bool is_less(const Value& a, const Value& b) {
-  std::int64_t whole_a = 0, whole_b = 0;
-  if (as_integer(a, whole_a) && as_integer(b, whole_b)) return whole_a < whole_b;
-  double real_a = 0.0, real_b = 0.0;
-  if (as_real(a, real_a) && as_real(b, real_b)) return real_a < real_b;
+  long double number_a = 0.0L, number_b = 0.0L;
+  if (as_numbers(a, b, number_a, number_b)) return number_a < number_b;
+  if (a.is<LargeInteger>() || b.is<LargeInteger>())
+    throw Error(Error::Kind::unknown, "the order of integers of more than 64 bits is not known here");
   // The order of bytes is that of the code points.
   if (a.text() != nullptr && b.text() != nullptr) return a.text()->bytes < b.text()->bytes;
-  if (a.list() != nullptr && b.list() != nullptr)
+  if (a.list() != nullptr && b.list() != nullptr && a.list()->form == b.list()->form &&
+      (a.list()->form == List::Form::list || a.list()->is_tuple()))
     return std::ranges::lexicographical_compare(a.list()->items, b.list()->items, is_less);
   if (a.is_undefined() || b.is_undefined()) fail((a.is_undefined() ? a : b).get<Undefined>()->what);
   fail(fmt::format("'<' not supported between instances of '{}' and '{}'", type_name(a), type_name(b)));
