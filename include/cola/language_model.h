@@ -49,7 +49,9 @@ struct EvaluateOptions {
   std::int64_t max_length = 0;   ///< 0: the model's positions, at most 2048
   bool train_on_prompt = false;  ///< loss on prompts too
   bool no_eos = false;
-  std::string chat_template;
+  std::string chat_template;         ///< a file in Jinja, or a name; empty: the model's own
+  std::string chat_template_kwargs;  ///< JSON object of variables for it; empty: none
+  std::string chat_template_date;    ///< that it may print, as 2026-03-09T14:05:06; empty: the present
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< sequences, after each batch
   std::function<void(std::int64_t done, std::int64_t total)> reading;   ///< bytes of the data file, before
 };

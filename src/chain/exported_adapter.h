@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "lora/link.h"
-#include "text/chat_files.h"
+#include "text/chat/files.h"
 
 namespace cola {
 

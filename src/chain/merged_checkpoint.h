@@ -8,7 +8,7 @@
 #include "chain/merged_model.h"
 #include "lora/link.h"
 #include "model/huggingface_folder.h"
-#include "text/chat_files.h"
+#include "text/chat/files.h"
 
 namespace cola {
 

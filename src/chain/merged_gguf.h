@@ -6,7 +6,7 @@
 #include "backend/context.h"
 #include "chain/merged_model.h"
 #include "lora/link.h"
-#include "text/chat_files.h"
+#include "text/chat/files.h"
 
 namespace cola {
 

@@ -7,7 +7,7 @@
 #include "io/gguf/gguf_file.h"
 #include "io/gguf/gguf_metadata.h"
 #include "model/decoder_spec.h"
-#include "text/chat_files.h"
+#include "text/chat/files.h"
 
 namespace cola {
 

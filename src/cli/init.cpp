@@ -10,7 +10,6 @@
 #include "core/error.h"
 #include "core/system_memory.h"
 #include "io/files.h"
-#include "io/gguf/gguf_file.h"
 #include "model/family.h"
 #include "model/huggingface_folder.h"
 #include "model/model_config.h"
@@ -92,11 +91,7 @@ void run_init(const InitVerb& verb) {
     const auto source = folder / "source";  // of the files beside the weights
     std::filesystem::create_directory(source);
     write_text_file(source / "config.json", json.dump(2) + "\n");
-    if (!verb.tokenizer.empty()) {
-      if (is_gguf_file(verb.tokenizer)) write_huggingface_tokenizer(GgufFile(verb.tokenizer).keys(), source);
-      for (const auto& file : tokenizer_files(verb.tokenizer))
-        copy_file_durably(file, source / file.filename());
-    }
+    if (!verb.tokenizer.empty()) write_tokenizer_files(source, verb.tokenizer);
     write_huggingface_folder(folder, source, weights, dtype, "--dtype", default_max_shard_bytes,
                              [&](const Parameter& parameter, std::span<float> values) {
                                weights.read_original(parameter, values);

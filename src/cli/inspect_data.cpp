@@ -125,8 +125,11 @@ Inspection inspect_data(const std::filesystem::path& data, const ModelSource& so
                         const EvaluateOptions& options, std::int64_t count, bool colour) {
   const Reader reader = open_reader(source);
   DataOptions form = data_options(options, reader.config, reader.tokenizer_folder, reader.tokenizer.get());
-  const bool shown_only = !form.chat_template && !options.chat_template.empty();
-  if (shown_only) form.chat_template = parse_chat_template(options.chat_template);
+  const bool shown_only = !form.chat_format && !options.chat_template.empty();
+  if (shown_only) {
+    form.chat_format =
+        ChatFormat::find(chat_options(options), reader.tokenizer_folder, reader.tokenizer.get());
+  }
   Progress progress(false);
   if (reader.tokenizer && !reader.tokenizer->special().remark.empty())
     progress.note(reader.tokenizer->special().remark);

@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
     cola::add_generate(app);
     cola::add_inspect(app);
     cola::add_tokenize(app);
+    cola::add_template(app);
     cola::add_init(app);
     cola::add_merge(app);
     cola::add_demo(app);

@@ -13,7 +13,7 @@
 #include "core/parallel.h"
 #include "core/system_memory.h"
 #include "eval/loaded_model.h"
-#include "text/chat_files.h"
+#include "text/chat/files.h"
 
 namespace cola {
 namespace {

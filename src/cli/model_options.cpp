@@ -47,8 +47,18 @@ void add_data_options(CLI::App& verb, EvaluateOptions& options) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30));
   verb.add_flag("--train-on-prompt", options.train_on_prompt, "loss on prompts too");
   verb.add_flag("--no-eos", options.no_eos, "leave out the EOS after a text, completion or assistant turn");
-  verb.add_option("--chat-template", options.chat_template, "llama2, llama3, chatml or plain")
-      ->type_name("NAME");
+  add_chat_options(verb, options.chat_template, options.chat_template_kwargs);
+}
+
+void add_chat_options(CLI::App& verb, std::string& chat_template, std::string& kwargs) {
+  verb.add_option(
+          "--chat-template", chat_template,
+          "chat template: a file in Jinja, the name of one of the model's, or llama2, llama3, chatml or "
+          "plain (default: the model's own)")
+      ->type_name("FILE|NAME");
+  verb.add_option("--chat-template-kwargs", kwargs,
+                  R"(variables for the chat template, a JSON object: {"enable_thinking": false})")
+      ->type_name("JSON");
 }
 
 void take_data_options(const CLI::App& verb, const std::string& run, EvaluateOptions& options) {
@@ -62,6 +72,8 @@ void take_data_options(const CLI::App& verb, const std::string& run, EvaluateOpt
   if (is_open("--train-on-prompt")) options.train_on_prompt = trained.train_on_prompt;
   if (is_open("--no-eos")) options.no_eos = trained.no_eos;
   if (is_open("--chat-template")) options.chat_template = trained.chat_template;
+  if (is_open("--chat-template-kwargs")) options.chat_template_kwargs = trained.chat_template_kwargs;
+  options.chat_template_date = trained.chat_template_date;
 }
 
 ModelSource model_source(const ModelOptions& options) {

@@ -29,6 +29,9 @@ struct ModelOptions {
 /// verb; `options` outlives the parsing.
 void add_model_options(CLI::App& verb, ModelOptions& options);
 
+/// Adds --chat-template and --chat-template-kwargs.
+void add_chat_options(CLI::App& verb, std::string& chat_template, std::string& kwargs);
+
 /// Adds --base-dtype, --quantize-base and --offload-base, to a verb that computes.
 void add_base_options(CLI::App& verb, ModelOptions& options);
 

@@ -10,6 +10,7 @@ void add_eval(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_tokenize(CLI::App& app);
+void add_template(CLI::App& app);
 void add_init(CLI::App& app);
 void add_merge(CLI::App& app);
 void add_export(CLI::App& app);

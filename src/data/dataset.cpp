@@ -50,6 +50,8 @@ std::string DataReport::summary() const {
   for (const auto& [count, what] : remarks) {
     if (count > 0) line += fmt::format("; {} {}", count, what);
   }
+  for (const auto& [what, found] : chat_remarks)
+    line += fmt::format("; {} times: {}", found.first, found.second);
   return line;
 }
 

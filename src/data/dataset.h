@@ -2,13 +2,16 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "backend/ragged_batch.h"
-#include "text/chat_template.h"
+#include "text/chat/format.h"
 #include "text/tokenizer.h"
 
 namespace cola {
@@ -30,7 +33,7 @@ struct DataOptions {
   std::int64_t max_length = 2048;  ///< tokens, specials included
   bool train_on_prompt = false;
   bool append_eos = true;
-  std::optional<ChatTemplate> chat_template;
+  std::optional<ChatFormat> chat_format;
   std::string no_chat_template;  ///< why there is none, and what to do: said where a chat needs one
 };
 
@@ -48,6 +51,8 @@ struct DataReport {
   std::int64_t weighted = 0;        ///< sequences with weights other than 1
   std::int64_t tokens = 0;
   std::int64_t loss_tokens = 0;
+  /// What the chat template did to messages, by ChatRemark::what: how many, and the first one in words.
+  std::map<std::string_view, std::pair<std::int64_t, std::string>> chat_remarks{};  // NOLINT: as in Example
 
   [[nodiscard]] std::string summary() const;  ///< one line
 };

@@ -12,6 +12,7 @@
 #include "data/token_record.h"
 #include "io/json.h"
 #include "io/printable.h"
+#include "text/jinja/json_value.h"
 
 namespace cola {
 namespace {
@@ -64,16 +65,28 @@ constexpr std::array other_forms{
                           forms, keys_of(object)));
 }
 
-std::variant<TextRecord, CompletionRecord, ChatRecord, TokenRecord> read_completion(
-    const JsonReader& object) {
+/// The same line with the keys in their order.
+jinja::Value ordered(std::string_view line, const std::string& where) {
+  try {
+    return jinja::value_of_json(line);
+  } catch (const jinja::Error& error) {
+    throw Error(fmt::format("{}: {}", where, error.what()));
+  }
+}
+
+std::variant<TextRecord, CompletionRecord, ChatRecord, TokenRecord> read_completion(const JsonReader& object,
+                                                                                    std::string_view line) {
   if (!object.has("prompt") || !object.has("completion")) {
     if (object.has("chosen") || object.has("rejected")) refuse_form(object);
     throw Error(
         fmt::format("{}: 'prompt' and 'completion' belong together, and one is missing; the keys are: {}",
                     object.where(), keys_of(object)));
   }
-  if (object.at("prompt").is_array() && object.at("completion").is_array())
-    return read_chat_completion(object);
+  if (object.at("prompt").is_array() && object.at("completion").is_array()) {
+    refuse_unread_keys(object, RecordForm::chat);
+    return read_chat_completion(object, ordered(line, object.where()));
+  }
+  refuse_unread_keys(object, RecordForm::completion);
   CompletionRecord record{object.string("prompt"), object.string("completion")};
   if (record.completion.empty()) {
     throw Error(fmt::format("{}: 'completion' is empty, which would teach to say nothing: drop the line",
@@ -82,10 +95,9 @@ std::variant<TextRecord, CompletionRecord, ChatRecord, TokenRecord> read_complet
   return record;
 }
 
-/// The text without white space at its ends, where it is a string.
-std::string_view stripped(const Json& value) {
+/// The text without white space at its ends.
+std::string_view stripped(std::string_view text) {
   constexpr std::string_view space = " \t\n\r\f\v";
-  const std::string_view text = value.get_ref<const std::string&>();
   const std::size_t begin = std::min(text.find_first_not_of(space), text.size());
   return text.substr(begin, text.find_last_not_of(space) + 1 - begin);
 }
@@ -93,10 +105,18 @@ std::string_view stripped(const Json& value) {
 /// ultrachat's form has a copy of the first user turn beside the messages.
 void require_copy(const JsonReader& object, const ChatRecord& chat) {
   if (!object.has("prompt")) return;
-  const auto user = std::ranges::find(chat.messages, "user", &ChatMessage::role);
   const Json& prompt = object.at("prompt");
-  if (user != chat.messages.end() && prompt.is_string() && stripped(prompt) == stripped(Json(user->content)))
-    return;
+  for (const jinja::Value& message : chat.chat.messages.list()->items) {
+    const auto text = [&](std::string_view key) -> std::string_view {
+      const jinja::Value* value = message.dict()->find(key);
+      return value != nullptr && value->text() != nullptr ? std::string_view(value->text()->bytes)
+                                                          : std::string_view();
+    };
+    if (text("role") != "user") continue;
+    if (prompt.is_string() && stripped(prompt.get_ref<const std::string&>()) == stripped(text("content")))
+      return;
+    break;
+  }
   throw Error(fmt::format("{}: 'prompt' beside 'messages' is not the first user's turn: drop one of them",
                           object.where()));
 }
@@ -119,13 +139,11 @@ DataRecord parse_record(std::string_view line, const std::string& where) {
     refuse_unread_keys(object, RecordForm::text);
     record.form = TextRecord{object.string("text")};
   } else if (completion) {
-    refuse_unread_keys(object, RecordForm::completion);
-    record.form = read_completion(object);
+    record.form = read_completion(object, line);
   } else if (chat || object.has("conversations") || object.has("conversation")) {
     refuse_unread_keys(object, RecordForm::chat);
-    ChatRecord messages = read_chat(object, chat                          ? "messages"
-                                            : object.has("conversations") ? "conversations"
-                                                                          : "conversation");
+    const char* key = chat ? "messages" : object.has("conversations") ? "conversations" : "conversation";
+    ChatRecord messages = read_chat(object, ordered(line, where), key);
     if (chat) require_copy(object, messages);
     record.form = std::move(messages);
   } else if (tokens) {

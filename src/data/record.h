@@ -6,7 +6,7 @@
 #include <variant>
 #include <vector>
 
-#include "text/chat_template.h"
+#include "text/chat/rendering.h"
 
 namespace cola {
 
@@ -18,9 +18,11 @@ struct TextRecord {
 struct CompletionRecord {
   std::string prompt, completion;
 };
-/// {"messages"}, or another form of a chat (docs/formats.md): each message with its weight
+/// {"messages"}, or another form of a chat (docs/formats.md), as the template is given it
 struct ChatRecord {
-  std::vector<ChatMessage> messages;
+  ChatInput chat;
+  std::vector<float> weights;  ///< of the messages in the loss; 0: none
+  std::size_t context = 0;     ///< so many messages are a prompt: no loss falls on an assistant's turn there
 };
 /// {"input_ids", "labels"}: masks applied, padding taken off; not yet checked against a vocabulary
 struct TokenRecord {

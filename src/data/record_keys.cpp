@@ -27,9 +27,11 @@ struct UnreadKey {
   std::string_view reason;
 };
 
-constexpr std::string_view no_tools = "no built-in chat template writes it: render the chat, give it as text";
-constexpr std::string_view no_reasoning =
-    "no built-in chat template writes it: put it into the content, or drop it";
+constexpr std::string_view no_tools =
+    "it belongs to a chat: give messages, or a prompt and a completion that are lists of messages";
+constexpr std::string_view old_tools = "functions are given as tools, and calls of them as tool_calls";
+constexpr std::string_view no_reasoning = "it belongs to a message of a chat";
+constexpr std::string_view no_setting = "it is not read from a record: chats are trained whole";
 constexpr std::string_view no_media = "text alone is read";
 constexpr std::string_view needs_ids = "it belongs to input_ids";
 constexpr std::string_view by_option = "it is not read from a record: it is the option --train-on-prompt";
@@ -38,15 +40,15 @@ constexpr std::string_view other_weight = "a weight in the loss is called weight
 /// Keys of records that TRL 1.x (SFT, KTO), transformers (apply_chat_template), axolotl, LLaMA-Factory,
 /// mistral-finetune and OpenAI's fine-tuning files act on.
 constexpr std::array unread_keys{
-    UnreadKey{"tools", in_turns, no_tools},
-    UnreadKey{"functions", in_turns, no_tools},
-    UnreadKey{"function_call", in_turns, no_tools},
-    UnreadKey{"tool_calls", in_turns, no_tools},
-    UnreadKey{"documents", in_turns, no_tools},
+    UnreadKey{"tools", in_completion, no_tools},
+    UnreadKey{"functions", in_turns, old_tools},
+    UnreadKey{"function_call", in_turns, old_tools},
+    UnreadKey{"tool_calls", in_turns, "it belongs to a message of a chat"},
+    UnreadKey{"documents", in_completion, no_tools},
     UnreadKey{"chat_template", in_turns, "it is not read from a record: it is the option --chat-template"},
-    UnreadKey{"chat_template_kwargs", in_turns, no_tools},
-    UnreadKey{"add_generation_prompt", in_turns, no_tools},
-    UnreadKey{"continue_final_message", in_turns, no_tools},
+    UnreadKey{"chat_template_kwargs", in_completion, no_tools},
+    UnreadKey{"add_generation_prompt", in_turns, no_setting},
+    UnreadKey{"continue_final_message", in_turns, no_setting},
     UnreadKey{"reasoning_content", in_prose, no_reasoning},
     UnreadKey{"system", in_completion, "a system prompt belongs to messages: put it into the prompt"},
     UnreadKey{"system_prompt", in_turns, "give it as a message of role system, or in the prompt"},
@@ -76,12 +78,9 @@ constexpr std::array unread_keys{
 
 /// Keys of messages that the same programs act on.
 constexpr std::array unread_message_keys{
-    UnreadKey{"tool_calls", in_chat, no_tools},
-    UnreadKey{"function_call", in_chat, no_tools},
-    UnreadKey{"tools", in_chat, no_tools},
-    UnreadKey{"reasoning_content", in_chat, no_reasoning},
-    UnreadKey{"reasoning", in_chat, no_reasoning},
-    UnreadKey{"thinking", in_chat, no_reasoning},
+    UnreadKey{"function_call", in_chat, old_tools},
+    UnreadKey{"functions", in_chat, old_tools},
+    UnreadKey{"tools", in_chat, "it stands beside the messages"},
     UnreadKey{"refusal", in_chat, "put it into the content, or drop it"},
     UnreadKey{"prefix", in_chat, "a turn that goes on in another message is not read"},
     UnreadKey{"partial", in_chat, "a turn that goes on in another message is not read"},
@@ -99,9 +98,10 @@ constexpr std::array unread_message_keys{
 };
 
 /// Keys of several words that are read, for other spellings of them.
-constexpr std::array<std::string_view, 7> read_keys{"input_ids",       "attention_mask", "position_ids",
-                                                    "completion_mask", "assistant_mask", "assistant_masks",
-                                                    "loss_mask"};
+constexpr std::array<std::string_view, 11> read_keys{
+    "input_ids",         "attention_mask",       "position_ids", "completion_mask",
+    "assistant_mask",    "assistant_masks",      "loss_mask",    "tool_calls",
+    "reasoning_content", "chat_template_kwargs", "tool_call_id"};
 
 bool says_something(const Json& value) {
   if (value.is_boolean()) return value.get<bool>();

@@ -10,9 +10,21 @@
 #include "text/token_borders.h"
 
 namespace cola {
+
+using jinja::List;
+using jinja::Value;
+
 namespace {
 
 constexpr std::string_view white_space = " \t\n\r\f\v";
+
+std::string_view role_of(const Value& message) {
+  return message.dict()->find(std::string_view("role"))->text()->bytes;
+}
+
+std::string_view stripped_left(std::string_view text) {
+  return text.substr(std::min(text.find_first_not_of(white_space), text.size()));
+}
 
 /// Adds an example, unless nothing in it is trained. A first token is never predicted.
 void add_example(Example example, Dataset& dataset) {
@@ -56,6 +68,9 @@ SequenceBuilder::SequenceBuilder(const Tokenizer* tokenizer, std::int64_t vocabu
   if (tokenizer_ == nullptr) return;
   bos_ = tokenizer_->special().bos;
   if (options_.append_eos) eos_ = tokenizer_->special().eos;
+  if (options_.chat_format) ends_.emplace_back(stripped_left(options_.chat_format->end_of_turn()));
+  if (eos_) ends_.push_back(tokenizer_->piece(*eos_));
+  std::erase(ends_, "");
 }
 
 void SequenceBuilder::add(const DataRecord& record, const std::string& where, Dataset& dataset) const {
@@ -155,94 +170,125 @@ void SequenceBuilder::add_completion(const CompletionRecord& record, float weigh
   finish(std::move(draft), dataset);
 }
 
-std::vector<ChatMessage> SequenceBuilder::without_own_special(std::vector<ChatMessage> messages,
-                                                              std::int64_t& taken) const {
-  std::vector<std::string> ends;
-  if (const std::string_view end = end_of_turn(*options_.chat_template); !end.empty()) ends.emplace_back(end);
-  if (eos_) ends.push_back(tokenizer_->piece(*eos_));
-  for (ChatMessage& message : messages) {
-    const std::string_view content = message.content;
-    const std::string_view text = content.substr(0, content.find_last_not_of(white_space) + 1);
-    const auto end = std::ranges::find_if(ends, [&](const std::string& end) { return text.ends_with(end); });
-    if (end == ends.end() || (end != ends.begin() && message.role != "assistant")) continue;
-    message.content.resize(text.size() - end->size());
+Value SequenceBuilder::without_own_special(const Value& messages, std::int64_t& taken) const {
+  List all;
+  for (const Value& given : messages.list()->items) {
+    const Value* content = given.dict()->find(std::string_view("content"));
+    if (content == nullptr || content->text() == nullptr) {
+      all.items.push_back(given);
+      continue;
+    }
+    std::string_view text = content->text()->bytes;
+    const std::size_t length = text.size();
+    const std::string_view seen = text.substr(0, text.find_last_not_of(white_space) + 1);
+    const auto end = std::ranges::find_if(ends_, [&](const std::string& end) { return seen.ends_with(end); });
+    if (end != ends_.end() && (end == ends_.begin() || role_of(given) == "assistant"))
+      text = seen.substr(0, seen.size() - end->size());
+    if (bos_ && all.items.empty()) {
+      if (const std::string bos = tokenizer_->piece(*bos_); text.starts_with(bos))
+        text.remove_prefix(bos.size());
+    }
+    if (text.size() == length) {
+      all.items.push_back(given);
+      continue;
+    }
     ++taken;
+    jinja::Dict changed = *given.dict();
+    changed.set(jinja::Text("content"), jinja::Text(std::string(text)));
+    all.items.emplace_back(std::move(changed));
   }
-  if (!bos_ || messages.empty()) return messages;
-  if (const std::string bos = tokenizer_->piece(*bos_); messages.front().content.starts_with(bos)) {
-    messages.front().content.erase(0, bos.size());
-    ++taken;
-  }
-  return messages;
+  return all;
 }
 
-float SequenceBuilder::weight_of(const ChatSegment& segment) const {
-  return segment.trained || options_.train_on_prompt ? segment.weight : 0.0F;
+TrainedChat SequenceBuilder::render(const ChatRecord& record, const std::string& where,
+                                    DataReport& report) const {
+  const ChatFormat& format = *options_.chat_format;
+  ChatInput chat = record.chat;
+  std::int64_t taken = 0;
+  chat.messages = without_own_special(chat.messages, taken);
+  if (taken > 0) ++report.own_special;
+  std::size_t number = 0;
+  for (const Value& message : chat.messages.list()->items) {
+    ++number;
+    if (!format.knows_role(role_of(message))) {
+      throw Error(
+          fmt::format("{}: message {} has role {:?}, which neither is usual nor stands in the chat template",
+                      where, number, role_of(message)));
+    }
+  }
+  const auto is_list = [](const Value& message) {
+    const Value* content = message.dict()->find(std::string_view("content"));
+    return content != nullptr && content->list() != nullptr;
+  };
+  const std::string hint = std::ranges::any_of(chat.messages.list()->items, is_list)
+                               ? "; a 'content' is a list of parts here: give it as one string"
+                               : "";
+  TrainedChat rendered;
+  try {
+    rendered = format.render(chat);
+  } catch (const jinja::Error& error) {
+    throw Error(fmt::format("{}: {}{}", where, format.describe(error), hint));
+  }
+  for (const ChatRemark& remark : rendered.remarks) {
+    if (remark.what == parts_are_printed) throw Error(fmt::format("{}: {}{}", where, describe(remark), hint));
+    auto& [count, first] = report.chat_remarks[remark.what];
+    if (count++ == 0) first = fmt::format("{}: {}", where, describe(remark));
+  }
+  return rendered;
+}
+
+void SequenceBuilder::TokenSpan::fill(std::vector<float>& weights, float weight) const {
+  for (std::size_t t = begin; t < end; ++t) {
+    // A token in two turns has the larger weight.
+    const bool is_shared = t == begin && begins_merged;
+    weights[t] = is_shared ? std::max(weights[t], weight) : weight;
+  }
+}
+
+std::vector<std::pair<SequenceBuilder::TokenSpan, ChatSpan>> SequenceBuilder::token_spans(
+    std::string_view text, std::span<const std::int32_t> ids, std::span<const ChatSpan> spans) const {
+  std::vector<std::size_t> positions;
+  for (const ChatSpan& span : spans) {
+    positions.push_back(span.begin);
+    positions.push_back(span.end);
+  }
+  const std::vector<TokenBorder> borders = find_borders(*tokenizer_, text, ids, positions);
+  std::vector<std::pair<TokenSpan, ChatSpan>> found;
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    const TokenBorder& first = borders[2 * i];
+    const TokenBorder& last = borders[2 * i + 1];
+    found.push_back({{first.token, last.token + (last.merged ? 1 : 0), first.merged,
+                      int{first.merged} + int{last.merged}},
+                     spans[i]});
+  }
+  return found;
 }
 
 void SequenceBuilder::add_chat(const ChatRecord& record, float weight, const std::string& where,
                                Dataset& dataset) const {
-  if (!options_.chat_template) {
+  if (!options_.chat_format) {
     throw UsageError(fmt::format("{}: messages need a chat template: {}", where, options_.no_chat_template));
   }
   ++dataset.report.chats;
-  std::vector<ChatSegment> segments;
-  std::int64_t taken = 0;
-  try {
-    if (!record.messages.empty())
-      segments = render_chat(*options_.chat_template, without_own_special(record.messages, taken));
-  } catch (const Error& error) {
-    throw Error(fmt::format("{}: {}", where, error.what()));
-  }
-  if (taken > 0) ++dataset.report.own_special;
   Draft draft;
-  draft.keep_from = std::numeric_limits<std::size_t>::max();  // nothing to keep until an assistant turn comes
-  for (std::size_t begin = 0; begin < segments.size();) {
-    if (segments[begin].bos && bos_) {
-      draft.append(checked(*bos_, "BOS", where), options_.train_on_prompt ? weight : 0.0F);
+  if (record.weights.empty()) return finish(std::move(draft), dataset);
+  const TrainedChat chat = render(record, where, dataset.report);
+  draft.ids = encode(chat.text, where);
+  draft.weights.assign(draft.ids.size(), options_.train_on_prompt ? weight : 0.0F);
+  if (options_.train_on_prompt) {
+    for (const auto& [tokens, span] : token_spans(chat.text, draft.ids, chat.texts)) {
+      if (record.weights[span.message] == 0.0F) tokens.fill(draft.weights, 0.0F);
     }
-    std::size_t end = begin + 1;
-    while (end < segments.size() && !(segments[end - 1].eos && eos_) && !(segments[end].bos && bos_)) ++end;
-    append_run({segments.data() + begin, end - begin}, weight, where, draft, dataset.report);
-    const ChatSegment& last = segments[end - 1];
-    if (last.eos && eos_) draft.append(checked(*eos_, "EOS", where), weight * weight_of(last));
-    begin = end;
   }
-  draft.keep_from = std::min(draft.keep_from, draft.ids.size());
-  // A template may itself begin with BOS, as a segment's flag or in its text: never two.
+  draft.keep_from = draft.ids.size();
+  for (const auto& [tokens, span] : token_spans(chat.text, draft.ids, chat.spans)) {
+    const bool is_trained = span.message >= record.context || options_.train_on_prompt;
+    tokens.fill(draft.weights, is_trained ? weight * record.weights[span.message] : 0.0F);
+    if (span.message >= record.context) draft.keep_from = tokens.begin;
+    if (is_trained && record.weights[span.message] > 0.0F) dataset.report.merged_borders += tokens.merged;
+  }
   draft.starts_with_bos = bos_ && !draft.ids.empty() && draft.ids.front() == *bos_;
-  if (bos_ && tokenizer_->special().add_bos && !draft.starts_with_bos && !draft.ids.empty()) {
-    draft.ids.insert(draft.ids.begin(), checked(*bos_, "BOS", where));
-    draft.weights.insert(draft.weights.begin(), 0.0F);
-    draft.starts_with_bos = true;
-    ++draft.keep_from;
-  }
   finish(std::move(draft), dataset);
-}
-
-/// Tokenises the segments of one run as one string. A token in several of them has the largest of their
-/// weights.
-void SequenceBuilder::append_run(std::span<const ChatSegment> run, float weight, const std::string& where,
-                                 Draft& draft, DataReport& report) const {
-  std::string text;
-  std::vector<std::size_t> begins;
-  for (const ChatSegment& segment : run) {
-    begins.push_back(text.size());
-    text += segment.text;
-  }
-  const Ids ids = encode(text, where);
-  std::vector<TokenBorder> borders = find_borders(*tokenizer_, text, ids, begins);
-  borders.push_back({ids.size(), false});
-  const std::size_t before = draft.ids.size();
-  for (const std::int32_t id : ids) draft.append(id, 0.0F);
-  for (std::size_t i = 0; i < run.size(); ++i) {
-    const float own = weight * weight_of(run[i]);
-    const std::size_t end = borders[i + 1].token + (borders[i + 1].merged ? 1 : 0);
-    for (std::size_t t = borders[i].token; t < end; ++t)
-      draft.weights[before + t] = std::max(draft.weights[before + t], own);
-    if (run[i].trained) draft.keep_from = before + borders[i].token;
-    if (borders[i].merged && weight_of(run[i - 1]) != weight_of(run[i])) ++report.merged_borders;
-  }
 }
 
 void SequenceBuilder::add_tokens(const TokenRecord& record, float weight, const std::string& where,

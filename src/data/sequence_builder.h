@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "data/dataset.h"
@@ -35,18 +36,28 @@ class SequenceBuilder {
     void append(std::int32_t id, float weight);
   };
 
+  /// Tokens [begin, end), every one that holds a byte of a span.
+  struct TokenSpan {
+    std::size_t begin, end;
+    bool begins_merged;  ///< the first token holds text before the span, too
+    int merged;          ///< of the two borders
+
+    void fill(std::vector<float>& weights, float weight) const;
+  };
+
   void add_text(const TextRecord& record, float weight, const std::string& where, Dataset& dataset) const;
   void add_completion(const CompletionRecord& record, float weight, const std::string& where,
                       Dataset& dataset) const;
   void add_chat(const ChatRecord& record, float weight, const std::string& where, Dataset& dataset) const;
   void add_tokens(const TokenRecord& record, float weight, const std::string& where, Dataset& dataset) const;
 
-  /// `messages` without special tokens of their own that the template adds; their number is added to `taken`.
-  [[nodiscard]] std::vector<ChatMessage> without_own_special(std::vector<ChatMessage> messages,
-                                                             std::int64_t& taken) const;
-  void append_run(std::span<const ChatSegment> run, float weight, const std::string& where, Draft& draft,
-                  DataReport& report) const;
-  [[nodiscard]] float weight_of(const ChatSegment& segment) const;
+  /// The chat's messages without special tokens of their own that the template adds; their number is added to
+  /// `taken`.
+  [[nodiscard]] jinja::Value without_own_special(const jinja::Value& messages, std::int64_t& taken) const;
+  [[nodiscard]] std::vector<std::pair<TokenSpan, ChatSpan>> token_spans(
+      std::string_view text, std::span<const std::int32_t> ids, std::span<const ChatSpan> spans) const;
+  [[nodiscard]] TrainedChat render(const ChatRecord& record, const std::string& where,
+                                   DataReport& report) const;
   [[nodiscard]] Ids encode(std::string_view text, const std::string& where) const;
   /// Takes off the BOS that the text itself begins with, where one is put first; whether there was one.
   [[nodiscard]] bool take_own_bos(Ids& ids) const;
@@ -59,6 +70,7 @@ class SequenceBuilder {
   std::int64_t vocabulary_size_;
   DataOptions options_;
   std::optional<std::int32_t> bos_, eos_;  ///< set where data of text has them
+  std::vector<std::string> ends_;          ///< texts that end a turn: the template's first
 };
 
 }  // namespace cola

@@ -14,29 +14,24 @@ constexpr std::int64_t default_max_length = 2048;
 
 /// What to do where there is no template; `family` may be null.
 std::string choices(const Family* family) {
-  const std::string all = "give --chat-template llama2, llama3, chatml or plain";
+  const std::string all = fmt::format("give --chat-template FILE, or {}", built_in_template_names);
   if (family == nullptr || family->chat_template.empty()) return all;
   return fmt::format("{} ({} has the turns of {}'s chat models)", all, family->chat_template, family->name);
 }
 
-/// The built-in template that the folder's own is, or why there is none.
-void take_folder_template(const std::filesystem::path& folder, const Tokenizer* tokenizer,
-                          const Family* family, DataOptions& data) {
-  data.no_chat_template = choices(family);
-  const auto own = read_chat_template(folder);
-  if (!own) return;
-  RecognisedTemplate known = recognise_chat_template(*own);
-  if (known.bos_first && tokenizer != nullptr && !tokenizer->special().add_bos) {
-    known = {std::nullopt, false, "it begins with BOS, which the tokenizer does not add"};
-  }
-  data.chat_template = known.built_in;
-  if (!known.built_in) {
-    data.no_chat_template = fmt::format("the chat template of {} is none of those known here ({}): {}",
-                                        own->file.string(), known.why_not, choices(family));
-  }
+/// Whether turns end in a mark that is cut in pieces, which mean nothing to a model.
+bool lacks_end_mark(const ChatFormat& format, const Tokenizer& tokenizer) {
+  const std::string end = format.end_of_turn();
+  const std::size_t begin = end.find_first_not_of(" \n");
+  return begin != std::string::npos && (end[begin] == '<' || end[begin] == '[') &&
+         !format.end_token(tokenizer);
 }
 
 }  // namespace
+
+ChatOptions chat_options(const EvaluateOptions& options) {
+  return {options.chat_template, options.chat_template_kwargs, options.chat_template_date, options.no_eos};
+}
 
 std::int64_t longest_sequence(std::int64_t max_length, const DecoderSpec& config) {
   const std::int64_t positions = config.max_position_embeddings;
@@ -52,17 +47,24 @@ DataOptions data_options(const EvaluateOptions& options, const DecoderSpec& conf
   data.max_length = longest_sequence(options.max_length, config);
   data.train_on_prompt = options.train_on_prompt;
   data.append_eos = !options.no_eos;
-  if (options.chat_template.empty()) {
-    take_folder_template(tokenizer_folder, tokenizer, config.family, data);
-  } else {
-    data.chat_template = parse_chat_template(options.chat_template);
+  try {
+    data.chat_format = ChatFormat::find(chat_options(options), tokenizer_folder, tokenizer);
+    if (!data.chat_format) data.no_chat_template = choices(config.family);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {  // which data without chats does not mind
+    if (!options.chat_template.empty()) throw;
+    data.no_chat_template = fmt::format("{}: {}", error.what(), choices(config.family));
   }
-  if (!data.chat_template || tokenizer == nullptr) return data;
-  if (const std::string missing = missing_token(*data.chat_template, *tokenizer); !missing.empty()) {
+  if (!data.chat_format) {
+    return data;
+  } else if (tokenizer != nullptr && lacks_end_mark(*data.chat_format, *tokenizer)) {
     data.no_chat_template = fmt::format(
-        "the chat template {} writes {}, which is no token of this vocabulary: give --chat-template plain",
-        name_of(*data.chat_template), missing);
-    data.chat_template.reset();
+        "the chat template {} ends a turn with {}, which is no token of this vocabulary: give "
+        "--chat-template "
+        "plain",
+        data.chat_format->origin(), data.chat_format->end_of_turn());
+    data.chat_format.reset();
   }
   return data;
 }

@@ -11,9 +11,10 @@ namespace cola {
 [[nodiscard]] std::int64_t longest_sequence(std::int64_t max_length, const DecoderSpec& config);
 
 /// How a data file becomes sequences for this model: max_length 0 becomes the model's positions, at most
-/// 2048, and an empty chat template the one that the tokenizer's folder is recognised by. A template whose
-/// tokens the vocabulary lacks is none: no_chat_template says so. `tokenizer` may be null. Throws UsageError
-/// for a length above the model's positions and for an unknown template.
+/// 2048, and an empty chat template the one of the tokenizer's folder. A template that ends turns with a mark
+/// that the vocabulary lacks is none: no_chat_template says so. `tokenizer` may be null. Throws UsageError
+/// for a length above the model's positions, and as ChatFormat::find does.
+[[nodiscard]] ChatOptions chat_options(const EvaluateOptions& options);
 [[nodiscard]] DataOptions data_options(const EvaluateOptions& options, const DecoderSpec& config,
                                        const std::filesystem::path& tokenizer_folder,
                                        const Tokenizer* tokenizer);

@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "eval/loss.h"
-#include "text/chat_files.h"
+#include "text/chat/files.h"
 
 namespace cola {
 namespace {

@@ -18,7 +18,7 @@
 #include "eval/text_stream.h"
 #include "tasks/split.h"
 #include "tasks/task_set.h"
-#include "text/chat_files.h"
+#include "text/chat/files.h"
 #include "text/tokenizer.h"
 
 namespace cola {

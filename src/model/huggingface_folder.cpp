@@ -11,12 +11,10 @@
 #include "core/error.h"
 #include "core/stored_values.h"
 #include "io/files.h"
-#include "io/gguf/gguf_file.h"
 #include "io/json.h"
 #include "io/safetensors_writer.h"
 #include "model/model_config.h"
 #include "text/huggingface_tokenizer.h"
-#include "text/tokenizer.h"
 
 namespace cola {
 namespace {
@@ -64,9 +62,8 @@ bool ties_own_head(const Json& config, const Weights& weights) {
   return own_head && parse_model_config(config, "config.json").tie_word_embeddings;
 }
 
-void write_tokenizer_files(const std::filesystem::path& folder, const std::filesystem::path& source) {
-  if (is_gguf_file(source)) return write_huggingface_tokenizer(GgufFile(source).keys(), folder);
-  for (const auto& file : tokenizer_files(source)) copy_file_durably(file, folder / file.filename());
+/// Which say nothing of what is trained here.
+void copy_image_configs(const std::filesystem::path& folder, const std::filesystem::path& source) {
   for (const char* name : {"preprocessor_config.json", "processor_config.json"}) {  // of images
     if (std::filesystem::exists(source / name)) copy_file_durably(source / name, folder / name);
   }
@@ -110,6 +107,7 @@ void write_huggingface_folder(const std::filesystem::path& folder, const std::fi
   if (ties_own_head(config, weights)) config["tie_word_embeddings"] = false;
   write_text_file(folder / "config.json", config.dump(2) + "\n");
   write_tokenizer_files(folder, source);
+  copy_image_configs(folder, source);
 }
 
 }  // namespace cola

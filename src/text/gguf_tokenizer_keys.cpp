@@ -1,4 +1,5 @@
 #include "text/gguf_tokenizer_keys.h"
+#include "text/end_tokens.h"
 
 #include <fmt/format.h>
 
@@ -8,8 +9,7 @@
 
 #include "core/error.h"
 #include "io/files.h"
-#include "text/chat_files.h"
-#include "text/chat_template.h"
+#include "text/chat_templates.h"
 #include "text/gguf_pipeline.h"
 #include "text/gguf_vocabulary.h"
 #include "text/gpt2_files.h"
@@ -221,28 +221,14 @@ class KeyWriter {
   }
 
   void write_chat_templates() {
-    const auto own = read_chat_template(folder_);
-    if (!own) return;
-    metadata_.add("tokenizer.chat_template", std::string_view(own->jinja));
-    write_named_templates();
-  }
-
-  /// Those of tokenizer_config.json beside the one named "default".
-  void write_named_templates() {
-    const auto file = folder_ / "tokenizer_config.json";
-    if (!std::filesystem::exists(file)) return;
-    const Json config = read_json_file(file);
-    if (!config.contains("chat_template") || !config.at("chat_template").is_array()) return;
     std::vector<std::string> names;
-    for (const Json& entry : config.at("chat_template")) {
-      const JsonReader named(entry, file.string() + ": chat_template");
-      std::string name = named.string("name");
-      const std::string key = "tokenizer.chat_template." + name;
-      if (name == "default" || metadata_.has(key)) continue;
-      metadata_.add(key, std::string_view(named.string("template")));
-      names.push_back(std::move(name));
+    for (const NamedTemplate& own : read_chat_templates(folder_).templates) {
+      const bool is_default = own.name == "default";
+      metadata_.add("tokenizer.chat_template" + (is_default ? "" : "." + own.name),
+                    std::string_view(own.jinja));
+      if (!is_default) names.push_back(own.name);
     }
-    metadata_.add("tokenizer.chat_templates", names);
+    if (!names.empty()) metadata_.add("tokenizer.chat_templates", names);
   }
 
   std::filesystem::path folder_;

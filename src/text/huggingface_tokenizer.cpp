@@ -1,15 +1,21 @@
 #include "text/huggingface_tokenizer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cctype>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "core/error.h"
 #include "io/files.h"
+#include "io/gguf/gguf_file.h"
 #include "io/json.h"
 #include "text/gguf_pre_tokenizers.h"
 #include "text/gguf_tokenizer.h"
 #include "text/gguf_vocabulary.h"
+#include "text/tokenizer.h"
 
 namespace cola {
 namespace {
@@ -157,6 +163,23 @@ void write_generation_config(const GgufVocabulary& vocabulary, const std::filesy
   write_text_file(file, config.dump(2) + "\n");
 }
 
+void write_chat_templates(const GgufKeys& keys, const std::filesystem::path& folder) {
+  constexpr std::string_view key = "tokenizer.chat_template";
+  const auto jinja = keys.get<std::string_view>(key, "");
+  if (!jinja.empty()) write_text_file(folder / "chat_template.jinja", std::string(jinja));
+  for (const auto& [full_key, value] : keys.all()) {
+    const auto* more = std::get_if<std::string_view>(&value);
+    if (more == nullptr || !full_key.starts_with(std::string(key) + ".")) continue;
+    const std::string name = full_key.substr(key.size() + 1);
+    const bool is_plain = std::ranges::all_of(
+        name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-'; });
+    if (name.empty() || !is_plain)
+      throw Error(fmt::format("{}: key {:?}: no name for a chat template's file", keys.where(), full_key));
+    std::filesystem::create_directory(folder / "additional_chat_templates");
+    write_text_file(folder / "additional_chat_templates" / (name + ".jinja"), std::string(*more));
+  }
+}
+
 }  // namespace
 
 void write_huggingface_tokenizer(const GgufKeys& keys, const std::filesystem::path& folder) {
@@ -171,11 +194,19 @@ void write_huggingface_tokenizer(const GgufKeys& keys, const std::filesystem::pa
   json["post_processor"] = post_processor_json(vocabulary);
   write_text_file(folder / "tokenizer.json", json.dump() + "\n");
   write_text_file(folder / "tokenizer_config.json", config_json(vocabulary).dump(2) + "\n");
-  const auto jinja = keys.get<std::string_view>("tokenizer.chat_template", "");
-  if (!jinja.empty()) write_text_file(folder / "chat_template.jinja", std::string(jinja));
+  write_chat_templates(keys, folder);
   const bool only_eos =
       vocabulary.ends.empty() || (vocabulary.ends.size() == 1 && vocabulary.ends.front() == vocabulary.eos);
   if (!only_eos) write_generation_config(vocabulary, folder / "generation_config.json");
+}
+
+void write_tokenizer_files(const std::filesystem::path& folder, const std::filesystem::path& source) {
+  if (is_gguf_file(source)) return write_huggingface_tokenizer(GgufFile(source).keys(), folder);
+  for (const auto& file : tokenizer_files(source)) {
+    const auto copy = folder / file.lexically_relative(source);
+    std::filesystem::create_directories(copy.parent_path());
+    copy_file_durably(file, copy);
+  }
 }
 
 }  // namespace cola

@@ -68,6 +68,12 @@ std::vector<std::filesystem::path> tokenizer_files(const std::filesystem::path& 
   for (const std::string_view name : names) {
     if (has_file(folder, name)) files.push_back(folder / name);
   }
+  const auto templates = folder / "additional_chat_templates";
+  if (!std::filesystem::is_directory(templates)) return files;
+  for (const auto& entry : std::filesystem::directory_iterator(templates)) {
+    if (entry.path().extension() == ".jinja") files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
   return files;
 }
 

@@ -69,7 +69,13 @@ void for_each_train_option(Options& options, const Visit& visit) {
         "longest sequence in tokens (default: the model's positions, at most 2048)");
   visit("train-on-prompt", options.train_on_prompt, "loss on prompts too");
   visit("no-eos", options.no_eos, "leave out the EOS after a text, completion or assistant turn");
-  visit("chat-template", options.chat_template, "llama2, llama3, chatml or plain");
+  visit("chat-template", options.chat_template,
+        "chat template: a file in Jinja, the name of one of the model's, or llama2, llama3, chatml or plain "
+        "(default: the model's own)");
+  visit("chat-template-kwargs", options.chat_template_kwargs,
+        R"(variables for the chat template, a JSON object: {"enable_thinking": false})");
+  visit("chat-template-date", options.chat_template_date,
+        "date that the chat template may write, as 2026-03-09T14:05:06 (default: when the run starts)");
   visit("dropout", options.dropout, "hidden dropout: a probability, or config for the checkpoint's own");
   visit("lora-dropout", options.lora_dropout, "dropout on the input of the low-rank branches");
   visit("seed", options.seed, "seed of initialisation, dropout and shuffling");

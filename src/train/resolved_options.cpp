@@ -16,6 +16,7 @@ TrainOptions resolved_options(const TrainingSession& session) {
   options.threads = thread_count();
   options.max_length = longest_sequence(options.max_length.value_or(0), session.config);
   options.learning_rate = plan.schedule.learning_rate;
+  options.chat_template_date = session.data.chat_date;
   if (plan.method == Method::full) return options;
   options.tie = name_of(plan.tie);
   if (plan.method == Method::cola && options.knots.empty()) options.links = std::ssize(plan.links);
@@ -48,6 +49,7 @@ void take_resolved(const TrainOptions& saved, TrainOptions& given) {
   take(&TrainOptions::lora_r);
   take(&TrainOptions::lora_alpha);
   take(&TrainOptions::target_modules);
+  take(&TrainOptions::chat_template_date);
 }
 
 }  // namespace cola

@@ -12,7 +12,6 @@
 #include "core/thread_option.h"
 #include "model/base_format.h"
 #include "model/linear_names.h"
-#include "text/chat_template.h"
 
 namespace cola {
 namespace {
@@ -143,7 +142,6 @@ void check_loop_options(const TrainOptions& options) {
   if (options.offload_base && options.device == "cpu") (void)ops::uploads_of(ops::cpu_backend());
   require_choice("dtype", options.dtype, {"auto", "f32", "bf16"});
   require_choice("save-dtype", options.save_dtype, {"auto", "f32", "bf16", "f16"});
-  if (!options.chat_template.empty()) (void)parse_chat_template(options.chat_template);
 }
 
 void check_task_options(const TrainOptions& options) {
@@ -155,7 +153,8 @@ void check_task_options(const TrainOptions& options) {
   }
   require(options.train.empty() && options.dev.empty() && options.dev_fraction == 0.0,
           "--task excludes --train, --dev and --dev-fraction");
-  require(!options.train_on_prompt && !options.no_eos && options.chat_template.empty(),
+  require(!options.train_on_prompt && !options.no_eos && options.chat_template.empty() &&
+              options.chat_template_kwargs.empty() && options.chat_template_date.empty(),
           "--train-on-prompt, --no-eos and --chat-template belong to --train");
   require_at_least("num-train", options.num_train, 1);
   require_at_least("num-dev", options.num_dev, 0);

@@ -20,6 +20,8 @@ void load_files(const TrainOptions& options, const DecoderSpec& config,
   reading.train_on_prompt = options.train_on_prompt;
   reading.no_eos = options.no_eos;
   reading.chat_template = options.chat_template;
+  reading.chat_template_kwargs = options.chat_template_kwargs;
+  reading.chat_template_date = options.chat_template_date;
   const DataOptions form = data_options(reading, config, tokenizer_folder, data.tokenizer.get());
   const auto read = [&](const std::filesystem::path& file) {
     Progress progress(quiet);
@@ -28,8 +30,8 @@ void load_files(const TrainOptions& options, const DecoderSpec& config,
   };
   Dataset train = read(options.train);
   if (train.report.chats > 0) {
-    data.chat =
-        chat_files(*form.chat_template, form.append_eos, *data.tokenizer, tokenizer_folder, options.model);
+    data.chat = chat_files(*form.chat_format, *data.tokenizer, options.model);
+    data.chat_date = form.chat_format->date();
   }
   if (!options.dev.empty()) {
     data.dev = {read(options.dev), {}};

@@ -8,7 +8,7 @@
 #include "model/decoder_spec.h"
 #include "tasks/task.h"
 #include "tasks/task_sequences.h"
-#include "text/chat_files.h"
+#include "text/chat/files.h"
 #include "text/tokenizer.h"
 #include "train/training_data.h"
 
@@ -31,6 +31,7 @@ struct SessionData {
   TrainingData train;
   std::optional<DevSet> dev;
   std::optional<ChatFiles> chat;  ///< where the training data has chats
+  std::string chat_date;          ///< that their template may write; empty where it writes none
 };
 
 /// Reads --train and --dev, or --task; see read_dataset, find_task and encode_question for what it throws.

@@ -5,7 +5,7 @@
 
 #include "io/files.h"
 #include "lora/peft_format.h"
-#include "text/chat_files.h"
+#include "text/chat/files.h"
 #include "train/trainer.h"
 
 namespace cola {

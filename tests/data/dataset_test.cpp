@@ -50,6 +50,11 @@ class DatasetTest : public testing::Test {
     return lines;
   }
 
+  /// Renders chats by a built-in template, with EOS where sequences have it.
+  void use_template(const std::string& name) {
+    options_.chat_format = ChatFormat::find({name, "", "", !options_.append_eos}, {}, &tokenizer_);
+  }
+
   using Lines = std::vector<std::string>;
   test::TemporaryFolder folder_;
   WordTokenizer tokenizer_;
@@ -108,8 +113,8 @@ TEST_F(DatasetTest, TokensAcrossTheBorderBelongToTheCompletion) {
 
 // The text around an assistant's turn of ChatML, in a vocabulary without its tokens.
 TEST_F(DatasetTest, TokensAcrossTheBordersOfATurnAreTrained) {
-  options_.chat_template = ChatTemplate::plain;
   options_.append_eos = false;
+  use_template("plain");
   const Dataset dataset =
       read(R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},)"
            R"({"role":"user","content":"c"},{"role":"assistant","content":"d"}]})");
@@ -160,14 +165,14 @@ TEST_F(DatasetTest, OneEosAfterATurn) {
     return R"({"messages":[{"role":"user","content":")" + user + R"("},{"role":"assistant","content":")" +
            assistant + R"("}]})";
   };
-  options_.chat_template = ChatTemplate::plain;
+  use_template("plain");
   const Lines once{"<s> User :   a \n Assistant : [ ] [b] [</s>]"};
   EXPECT_EQ(show(read(line("a", "b"))), once);
   EXPECT_EQ(show(read(line("a", "b</s>"))), once);
   EXPECT_EQ(show(read(line("a", "b </s>\\n"))), once);
   EXPECT_EQ(show(read(line("<s>a", "b"))), once);
   EXPECT_EQ(read(line("a", "b</s>")).report.own_special, 1);
-  options_.chat_template = ChatTemplate::chatml;
+  use_template("chatml");
   EXPECT_EQ(show(read(line("a<|im_end|>", "b<|im_end|>\\n"))), show(read(line("a", "b"))));
 }
 
@@ -180,7 +185,7 @@ TEST_F(DatasetTest, WeightsScaleTheLossOfRecordsAndMessages) {
   EXPECT_EQ(weights(R"({"input_ids":[5,6],"weight":3})"), Weights(2, 3.0F));
   EXPECT_EQ(read("{\"text\":\"a\"}\n{\"text\":\"a\",\"weight\":0}").report.skipped_empty, 1);
   EXPECT_EQ(read("{\"text\":\"a\"}\n{\"input_ids\":[5,6],\"weight\":0}").report.skipped_empty, 1);
-  options_.chat_template = ChatTemplate::plain;
+  use_template("plain");
   const std::string chat = R"("messages":[{"role":"user","content":"a","weight":0},)"
                            R"({"role":"assistant","content":"b","weight":0},{"role":"user","content":"c"},)"
                            R"({"role":"assistant","content":"d","weight":0.5}]})";
@@ -246,11 +251,11 @@ TEST_F(DatasetTest, WithoutBosOnePromptTokenStays) {
 TEST_F(DatasetTest, ChatTrainsTheAssistant) {
   const std::string line = R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},)"
                            R"({"role":"user","content":"c"},{"role":"assistant","content":"d"}]})";
-  options_.chat_template = ChatTemplate::llama2;
+  use_template("llama2");
   EXPECT_EQ(show(read(line)), (Lines{"<s> [ INST ]   a   [ / INST ] [ ] [b] [ ] [</s>] <s> "
                                      "[ INST ]   c   [ / INST ] [ ] [d] [ ] [</s>]"}));
-  options_.chat_template = ChatTemplate::plain;
   options_.append_eos = false;
+  use_template("plain");
   options_.max_length = 6;  // BOS and the last turn's tokens, with what fits before them
   const Dataset cut = read(line);
   EXPECT_EQ(show(cut), (Lines{"<s> \n Assistant : [ ] [d]"}));
@@ -262,7 +267,7 @@ TEST_F(DatasetTest, ChatTrainsTheAssistant) {
 // Without EOS the turn "b" and the next text are one run; ChatML's words at a border do not change the
 // trained tokens.
 TEST_F(DatasetTest, ChatSegmentsAreTokenisedAsOneString) {
-  options_.chat_template = ChatTemplate::chatml;
+  use_template("chatml");
   const Dataset dataset =
       read(R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]})");
   EXPECT_EQ(show(dataset),
@@ -325,7 +330,7 @@ TEST_F(DatasetTest, ErrorsNameFileAndLine) {
 }
 
 TEST_F(DatasetTest, RolesOutOfOrderNameTheLine) {
-  options_.chat_template = ChatTemplate::llama2;
+  use_template("llama2");
   expect_refusal(R"({"messages":[{"role":"assistant","content":"a"}]})", "data.jsonl:1: ");
 }
 

@@ -30,10 +30,13 @@ std::string chat_with(const std::string& member) {
 std::string shown(const std::string& line) {
   std::string text;
   const DataRecord record = parse_record(line, "x");
-  for (const ChatMessage& message : std::get<ChatRecord>(record.form).messages) {
+  const ChatRecord& chat = std::get<ChatRecord>(record.form);
+  for (std::size_t i = 0; i < chat.weights.size(); ++i) {
+    const jinja::Dict& message = *chat.chat.messages.list()->items[i].dict();
     if (!text.empty()) text += " | ";
-    text += (message.context ? "~" : "") + message.role + ": " + message.content;
-    if (message.weight != 1.0F) text += "*" + std::to_string(message.weight).substr(0, 3);
+    text += (i < chat.context ? "~" : "") + jinja::text_of(*message.find(std::string_view("role"))).bytes +
+            ": " + jinja::text_of(*message.find(std::string_view("content"))).bytes;
+    if (chat.weights[i] != 1.0F) text += "*" + std::to_string(chat.weights[i]).substr(0, 3);
   }
   return text;
 }
@@ -157,7 +160,7 @@ TEST(Record, HalfACharacterIsRefused) {
 TEST(Record, ContentIsTextOrPartsOfText) {
   EXPECT_EQ(shown(R"({"messages":[{"role":"assistant","content":[{"type":"text","text":"fo"},)"
                   R"({"type":"text","text":"ur"}]}]})"),
-            "assistant: four");
+            "assistant: [{'type': 'text', 'text': 'fo'}, {'type': 'text', 'text': 'ur'}]");
   expect_refusal(
       R"({"messages":[{"role":"user","content":"a"},{"role":"user","content":[{"type":"text","text":"a"},)"
       R"({"type":"image_url","image_url":{}}]}]})",

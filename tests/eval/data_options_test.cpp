@@ -17,12 +17,12 @@ TEST(DataOptions, WithoutATemplateTheFamilysIsProposed) {
   };
   for (const char* model : {"qwen2_untied", "qwen3_tied", "smollm3_layers"}) {
     const DataOptions options = options_of(model);
-    EXPECT_FALSE(options.chat_template) << model;
+    EXPECT_FALSE(options.chat_format) << model;
     EXPECT_NE(options.no_chat_template.find("(chatml has the turns of "), std::string::npos)
         << options.no_chat_template;
   }
   EXPECT_EQ(options_of("llama_tiny").no_chat_template,
-            "give --chat-template llama2, llama3, chatml or plain");
+            "give --chat-template FILE, or llama2, llama3, chatml or plain");
 }
 
 }  // namespace

@@ -2,8 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "io/gguf/gguf_file.h"
-#include "text/chat_files.h"
-#include "text/chat_template.h"
+#include "text/chat/built_in_templates.h"
+#include "text/chat/files.h"
+#include "text/chat_templates.h"
 #include "text/gguf_fixtures.h"
 #include "text/gguf_tokenizer_keys.h"
 #include "text/gguf_vocabulary.h"
@@ -110,13 +111,15 @@ TEST(GgufTokenizerKeys, TheFolderHasTemplateAndEnds) {
   GgufTokens tokens = small_gguf_byte_level("gpt-2");
   tokens.tokens[2] = "<|im_start|>";
   tokens.tokens[3] = "<|im_end|>";
-  tokens.texts["tokenizer.chat_template"] = jinja_of(ChatTemplate::chatml, /*bos=*/false, /*eos=*/false);
+  tokens.texts["tokenizer.chat_template"] = *built_in_chat_template("chatml", /*bos=*/false, /*eos=*/false);
   write_gguf(folder.path() / "a.gguf", tokens);
   write_folder(folder.path() / "a.gguf", folder.path());
-  EXPECT_EQ(read_chat_template(folder.path())->jinja, tokens.texts["tokenizer.chat_template"]);
+  EXPECT_EQ(read_chat_templates(folder.path()).templates.at(0).jinja,
+            tokens.texts["tokenizer.chat_template"]);
   EXPECT_EQ(end_tokens_of(folder.path()), (std::set<std::int32_t>{1, 3}));
   (void)write_keys(folder.path(), 270, folder.path() / "b.gguf");
-  EXPECT_EQ(read_chat_template(folder.path() / "b.gguf")->jinja, tokens.texts["tokenizer.chat_template"]);
+  EXPECT_EQ(read_chat_templates(folder.path() / "b.gguf").templates.at(0).jinja,
+            tokens.texts["tokenizer.chat_template"]);
   EXPECT_EQ(open_tokenizer(folder.path() / "b.gguf")->piece(269), "[PAD269]");
   EXPECT_EQ(end_tokens_of(folder.path() / "b.gguf"), (std::set<std::int32_t>{1, 3}));
 }
@@ -133,6 +136,12 @@ TEST(GgufTokenizerKeys, NamedTemplatesAreKept) {
   EXPECT_EQ(file.keys().at<std::string_view>("tokenizer.chat_template.tools"), "b");
   ASSERT_NE(file.keys().strings("tokenizer.chat_templates"), nullptr);
   EXPECT_EQ(file.keys().strings("tokenizer.chat_templates")->front(), "tools");
+  const Folder back;
+  write_folder(folder.path() / "a.gguf", back.path());
+  EXPECT_EQ(read_chat_templates(back.path()).find("default")->jinja, "a");
+  EXPECT_EQ(read_chat_templates(back.path()).find("tools")->jinja, "b");
+  write_tokenizer_files(folder.path() / "copy", back.path());
+  EXPECT_EQ(read_chat_templates(folder.path() / "copy").find("tools")->jinja, "b");
 }
 
 TEST(GgufTokenizerKeys, AnEndOfUnknownTextIsNamed) {

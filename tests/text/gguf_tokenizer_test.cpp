@@ -1,8 +1,9 @@
 // Tokenizers of GGUF files: small ones made here, and against the ids that llama.cpp gives.
 #include <gtest/gtest.h>
 
-#include "text/chat_files.h"
-#include "text/chat_template.h"
+#include "text/chat/built_in_templates.h"
+#include "text/chat/files.h"
+#include "text/chat_templates.h"
 #include "text/gguf_fixtures.h"
 
 namespace cola::test {
@@ -160,7 +161,7 @@ TEST(GgufTokenizer, FilesWithoutAVocabularyHaveNone) {
   write_gguf(folder.path() / "a.gguf", metadata);
   EXPECT_FALSE(has_tokenizer(folder.path() / "a.gguf"));
   EXPECT_TRUE(end_tokens_of(folder.path() / "a.gguf").empty());
-  EXPECT_FALSE(read_chat_template(folder.path() / "a.gguf"));
+  EXPECT_TRUE(read_chat_templates(folder.path() / "a.gguf").templates.empty());
   write_gguf(folder.path() / "b.gguf", small_gguf_byte_level("gpt-2"));
   EXPECT_TRUE(has_tokenizer(folder.path() / "b.gguf"));
 }
@@ -170,16 +171,17 @@ TEST(GgufTokenizer, TheChatTemplateIsTheFiles) {
   GgufTokens tokens = small_gguf_byte_level("gpt-2");
   tokens.tokens[2] = "<|im_start|>";
   tokens.tokens[3] = "<|im_end|>";
-  tokens.texts["tokenizer.chat_template"] = jinja_of(ChatTemplate::chatml, /*bos=*/false, /*eos=*/false);
+  tokens.texts["tokenizer.chat_template"] = *built_in_chat_template("chatml", /*bos=*/false, /*eos=*/false);
   const auto file = folder.path() / "a.gguf";
+  tokens.texts["tokenizer.chat_template.tool_use"] = "a";
   write_gguf(file, tokens);
-  const auto own = read_chat_template(file);
-  ASSERT_TRUE(own);
-  EXPECT_EQ(own->file, file);
-  EXPECT_EQ(recognise_chat_template(*own).built_in, ChatTemplate::chatml);
+  const OwnTemplates own = read_chat_templates(file);
+  EXPECT_EQ(own.file, file);
+  ASSERT_EQ(own.templates.size(), 2U);
+  EXPECT_EQ(own.find("tool_use")->jinja, "a");
   EXPECT_EQ(end_tokens_of(file), (std::set<std::int32_t>{1, 3}));
   const ChatFiles files = read_chat_files(file, open_tokenizer(file).get());
-  EXPECT_EQ(files.jinja, own->jinja);
+  EXPECT_EQ(files.jinja, own.find("default")->jinja);
   EXPECT_EQ(files.end_tokens, (std::set<std::int32_t>{1, 3}));
 }
 

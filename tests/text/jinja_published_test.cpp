@@ -4,7 +4,7 @@
 
 #include "support/files.h"
 #include "support/jinja.h"
-#include "text/chat_rendering.h"
+#include "text/chat/rendering.h"
 
 // Published templates beside what transformers 5.24 and Jinja2 3.1.6 make of them.
 namespace cola {

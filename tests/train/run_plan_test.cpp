@@ -90,7 +90,6 @@ TEST(RunPlan, RefusesWrongOptions) {
       {"--gradient-accumulation-steps", [](auto& o) { o.gradient_accumulation_steps = 0; }},
       {"--micro-batch-size", [](auto& o) { o.micro_batch_size = 0; }},
       {"--max-length", [](auto& o) { o.max_length = 1; }},
-      {"chat template", [](auto& o) { o.chat_template = "jinja"; }},
       {"--dropout", [](auto& o) { o.dropout = "1"; }},
       {"--dropout", [](auto& o) { o.dropout = "0.1x"; }},
       {"--lora-dropout", [](auto& o) { o.lora_dropout = 1.0; }},

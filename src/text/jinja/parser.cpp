@@ -231,6 +231,7 @@ class Parser {
 
   Statement generation() {
     Statement result = at_here(Kind::generation);
+    syntax_.has_generation_blocks = true;
     end_tag();
     result.body = body({"endgeneration"});
     end("endgeneration");

@@ -123,6 +123,7 @@ struct Statement {
 struct Syntax {
   Body body;
   std::vector<std::string> names;  ///< of variables, by number
+  bool has_generation_blocks = false;
 };
 
 }  // namespace cola::jinja

@@ -14,4 +14,6 @@ Rendered Template::render(const Dict& variables, const RenderOptions& options) c
   return Interpreter(*syntax_, variables, options).run();
 }
 
+bool Template::has_generation_blocks() const { return syntax_->has_generation_blocks; }
+
 }  // namespace cola::jinja

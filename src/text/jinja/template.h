@@ -40,6 +40,8 @@ class Template {
 
   /// Throws Error where Jinja2 does, and beyond the limits.
   [[nodiscard]] Rendered render(const Dict& variables, const RenderOptions& options) const;
+  /// Whether {% generation %} stands in it.
+  [[nodiscard]] bool has_generation_blocks() const;
 
  private:
   std::unique_ptr<const Syntax> syntax_;

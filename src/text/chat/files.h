@@ -5,7 +5,8 @@
 #include <span>
 #include <string>
 
-#include "text/chat_template.h"
+#include "text/chat/format.h"
+#include "text/end_tokens.h"
 #include "text/tokenizer.h"
 
 namespace cola {
@@ -17,19 +18,12 @@ struct ChatFiles {
   std::set<std::int32_t> end_tokens;  ///< ids that end an answer
 };
 
-/// eos_token_id, one or several, of a folder's generation_config.json, else of its config.json; of a GGUF
-/// file those that end generation in llama.cpp.
-[[nodiscard]] std::set<std::int32_t> end_tokens_of(const std::filesystem::path& path);
-
-/// Of chats rendered with `chat_template`. `eos`: whether EOS was written after the turns. `model`: the base
-/// model's folder, whose own end tokens stay; `tokenizer_folder`: its template is taken to the byte where it
-/// renders the same.
-[[nodiscard]] ChatFiles chat_files(ChatTemplate chat_template, bool eos, const Tokenizer& tokenizer,
-                                   const std::filesystem::path& tokenizer_folder,
+/// Of chats rendered with `format`. `model`: the base model's folder, whose own end tokens stay.
+[[nodiscard]] ChatFiles chat_files(const ChatFormat& format, const Tokenizer& tokenizer,
                                    const std::filesystem::path& model);
 
 /// What a folder carries: of an adapter, a run or a checkpoint; or a GGUF file. With a tokenizer (may be
-/// null) the end tokens are also that of the folder's template, where it is a known one.
+/// null) the end tokens are also that of the folder's template, where it can be run.
 [[nodiscard]] ChatFiles read_chat_files(const std::filesystem::path& folder, const Tokenizer* tokenizer);
 
 /// The template of the last of the folders that has one, the end tokens of all.

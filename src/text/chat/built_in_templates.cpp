@@ -1,8 +1,7 @@
-// The built-in templates in Jinja, for folders that others read.
-#include <string>
-#include <string_view>
+#include "text/chat/built_in_templates.h"
 
-#include "text/chat_template.h"
+#include <array>
+#include <utility>
 
 namespace cola {
 namespace {
@@ -65,19 +64,8 @@ constexpr std::string_view plain = R"({{- bos_token }}
 {%- endfor %}
 )";
 
-std::string_view text_of(ChatTemplate chat_template) {
-  switch (chat_template) {
-    case ChatTemplate::llama2:
-      return llama2;
-    case ChatTemplate::llama3:
-      return llama3;
-    case ChatTemplate::chatml:
-      return chatml;
-    case ChatTemplate::plain:
-      return plain;
-  }
-  return "";
-}
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> built_in{
+    {{"llama2", llama2}, {"llama3", llama3}, {"chatml", chatml}, {"plain", plain}}};
 
 /// Without the line that has `part`.
 void remove_line(std::string& text, std::string_view part) {
@@ -89,11 +77,15 @@ void remove_line(std::string& text, std::string_view part) {
 
 }  // namespace
 
-std::string jinja_of(ChatTemplate chat_template, bool bos, bool eos) {
-  std::string text(text_of(chat_template));
-  if (!bos) remove_line(text, "{{- bos_token }}");
-  if (!eos) remove_line(text, "{{- eos_token }}");
-  return text;
+std::optional<std::string> built_in_chat_template(std::string_view name, bool bos, bool eos) {
+  for (const auto& [known, jinja] : built_in) {
+    if (name != known) continue;
+    std::string text(jinja);
+    if (!bos) remove_line(text, "{{- bos_token }}");
+    if (!eos) remove_line(text, "{{- eos_token }}");
+    return text;
+  }
+  return std::nullopt;
 }
 
 }  // namespace cola

@@ -1,4 +1,4 @@
-#include "text/chat_rendering.h"
+#include "text/chat/rendering.h"
 
 #include <algorithm>
 #include <array>
@@ -98,6 +98,21 @@ void cut_at_tag(jinja::Rendered& rendered, const Text& continued) {
 }
 
 }  // namespace
+
+void give(ChatInput& input, std::string_view name, const Value& value) {
+  if (name == "add_generation_prompt") {
+    input.add_generation_prompt = jinja::is_true(value);
+  } else if (name == "continue_final_message") {
+    const Text* field = value.text();
+    input.continued_field = !jinja::is_true(value) ? "" : field != nullptr ? field->bytes : "content";
+  } else if (name == "tools") {
+    input.tools = value;
+  } else if (name == "documents") {
+    input.documents = value;
+  } else {
+    input.keyword_arguments.set(Text(std::string(name)), value);
+  }
+}
 
 ChatRenderer::ChatRenderer(std::string source) : source_(std::move(source)), template_(source_) {}
 
