@@ -34,6 +34,15 @@ struct GenerateOptions {
   std::uint64_t seed = 42;
   std::vector<std::string>
       stop;  ///< texts that end it, beside the model's end tokens; not part of the result
+  std::function<bool()> interrupted{};  ///< asked after each token: whether to end
+};
+
+/// By what a chat becomes a prompt.
+struct ChatTemplateOptions {
+  std::string
+      chat_template;  ///< a file in Jinja, or a name; empty: that of the run or adapters, else the model's
+  std::string chat_template_kwargs;  ///< JSON object of variables for it; empty: none
+  std::string chat_template_date;    ///< that it may print, as 2026-03-09T14:05:06; empty: the present
 };
 
 struct GenerateResult {
@@ -126,6 +135,13 @@ class LanguageModel {
   /// comes.
   [[nodiscard]] GenerateResult generate(std::string_view prompt, const GenerateOptions& options = {},
                                         const std::function<void(std::string_view)>& each_piece = {});
+
+  /// Answers a chat, JSON as a line of data has it (docs/formats.md): {"messages", "tools", ...}, or the list
+  /// of messages alone, of which the last is not the assistant's. Ends as `generate` does, and at the end of
+  /// turn of the template.
+  [[nodiscard]] GenerateResult answer(std::string_view chat, const ChatTemplateOptions& how = {},
+                                      const GenerateOptions& options = {},
+                                      const std::function<void(std::string_view)>& each_piece = {});
 
   /// One line where the tokenizer's files contradict each other, and which counts; else empty.
   [[nodiscard]] std::string tokenizer_remark() const;

@@ -6,10 +6,10 @@
 #include <memory>
 
 #include "cli/applied.h"
+#include "cli/generation_options.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
-#include "cli/whole_number.h"
 #include "core/error.h"
 #include "io/files.h"
 
@@ -21,7 +21,8 @@ constexpr std::size_t prompt_limit = std::size_t{64} << 20;  // bytes
 struct GenerateVerb {
   ModelOptions model;
   GenerateOptions generate;
-  std::string prompt, prompt_file;
+  std::string prompt, prompt_file, chat_file;
+  ChatTemplateOptions chat;
   bool json = false;
 };
 
@@ -35,6 +36,8 @@ std::string read_standard_input() {
 }
 
 std::string prompt_of(const GenerateVerb& verb) {
+  if (!verb.chat_file.empty())
+    return verb.chat_file == "-" ? read_standard_input() : read_text_file(verb.chat_file, prompt_limit);
   if (verb.prompt == "-" || verb.prompt_file == "-") return read_standard_input();
   if (!verb.prompt_file.empty()) return read_text_file(verb.prompt_file, prompt_limit);
   return verb.prompt;
@@ -49,7 +52,9 @@ void run_generate(const GenerateVerb& verb) {
     fmt::print(stderr, "{}\n", remark);
   std::function<void(std::string_view)> each_piece;
   if (!verb.json) each_piece = print;
-  const GenerateResult result = model.generate(prompt, verb.generate, each_piece);
+  const GenerateResult result = verb.chat_file.empty()
+                                    ? model.generate(prompt, verb.generate, each_piece)
+                                    : model.answer(prompt, verb.chat, verb.generate, each_piece);
   if (verb.json) {
     print_json({{"text", result.text},
                 {"tokens", result.tokens},
@@ -74,31 +79,22 @@ void add_generate(CLI::App& app) {
   CLI::Option* file = verb.add_option("--prompt-file", state->prompt_file, "file with the text, or -");
   prompt->type_name("TEXT");
   file->type_name("FILE")->excludes(prompt);
-  GenerateOptions& generate = state->generate;
-  verb.add_option("--max-new-tokens", generate.max_new_tokens, "tokens at most")
-      ->type_name("N")
-      ->capture_default_str();
-  verb.add_option("--temperature", generate.temperature, "0: greedy; above: sampling")
-      ->type_name("X")
-      ->capture_default_str();
-  verb.add_option("--top-p", generate.top_p,
-                  "sample from the most probable tokens that have this much together")
-      ->type_name("X")
-      ->capture_default_str();
-  verb.add_option("--seed", generate.seed, "seed of the sampling")
-      ->type_name("N")
-      ->capture_default_str()
-      ->check(whole_number());
-  verb.add_option("--stop", generate.stop, "end before this text (repeatable)")
-      ->type_name("TEXT")
-      ->allow_extra_args(false);
+  CLI::Option* chat =
+      verb.add_option("--chat", state->chat_file,
+                      R"(chat to answer: a JSON file of {"messages", "tools"} or messages, or -)");
+  chat->type_name("FILE")->excludes(prompt)->excludes(file);
+  add_chat_options(verb, state->chat.chat_template, state->chat.chat_template_kwargs);
+  add_generation_options(verb, state->generate);
   add_model_options(verb, state->model);
   add_base_options(verb, state->model);
   verb.add_flag("--json", state->json, "print the result as JSON, at the end");
-  verb.callback([state, prompt, file] {
-    if (prompt->count() == 0 && file->count() == 0) {
-      throw UsageError("no prompt: give --prompt TEXT or --prompt-file FILE (- for standard input)");
-    }
+  verb.callback([&verb, state, prompt, file, chat] {
+    if (prompt->count() == 0 && file->count() == 0 && chat->count() == 0)
+      throw UsageError(
+          "no prompt: give --prompt TEXT, --prompt-file FILE or --chat FILE (- for standard input)");
+    if (chat->count() == 0 && (verb.count("--chat-template") > 0 || verb.count("--chat-template-kwargs") > 0))
+      throw UsageError("--chat-template and --chat-template-kwargs belong to --chat");
+    take_chat_options(verb, state->model.run, state->chat);
     run_generate(*state);
   });
 }

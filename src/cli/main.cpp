@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
     cola::add_train(app);
     cola::add_eval(app);
     cola::add_generate(app);
+    cola::add_chat(app);
     cola::add_inspect(app);
     cola::add_tokenize(app);
     cola::add_template(app);

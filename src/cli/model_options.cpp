@@ -76,6 +76,16 @@ void take_data_options(const CLI::App& verb, const std::string& run, EvaluateOpt
   options.chat_template_date = trained.chat_template_date;
 }
 
+void take_chat_options(const CLI::App& verb, const std::string& run, ChatTemplateOptions& options) {
+  const auto config = RunFolder{run}.config();
+  if (run.empty() || !std::filesystem::exists(config)) return;
+  TrainOptions trained;
+  read_toml(config, trained);
+  // The template itself is the one that the run wrote into its folder.
+  if (verb.count("--chat-template-kwargs") == 0) options.chat_template_kwargs = trained.chat_template_kwargs;
+  if (verb.count("--chat-template") == 0) options.chat_template_date = trained.chat_template_date;
+}
+
 ModelSource model_source(const ModelOptions& options) {
   if (options.model.empty() && options.run.empty())
     throw UsageError("no model: give --model DIR or --run RUN");

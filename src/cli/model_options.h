@@ -42,6 +42,9 @@ void add_data_options(CLI::App& verb, EvaluateOptions& options);
 /// taken from a run that was trained on a task.
 void take_data_options(const CLI::App& verb, const std::string& run, EvaluateOptions& options);
 
+/// What the command line leaves out of a chat's template options is the run's.
+void take_chat_options(const CLI::App& verb, const std::string& run, ChatTemplateOptions& options);
+
 /// The options as resolve() and LanguageModel take them; a run brings the tokenizer it was trained with.
 /// Throws UsageError if neither --model nor --run is given.
 [[nodiscard]] ModelSource model_source(const ModelOptions& options);

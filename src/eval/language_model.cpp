@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "eval/chat_prompt.h"
 #include "eval/data_options.h"
 #include "eval/generate.h"
 #include "eval/loaded_model.h"
@@ -33,8 +34,15 @@ struct LanguageModel::Implementation {
 
   /// Tokens that end what is generated: the model's, and those that it learnt to end its turns with.
   [[nodiscard]] std::set<std::int32_t> end_tokens() const;
+  void require_tokenizer() const;
   /// The prompt's tokens, BOS first where the tokenizer adds one and the prompt does not have it.
   [[nodiscard]] std::vector<std::int32_t> encode_prompt(std::string_view prompt) const;
+  /// What chats are rendered by: of the run or the adapters what they were trained with.
+  [[nodiscard]] ChatFormat chat_format(const ChatTemplateOptions& how) const;
+  /// Continues tokens up to one of `stops`.
+  [[nodiscard]] GenerateResult generate(const std::vector<std::int32_t>& ids, std::set<std::int32_t> stops,
+                                        const GenerateOptions& options,
+                                        const std::function<void(std::string_view)>& each_piece);
 };
 
 LanguageModel::LanguageModel(const ModelSource& source) {
@@ -123,11 +131,14 @@ std::set<std::int32_t> LanguageModel::Implementation::end_tokens() const {
   return ids;
 }
 
+void LanguageModel::Implementation::require_tokenizer() const {
+  if (tokenizer) return;
+  throw Error(fmt::format("{}: no tokenizer to read a prompt with: give --tokenizer DIR",
+                          loaded.resolved.tokenizer.string()));
+}
+
 std::vector<std::int32_t> LanguageModel::Implementation::encode_prompt(std::string_view prompt) const {
-  if (!tokenizer) {
-    throw Error(fmt::format("{}: no tokenizer to read a prompt with: give --tokenizer DIR",
-                            loaded.resolved.tokenizer.string()));
-  }
+  require_tokenizer();
   const SpecialTokens& special = tokenizer->special();
   auto ids = tokenizer->encode(prompt);
   const bool has_bos = !ids.empty() && ids.front() == special.bos;
@@ -137,27 +148,43 @@ std::vector<std::int32_t> LanguageModel::Implementation::encode_prompt(std::stri
   return ids;
 }
 
-GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOptions& options,
-                                       const std::function<void(std::string_view)>& each_piece) {
-  auto& self = *implementation_;
+ChatFormat LanguageModel::Implementation::chat_format(const ChatTemplateOptions& how) const {
+  const ChatOptions options{how.chat_template, how.chat_template_kwargs, how.chat_template_date, false};
+  if (how.chat_template.empty()) {
+    auto folders = trained_folders(loaded.resolved);
+    std::ranges::reverse(folders);
+    for (const auto& folder : folders) {
+      const OwnTemplates own = read_chat_templates(folder);
+      if (const NamedTemplate* usual = own.find("default"))
+        return {usual->jinja, own.file.string(),
+                chat_special_tokens(loaded.resolved.tokenizer, tokenizer.get()), options};
+    }
+  }
+  auto format = ChatFormat::find(options, loaded.resolved.tokenizer, tokenizer.get());
+  if (format) return *std::move(format);
+  throw UsageError(fmt::format("{}: no chat template: give --chat-template FILE, or {}",
+                               loaded.resolved.tokenizer.string(), built_in_template_names));
+}
+
+GenerateResult LanguageModel::Implementation::generate(
+    const std::vector<std::int32_t>& ids, std::set<std::int32_t> stops, const GenerateOptions& options,
+    const std::function<void(std::string_view)>& each_piece) {
   const Sampler sampler(options.temperature, options.top_p, options.seed);
   if (options.max_new_tokens < 1) {
     throw UsageError(fmt::format("--max-new-tokens is {}: it must be 1 or more", options.max_new_tokens));
   }
-  const auto ids = self.encode_prompt(prompt);
-  const std::int64_t positions = self.loaded.model->spec().max_position_embeddings;
+  const std::int64_t positions = loaded.model->spec().max_position_embeddings;
   const std::int64_t room = positions - static_cast<std::int64_t>(ids.size());
   if (room < 1) {
     throw Error(fmt::format("the prompt has {} tokens: it leaves no room in the model's {} positions",
                             ids.size(), positions));
   }
-  auto stops = self.end_tokens();
   StopText stop_text(options.stop);
   for (const std::string& text : options.stop) {  // a special token leaves no text
-    const auto token = self.tokenizer->encode(text);
-    if (token.size() == 1 && self.tokenizer->decode(token).empty()) stops.insert(token.front());
+    const auto token = tokenizer->encode(text);
+    if (token.size() == 1 && tokenizer->decode(token).empty()) stops.insert(token.front());
   }
-  TextStream stream(*self.tokenizer, ids);
+  TextStream stream(*tokenizer, ids);
   GenerateResult result;
   const auto give = [&](const std::string& piece) {
     if (piece.empty()) return;
@@ -170,10 +197,10 @@ GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOp
     if (result.stopped_at_eos) return false;
     ++result.tokens;
     give(stop_text.add(stream.add(token)));
-    return stop_text.found().empty();
+    return stop_text.found().empty() && !(options.interrupted && options.interrupted());
   };
   std::array generations{Generation{ids, std::min(options.max_new_tokens, room), sampler, each}};
-  generate_tokens(self.context, *self.loaded.model, generations);
+  generate_tokens(context, *loaded.model, generations);
   give(stop_text.add(stream.finish()));
   give(stop_text.finish());
   result.stopped_at_text = stop_text.found();
@@ -182,6 +209,32 @@ GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOp
   result.stopped_at_last_position =
       !result.stopped_at_eos && result.stopped_at_text.empty() && room < options.max_new_tokens;
   return result;
+}
+
+GenerateResult LanguageModel::generate(std::string_view prompt, const GenerateOptions& options,
+                                       const std::function<void(std::string_view)>& each_piece) {
+  auto& self = *implementation_;
+  return self.generate(self.encode_prompt(prompt), self.end_tokens(), options, each_piece);
+}
+
+GenerateResult LanguageModel::answer(std::string_view chat, const ChatTemplateOptions& how,
+                                     const GenerateOptions& options,
+                                     const std::function<void(std::string_view)>& each_piece) {
+  auto& self = *implementation_;
+  self.require_tokenizer();
+  const ChatFormat format = self.chat_format(how);
+  const std::string prompt = prompt_of_chat(format, chat);
+  auto ids = self.tokenizer->encode(prompt);
+  if (ids.empty()) throw Error("the chat template makes an empty text of the chat");
+  require_vocabulary(ids, self.loaded.model->spec().vocab_size);
+  auto stops = self.end_tokens();
+  GenerateOptions ended = options;
+  if (const auto end = format.end_token(*self.tokenizer)) {
+    stops.insert(*end);
+  } else if (std::string text = format.end_of_turn(); !text.empty()) {
+    ended.stop.push_back(std::move(text));
+  }
+  return self.generate(ids, std::move(stops), ended, each_piece);
 }
 
 std::string LanguageModel::tokenizer_remark() const {
