@@ -45,6 +45,7 @@ std::string DataReport::summary() const {
       {skipped_empty, "sequences skipped: no trained token"},
       {merged_borders, "borders inside a token, which is trained whole"},
       {own_special, "with a BOS or EOS of their own: none added"},
+      {parsed_arguments, "with tool calls' arguments as JSON text, which the template is given as objects"},
       {weighted, "sequences weighted: the loss is the sum of weight times loss over trained tokens"},
   };
   for (const auto& [count, what] : remarks) {

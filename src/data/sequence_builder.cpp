@@ -225,6 +225,10 @@ TrainedChat SequenceBuilder::render(const ChatRecord& record, const std::string&
                                : "";
   TrainedChat rendered;
   try {
+    if (auto changed = format.with_object_arguments(chat)) {
+      chat = *std::move(changed);
+      ++report.parsed_arguments;
+    }
     rendered = format.render(chat);
   } catch (const jinja::Error& error) {
     throw Error(fmt::format("{}: {}{}", where, format.describe(error), hint));

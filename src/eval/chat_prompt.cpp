@@ -25,7 +25,7 @@ std::string prompt_of_chat(const ChatFormat& format, std::string_view chat) {
   if (is_assistant(read->chat.messages.list()->items.back()))
     throw Error("the chat: the last message is the assistant's, and asks for no answer");
   try {
-    return format.render_prompt(read->chat);
+    return format.render_prompt(format.with_object_arguments(read->chat).value_or(read->chat));
   } catch (const jinja::Error& error) {
     throw Error(format.describe(error));
   }

@@ -14,6 +14,8 @@
 #include "core/error.h"
 #include "io/files.h"
 #include "io/gguf/gguf_file.h"
+#include "text/chat/call_arguments.h"
+#include "text/chat/origins.h"
 #include "text/chat/turns.h"
 #include "text/jinja/json_value.h"
 #include "text/special_tokens.h"
@@ -191,6 +193,20 @@ std::string ChatFormat::render_prompt(const ChatInput& chat) const {
   ChatInput input = completed(chat);
   input.add_generation_prompt = true;
   return renderer_of(chat).render(input, options_).text.bytes;
+}
+
+std::optional<ChatInput> ChatFormat::with_object_arguments(const ChatInput& chat) const {
+  if (!have_text_arguments(chat.messages)) return std::nullopt;
+  ChatInput input = completed(chat);
+  input.messages = with_origins(chat.messages);
+  try {
+    if (are_written_plainly(chat.messages, renderer_of(chat).render(input, options_).text))
+      return std::nullopt;
+  } catch (const jinja::Error&) {  // NOLINT(bugprone-empty-catch): as of one that wants the arguments' names
+  }
+  ChatInput changed = chat;
+  changed.messages = cola::with_object_arguments(chat.messages);
+  return changed;
 }
 
 std::string ChatFormat::date() const {

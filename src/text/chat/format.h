@@ -38,6 +38,10 @@ class ChatFormat {
   /// What `chat` lacks is this format's: special tokens, variables. Throws jinja::Error, see describe().
   [[nodiscard]] TrainedChat render(const ChatInput& chat) const;
   [[nodiscard]] std::string render_prompt(const ChatInput& chat) const;
+  /// The chat with the arguments of its tool calls as objects, as servers give them to a template. Nothing
+  /// where none are JSON text, or the template writes that as it is. Throws jinja::Error for text that is no
+  /// object.
+  [[nodiscard]] std::optional<ChatInput> with_object_arguments(const ChatInput& chat) const;
   /// Whether a message of that role is one that chats usually have, or that the template asks for by name.
   [[nodiscard]] bool knows_role(std::string_view role) const;
   /// See chat_spans.h.
