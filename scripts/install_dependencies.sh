@@ -15,6 +15,8 @@ build_packages=(
   libonig-dev              # pre-tokenizer patterns (Oniguruma)
   libicu-dev               # Unicode: case of letters, words, normalization
   libzip-dev               # PyTorch .bin files
+  zlib1g-dev               # data in gzip files
+  libzstd-dev              # data in zstd files
   libeigen3-dev            # dense linear algebra of `cola theory`
   libspectra-dev           # top singular pair in `cola theory`: Lanczos iterations on Eigen's matrices
   libopenmpi-dev           # training over several processes (MPI)

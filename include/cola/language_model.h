@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cola/record_fields.h"
+
 namespace cola {
 
 /// Which model: a Hugging Face folder, and what is applied to it. Adapters and a run exclude each other.
@@ -61,6 +63,7 @@ struct EvaluateOptions {
   std::string chat_template;         ///< a file in Jinja, or a name; empty: the model's own
   std::string chat_template_kwargs;  ///< JSON object of variables for it; empty: none
   std::string chat_template_date;    ///< that it may print, as 2026-03-09T14:05:06; empty: the present
+  RecordFields fields;
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< sequences, after each batch
   std::function<void(std::int64_t done, std::int64_t total)> reading;   ///< bytes of the data file, before
 };
@@ -123,7 +126,7 @@ class LanguageModel {
   LanguageModel(LanguageModel&&) noexcept;
   LanguageModel& operator=(LanguageModel&&) noexcept;
 
-  /// Loss on a JSONL file (forms: docs/formats.md).
+  /// Loss on a data file (forms: docs/formats.md).
   [[nodiscard]] EvaluateResult evaluate(const std::filesystem::path& data,
                                         const EvaluateOptions& options = {});
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "cola/record_fields.h"
+
 namespace cola {
 
 inline constexpr std::int64_t default_lora_r = 8;
@@ -70,7 +72,8 @@ struct TrainOptions {
   std::string chat_template;         ///< a file in Jinja, or a name; empty: the model's own
   std::string chat_template_kwargs;  ///< JSON object of variables for it; empty: none
   std::string chat_template_date;  ///< that it may print, as 2026-03-09T14:05:06; empty: when the run starts
-  std::string dropout = "0";       ///< a probability, or "config"
+  RecordFields fields;
+  std::string dropout = "0";  ///< a probability, or "config"
   double lora_dropout = 0.0;
   std::uint64_t seed = 42;
   std::optional<std::uint64_t> data_seed;

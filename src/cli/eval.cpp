@@ -164,7 +164,7 @@ void add_task_options(CLI::App& verb, EvalVerb& state) {
 void add_eval(CLI::App& app) {
   CLI::App& verb = *app.add_subcommand("eval", "score a data file (loss) or a task (accuracy, F1)");
   const auto state = std::make_shared<EvalVerb>();
-  verb.add_option("--data", state->data, "data, JSONL")->type_name("FILE");
+  verb.add_option("--data", state->data, "data, in any form of docs/formats.md")->type_name("FILE");
   add_task_options(verb, *state);
   add_model_options(verb, state->model);
   add_base_options(verb, state->model);

@@ -1,8 +1,11 @@
 #include "cli/model_options.h"
 
+#include <fmt/format.h>
+
 #include "backend/backend.h"
 #include "chain/run_folder.h"
 #include "core/error.h"
+#include "train/option_fields.h"
 #include "train/options_toml.h"
 
 namespace cola {
@@ -48,6 +51,9 @@ void add_data_options(CLI::App& verb, EvaluateOptions& options) {
   verb.add_flag("--train-on-prompt", options.train_on_prompt, "loss on prompts too");
   verb.add_flag("--no-eos", options.no_eos, "leave out the EOS after a text, completion or assistant turn");
   add_chat_options(verb, options.chat_template, options.chat_template_kwargs);
+  for_each_record_field(options.fields, [&](const char* name, std::string& field, const char* help) {
+    verb.add_option(fmt::format("--{}", name), field, help)->type_name("NAME");
+  });
 }
 
 void add_chat_options(CLI::App& verb, std::string& chat_template, std::string& kwargs) {
@@ -74,6 +80,11 @@ void take_data_options(const CLI::App& verb, const std::string& run, EvaluateOpt
   if (is_open("--chat-template")) options.chat_template = trained.chat_template;
   if (is_open("--chat-template-kwargs")) options.chat_template_kwargs = trained.chat_template_kwargs;
   options.chat_template_date = trained.chat_template_date;
+  bool names_fields = false;  // all of them: the run's go with each other
+  for_each_record_field(options.fields, [&](const char*, const std::string& field, const char*) {
+    names_fields = names_fields || !field.empty();
+  });
+  if (!names_fields) options.fields = trained.fields;
 }
 
 void take_chat_options(const CLI::App& verb, const std::string& run, ChatTemplateOptions& options) {

@@ -59,7 +59,7 @@ class Converter {
   [[nodiscard]] Ids ids_of(const std::string& text, const std::string& where) const {
     if (special_) {
       Dataset dataset;
-      builder_.add({.form = TextRecord{text}}, where, dataset);
+      builder_.add({.form = TextRecord{text}, .form_name = "text"}, where, dataset);
       if (!dataset.examples.empty()) return std::move(dataset.examples.front().ids);
       // Nothing to train in it: a single token at most, which is its own BOS where one is put first.
     }

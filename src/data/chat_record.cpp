@@ -130,11 +130,17 @@ std::pair<float, Value> read_message(const JsonReader& message, const Dict& orde
 /// Appends the messages under `key`.
 void read_messages(const JsonReader& record, const Value& ordered, const std::string& key, List& messages,
                    std::vector<float>& weights) {
-  const Json& array = record.at(key);
+  Json parsed;
+  Value in_order = *ordered.dict()->find(std::string_view(key));
+  if (record.at(key).is_string()) {
+    parsed = parse_json_with_unique_keys(record.string(key), fmt::format("{}: '{}'", record.where(), key));
+    in_order = jinja::value_of_json(record.string(key));
+  }
+  const Json& array = parsed.is_null() ? record.at(key) : parsed;
   if (!array.is_array()) {
     throw Error(fmt::format(R"({}: '{}' is not an array of {{"role","content"}})", record.where(), key));
   }
-  const std::vector<Value>& values = ordered.dict()->find(key)->list()->items;
+  const std::vector<Value>& values = in_order.list()->items;
   for (std::size_t i = 0; i < array.size(); ++i) {
     const std::string place = key == "messages" ? "message" : key + ": message";
     const JsonReader message(array[i], fmt::format("{}: {} {}", record.where(), place, i + 1));
@@ -204,23 +210,24 @@ ChatRecord read_chat(const JsonReader& record, const Value& ordered, const std::
   return chat;
 }
 
-ChatRecord read_chat_completion(const JsonReader& record, const Value& ordered) {
+ChatRecord read_chat_completion(const JsonReader& record, const Value& ordered, const std::string& prompt,
+                                const std::string& completion) {
   ChatRecord chat;
   List messages;
-  read_messages(record, ordered, "prompt", messages, chat.weights);
+  read_messages(record, ordered, prompt, messages, chat.weights);
   chat.context = messages.items.size();
-  read_messages(record, ordered, "completion", messages, chat.weights);
+  read_messages(record, ordered, completion, messages, chat.weights);
   if (messages.items.size() == chat.context)
-    throw Error(fmt::format("{}: 'completion' is empty", record.where()));
+    throw Error(fmt::format("{}: '{}' is empty", record.where(), printable(completion)));
   const auto is_answer = [&](std::size_t i) {
     const Value* role = messages.items[i].dict()->find(std::string_view("role"));
     return role->text()->bytes == "assistant";
   };
   if (chat.context > 0 && is_answer(chat.context - 1) && is_answer(chat.context)) {
     throw Error(
-        fmt::format("{}: 'prompt' ends in an assistant turn that 'completion' goes on with: put the "
-                    "beginning into the completion",
-                    record.where()));
+        fmt::format("{}: '{}' ends in an assistant turn that '{}' goes on with: put the beginning into the "
+                    "latter",
+                    record.where(), printable(prompt), printable(completion)));
   }
   chat.chat.messages = std::move(messages);
   read_surroundings(record, ordered, chat);

@@ -9,8 +9,8 @@
 
 #include "core/error.h"
 #include "core/random.h"
-#include "data/jsonl_reader.h"
 #include "data/record.h"
+#include "data/record_source.h"
 #include "data/sequence_builder.h"
 
 namespace cola {
@@ -27,6 +27,19 @@ void count_sequences(Dataset& dataset) {
   }
 }
 
+/// "read as ShareGPT: 1000 conversations, 12 without an answer skipped; ".
+std::string read_as(const DataReport& report) {
+  std::string text;
+  for (const auto& [form, count] : report.forms) {
+    const bool is_chat = form == "ShareGPT" || form == "messages";
+    text += fmt::format("{} {}: {} {}", text.empty() ? "read as" : ", as", form, count,
+                        is_chat ? "conversations" : "records");
+  }
+  if (text.empty()) text = fmt::format("{} records", report.records);
+  if (report.without_answer > 0) text += fmt::format(", {} without an answer skipped", report.without_answer);
+  return text + "; ";
+}
+
 }  // namespace
 
 std::int64_t Example::loss_tokens() const {
@@ -37,7 +50,7 @@ std::int64_t Example::loss_tokens() const {
 
 std::string DataReport::summary() const {
   std::string line =
-      fmt::format("{} records, {} sequences, {} tokens, {} trained", records, sequences, tokens, loss_tokens);
+      fmt::format("{}{} sequences, {} tokens, {} trained", read_as(*this), sequences, tokens, loss_tokens);
   const std::pair<std::int64_t, const char*> remarks[] = {
       {windowed, "texts cut into windows"},
       {truncated, "prompts cut from the left"},
@@ -61,20 +74,18 @@ Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokeniz
                      const std::function<void(std::int64_t, std::int64_t)>& each) {
   constexpr std::int64_t report_every = std::int64_t{1} << 18;  // bytes
   const SequenceBuilder builder(tokenizer, vocabulary_size, options);
-  JsonlReader reader(file);
-  reader.require_jsonl();
+  const auto records = open_records(file);
   Dataset dataset;
   std::int64_t reported = 0;
-  for (std::string line; reader.next(line);) {
-    const std::string where = reader.where();
-    builder.add(parse_record(line, where), where, dataset);
-    if (each && reader.bytes_read() - reported >= report_every) {
-      reported = reader.bytes_read();
-      each(reported, reader.bytes_in_all());
+  for (std::string record; records->next(record);) {
+    const std::string where = records->where();
+    builder.add(parse_record(record, where, options.fields), where, dataset);
+    if (each && records->bytes_read() - reported >= report_every) {
+      reported = records->bytes_read();
+      each(reported, records->bytes_in_all());
     }
   }
-  if (dataset.report.records == 0)
-    throw Error(fmt::format("{}: no records: one JSON object a line", file.string()));
+  if (dataset.report.records == 0) throw Error(fmt::format("{}: no records in the file", file.string()));
   if (dataset.examples.empty()) {
     throw Error(fmt::format("{}: no trainable token in the whole file ({})", file.string(),
                             dataset.report.summary()));

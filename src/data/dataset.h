@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backend/ragged_batch.h"
+#include "cola/record_fields.h"
 #include "text/chat/format.h"
 #include "text/tokenizer.h"
 
@@ -35,12 +36,15 @@ struct DataOptions {
   bool append_eos = true;
   std::optional<ChatFormat> chat_format;
   std::string no_chat_template;  ///< why there is none, and what to do: said where a chat needs one
+  RecordFields fields;
 };
 
 /// What became of a file's records; printed before training.
 struct DataReport {
   std::int64_t records = 0;
-  std::int64_t chats = 0;             ///< records that are chats
+  std::map<std::string_view, std::int64_t> forms{};  // NOLINT: as in Example. By DataRecord::form_name
+  std::int64_t chats = 0;                            ///< records that are rendered as chats
+  std::int64_t without_answer = 0;    ///< skipped: chats without an assistant's turn, empty answers
   std::int64_t sequences = 0;         ///< examples made
   std::int64_t windowed = 0;          ///< texts longer than max_length, cut into windows
   std::int64_t truncated = 0;         ///< prompts cut from the left
@@ -63,8 +67,8 @@ struct Dataset {
   DataReport report;
 };
 
-/// Reads a JSONL file in the forms of docs/formats.md (each line may be of its own form).
-/// `tokenizer` may be null: then only input_ids lines are taken, and text asks for a tokenizer in the error.
+/// Reads a file (record_source.h) in the forms of docs/formats.md; each record may be of its own form.
+/// `tokenizer` may be null: then only input_ids are taken, and text asks for a tokenizer in the error.
 /// Throws Error naming file and line: malformed JSON, unknown form, labels longer or shorter than ids, ids
 /// outside [0, vocabulary_size), no records at all, no trainable token in the whole file. `each(done, total)`
 /// is called now and then with bytes of the file.

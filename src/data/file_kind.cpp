@@ -65,52 +65,98 @@ constexpr std::array kinds{
       fmt::format("{}: this is {}, and JSONL is needed, one JSON object a line: {}", name, kind, way_out));
 }
 
+void refuse_binary(std::string_view first_bytes, const std::string& name) {
+  for (const Kind& kind : kinds) {
+    if (first_bytes.size() > kind.offset && first_bytes.substr(kind.offset).starts_with(kind.bytes))
+      refuse(name, kind.name, kind.way_out);
+  }
+}
+
 bool contains_ignoring_case(std::string_view text, std::string_view word) {
   return !std::ranges::search(text, word, {}, [](unsigned char c) { return std::tolower(c); }).empty();
 }
 
-/// A file whose first line that is not blank does not begin an object.
-void refuse_first_line(std::string_view line, const std::string& name) {
-  if (line.front() == '[') {
-    refuse(name, "a JSON array", "write its entries one a line: jq -c '.[]'");
+/// The first line that is not blank, and whether it ends there.
+std::pair<std::string_view, bool> first_line(std::string_view first_bytes) {
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  if (first_bytes.starts_with(byte_order_mark)) first_bytes.remove_prefix(byte_order_mark.size());
+  const std::size_t begin = first_bytes.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos) return {};
+  const std::size_t end = std::min(first_bytes.find_first_of("\r\n", begin), first_bytes.size());
+  return {first_bytes.substr(begin, end - begin), end < first_bytes.size()};
+}
+
+/// "data.csv" of "data.csv.gz", in lower case: what the name ends with, or nothing.
+bool has_extension(std::string_view name, std::string_view extension) {
+  for (const std::string_view packed : {".gz", ".zst", ".gzip", ".zstd"}) {
+    if (name.ends_with(packed)) name.remove_suffix(packed.size());
   }
+  return name.size() > extension.size() &&
+         contains_ignoring_case(name.substr(name.size() - extension.size()), extension);
+}
+
+/// Text that is neither JSON nor a table with a name that says so.
+void refuse_foreign_text(std::string_view line, const std::string& name) {
   if (line.front() == '<') {
     const bool html = contains_ignoring_case(line, "html");
     refuse(name, html ? "HTML (a page of a web site in place of the file?)" : "XML",
            "write the data as JSONL, or fetch the file itself");
   }
-  if (line.starts_with("version https://git-lfs")) {
+  if (line.starts_with("version https://git-lfs"))
     refuse(name, "a Git LFS pointer to a file", "fetch the file itself: git lfs pull");
+}
+
+void refuse_several_lines(std::string_view line, bool goes_on, const std::string& name) {
+  const std::size_t last = line.find_last_not_of(" \t");
+  const bool ends_open = "{,[:"sv.find(line[last]) != std::string_view::npos;
+  const bool complete = line.find('}') != std::string_view::npos;
+  if (goes_on && ends_open && !complete)
+    refuse(name, "a JSON object over several lines", "write it on one: jq -c .");
+}
+
+/// A table by its name, or by what separates the words of its first line.
+DataFormat table_format(std::string_view line, const std::string& name) {
+  if (has_extension(name, ".csv")) return DataFormat::csv;
+  if (has_extension(name, ".tsv") || has_extension(name, ".tab")) return DataFormat::tsv;
+  const bool has_comma = line.find(',') != std::string_view::npos;
+  const bool has_tab = line.find('\t') != std::string_view::npos;
+  if (has_comma && has_tab)
+    throw Error(fmt::format("{}: text with commas and tabs in its first line: call it .csv or .tsv", name));
+  if (has_comma || has_tab) return has_comma ? DataFormat::csv : DataFormat::tsv;
+  for (const char separator : {';', '|'}) {
+    if (line.find(separator) != std::string_view::npos)
+      refuse(name, fmt::format("text, as a table with {}", separator),
+             "write it with commas (CSV), or as JSONL");
   }
-  const std::string_view separators = ",;\t|";
-  for (const char separator : separators) {
-    if (line.find(separator) == std::string_view::npos) continue;
-    refuse(name,
-           separator == '\t' ? "text with tabs, as TSV (tab-separated values)"
-                             : "text, as CSV (comma-separated values)",
-           write_lines);
-  }
+  return DataFormat::jsonl;
 }
 
 }  // namespace
 
-void refuse_other_kind(std::string_view first_bytes, const std::string& name) {
-  for (const Kind& kind : kinds) {
-    if (first_bytes.size() > kind.offset && first_bytes.substr(kind.offset).starts_with(kind.bytes))
-      refuse(name, kind.name, kind.way_out);
+DataFormat data_format(std::string_view first_bytes, const std::string& name) {
+  refuse_binary(first_bytes, name);
+  const auto [line, goes_on] = first_line(first_bytes);
+  if (line.empty()) return DataFormat::jsonl;
+  if (line.front() == '[') return DataFormat::json_array;
+  if (line.front() != '{') {
+    refuse_foreign_text(line, name);
+    return table_format(line, name);
   }
-  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
-  if (first_bytes.starts_with(byte_order_mark)) first_bytes.remove_prefix(byte_order_mark.size());
-  const std::size_t begin = first_bytes.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return;
-  const std::size_t end = std::min(first_bytes.find_first_of("\r\n", begin), first_bytes.size());
-  const std::string_view line = first_bytes.substr(begin, end - begin);
-  if (line.front() != '{') return refuse_first_line(line, name);
-  const bool ends_open = line.find_last_not_of(" \t") != std::string_view::npos &&
-                         "{,[:"sv.find(line[line.find_last_not_of(" \t")]) != std::string_view::npos;
-  const bool complete = line.find('}') != std::string_view::npos;
-  if (end < first_bytes.size() && ends_open && !complete)
-    refuse(name, "a JSON object over several lines", "write it on one: jq -c .");
+  refuse_several_lines(line, goes_on, name);
+  return DataFormat::jsonl;
+}
+
+void refuse_other_kind(std::string_view first_bytes, const std::string& name) {
+  switch (data_format(first_bytes, name)) {
+    case DataFormat::jsonl:
+      return;
+    case DataFormat::json_array:
+      refuse(name, "a JSON array", "write its entries one a line: jq -c '.[]'");
+    case DataFormat::csv:
+      refuse(name, "text, as CSV (comma-separated values)", write_lines);
+    case DataFormat::tsv:
+      refuse(name, "text with tabs, as TSV (tab-separated values)", write_lines);
+  }
 }
 
 }  // namespace cola

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "cola/record_fields.h"
 #include "text/chat/rendering.h"
 
 namespace cola {
@@ -30,15 +31,27 @@ struct TokenRecord {
   std::vector<std::int64_t> labels;  ///< as long as ids; -100 carries no loss
 };
 
-struct DataRecord {
-  std::variant<TextRecord, CompletionRecord, ChatRecord, TokenRecord> form;
-  float weight = 1.0F;  ///< of its loss; 0: none of it is trained
+/// A task and its answer (instruction_record.h): a chat where there is a chat template, else text. An empty
+/// answer is none.
+struct InstructionRecord {
+  std::string system, user, answer;  ///< turns; the system's may be empty
+  std::string prompt, completion;    ///< the same as text
 };
 
-/// Parses one JSONL line. null counts as absent. Members that belong to no form are passed over, except those
-/// that say something that is not done (record_keys.h). Throws Error beginning with `where`: malformed JSON,
-/// a key twice, none or more than one of the forms, wrong types, arrays that do not go with input_ids, a
-/// target without text.
-[[nodiscard]] DataRecord parse_record(std::string_view line, const std::string& where);
+struct DataRecord {
+  std::variant<TextRecord, CompletionRecord, ChatRecord, TokenRecord, InstructionRecord> form;
+  float weight = 1.0F;         ///< of its loss; 0: none of it is trained
+  std::string_view form_name;  ///< one of a few: "ShareGPT", "Alpaca", "messages", ...
+};
+
+/// Parses one JSON object, of the form that its keys or `fields` tell. null counts as absent. Members that
+/// belong to no form are passed over, except those that say something that is not done (record_keys.h).
+/// Throws Error beginning with `where`: malformed JSON, a key twice, none or more than one of the forms, a
+/// field that is missing, wrong types, arrays that do not go with input_ids, a target without text.
+[[nodiscard]] DataRecord parse_record(std::string_view line, const std::string& where,
+                                      const RecordFields& fields = {});
+
+/// Throws UsageError for fields that exclude each other, or a template that is none.
+void check_record_fields(const RecordFields& fields);
 
 }  // namespace cola

@@ -18,8 +18,9 @@ constexpr unsigned bit(RecordForm form) { return 1U << static_cast<unsigned>(for
 constexpr unsigned in_text = bit(RecordForm::text);
 constexpr unsigned in_completion = bit(RecordForm::completion);
 constexpr unsigned in_chat = bit(RecordForm::chat);
-constexpr unsigned in_prose = in_text | in_completion | in_chat;
-constexpr unsigned in_turns = in_completion | in_chat;
+constexpr unsigned in_prose = in_text | in_completion | in_chat | bit(RecordForm::instruction);
+constexpr unsigned in_instruction = bit(RecordForm::instruction);
+constexpr unsigned in_turns = in_completion | in_chat | in_instruction;
 
 struct UnreadKey {
   std::string_view key;
@@ -34,19 +35,21 @@ constexpr std::string_view no_reasoning = "it belongs to a message of a chat";
 constexpr std::string_view no_setting = "it is not read from a record: chats are trained whole";
 constexpr std::string_view no_media = "text alone is read";
 constexpr std::string_view needs_ids = "it belongs to input_ids";
+constexpr std::string_view part_of_prompt =
+    "it is not read in this form: put it into the prompt by --prompt-template";
 constexpr std::string_view by_option = "it is not read from a record: it is the option --train-on-prompt";
 constexpr std::string_view other_weight = "a weight in the loss is called weight, one of a record or message";
 
 /// Keys of records that TRL 1.x (SFT, KTO), transformers (apply_chat_template), axolotl, LLaMA-Factory,
 /// mistral-finetune and OpenAI's fine-tuning files act on.
 constexpr std::array unread_keys{
-    UnreadKey{"tools", in_completion, no_tools},
+    UnreadKey{"tools", in_completion | in_instruction, no_tools},
     UnreadKey{"functions", in_turns, old_tools},
     UnreadKey{"function_call", in_turns, old_tools},
     UnreadKey{"tool_calls", in_turns, "it belongs to a message of a chat"},
-    UnreadKey{"documents", in_completion, no_tools},
+    UnreadKey{"documents", in_completion | in_instruction, no_tools},
     UnreadKey{"chat_template", in_turns, "it is not read from a record: it is the option --chat-template"},
-    UnreadKey{"chat_template_kwargs", in_completion, no_tools},
+    UnreadKey{"chat_template_kwargs", in_completion | in_instruction, no_tools},
     UnreadKey{"add_generation_prompt", in_turns, no_setting},
     UnreadKey{"continue_final_message", in_turns, no_setting},
     UnreadKey{"reasoning_content", in_prose, no_reasoning},
@@ -55,6 +58,11 @@ constexpr std::array unread_keys{
     UnreadKey{"system_message", in_turns, "give it as a message of role system, or in the prompt"},
     UnreadKey{"history", in_turns, "give earlier turns as messages, or in the prompt"},
     UnreadKey{"suffix", in_completion, "text after the completion is not read"},
+    UnreadKey{"context", in_instruction, part_of_prompt},
+    UnreadKey{"passage", in_instruction, part_of_prompt},
+    UnreadKey{"background", in_instruction, part_of_prompt},
+    UnreadKey{"choices", in_instruction, part_of_prompt},
+    UnreadKey{"options", in_instruction, part_of_prompt},
     UnreadKey{"images", in_turns, no_media},
     UnreadKey{"image", in_turns, no_media},
     UnreadKey{"videos", in_turns, no_media},

@@ -5,7 +5,7 @@
 
 namespace cola {
 
-enum class RecordForm : unsigned char { text, completion, chat, tokens };
+enum class RecordForm : unsigned char { text, completion, chat, tokens, instruction };
 
 /// Throws Error naming the key if the record has one that other programs act on and that is not read in this
 /// form, with a value that says something (not null, false, or empty). Other keys are columns of a data set,

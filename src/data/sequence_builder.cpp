@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "text/chat/origins.h"
 #include "text/token_borders.h"
 
 namespace cola {
@@ -17,10 +18,6 @@ using jinja::Value;
 namespace {
 
 constexpr std::string_view white_space = " \t\n\r\f\v";
-
-std::string_view role_of(const Value& message) {
-  return message.dict()->find(std::string_view("role"))->text()->bytes;
-}
 
 std::string_view stripped_left(std::string_view text) {
   return text.substr(std::min(text.find_first_not_of(white_space), text.size()));
@@ -75,6 +72,7 @@ SequenceBuilder::SequenceBuilder(const Tokenizer* tokenizer, std::int64_t vocabu
 
 void SequenceBuilder::add(const DataRecord& record, const std::string& where, Dataset& dataset) const {
   ++dataset.report.records;
+  ++dataset.report.forms[record.form_name];
   if (const auto* tokens = std::get_if<TokenRecord>(&record.form))
     return add_tokens(*tokens, record.weight, where, dataset);
   if (tokenizer_ == nullptr) {
@@ -85,6 +83,8 @@ void SequenceBuilder::add(const DataRecord& record, const std::string& where, Da
     return add_text(*text, record.weight, where, dataset);
   if (const auto* completion = std::get_if<CompletionRecord>(&record.form))
     return add_completion(*completion, record.weight, where, dataset);
+  if (const auto* instruction = std::get_if<InstructionRecord>(&record.form))
+    return add_instruction(*instruction, record.weight, where, dataset);
   add_chat(std::get<ChatRecord>(record.form), record.weight, where, dataset);
 }
 
@@ -274,6 +274,10 @@ void SequenceBuilder::add_chat(const ChatRecord& record, float weight, const std
     throw UsageError(fmt::format("{}: messages need a chat template: {}", where, options_.no_chat_template));
   }
   ++dataset.report.chats;
+  if (!options_.train_on_prompt && std::ranges::none_of(record.chat.messages.list()->items, is_assistant)) {
+    ++dataset.report.without_answer;
+    return;
+  }
   Draft draft;
   if (record.weights.empty()) return finish(std::move(draft), dataset);
   const TrainedChat chat = render(record, where, dataset.report);
@@ -293,6 +297,34 @@ void SequenceBuilder::add_chat(const ChatRecord& record, float weight, const std
   }
   draft.starts_with_bos = bos_ && !draft.ids.empty() && draft.ids.front() == *bos_;
   finish(std::move(draft), dataset);
+}
+
+void SequenceBuilder::add_instruction(const InstructionRecord& record, float weight, const std::string& where,
+                                      Dataset& dataset) const {
+  if (record.answer.empty()) {
+    ++dataset.report.without_answer;
+    return;
+  }
+  if (!options_.chat_format) {
+    if (!record.system.empty())
+      throw UsageError(
+          fmt::format("{}: 'system' needs a chat template: {}", where, options_.no_chat_template));
+    return add_completion({record.prompt, record.completion}, weight, where, dataset);
+  }
+  ChatRecord chat;
+  List messages;
+  const std::pair<std::string_view, const std::string&> turns[] = {
+      {"system", record.system}, {"user", record.user}, {"assistant", record.answer}};
+  for (const auto& [role, text] : turns) {
+    if (role == "system" && text.empty()) continue;
+    jinja::Dict message;
+    message.set(jinja::Text("role"), jinja::Text(std::string(role)));
+    message.set(jinja::Text("content"), jinja::Text(text));
+    messages.items.emplace_back(std::move(message));
+    chat.weights.push_back(1.0F);
+  }
+  chat.chat.messages = std::move(messages);
+  add_chat(chat, weight, where, dataset);
 }
 
 void SequenceBuilder::add_tokens(const TokenRecord& record, float weight, const std::string& where,

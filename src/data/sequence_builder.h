@@ -49,6 +49,8 @@ class SequenceBuilder {
   void add_completion(const CompletionRecord& record, float weight, const std::string& where,
                       Dataset& dataset) const;
   void add_chat(const ChatRecord& record, float weight, const std::string& where, Dataset& dataset) const;
+  void add_instruction(const InstructionRecord& record, float weight, const std::string& where,
+                       Dataset& dataset) const;
   void add_tokens(const TokenRecord& record, float weight, const std::string& where, Dataset& dataset) const;
 
   /// The chat's messages without special tokens of their own that the template adds; their number is added to

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "data/record.h"
 #include "model/family.h"
 
 namespace cola {
@@ -47,6 +48,8 @@ DataOptions data_options(const EvaluateOptions& options, const DecoderSpec& conf
   data.max_length = longest_sequence(options.max_length, config);
   data.train_on_prompt = options.train_on_prompt;
   data.append_eos = !options.no_eos;
+  check_record_fields(options.fields);
+  data.fields = options.fields;
   try {
     data.chat_format = ChatFormat::find(chat_options(options), tokenizer_folder, tokenizer);
     if (!data.chat_format) data.no_chat_template = choices(config.family);

@@ -29,7 +29,21 @@ bool JsonBuilder::key(std::string& value) {
 
 bool JsonBuilder::parse_error(std::size_t /*position*/, const std::string& /*token*/,
                               const Json::exception& error) {
-  throw Error(fmt::format("{}: not valid JSON: {}", where_, cause_of(error)));
+  const std::string place = path();
+  throw Error(fmt::format("{}: not valid JSON: {}{}", where_,
+                          place.empty() ? "" : fmt::format("'{}': ", place), cause_of(error)));
+}
+
+std::string JsonBuilder::path() const {
+  std::string path;
+  for (const Level& level : levels_) {
+    if (level.value.is_array()) {
+      path += fmt::format("[{}]", level.value.size());
+    } else if (!level.key.empty()) {
+      path += fmt::format("{}{}", path.empty() ? "" : ".", level.key);
+    }
+  }
+  return printable(path);
 }
 
 bool JsonBuilder::open(Json::value_t kind) {

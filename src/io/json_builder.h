@@ -38,12 +38,13 @@ class JsonBuilder {
  private:
   struct Level {
     Json value;       // the container as far as it is read
-    std::string key;  // of the member that comes, in an object
+    std::string key;  // of the member that comes, in an object; empty between members
   };
 
   bool open(Json::value_t kind);
   bool close();
   bool add(Json value);
+  [[nodiscard]] std::string path() const;  // of what comes: "messages[0].content"
 
   const std::string& where_;
   JsonBuilderOptions options_;

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "tasks/prompt_template.h"
+#include "data/prompt_template.h"
 #include "tasks/task.h"
 
 namespace cola {

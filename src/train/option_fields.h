@@ -3,14 +3,25 @@
 
 namespace cola {
 
+/// Calls visit(name, field, help) for the options of RecordFields, const or not.
+template <class Fields, class Visit>
+void for_each_record_field(Fields& fields, const Visit& visit) {
+  visit("prompt-field", fields.prompt, "field of a record that is the prompt");
+  visit("completion-field", fields.completion, "field that is the completion");
+  visit("text-field", fields.text, "field that is trained whole, as text");
+  visit("messages-field", fields.messages, "field that is a chat: a list of messages");
+  visit("prompt-template", fields.prompt_template,
+        "text of the prompt, in which {field} is a field of the record, and {{ and }} are braces");
+}
+
 /// Calls visit(name, field, help) for every option, in the order of the documentation: the one list that the
 /// command line, config.toml and the comparison on --resume are made from. `Options` is TrainOptions, const
 /// or not.
 template <class Options, class Visit>
 void for_each_train_option(Options& options, const Visit& visit) {
   visit("model", options.model, "Hugging Face model folder, or GGUF file");
-  visit("train", options.train, "training data, JSONL");
-  visit("dev", options.dev, "dev data, JSONL");
+  visit("train", options.train, "training data: JSONL, JSON, CSV or TSV, also in gzip or zstd");
+  visit("dev", options.dev, "dev data, likewise");
   visit("dev-fraction", options.dev_fraction, "part of the training data held out as dev set");
   visit("task", options.task, "task to train on: sst2 ... drop, or a TOML file of your own");
   visit("task-data", options.task_data, "folder of the task's files");
@@ -65,6 +76,7 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("activation-checkpointing", options.activation_checkpointing,
         "less memory: keep each block's input only and recompute the block in the backward");
   visit("no-shuffle", options.no_shuffle, "keep the order of the data");
+  for_each_record_field(options.fields, visit);
   visit("max-length", options.max_length,
         "longest sequence in tokens (default: the model's positions, at most 2048)");
   visit("train-on-prompt", options.train_on_prompt, "loss on prompts too");

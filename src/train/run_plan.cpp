@@ -12,6 +12,7 @@
 #include "core/thread_option.h"
 #include "model/base_format.h"
 #include "model/linear_names.h"
+#include "train/option_fields.h"
 
 namespace cola {
 namespace {
@@ -156,6 +157,9 @@ void check_task_options(const TrainOptions& options) {
   require(!options.train_on_prompt && !options.no_eos && options.chat_template.empty() &&
               options.chat_template_kwargs.empty() && options.chat_template_date.empty(),
           "--train-on-prompt, --no-eos and --chat-template belong to --train");
+  for_each_record_field(options.fields, [](const char* name, const std::string& field, const char*) {
+    require(field.empty(), fmt::format("--{} belongs to --train", name));
+  });
   require_at_least("num-train", options.num_train, 1);
   require_at_least("num-dev", options.num_dev, 0);
 }

@@ -22,6 +22,7 @@ void load_files(const TrainOptions& options, const DecoderSpec& config,
   reading.chat_template = options.chat_template;
   reading.chat_template_kwargs = options.chat_template_kwargs;
   reading.chat_template_date = options.chat_template_date;
+  reading.fields = options.fields;
   const DataOptions form = data_options(reading, config, tokenizer_folder, data.tokenizer.get());
   const auto read = [&](const std::filesystem::path& file) {
     Progress progress(quiet);

@@ -296,7 +296,6 @@ TEST_F(DatasetTest, ToleratesBlankLinesCarriageReturnsAndByteOrderMark) {
 TEST_F(DatasetTest, ErrorsNameFileAndLine) {
   const std::string good = "{\"text\":\"a\"}\n\n";
   for (const char* bad : {"{\"text\":",
-                          "[]",
                           "{}",
                           "{\"text\":5}",
                           "{\"prompt\":\"a\"}",
@@ -329,6 +328,33 @@ TEST_F(DatasetTest, ErrorsNameFileAndLine) {
   expect_refusal("{\"input_ids\":[1,2,3]}", "data.jsonl:1: 3 input_ids are more than --max-length 2");
 }
 
+TEST_F(DatasetTest, InstructionsAreChatsWhereThereIsATemplate) {
+  const std::string alpaca = R"({"instruction":"a","input":"b","output":"c"})";
+  const std::string question = R"({"question":"a","answer":"c"})";
+  const Dataset plain = read(alpaca + "\n" + question);
+  EXPECT_EQ(plain.report.chats, 0);
+  EXPECT_EQ(show(plain.examples[1]), "<s> Question :   a \n Answer : [ ] [c] [</s>]");
+  use_template("plain");
+  const Dataset chats = read(alpaca + "\n" + question);
+  EXPECT_EQ(chats.report.chats, 2);
+  EXPECT_EQ(show(chats), (Lines{"<s> User :   a \n b \n Assistant : [ ] [c] [</s>]",
+                                "<s> User :   a \n Assistant : [ ] [c] [</s>]"}));
+  EXPECT_EQ(show(read(R"({"system":"s",)" + alpaca.substr(1))),
+            Lines{"<s> System :   s \n User :   a \n b \n Assistant : [ ] [c] [</s>]"});
+}
+
+TEST_F(DatasetTest, RecordsWithoutAnAnswerAreSkippedAndCounted) {
+  use_template("plain");
+  const Dataset dataset = read(R"({"instruction":"a","output":""}
+{"question":"a","answer":""}
+{"messages":[{"role":"user","content":"a"}]}
+{"conversations":[]}
+{"text":"a"})");
+  EXPECT_EQ(dataset.examples.size(), 1U);
+  EXPECT_EQ(dataset.report.records, 5);
+  EXPECT_EQ(dataset.report.without_answer, 4);
+}
+
 TEST_F(DatasetTest, RolesOutOfOrderNameTheLine) {
   use_template("llama2");
   expect_refusal(R"({"messages":[{"role":"assistant","content":"a"}]})", "data.jsonl:1: ");
@@ -352,8 +378,8 @@ TEST_F(DatasetTest, RefusesUnfitTokenizersAndOptions) {
 }
 
 TEST_F(DatasetTest, RefusesALineWithoutEnd) {
-  expect_refusal("{\"text\":\"a\"}\n" + std::string((std::size_t{64} << 20) + 1, ' '),
-                 "data.jsonl:2: the line is longer");
+  const std::string said = refusal("{\"text\":\"a\"}\n" + std::string((std::size_t{64} << 20) + 1, ' '));
+  EXPECT_NE(said.find("data.jsonl:2: the record is longer than 64 MiB"), std::string::npos) << said;
 }
 
 TEST_F(DatasetTest, SplitMovesARandomFraction) {
@@ -410,9 +436,19 @@ TEST(DataReport, SummaryNamesWhatWasCutAndSkipped) {
   const DataReport report{
       .records = 9, .sequences = 8, .truncated = 2, .skipped_long = 1, .tokens = 70, .loss_tokens = 30};
   EXPECT_EQ(report.summary(),
-            "9 records, 8 sequences, 70 tokens, 30 trained; 2 prompts cut from the left; 1 skipped: "
+            "9 records; 8 sequences, 70 tokens, 30 trained; 2 prompts cut from the left; 1 skipped: "
             "completion longer "
             "than --max-length");
+  const DataReport forms{.records = 15,
+                         .forms = {{"ShareGPT", 10}, {"text", 5}},
+                         .without_answer = 2,
+                         .sequences = 13,
+                         .tokens = 70,
+                         .loss_tokens = 30};
+  EXPECT_EQ(
+      forms.summary(),
+      "read as ShareGPT: 10 conversations, as text: 5 records, 2 without an answer skipped; 13 sequences, "
+      "70 tokens, 30 trained");
 }
 
 }  // namespace

@@ -41,6 +41,12 @@ std::string shown(const std::string& line) {
   return text;
 }
 
+RecordFields fields(std::initializer_list<std::pair<std::string RecordFields::*, const char*>> given) {
+  RecordFields fields;
+  for (const auto& [field, name] : given) fields.*field = name;
+  return fields;
+}
+
 TEST(Record, WeightIsANumberFromZeroOn) {
   EXPECT_EQ(parse_record(R"({"text":"a"})", "x").weight, 1.0F);
   EXPECT_EQ(parse_record(R"({"text":"a","weight":null})", "x").weight, 1.0F);
@@ -126,8 +132,6 @@ TEST(Record, ColumnsOfADataSetPass) {
         R"("function_call":null,"refusal":null,"timestamp":3,"reasoning_content":""}])"}) {
     EXPECT_EQ(refusal("{" + std::string(form) + "," + columns + "}"), "accepted");
   }
-  EXPECT_EQ(refusal(R"({"text":"a","instruction":"i","input":"","output":"o","conversations":[]})"),
-            "accepted");
   EXPECT_EQ(refusal(R"({"text":"a","image":"x.jpg","system":"s","suffix":"z"})"), "accepted");
 }
 
@@ -217,11 +221,11 @@ TEST(Record, ShareGptsConversationsAreChats) {
 }
 
 TEST(Record, OtherProgramsFormsAreCalledWhatTheyAre) {
-  expect_refusal(R"({"instruction":"a","input":"","output":"b"})",
-                 "Alpaca's form (instruction, input, output)");
   expect_refusal(R"({"prompt":"a","chosen":"b","rejected":"c"})", "preference pair");
   expect_refusal(R"({"chosen":[],"rejected":[{"role":"user"}]})", "preference pair");
-  expect_refusal(R"({"question":"a","answer":"b"})", "question and its answer");
+  expect_refusal(R"({"instruction":"a","response":"b"})", "--prompt-field instruction");
+  expect_refusal(R"({"instruction":"a","input":"b"})", "an instruction without its 'output'");
+  expect_refusal(R"({"question":"a","answers":["b"]})", "a question without its 'answer'");
   expect_refusal(R"({"prompt":"a","response":"b"})", "the keys are: prompt, response");
   expect_refusal(R"({"words":1,"id":2})",
                  "unknown form: a line is {\"text\"}, {\"prompt\",\"completion\"}, {\"messages\"");
@@ -233,6 +237,121 @@ TEST(Record, MessagesCountFromOne) {
   expect_refusal(R"({"messages":[{"role":"user","content":"a"},{"content":"b"}]})",
                  "message 2: 'role' is missing");
   expect_refusal(R"({"messages":[5]})", "message 1: must be a JSON object");
+}
+
+InstructionRecord instruction(const std::string& line) {
+  return std::get<InstructionRecord>(parse_record(line, "x").form);
+}
+
+TEST(Record, AlpacasInstructions) {
+  const InstructionRecord with_input = instruction(R"({"instruction":"Add.","input":"1 2","output":"3"})");
+  EXPECT_EQ(with_input.user, "Add.\n1 2");
+  EXPECT_EQ(with_input.answer, "3");
+  EXPECT_EQ(
+      with_input.prompt,
+      "Below is an instruction that describes a task, paired with an input that provides further context. "
+      "Write a response that appropriately completes the request.\n\n### Instruction:\nAdd.\n\n"
+      "### Input:\n1 2\n\n### Response:");
+  for (const char* input : {"", R"("input":"",)", R"("input":null,)"}) {
+    const InstructionRecord without =
+        instruction("{" + std::string(input) + R"("instruction":"Go.","output":"Gone."})");
+    EXPECT_EQ(without.user, "Go.");
+    EXPECT_EQ(
+        without.prompt,
+        "Below is an instruction that describes a task. Write a response that appropriately completes the "
+        "request.\n\n### Instruction:\nGo.\n\n### Response:");
+    EXPECT_EQ(without.completion, "Gone.");
+  }
+  expect_refusal(R"({"instruction":"a","output":5})", "'output' must be a string");
+  expect_refusal(R"({"instruction":["a"],"output":"b"})", "'instruction' must be a string");
+  expect_refusal(R"({"instruction":"a","output":"b","input":{}})", "'input' must be a string");
+  expect_refusal(R"({"instruction":"a","output":"b","history":[["c","d"]]})", "'history'");
+  expect_refusal(R"({"instruction":"a","output":"b","context":"c"})", "'context'");
+}
+
+TEST(Record, ATextBesideAnInstructionIsItsCopyOrRefused) {
+  EXPECT_EQ(parse_record(R"({"instruction":"a","output":"b","text":"Do a: b"})", "x").form_name, "Alpaca");
+  expect_refusal(R"({"instruction":"a","output":"b","text":"c"})", "--text-field text");
+  EXPECT_EQ(parse_record(R"({"instruction":"a","output":"b","text":"c"})", "x",
+                         fields({{&RecordFields::text, "text"}}))
+                .form_name,
+            "text");
+}
+
+TEST(Record, QuestionsAndAnswers) {
+  const InstructionRecord read = instruction(R"({"question":"Why?","answer":"So."})");
+  EXPECT_EQ(read.user, "Why?");
+  EXPECT_EQ(read.answer, "So.");
+  EXPECT_EQ(read.prompt, "Question: Why?\nAnswer:");
+  EXPECT_EQ(read.completion, " So.");
+  expect_refusal(R"({"question":"a","answer":1})", "'answer' must be a string");
+  expect_refusal(R"({"question":"a","answer":"b","choices":["c"]})", "'choices'");
+  expect_refusal(R"({"question":"a","answer":"b","context":"c"})", "'context'");
+}
+
+TEST(Record, FormsHaveNames) {
+  const auto name = [](const std::string& line) { return parse_record(line, "x").form_name; };
+  EXPECT_EQ(name(R"({"text":"a"})"), "text");
+  EXPECT_EQ(name(R"({"prompt":"a","completion":"b"})"), "prompt and completion");
+  EXPECT_EQ(name(R"({"conversations":[{"from":"human","value":"a"}]})"), "ShareGPT");
+  EXPECT_EQ(name(R"({"conversations":[{"role":"user","content":"a"}]})"), "messages");
+  EXPECT_EQ(name(R"({"input_ids":[1]})"), "input_ids");
+}
+
+DataRecord named(const std::string& line, const RecordFields& fields) {
+  return parse_record(line, "x", fields);
+}
+
+TEST(Record, FieldsAreNamed) {
+  const std::string line =
+      R"({"q":"Why?","a":"So.","n":7,"system":"s","chat":[{"role":"user","content":"b"}]})";
+  const auto completion = std::get<CompletionRecord>(
+      named(line,
+            fields({{&RecordFields::prompt_template, "{q} ({n}) {{}}"}, {&RecordFields::completion, "a"}}))
+          .form);
+  EXPECT_EQ(completion.prompt, "Why? (7) {}");
+  EXPECT_EQ(completion.completion, "So.");
+  EXPECT_EQ(std::get<TextRecord>(named(line, fields({{&RecordFields::text, "a"}})).form).text, "So.");
+  EXPECT_EQ(named(R"({"chat":"[{\"role\":\"user\",\"content\":\"b\"}]"})",
+                  fields({{&RecordFields::messages, "chat"}}))
+                .form_name,
+            "messages");
+  EXPECT_EQ(std::get<CompletionRecord>(
+                named(R"({"q":"a","answer":"b"})", fields({{&RecordFields::prompt, "q"}})).form)
+                .completion,
+            "b");
+  const auto refused = [&](const RecordFields& fields, const std::string& message) {
+    try {
+      (void)named(line, fields);
+      ADD_FAILURE() << message;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(message), std::string::npos) << error.what();
+    }
+  };
+  refused(fields({{&RecordFields::prompt, "q"}, {&RecordFields::completion, "a"}}),
+          "'system'");  // which would be lost
+  refused(fields({{&RecordFields::prompt, "q"}}), "--completion-field");
+  refused(fields({{&RecordFields::prompt, "q"}, {&RecordFields::completion, "none"}}), "'none'");
+  refused(fields({{&RecordFields::completion, "a"}, {&RecordFields::prompt_template, "{none}"}}),
+          "'none' of --prompt-template is missing");
+  refused(fields({{&RecordFields::completion, "a"}, {&RecordFields::prompt_template, "{chat}"}}),
+          "'chat' of --prompt-template is no text");
+  refused(fields({{&RecordFields::messages, "q"}}), "'q'");
+  refused(fields({{&RecordFields::text, "n"}}), "'n' must be a string");
+}
+
+TEST(Record, FieldsThatExcludeEachOther) {
+  EXPECT_NO_THROW(check_record_fields({}));
+  EXPECT_NO_THROW(check_record_fields(
+      fields({{&RecordFields::completion, "a"}, {&RecordFields::prompt_template, "{q}"}})));
+  EXPECT_THROW(check_record_fields(fields({{&RecordFields::prompt, "q"}, {&RecordFields::text, "t"}})),
+               UsageError);
+  EXPECT_THROW(check_record_fields(fields({{&RecordFields::text, "t"}, {&RecordFields::messages, "m"}})),
+               UsageError);
+  EXPECT_THROW(
+      check_record_fields(fields({{&RecordFields::prompt, "q"}, {&RecordFields::prompt_template, "{q}"}})),
+      UsageError);
+  EXPECT_THROW(check_record_fields(fields({{&RecordFields::prompt_template, "{q"}})), UsageError);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "tasks/prompt_template.h"
+#include "data/prompt_template.h"
 
 #include <fmt/format.h>
 
