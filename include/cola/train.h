@@ -17,9 +17,10 @@ inline constexpr double default_lora_alpha = 16.0;
 /// them.
 struct TrainOptions {
   std::filesystem::path model;  ///< Hugging Face folder
-  std::filesystem::path train;  ///< JSONL
-  std::filesystem::path dev;    ///< JSONL; empty: none
-  double dev_fraction = 0.0;    ///< of `train`, held out; 0: none
+  /// Data files, each with ":WEIGHT" behind it where they are mixed by weight (docs/formats.md).
+  std::vector<std::filesystem::path> train;
+  std::filesystem::path dev;  ///< data file; empty: none
+  double dev_fraction = 0.0;  ///< of `train`, held out; 0: none
   std::string task;  ///< in place of `train` and `dev`: sst2 ... drop, or a TOML file (docs/add-a-task.md)
   std::filesystem::path task_data;                 ///< the task's folder
   std::optional<std::int64_t> num_train, num_dev;  ///< examples of a task; the task's own, as the paper's

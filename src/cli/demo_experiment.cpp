@@ -16,7 +16,7 @@ namespace {
 TrainOptions train_options(const DemoOptions& demo, const DemoMethod& method, std::int64_t seed) {
   TrainOptions options;
   options.model = demo.out / "model";
-  options.train = demo.out / "train.jsonl";
+  options.train = {demo.out / "train.jsonl"};
   options.dev = demo.out / "dev.jsonl";
   options.out = demo.out / method.folder / fmt::format("seed-{}", seed);
   options.method = method.method;

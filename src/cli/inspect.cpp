@@ -45,7 +45,8 @@ Inspection inspect(const InspectVerb& verb) {
 void add_inspect(CLI::App& app) {
   CLI::App& verb = *app.add_subcommand("inspect", "what a model, a run, an adapter or a data file is");
   const auto state = std::make_shared<InspectVerb>();
-  verb.add_option("--data", state->data, "data, in any form of docs/formats.md: shows its sequences, trained tokens marked")
+  verb.add_option("--data", state->data,
+                  "data, in any form of docs/formats.md: shows its sequences, trained tokens marked")
       ->type_name("FILE");
   verb.add_option("--count", state->count, "sequences to show")
       ->type_name("N")

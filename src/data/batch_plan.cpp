@@ -4,21 +4,20 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
+#include <utility>
 
 #include "core/error.h"
-#include "core/random.h"
 
 namespace cola {
 
-BatchPlan::BatchPlan(std::int64_t examples, std::int64_t batch_size, std::int64_t accumulation, bool shuffle,
+BatchPlan::BatchPlan(Mixture mixture, std::int64_t batch_size, std::int64_t accumulation, bool shuffle,
                      std::uint64_t seed)
-    : examples_(examples),
+    : mixture_(std::move(mixture)),
       batch_size_(batch_size),
       accumulation_(accumulation),
       shuffle_(shuffle),
       seed_(seed) {
-  if (examples < 1) throw UsageError("there are no examples to train on");
+  if (mixture_.size() < 1) throw UsageError("there are no examples to train on");
   if (batch_size < 1) throw UsageError(fmt::format("--batch-size {} is less than 1", batch_size));
   if (accumulation < 1)
     throw UsageError(fmt::format("--gradient-accumulation-steps {} is less than 1", accumulation));
@@ -26,25 +25,19 @@ BatchPlan::BatchPlan(std::int64_t examples, std::int64_t batch_size, std::int64_
     throw UsageError(fmt::format("--batch-size {} times --gradient-accumulation-steps {} is too large",
                                  batch_size, accumulation));
   }
-  steps_per_epoch_ = (examples - 1) / (batch_size * accumulation) + 1;
+  steps_per_epoch_ = (mixture_.size() - 1) / (batch_size * accumulation) + 1;
 }
 
 std::vector<std::vector<std::int64_t>> BatchPlan::micro_batches(std::int64_t step) const {
   const std::int64_t epoch = step / steps_per_epoch_;
   if (epoch != cached_epoch_) {
-    if (shuffle_) {
-      order_ = random_permutation(
-          examples_, RandomStream(seed_, RandomPurpose::shuffle, static_cast<std::uint64_t>(epoch)));
-    } else {
-      order_.resize(static_cast<std::size_t>(examples_));
-      std::iota(order_.begin(), order_.end(), 0);
-    }
+    order_ = mixture_.order(epoch, shuffle_, seed_);
     cached_epoch_ = epoch;
   }
   std::vector<std::vector<std::int64_t>> batches;
   std::int64_t begin = step % steps_per_epoch_ * (batch_size_ * accumulation_);
-  for (std::int64_t micro = 0; micro < accumulation_ && begin < examples_; ++micro) {
-    const std::int64_t end = begin + std::min(batch_size_, examples_ - begin);
+  for (std::int64_t micro = 0; micro < accumulation_ && begin < mixture_.size(); ++micro) {
+    const std::int64_t end = begin + std::min(batch_size_, mixture_.size() - begin);
     batches.emplace_back(order_.begin() + begin, order_.begin() + end);
     begin = end;
   }

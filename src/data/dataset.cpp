@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -86,11 +88,35 @@ Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokeniz
     }
   }
   if (dataset.report.records == 0) throw Error(fmt::format("{}: no records in the file", file.string()));
+  dataset.files = {std::ssize(dataset.examples)};
   if (dataset.examples.empty()) {
     throw Error(fmt::format("{}: no trainable token in the whole file ({})", file.string(),
                             dataset.report.summary()));
   }
   return dataset;
+}
+
+void DataReport::add(const DataReport& other) {
+  static constexpr std::array counts{&DataReport::records,          &DataReport::chats,
+                                     &DataReport::without_answer,   &DataReport::sequences,
+                                     &DataReport::windowed,         &DataReport::truncated,
+                                     &DataReport::skipped_long,     &DataReport::skipped_empty,
+                                     &DataReport::merged_borders,   &DataReport::own_special,
+                                     &DataReport::parsed_arguments, &DataReport::weighted,
+                                     &DataReport::tokens,           &DataReport::loss_tokens};
+  for (const auto count : counts) this->*count += other.*count;
+  for (const auto& [form, count] : other.forms) forms[form] += count;
+  for (const auto& [what, found] : other.chat_remarks) {
+    auto& [count, first] = chat_remarks[what];
+    if (count == 0) first = found.second;
+    count += found.first;
+  }
+}
+
+void append(Dataset& all, Dataset more) {
+  all.files.push_back(std::ssize(more.examples));
+  std::ranges::move(more.examples, std::back_inserter(all.examples));
+  all.report.add(more.report);
 }
 
 Dataset split_dev(Dataset& train, double fraction, std::uint64_t seed) {
@@ -110,8 +136,13 @@ Dataset split_dev(Dataset& train, double fraction, std::uint64_t seed) {
 
   Dataset dev;
   std::vector<Example> remaining;
-  for (std::size_t i = 0; i < train.examples.size(); ++i) {
-    (is_dev[i] ? dev.examples : remaining).push_back(std::move(train.examples[i]));
+  std::size_t i = 0;
+  for (std::int64_t& file : train.files) {
+    const std::size_t end = i + static_cast<std::size_t>(file);
+    for (; i < end; ++i) {
+      if (is_dev[i]) --file;
+      (is_dev[i] ? dev.examples : remaining).push_back(std::move(train.examples[i]));
+    }
   }
   train.examples = std::move(remaining);
   count_sequences(train);

@@ -39,7 +39,7 @@ struct DataOptions {
   RecordFields fields;
 };
 
-/// What became of a file's records; printed before training.
+/// What became of files' records; printed before training.
 struct DataReport {
   std::int64_t records = 0;
   std::map<std::string_view, std::int64_t> forms{};  // NOLINT: as in Example. By DataRecord::form_name
@@ -60,11 +60,14 @@ struct DataReport {
   std::map<std::string_view, std::pair<std::int64_t, std::string>> chat_remarks{};  // NOLINT: as in Example
 
   [[nodiscard]] std::string summary() const;  ///< one line
+  /// Adds what became of another file's.
+  void add(const DataReport& other);
 };
 
 struct Dataset {
   std::vector<Example> examples;
   DataReport report;
+  std::vector<std::int64_t> files{};  // NOLINT: as in Example. How many examples each file gave, in order
 };
 
 /// Reads a file (record_source.h) in the forms of docs/formats.md; each record may be of its own form.
@@ -75,6 +78,9 @@ struct Dataset {
 [[nodiscard]] Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokenizer,
                                    std::int64_t vocabulary_size, const DataOptions& options,
                                    const std::function<void(std::int64_t, std::int64_t)>& each = {});
+
+/// Adds the examples of another file behind those of `all`.
+void append(Dataset& all, Dataset more);
 
 /// Moves a random `fraction` of the examples (at least one, at most all but one) into the returned set, by
 /// `seed`.

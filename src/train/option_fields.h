@@ -20,7 +20,9 @@ void for_each_record_field(Fields& fields, const Visit& visit) {
 template <class Options, class Visit>
 void for_each_train_option(Options& options, const Visit& visit) {
   visit("model", options.model, "Hugging Face model folder, or GGUF file");
-  visit("train", options.train, "training data: JSONL, JSON, CSV or TSV, also in gzip or zstd");
+  visit("train", options.train,
+        "training data: JSONL, JSON, CSV or TSV, also in gzip or zstd (repeatable; FILE:WEIGHT: mixed by "
+        "weight)");
   visit("dev", options.dev, "dev data, likewise");
   visit("dev-fraction", options.dev_fraction, "part of the training data held out as dev set");
   visit("task", options.task, "task to train on: sst2 ... drop, or a TOML file of your own");

@@ -87,6 +87,7 @@ bool extract(const toml::node& node, T& value) {
     if (!extract(node, inner)) return false;
     value = inner;
   } else if constexpr (IsVector<T>::value) {
+    if (node.is_string()) return extract(node, value.emplace_back());  // a list of one
     if (!node.is_array()) return false;
     value.clear();
     for (const auto& entry : *node.as_array()) {

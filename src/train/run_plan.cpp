@@ -245,7 +245,7 @@ std::vector<std::string> target_modules_of(const TrainOptions& options, const De
 
 void check_options(const TrainOptions& options) {
   require(!options.model.empty(), "--model is needed: a Hugging Face model folder or a GGUF file");
-  require(!options.train.empty() || !options.task.empty(), "--train is needed: a JSONL file; or --task");
+  require(!options.train.empty() || !options.task.empty(), "--train is needed: a data file; or --task");
   check_task_options(options);
   require(!options.out.empty(), "--out is needed: the run folder to create");
   check_plan_options(options);

@@ -247,7 +247,7 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   session.plan = make_run_plan(options, session.data.train.size(), session.compute_dtype, size.quantized);
   session.micro_batch = micro_batch_limit(options, size.quantized && session.backend->memory().is_host());
   session.batches =
-      std::make_unique<BatchPlan>(session.data.train.size(), options.batch_size,
+      std::make_unique<BatchPlan>(session.data.train.mixture(), options.batch_size,
                                   options.gradient_accumulation_steps, !options.no_shuffle, options.seed);
   const bool full = session.plan.method == Method::full;
   const auto names = linear_names(session.config);

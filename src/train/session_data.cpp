@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "data/mixture.h"
 #include "data/reading_progress.h"
 #include "eval/data_options.h"
 #include "eval/task_evaluation.h"
@@ -29,7 +30,10 @@ void load_files(const TrainOptions& options, const DecoderSpec& config,
     return read_dataset(file, data.tokenizer.get(), config.vocab_size, form,
                         reading_progress(progress, file));
   };
-  Dataset train = read(options.train);
+  std::vector<WeightedFile> files;
+  for (const auto& file : options.train) files.push_back(parse_weighted_file(file.string()));
+  Dataset train;
+  for (const WeightedFile& file : files) append(train, read(file.file));
   if (train.report.chats > 0) {
     data.chat = chat_files(*form.chat_format, *data.tokenizer, options.model);
     data.chat_date = form.chat_format->date();
@@ -39,7 +43,7 @@ void load_files(const TrainOptions& options, const DecoderSpec& config,
   } else if (options.dev_fraction > 0.0) {
     data.dev = {split_dev(train, options.dev_fraction, options.data_seed.value_or(options.seed)), {}};
   }
-  data.train = TrainingData(std::move(train));
+  data.train = TrainingData(std::move(train), weights_of(files));
 }
 
 /// The texts with their gold answers, for the language-model objective.

@@ -16,6 +16,15 @@
 #include "train/trainer.h"
 
 namespace cola {
+namespace {
+
+std::string training_files(const TrainOptions& options) {
+  std::vector<std::string> names;
+  for (const auto& file : options.train) names.push_back(file.string());
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace
 
 Trainer::Trainer(TrainingSession session, const TrainMode& mode, Ranks& ranks)
     : session_(std::move(session)),
@@ -186,16 +195,16 @@ void Trainer::resume_from(const std::vector<std::int64_t>& saved) {
 void Trainer::restore(std::int64_t step) {
   const auto checkpoint = folder_.checkpoint(step);
   TrainingState saved = read_checkpoint_state(checkpoint);
-  const auto changed = [](const std::filesystem::path& file) {
-    return UsageError(fmt::format("--resume: {} has changed since the run began", file.string()));
+  const auto changed = [](const std::string& file) {
+    return UsageError(fmt::format("--resume: {} has changed since the run began", file));
   };
   const TrainOptions& options = session_.options;
   if (saved.train_digest != state_.train_digest)
-    throw changed(options.task.empty() ? options.train : options.task_data);
+    throw changed(options.task.empty() ? training_files(options) : options.task_data.string());
   if (saved.dev_digest != state_.dev_digest) {
-    throw changed(!options.task.empty() ? options.task_data
-                  : options.dev.empty() ? options.train
-                                        : options.dev);
+    throw changed(!options.task.empty() ? options.task_data.string()
+                  : options.dev.empty() ? training_files(options)
+                                        : options.dev.string());
   }
   if (session_.plan.stall_rule) session_.plan.knots = saved.knots;
   const auto& knots = session_.plan.knots;

@@ -14,6 +14,11 @@ std::int64_t TrainingData::size() const {
   return questions_.empty() ? std::ssize(sequences_.examples) : std::ssize(questions_);
 }
 
+Mixture TrainingData::mixture() const {
+  if (weights_.empty()) return size();
+  return {sequences_.files, weights_};
+}
+
 std::pair<std::int64_t, std::int64_t> TrainingData::tokens_of(std::size_t index) const {
   if (questions_.empty()) {
     const Example& example = sequences_.examples[index];
@@ -32,7 +37,10 @@ std::int64_t TrainingData::tokens() const {
 }
 
 std::string TrainingData::summary() const {
-  if (questions_.empty()) return sequences_.report.summary();
+  if (questions_.empty()) {
+    const std::string mixed = mixture().summary();
+    return sequences_.report.summary() + (mixed.empty() ? "" : fmt::format("; mixed by weight: {}", mixed));
+  }
   std::int64_t candidates = 0;
   std::int64_t whole = 0;
   std::int64_t merged = 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/mixture.h"
 #include "data/question_batch.h"
 #include "model/decoder.h"
 
@@ -36,11 +37,14 @@ struct MicroBatchLimit {
 class TrainingData {
  public:
   TrainingData() = default;
-  explicit TrainingData(Dataset sequences) : sequences_(std::move(sequences)) {}
+  /// `weights`: of the sequences' files, empty: none.
+  explicit TrainingData(Dataset sequences, std::vector<double> weights = {})
+      : sequences_(std::move(sequences)), weights_(std::move(weights)) {}
   TrainingData(std::vector<Question> questions, bool share_prefix)
       : questions_(std::move(questions)), share_prefix_(share_prefix) {}
 
   [[nodiscard]] std::int64_t size() const;    ///< sequences or questions
+  [[nodiscard]] Mixture mixture() const;      ///< Throws UsageError, see Mixture
   [[nodiscard]] std::int64_t tokens() const;  ///< of an epoch, as they are run
   [[nodiscard]] std::string summary() const;  ///< one line
   [[nodiscard]] std::string digest() const;   ///< see digest_of()
@@ -61,6 +65,7 @@ class TrainingData {
   [[nodiscard]] std::pair<std::int64_t, std::int64_t> tokens_of(std::size_t index) const;
 
   Dataset sequences_;
+  std::vector<double> weights_;
   std::vector<Question> questions_;  ///< in place of the sequences
   bool share_prefix_ = true;
 };

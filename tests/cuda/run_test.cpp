@@ -17,7 +17,7 @@ using CudaRun = CudaTest;
 TrainOptions trajectory_options(const std::string& model, bool chain, const std::filesystem::path& folder) {
   TrainOptions options;
   options.model = parity_folder(model);
-  options.train = folder / "train.jsonl";
+  options.train = {folder / "train.jsonl"};
   options.out = folder / "run";
   options.device = "cuda";
   options.method = chain ? "cola" : "lora";
@@ -47,7 +47,7 @@ TEST_P(CudaTrajectory, HasTheCpusLosses) {
   const auto& [model, chain, dtype] = GetParam();
   const TemporaryFolder folder;
   TrainOptions options = trajectory_options(model, chain, folder.path());
-  write_parity_data(model, options.train);
+  write_parity_data(model, options.train.front());
   options.dtype = dtype;
   options.out = folder / "cuda";
   (void)run(options);

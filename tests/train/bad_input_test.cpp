@@ -36,7 +36,7 @@ Case config(const std::string& name, std::vector<std::string> expected, const st
 
 Case data(const std::string& name, std::vector<std::string> expected, const std::string& text) {
   return {name, std::move(expected),
-          [text](TrainOptions& options) { test::write_text_file_at(options.train, text); }};
+          [text](TrainOptions& options) { test::write_text_file_at(options.train.front(), text); }};
 }
 
 std::vector<Case> all_cases() {
@@ -64,8 +64,10 @@ std::vector<Case> all_cases() {
       data("LabelOutside", {"train.jsonl:1"}, R"({"input_ids":[5,6],"labels":[5,-7]})"),
       data("NothingTrained", {"train.jsonl", "train"}, R"({"input_ids":[5,6],"labels":[-100,-100]})"),
       data("TextWithoutTokenizer", {"tokenizer"}, R"({"text":"hello"})"),
-      {"NoData", {"none.jsonl"}, [](TrainOptions& o) { o.train = o.train.parent_path() / "none.jsonl"; }},
-      {"DataIsAFolder", {"model"}, [](TrainOptions& o) { o.train = o.model; }},
+      {"NoData",
+       {"none.jsonl"},
+       [](TrainOptions& o) { o.train = {o.train.front().parent_path() / "none.jsonl"}; }},
+      {"DataIsAFolder", {"model"}, [](TrainOptions& o) { o.train = {o.model}; }},
       {"UnknownModule", {"w_proj"}, [](TrainOptions& o) { o.target_modules = {"w_proj"}; }},
       {"RankTooHigh", {"rank 65"}, [](TrainOptions& o) { o.lora_r = 65; }},
       {"MaxLengthTooLong", {"--max-length"}, [](TrainOptions& o) { o.max_length = 129; }},

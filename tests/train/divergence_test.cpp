@@ -119,7 +119,8 @@ class ZeroGradient : public testing::Test {
     std::filesystem::create_directory(options.model);
     write_checkpoint(options.model, tensors, std::int64_t{1} << 40);
     std::filesystem::copy(source / "config.json", options.model / "config.json");
-    test::write_text_file_at(options.train, R"({"input_ids": [2, 9, 7, 7], "labels": [-100, -100, 7, 7]})");
+    test::write_text_file_at(options.train.front(),
+                             R"({"input_ids": [2, 9, 7, 7], "labels": [-100, -100, 7, 7]})");
   }
 
   test::TemporaryFolder folder;
@@ -147,7 +148,7 @@ TEST_F(ZeroGradient, IsRightForTheQueryOfALoneToken) {
   options.dtype = "bf16";  // in f32 rounding is left of it
   options.batch_size = 1;
   options.epochs = 2;
-  test::write_text_file_at(options.train,
+  test::write_text_file_at(options.train.front(),
                            "{\"input_ids\": [2, 9], \"labels\": [2, 9]}\n"
                            "{\"input_ids\": [2, 9, 11, 8], \"labels\": [2, 9, 11, 8]}\n");
   EXPECT_EQ(test::run(options).steps, 4);

@@ -139,7 +139,7 @@ ReferenceRun reference_run(const Case& test_case) {
 TrainOptions options_of(const Case& test_case, const std::filesystem::path& folder) {
   TrainOptions options;
   options.model = test::parity_folder(test_case.model);
-  options.train = folder / "data.jsonl";
+  options.train = {folder / "data.jsonl"};
   options.out = folder / "run";
   options.method = "full";
   options.max_steps = steps;
@@ -152,7 +152,7 @@ TrainOptions options_of(const Case& test_case, const std::filesystem::path& fold
   options.max_grad_norm = 0.0;
   options.weight_decay = test_case.weight_decay;
   options.decay_norms = test_case.decay_norms;
-  test::write_parity_data(test_case.model, options.train);
+  test::write_parity_data(test_case.model, options.train.front());
   return options;
 }
 

@@ -20,11 +20,13 @@ struct Case {
 };
 
 /// Everything that has state or random numbers: knots on, before and between checkpoints, dropouts,
-/// accumulation, best of dev, trained biases.
+/// accumulation, best of dev, trained biases, files mixed by weight.
 TrainOptions options_of(const Case& test_case, const std::filesystem::path& folder) {
   auto options = test::small_options(folder);
   test::add_dev(options);
-  test::write_random_data(options.train, 30, 3);
+  test::write_random_data(options.train.front(), 18, 3);
+  test::write_random_data(folder / "more.jsonl", 12, 4);
+  options.train = {options.train.front().string() + ":1", (folder / "more.jsonl").string() + ":2"};
   options.method = test_case.method;
   options.optimizer = test_case.optimizer;
   options.momentum = test_case.momentum;

@@ -23,7 +23,7 @@ namespace {
 TrainOptions minimal_options() {
   TrainOptions options;
   options.model = "model";
-  options.train = "train.jsonl";
+  options.train = {"train.jsonl"};
   options.out = "run";
   return options;
 }
@@ -42,7 +42,7 @@ TEST(RunPlan, RefusesWrongOptions) {
   using Change = std::function<void(TrainOptions&)>;
   const std::vector<std::pair<std::string, Change>> cases{
       {"--model", [](auto& o) { o.model = ""; }},
-      {"--train", [](auto& o) { o.train = ""; }},
+      {"--train", [](auto& o) { o.train = {}; }},
       {"--out", [](auto& o) { o.out = ""; }},
       {"--method", [](auto& o) { o.method = "dora"; }},
       {"--links", [](auto& o) { o.links = 0; }},

@@ -43,7 +43,7 @@ inline void write_random_data(const std::filesystem::path& file, int rows, std::
 inline TrainOptions small_options(const std::filesystem::path& folder) {
   TrainOptions options;
   options.model = parity_folder("opt_tiny");
-  options.train = folder / "train.jsonl";
+  options.train = {folder / "train.jsonl"};
   options.out = folder / "run";
   options.knots = "5";
   options.epochs = 3;
@@ -51,12 +51,12 @@ inline TrainOptions small_options(const std::filesystem::path& folder) {
   options.learning_rate = 1e-3;
   options.dtype = "f32";
   options.threads = 1;
-  write_random_data(options.train, 16, 1);
+  write_random_data(options.train.front(), 16, 1);
   return options;
 }
 
 inline void add_dev(TrainOptions& options) {
-  options.dev = options.train.parent_path() / "dev.jsonl";
+  options.dev = options.train.front().parent_path() / "dev.jsonl";
   write_random_data(options.dev, 5, 2);
 }
 

@@ -160,7 +160,7 @@ TEST_F(TaskTraining, OptionsThatContradict) {
     EXPECT_TRUE(test::contains_all(test::error_of(changed), {expected})) << test::error_of(changed);
     EXPECT_FALSE(std::filesystem::exists(options.out));
   };
-  refused([&](auto& o) { o.train = folder / "train.jsonl"; }, "--task excludes --train");
+  refused([&](auto& o) { o.train = {folder / "train.jsonl"}; }, "--task excludes --train");
   refused([&](auto& o) { o.task = "cb"; }, "--task-data");
   refused([&](auto& o) { o.task = "nothing"; }, "unknown task");
   refused([&](auto& o) { o.bos_token_id = 488; }, "--bos-token-id 488");
@@ -170,7 +170,7 @@ TEST_F(TaskTraining, OptionsThatContradict) {
   refused(
       [&](auto& o) {
         o.task.clear();
-        o.train = folder / "train.jsonl";
+        o.train = {folder / "train.jsonl"};
       },
       "belong to --task");
 }

@@ -66,7 +66,7 @@ TEST_F(TrainFailure, UnwritableFolder) {
 }
 
 TEST_F(TrainFailure, FolderBelowAFile) {
-  options.out = options.train / "run";
+  options.out = options.train.front() / "run";
   EXPECT_TRUE(contains_all(error_of(options), {"cannot write into folder", "train.jsonl"}));
 }
 
@@ -103,10 +103,10 @@ TEST_F(TrainFailure, ResumeWithChangedData) {
   test::write_random_data(options.dev, 5, 2);
   EXPECT_EQ(test::run(options, true).steps, 12);
   // One token of one sequence, so that no count differs.
-  std::string text = read_text_file(options.train);
+  std::string text = read_text_file(options.train.front());
   const auto comma = text.find(',');
   text[comma - 1] = text[comma - 1] == '5' ? '6' : '5';
-  test::write_text_file_at(options.train, text);
+  test::write_text_file_at(options.train.front(), text);
   EXPECT_TRUE(contains_all(error_of(options, true), {"train.jsonl", "changed"}));
 }
 

@@ -56,7 +56,7 @@ TrainOptions options_of(const Case& test_case, const std::filesystem::path& fold
   const auto parity = test::parity_folder(test_case.model);
   TrainOptions options;
   options.model = parity;
-  options.train = folder / "d.jsonl";
+  options.train = {folder / "d.jsonl"};
   options.out = folder / "run";
   options.method = test_case.cola ? "cola" : "lora";
   options.initial_link = {parity / "adapter"};
@@ -73,7 +73,7 @@ TrainOptions options_of(const Case& test_case, const std::filesystem::path& fold
   options.lr_scheduler = "constant";
   options.max_grad_norm = 0.0;
   options.weight_decay = test_case.weight_decay;
-  test::write_parity_data(test_case.model, options.train);
+  test::write_parity_data(test_case.model, options.train.front());
   return options;
 }
 

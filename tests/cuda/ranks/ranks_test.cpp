@@ -72,7 +72,7 @@ TEST_F(CudaRanks, TrainToTheLossesOfOneProcess) {
   options.batch_size = 3;
   options.device = "cuda";
   (void)joined().gather("");
-  options.train = folder / "train.jsonl";
+  options.train = {folder / "train.jsonl"};
   const auto train_in = [&](const char* run, Ranks& ranks) {
     options.out = folder / run;
     return train(options, {.quiet = true}, ranks);
