@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cola/preference.h"
 #include "cola/record_fields.h"
 
 namespace cola {
@@ -74,6 +75,7 @@ struct TrainOptions {
   std::string chat_template_kwargs;  ///< JSON object of variables for it; empty: none
   std::string chat_template_date;  ///< that it may print, as 2026-03-09T14:05:06; empty: when the run starts
   RecordFields fields;
+  PreferenceOptions preference;
   std::string dropout = "0";  ///< a probability, or "config"
   double lora_dropout = 0.0;
   std::uint64_t seed = 42;

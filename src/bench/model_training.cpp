@@ -45,7 +45,7 @@ double ModelTraining::step(const StepPart& part) {
   for (const TrainingBatch& batch : part.batches) {
     StepState state{context_, batch.ragged(), true};
     state.recompute = recompute_;
-    loss += forward_backward(state, model_, activations_, batch, part.loss_terms);
+    loss += forward_backward(state, model_, activations_, batch, part.loss_terms).sum;
   }
   const double norm = gradient_norm(context_, optimizer_->parameters());
   optimizer_->update(context_, learning_rate, clip_factor(norm, 1.0));
@@ -53,7 +53,7 @@ double ModelTraining::step(const StepPart& part) {
     for (const auto& parameter : model_.weights().all()) Weights::refresh(context_, *parameter);
   }
   context_.backend().synchronize();
-  return loss / static_cast<double>(part.loss_terms);
+  return loss / static_cast<double>(part.loss_terms.items);
 }
 
 std::int64_t ModelTraining::trained_parameters() const {

@@ -32,7 +32,7 @@ Json json_of(const TrainingBatch& training_batch) {
       positions.push_back(batch.loss_rows[loss_row] - begin);
     loss_positions.push_back(positions);
   }
-  const bool of_questions = training_batch.of_questions;
+  const bool of_questions = training_batch.item == TrainingItem::question;
   const QuestionBatch& content = training_batch.content;
   return {{"ids", ids},
           {"loss_positions", loss_positions},

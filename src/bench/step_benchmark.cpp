@@ -78,7 +78,7 @@ void count_work(const StepBenchmarkOptions& options, const Work& work, StepBench
       result.tokens_per_step += static_cast<double>(batch.ragged().tokens()) / steps;
       result.loss_tokens_per_step += static_cast<double>(batch.ragged().loss_tokens()) / steps;
       const std::int64_t examples =
-          batch.of_questions ? batch.content.questions() : batch.ragged().sequences();
+          batch.item == TrainingItem::question ? batch.content.questions() : batch.ragged().sequences();
       result.examples_per_step += static_cast<double>(examples) / steps;
     }
     result.reference_tokens_per_step += static_cast<double>(padded_tokens_of(step)) / steps;

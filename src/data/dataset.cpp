@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/random.h"
+#include "data/dev_split.h"
 #include "data/record.h"
 #include "data/record_source.h"
 #include "data/sequence_builder.h"
@@ -52,13 +52,15 @@ std::int64_t Example::loss_tokens() const {
 
 std::string DataReport::summary() const {
   std::string line =
-      fmt::format("{}{} sequences, {} tokens, {} trained", read_as(*this), sequences, tokens, loss_tokens);
+      fmt::format("{}{} {}, {} tokens, {} trained", read_as(*this), sequences, of_pairs ? "pairs" : "sequences", tokens, loss_tokens);
   const std::pair<std::int64_t, const char*> remarks[] = {
       {windowed, "texts cut into windows"},
       {truncated, "prompts cut from the left"},
       {skipped_long, "skipped: completion longer than --max-length"},
       {skipped_empty, "sequences skipped: no trained token"},
       {merged_borders, "borders inside a token, which is trained whole"},
+      {equal_answers, "pairs skipped: equal answers"},
+      {shortened_prompts, "prompts end in a token that an answer changes, which is trained with it"},
       {own_special, "with a BOS or EOS of their own: none added"},
       {parsed_arguments, "with tool calls' arguments as JSON text, which the template is given as objects"},
       {weighted, "sequences weighted: the loss is the sum of weight times loss over trained tokens"},
@@ -74,20 +76,11 @@ std::string DataReport::summary() const {
 Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokenizer,
                      std::int64_t vocabulary_size, const DataOptions& options,
                      const std::function<void(std::int64_t, std::int64_t)>& each) {
-  constexpr std::int64_t report_every = std::int64_t{1} << 18;  // bytes
   const SequenceBuilder builder(tokenizer, vocabulary_size, options);
-  const auto records = open_records(file);
   Dataset dataset;
-  std::int64_t reported = 0;
-  for (std::string record; records->next(record);) {
-    const std::string where = records->where();
+  for_each_record(file, each, [&](const std::string& record, const std::string& where) {
     builder.add(parse_record(record, where, options.fields), where, dataset);
-    if (each && records->bytes_read() - reported >= report_every) {
-      reported = records->bytes_read();
-      each(reported, records->bytes_in_all());
-    }
-  }
-  if (dataset.report.records == 0) throw Error(fmt::format("{}: no records in the file", file.string()));
+  });
   dataset.files = {std::ssize(dataset.examples)};
   if (dataset.examples.empty()) {
     throw Error(fmt::format("{}: no trainable token in the whole file ({})", file.string(),
@@ -101,9 +94,10 @@ void DataReport::add(const DataReport& other) {
                                      &DataReport::without_answer,   &DataReport::sequences,
                                      &DataReport::windowed,         &DataReport::truncated,
                                      &DataReport::skipped_long,     &DataReport::skipped_empty,
-                                     &DataReport::merged_borders,   &DataReport::own_special,
+                                     &DataReport::merged_borders,   &DataReport::own_special,      &DataReport::equal_answers, &DataReport::shortened_prompts,
                                      &DataReport::parsed_arguments, &DataReport::weighted,
                                      &DataReport::tokens,           &DataReport::loss_tokens};
+  of_pairs = of_pairs || other.of_pairs;
   for (const auto count : counts) this->*count += other.*count;
   for (const auto& [form, count] : other.forms) forms[form] += count;
   for (const auto& [what, found] : other.chat_remarks) {
@@ -120,31 +114,8 @@ void append(Dataset& all, Dataset more) {
 }
 
 Dataset split_dev(Dataset& train, double fraction, std::uint64_t seed) {
-  if (!(fraction > 0.0 && fraction < 1.0)) {
-    throw UsageError(fmt::format("--dev-fraction {} is not between 0 and 1", fraction));
-  }
-  const auto count = static_cast<std::int64_t>(train.examples.size());
-  if (count < 2)
-    throw Error(fmt::format("--dev-fraction needs at least 2 sequences, and there are {}", count));
-  const auto wanted = static_cast<std::int64_t>(std::llround(fraction * static_cast<double>(count)));
-  const std::int64_t dev_count = std::clamp<std::int64_t>(wanted, 1, count - 1);
-
-  const std::vector<std::int64_t> order = random_permutation(count, RandomStream(seed, RandomPurpose::split));
-  std::vector<bool> is_dev(train.examples.size());
-  for (std::int64_t i = 0; i < dev_count; ++i)
-    is_dev[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = true;
-
   Dataset dev;
-  std::vector<Example> remaining;
-  std::size_t i = 0;
-  for (std::int64_t& file : train.files) {
-    const std::size_t end = i + static_cast<std::size_t>(file);
-    for (; i < end; ++i) {
-      if (is_dev[i]) --file;
-      (is_dev[i] ? dev.examples : remaining).push_back(std::move(train.examples[i]));
-    }
-  }
-  train.examples = std::move(remaining);
+  dev.examples = take_dev(train.examples, train.files, fraction, seed);
   count_sequences(train);
   count_sequences(dev);
   return dev;

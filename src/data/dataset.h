@@ -53,6 +53,9 @@ struct DataReport {
   std::int64_t merged_borders = 0;    ///< borders of what is trained inside a token, which is trained
   std::int64_t own_special = 0;       ///< records whose text has the BOS or EOS that would be added
   std::int64_t weighted = 0;          ///< sequences with weights other than 1
+  bool of_pairs = false;               ///< sequences are preference pairs
+  std::int64_t equal_answers = 0;      ///< skipped: pairs whose answers are the same
+  std::int64_t shortened_prompts = 0;  ///< pairs whose prompt alone has other last tokens than with an answer
   std::int64_t parsed_arguments = 0;  ///< chats whose tool calls' arguments were text
   std::int64_t tokens = 0;
   std::int64_t loss_tokens = 0;

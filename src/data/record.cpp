@@ -184,10 +184,7 @@ DataRecord read_named(const Line& line, const RecordFields& fields) {
   const std::string answer = completion_key(line.object, fields);
   if (fields.prompt_template.empty())
     return read_completion(line, fields.prompt.empty() ? "prompt" : fields.prompt, answer);
-  const PromptTemplate prompt(fields.prompt_template, "--prompt-template");
-  return completion_of_texts(
-      line.object,
-      prompt.fill([&](const std::string& field) { return value_for_prompt(line.object, field); }), answer);
+  return completion_of_texts(line.object, fill_prompt(fields.prompt_template, line.object), answer);
 }
 
 /// A record of a known form.
@@ -219,6 +216,11 @@ DataRecord read_known(const Line& line) {
 }
 
 }  // namespace
+
+std::string fill_prompt(const std::string& prompt_template, const JsonReader& record) {
+  const PromptTemplate prompt(prompt_template, "--prompt-template");
+  return prompt.fill([&](const std::string& field) { return value_for_prompt(record, field); });
+}
 
 void check_record_fields(const RecordFields& fields) {
   const bool whole = !fields.text.empty();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cola/record_fields.h"
+#include "io/json.h"
 #include "text/chat/rendering.h"
 
 namespace cola {
@@ -50,6 +51,9 @@ struct DataRecord {
 /// field that is missing, wrong types, arrays that do not go with input_ids, a target without text.
 [[nodiscard]] DataRecord parse_record(std::string_view line, const std::string& where,
                                       const RecordFields& fields = {});
+
+/// The text of a prompt with the record's fields in it. Throws Error naming a field that is missing or no text.
+[[nodiscard]] std::string fill_prompt(const std::string& prompt_template, const JsonReader& record);
 
 /// Throws UsageError for fields that exclude each other, or a template that is none.
 void check_record_fields(const RecordFields& fields);

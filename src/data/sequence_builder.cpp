@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "data/chat_text.h"
 #include "text/chat/origins.h"
 #include "text/token_borders.h"
 
@@ -58,15 +59,13 @@ void SequenceBuilder::Draft::append(std::int32_t id, float weight) {
 
 SequenceBuilder::SequenceBuilder(const Tokenizer* tokenizer, std::int64_t vocabulary_size,
                                  const DataOptions& options)
-    : tokenizer_(tokenizer), vocabulary_size_(vocabulary_size), options_(options) {
+    : encoder_(tokenizer, vocabulary_size, options.append_eos), options_(options) {
   if (options_.max_length < 2) {
     throw UsageError(fmt::format("--max-length {} is too short: at least 2 tokens", options_.max_length));
   }
-  if (tokenizer_ == nullptr) return;
-  bos_ = tokenizer_->special().bos;
-  if (options_.append_eos) eos_ = tokenizer_->special().eos;
+  if (tokenizer == nullptr) return;
   if (options_.chat_format) ends_.emplace_back(stripped_left(options_.chat_format->end_of_turn()));
-  if (eos_) ends_.push_back(tokenizer_->piece(*eos_));
+  if (encoder_.eos()) ends_.push_back(encoder_.tokenizer().piece(*encoder_.eos()));
   std::erase(ends_, "");
 }
 
@@ -75,10 +74,7 @@ void SequenceBuilder::add(const DataRecord& record, const std::string& where, Da
   ++dataset.report.forms[record.form_name];
   if (const auto* tokens = std::get_if<TokenRecord>(&record.form))
     return add_tokens(*tokens, record.weight, where, dataset);
-  if (tokenizer_ == nullptr) {
-    throw UsageError(
-        fmt::format("{}: text needs a tokenizer: give --tokenizer DIR, or data as input_ids", where));
-  }
+  encoder_.require_tokenizer(where);
   if (const auto* text = std::get_if<TextRecord>(&record.form))
     return add_text(*text, record.weight, where, dataset);
   if (const auto* completion = std::get_if<CompletionRecord>(&record.form))
@@ -88,48 +84,14 @@ void SequenceBuilder::add(const DataRecord& record, const std::string& where, Da
   add_chat(std::get<ChatRecord>(record.form), record.weight, where, dataset);
 }
 
-std::int32_t SequenceBuilder::checked(std::int64_t id, std::string_view what,
-                                      const std::string& where) const {
-  if (id >= 0 && id < vocabulary_size_) return static_cast<std::int32_t>(id);
-  throw Error(fmt::format("{}: {} {} is outside the model's vocabulary (0 to {})", where, what, id,
-                          vocabulary_size_ - 1));
-}
-
-SequenceBuilder::Ids SequenceBuilder::encode(std::string_view text, const std::string& where) const {
-  Ids ids = tokenizer_->encode(text);
-  for (const std::int32_t id : ids) {
-    if (id < 0 || id >= vocabulary_size_) {
-      throw Error(
-          fmt::format("{}: the tokenizer makes id {}, but the model's vocabulary ({}) is smaller than the "
-                      "tokenizer's ({}): give the model's own tokenizer",
-                      where, id, vocabulary_size_, tokenizer_->vocabulary_size()));
-    }
-  }
-  return ids;
-}
-
-bool SequenceBuilder::take_own_bos(Ids& ids) const {
-  if (!bos_ || !tokenizer_->special().add_bos || ids.empty() || ids.front() != *bos_) return false;
-  ids.erase(ids.begin());
-  return true;
-}
-
-bool SequenceBuilder::has_own_end(std::span<const std::int32_t> ids) const {
-  for (std::size_t i = ids.size(); i-- > 0;) {
-    if (tokenizer_->special().is_end(ids[i])) return true;
-    if (tokenizer_->text_of(ids[i]).bytes.find_first_not_of(white_space) != std::string::npos) return false;
-  }
-  return false;
-}
-
 void SequenceBuilder::add_text(const TextRecord& record, float weight, const std::string& where,
                                Dataset& dataset) const {
-  Ids body = encode(record.text, where);
-  const bool own_bos = take_own_bos(body);
-  const bool own_end = eos_ && has_own_end(body);
+  Ids body = encoder_.encode(record.text, where);
+  const bool own_bos = encoder_.take_own_bos(body);
+  const bool own_end = encoder_.eos() && encoder_.has_own_end(body);
   if (own_bos || own_end) ++dataset.report.own_special;
-  if (eos_ && !own_end) body.push_back(checked(*eos_, "EOS", where));
-  const bool with_bos = bos_ && tokenizer_->special().add_bos;
+  if (encoder_.eos() && !own_end) body.push_back(encoder_.checked(*encoder_.eos(), "EOS", where));
+  const bool with_bos = encoder_.puts_bos_first();
   const auto room = static_cast<std::size_t>(options_.max_length) - (with_bos ? 1 : 0);
   if (body.size() > room) ++dataset.report.windowed;
   std::size_t begin = 0;
@@ -137,7 +99,7 @@ void SequenceBuilder::add_text(const TextRecord& record, float weight, const std
     const std::size_t end = std::min(body.size(), begin + room);
     Ids window;
     window.reserve(end - begin + 1);
-    if (with_bos) window.push_back(checked(*bos_, "BOS", where));
+    if (with_bos) window.push_back(encoder_.checked(*encoder_.bos(), "BOS", where));
     window.insert(window.end(), body.begin() + static_cast<std::ptrdiff_t>(begin),
                   body.begin() + static_cast<std::ptrdiff_t>(end));
     const std::vector<float> weights(window.size(), weight);
@@ -149,24 +111,24 @@ void SequenceBuilder::add_text(const TextRecord& record, float weight, const std
 void SequenceBuilder::add_completion(const CompletionRecord& record, float weight, const std::string& where,
                                      Dataset& dataset) const {
   const std::string text = record.prompt + record.completion;
-  Ids ids = encode(text, where);
+  Ids ids = encoder_.encode(text, where);
   const std::size_t border[] = {record.prompt.size()};
-  TokenBorder first = find_borders(*tokenizer_, text, ids, border).front();
-  const bool own_bos = take_own_bos(ids);
+  TokenBorder first = find_borders(encoder_.tokenizer(), text, ids, border).front();
+  const bool own_bos = encoder_.take_own_bos(ids);
   if (own_bos && first.token > 0) --first.token;
-  const bool own_end = eos_ && has_own_end(std::span(ids).subspan(first.token));
+  const bool own_end = encoder_.eos() && encoder_.has_own_end(std::span(ids).subspan(first.token));
   if (own_bos || own_end) ++dataset.report.own_special;
   if (first.merged && !options_.train_on_prompt) ++dataset.report.merged_borders;
   const float prompt_weight = options_.train_on_prompt ? weight : 0.0F;
   Draft draft;
-  if (bos_ && tokenizer_->special().add_bos) {
-    draft.append(checked(*bos_, "BOS", where), 0.0F);
+  if (encoder_.puts_bos_first()) {
+    draft.append(encoder_.checked(*encoder_.bos(), "BOS", where), 0.0F);
     draft.starts_with_bos = true;
   }
   draft.keep_from = draft.ids.size() + first.token;
   for (std::size_t i = 0; i < ids.size(); ++i)
     draft.append(ids[i], i >= first.token ? weight : prompt_weight);
-  if (eos_ && !own_end) draft.append(checked(*eos_, "EOS", where), weight);
+  if (encoder_.eos() && !own_end) draft.append(encoder_.checked(*encoder_.eos(), "EOS", where), weight);
   finish(std::move(draft), dataset);
 }
 
@@ -184,8 +146,8 @@ Value SequenceBuilder::without_own_special(const Value& messages, std::int64_t& 
     const auto end = std::ranges::find_if(ends_, [&](const std::string& end) { return seen.ends_with(end); });
     if (end != ends_.end() && (end == ends_.begin() || role_of(given) == "assistant"))
       text = seen.substr(0, seen.size() - end->size());
-    if (bos_ && all.items.empty()) {
-      if (const std::string bos = tokenizer_->piece(*bos_); text.starts_with(bos))
+    if (encoder_.bos() && all.items.empty()) {
+      if (const std::string bos = encoder_.tokenizer().piece(*encoder_.bos()); text.starts_with(bos))
         text.remove_prefix(bos.size());
     }
     if (text.size() == length) {
@@ -202,43 +164,11 @@ Value SequenceBuilder::without_own_special(const Value& messages, std::int64_t& 
 
 TrainedChat SequenceBuilder::render(const ChatRecord& record, const std::string& where,
                                     DataReport& report) const {
-  const ChatFormat& format = *options_.chat_format;
   ChatInput chat = record.chat;
   std::int64_t taken = 0;
   chat.messages = without_own_special(chat.messages, taken);
   if (taken > 0) ++report.own_special;
-  std::size_t number = 0;
-  for (const Value& message : chat.messages.list()->items) {
-    ++number;
-    if (!format.knows_role(role_of(message))) {
-      throw Error(
-          fmt::format("{}: message {} has role {:?}, which neither is usual nor stands in the chat template",
-                      where, number, role_of(message)));
-    }
-  }
-  const auto is_list = [](const Value& message) {
-    const Value* content = message.dict()->find(std::string_view("content"));
-    return content != nullptr && content->list() != nullptr;
-  };
-  const std::string hint = std::ranges::any_of(chat.messages.list()->items, is_list)
-                               ? "; a 'content' is a list of parts here: give it as one string"
-                               : "";
-  TrainedChat rendered;
-  try {
-    if (auto changed = format.with_object_arguments(chat)) {
-      chat = *std::move(changed);
-      ++report.parsed_arguments;
-    }
-    rendered = format.render(chat);
-  } catch (const jinja::Error& error) {
-    throw Error(fmt::format("{}: {}{}", where, format.describe(error), hint));
-  }
-  for (const ChatRemark& remark : rendered.remarks) {
-    if (remark.what == parts_are_printed) throw Error(fmt::format("{}: {}{}", where, describe(remark), hint));
-    auto& [count, first] = report.chat_remarks[remark.what];
-    if (count++ == 0) first = fmt::format("{}: {}", where, describe(remark));
-  }
-  return rendered;
+  return render_chat(*options_.chat_format, std::move(chat), where, report);
 }
 
 void SequenceBuilder::TokenSpan::fill(std::vector<float>& weights, float weight) const {
@@ -256,7 +186,7 @@ std::vector<std::pair<SequenceBuilder::TokenSpan, ChatSpan>> SequenceBuilder::to
     positions.push_back(span.begin);
     positions.push_back(span.end);
   }
-  const std::vector<TokenBorder> borders = find_borders(*tokenizer_, text, ids, positions);
+  const std::vector<TokenBorder> borders = find_borders(encoder_.tokenizer(), text, ids, positions);
   std::vector<std::pair<TokenSpan, ChatSpan>> found;
   for (std::size_t i = 0; i < spans.size(); ++i) {
     const TokenBorder& first = borders[2 * i];
@@ -270,9 +200,7 @@ std::vector<std::pair<SequenceBuilder::TokenSpan, ChatSpan>> SequenceBuilder::to
 
 void SequenceBuilder::add_chat(const ChatRecord& record, float weight, const std::string& where,
                                Dataset& dataset) const {
-  if (!options_.chat_format) {
-    throw UsageError(fmt::format("{}: messages need a chat template: {}", where, options_.no_chat_template));
-  }
+  require_chat_format(options_, where);
   ++dataset.report.chats;
   if (!options_.train_on_prompt && std::ranges::none_of(record.chat.messages.list()->items, is_assistant)) {
     ++dataset.report.without_answer;
@@ -281,7 +209,7 @@ void SequenceBuilder::add_chat(const ChatRecord& record, float weight, const std
   Draft draft;
   if (record.weights.empty()) return finish(std::move(draft), dataset);
   const TrainedChat chat = render(record, where, dataset.report);
-  draft.ids = encode(chat.text, where);
+  draft.ids = encoder_.encode(chat.text, where);
   draft.weights.assign(draft.ids.size(), options_.train_on_prompt ? weight : 0.0F);
   if (options_.train_on_prompt) {
     for (const auto& [tokens, span] : token_spans(chat.text, draft.ids, chat.texts)) {
@@ -295,7 +223,7 @@ void SequenceBuilder::add_chat(const ChatRecord& record, float weight, const std
     if (span.message >= record.context) draft.keep_from = tokens.begin;
     if (is_trained && record.weights[span.message] > 0.0F) dataset.report.merged_borders += tokens.merged;
   }
-  draft.starts_with_bos = bos_ && !draft.ids.empty() && draft.ids.front() == *bos_;
+  draft.starts_with_bos = encoder_.bos() && !draft.ids.empty() && draft.ids.front() == *encoder_.bos();
   finish(std::move(draft), dataset);
 }
 
@@ -334,10 +262,10 @@ void SequenceBuilder::add_tokens(const TokenRecord& record, float weight, const 
                             record.ids.size(), options_.max_length));
   }
   Example example;
-  for (const std::int64_t id : record.ids) example.ids.push_back(checked(id, "input id", where));
+  for (const std::int64_t id : record.ids) example.ids.push_back(encoder_.checked(id, "input id", where));
   for (const std::int64_t label : record.labels) {
     const bool trained = label != no_label;
-    const std::int32_t target = trained ? checked(label, "label", where) : no_label;
+    const std::int32_t target = trained ? encoder_.checked(label, "label", where) : no_label;
     example.labels.push_back(weight > 0.0F ? target : no_label);
   }
   if (weight != 0.0F && weight != 1.0F) example.weights.assign(example.ids.size(), weight);

@@ -10,6 +10,7 @@
 
 #include "data/dataset.h"
 #include "data/record.h"
+#include "data/token_encoder.h"
 
 namespace cola {
 
@@ -23,7 +24,7 @@ class SequenceBuilder {
   void add(const DataRecord& record, const std::string& where, Dataset& dataset) const;
 
  private:
-  using Ids = std::vector<std::int32_t>;
+  using Ids = TokenEncoder::Ids;
 
   /// A sequence before truncation.
   struct Draft {
@@ -60,19 +61,11 @@ class SequenceBuilder {
       std::string_view text, std::span<const std::int32_t> ids, std::span<const ChatSpan> spans) const;
   [[nodiscard]] TrainedChat render(const ChatRecord& record, const std::string& where,
                                    DataReport& report) const;
-  [[nodiscard]] Ids encode(std::string_view text, const std::string& where) const;
-  /// Takes off the BOS that the text itself begins with, where one is put first; whether there was one.
-  [[nodiscard]] bool take_own_bos(Ids& ids) const;
-  /// Whether the tokens end in one that ends a text, or in one and white space.
-  [[nodiscard]] bool has_own_end(std::span<const std::int32_t> ids) const;
-  [[nodiscard]] std::int32_t checked(std::int64_t id, std::string_view what, const std::string& where) const;
   void finish(Draft draft, Dataset& dataset) const;
 
-  const Tokenizer* tokenizer_;
-  std::int64_t vocabulary_size_;
+  TokenEncoder encoder_;
   DataOptions options_;
-  std::optional<std::int32_t> bos_, eos_;  ///< set where data of text has them
-  std::vector<std::string> ends_;          ///< texts that end a turn: the template's first
+  std::vector<std::string> ends_;  ///< texts that end a turn: the template's first
 };
 
 }  // namespace cola

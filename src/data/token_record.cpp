@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 4> loss_masks{"completion_mask", "assista
 constexpr std::array<std::string_view, 6> known_arrays{
     "input_ids", "labels", "attention_mask", "position_ids", "special_tokens_mask", "token_type_ids"};
 
-std::vector<std::int64_t> integers(const Json& array, const char* key, const std::string& where) {
+std::vector<std::int64_t> integers(const Json& array, const std::string& key, const std::string& where) {
   if (!array.is_array()) throw Error(fmt::format("{}: '{}' is not an array of integers", where, key));
   std::vector<std::int64_t> values;
   values.reserve(array.size());
@@ -100,6 +100,10 @@ void refuse_other_arrays(const JsonReader& object, const TokenRecord& record) {
 }
 
 }  // namespace
+
+std::vector<std::int64_t> read_integers(const JsonReader& object, const std::string& key) {
+  return integers(object.at(key), key, object.where());
+}
 
 TokenRecord read_tokens(const JsonReader& object) {
   const std::string& where = object.where();

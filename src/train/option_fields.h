@@ -14,6 +14,19 @@ void for_each_record_field(Fields& fields, const Visit& visit) {
         "text of the prompt, in which {field} is a field of the record, and {{ and }} are braces");
 }
 
+/// The same of PreferenceOptions.
+template <class Options, class Visit>
+void for_each_preference_option(Options& options, const Visit& visit) {
+  visit("objective", options.objective, "dpo, orpo or simpo: data are pairs of a chosen and a rejected answer");
+  visit("beta", options.beta, "how far the answers are to come apart (default 0.1; simpo 2)");
+  visit("dpo-loss", options.dpo_loss, "with dpo: sigmoid (default), hinge, ipo, robust or sigmoid_norm");
+  visit("label-smoothing", options.label_smoothing, "with --dpo-loss robust: part of the pairs that is the wrong way");
+  visit("sft-weight", options.sft_weight, "of the chosen answers' own loss, added to that of dpo or simpo (default 0)");
+  visit("simpo-gamma", options.simpo_gamma, "margin that simpo asks for (default 0.5)");
+  visit("reference", options.reference,
+        "with dpo: base (default: the model without any link), or start: as the run began");
+}
+
 /// Calls visit(name, field, help) for every option, in the order of the documentation: the one list that the
 /// command line, config.toml and the comparison on --resume are made from. `Options` is TrainOptions, const
 /// or not.
@@ -32,6 +45,7 @@ void for_each_train_option(Options& options, const Visit& visit) {
   visit("bos-token-id", options.bos_token_id,
         "token before a task's texts (default: the tokenizer's own; the paper's OPT: 0)");
   visit("no-share-prefix", options.no_share_prefix, "run every candidate of a question whole");
+  for_each_preference_option(options.preference, visit);
   visit("out", options.out, "run folder to create");
   visit("method", options.method, "cola, lora or full");
   visit("links", options.links, "number of links (default 2 with cola)");

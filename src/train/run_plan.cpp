@@ -10,6 +10,7 @@
 #include "chain/knot_plan.h"
 #include "core/error.h"
 #include "core/thread_option.h"
+#include "eval/preference_loss.h"
 #include "model/base_format.h"
 #include "model/linear_names.h"
 #include "train/option_fields.h"
@@ -147,9 +148,10 @@ void check_loop_options(const TrainOptions& options) {
 
 void check_task_options(const TrainOptions& options) {
   if (options.task.empty()) {
-    require(options.task_data.empty() && !options.num_train && !options.num_dev && !options.bos_token_id &&
-                !options.no_share_prefix,
-            "--task-data, --num-train, --num-dev, --bos-token-id and --no-share-prefix belong to --task");
+    require(options.task_data.empty() && !options.num_train && !options.num_dev && !options.bos_token_id,
+            "--task-data, --num-train, --num-dev and --bos-token-id belong to --task");
+    require(!options.no_share_prefix || !options.preference.objective.empty(),
+            "--no-share-prefix belongs to --task and --objective");
     return;
   }
   require(options.train.empty() && options.dev.empty() && options.dev_fraction == 0.0,
@@ -157,6 +159,7 @@ void check_task_options(const TrainOptions& options) {
   require(!options.train_on_prompt && !options.no_eos && options.chat_template.empty() &&
               options.chat_template_kwargs.empty() && options.chat_template_date.empty(),
           "--train-on-prompt, --no-eos and --chat-template belong to --train");
+  require(options.preference.objective.empty(), "--objective belongs to --train");
   for_each_record_field(options.fields, [](const char* name, const std::string& field, const char*) {
     require(field.empty(), fmt::format("--{} belongs to --train", name));
   });
@@ -247,6 +250,8 @@ void check_options(const TrainOptions& options) {
   require(!options.model.empty(), "--model is needed: a Hugging Face model folder or a GGUF file");
   require(!options.train.empty() || !options.task.empty(), "--train is needed: a data file; or --task");
   check_task_options(options);
+  const auto objective = preference_objective(options.preference);
+  require(!objective || !options.train_on_prompt, "--train-on-prompt makes no sense with --objective");
   require(!options.out.empty(), "--out is needed: the run folder to create");
   check_plan_options(options);
 }

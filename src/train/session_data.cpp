@@ -14,6 +14,26 @@
 namespace cola {
 namespace {
 
+std::vector<double> file_weights(const TrainOptions& options) {
+  std::vector<WeightedFile> files;
+  for (const auto& file : options.train) files.push_back(parse_weighted_file(file.string()));
+  return weights_of(files);
+}
+
+/// Training and dev set, of sequences or pairs, each file read by `read`.
+template <class Set, class Read>
+std::pair<Set, std::optional<Set>> read_sets(const TrainOptions& options, const Read& read) {
+  Set train;
+  for (const auto& file : options.train) append(train, read(parse_weighted_file(file.string()).file));
+  std::optional<Set> dev;
+  if (!options.dev.empty()) {
+    dev = read(options.dev);
+  } else if (options.dev_fraction > 0.0) {
+    dev = split_dev(train, options.dev_fraction, options.data_seed.value_or(options.seed));
+  }
+  return {std::move(train), std::move(dev)};
+}
+
 void load_files(const TrainOptions& options, const DecoderSpec& config,
                 const std::filesystem::path& tokenizer_folder, bool quiet, SessionData& data) {
   EvaluateOptions reading;  // dev data is read as cola eval reads it
@@ -25,25 +45,35 @@ void load_files(const TrainOptions& options, const DecoderSpec& config,
   reading.chat_template_date = options.chat_template_date;
   reading.fields = options.fields;
   const DataOptions form = data_options(reading, config, tokenizer_folder, data.tokenizer.get());
-  const auto read = [&](const std::filesystem::path& file) {
+  const auto note_chats = [&](const DataReport& report) {
+    if (report.chats == 0) return;
+    data.chat = chat_files(*form.chat_format, *data.tokenizer, options.model);
+    data.chat_date = form.chat_format->date();
+  };
+  if (const auto objective = preference_objective(options.preference)) {
+    auto [train, dev] = read_sets<PreferenceSet>(options, [&](const std::filesystem::path& file) {
+      Progress progress(quiet);
+      return read_preferences(file, data.tokenizer.get(), config.vocab_size, form,
+                              reading_progress(progress, file));
+    });
+    note_chats(train.report);
+    if (dev) {
+      for (PreferencePair& pair : dev->pairs) pair = as_trained(std::move(pair), *objective);
+      const std::size_t count = dev->pairs.size();
+      data.dev = {.sequences = {}, .items = {}, .pairs = *std::move(dev), .references = {}};
+      data.dev->references.resize(count);
+    }
+    data.train = TrainingData(std::move(train), *objective, file_weights(options), !options.no_share_prefix);
+    return;
+  }
+  auto [train, dev] = read_sets<Dataset>(options, [&](const std::filesystem::path& file) {
     Progress progress(quiet);
     return read_dataset(file, data.tokenizer.get(), config.vocab_size, form,
                         reading_progress(progress, file));
-  };
-  std::vector<WeightedFile> files;
-  for (const auto& file : options.train) files.push_back(parse_weighted_file(file.string()));
-  Dataset train;
-  for (const WeightedFile& file : files) append(train, read(file.file));
-  if (train.report.chats > 0) {
-    data.chat = chat_files(*form.chat_format, *data.tokenizer, options.model);
-    data.chat_date = form.chat_format->date();
-  }
-  if (!options.dev.empty()) {
-    data.dev = {read(options.dev), {}};
-  } else if (options.dev_fraction > 0.0) {
-    data.dev = {split_dev(train, options.dev_fraction, options.data_seed.value_or(options.seed)), {}};
-  }
-  data.train = TrainingData(std::move(train), weights_of(files));
+  });
+  note_chats(train.report);
+  if (dev) data.dev = {.sequences = *std::move(dev), .items = {}, .pairs = {}, .references = {}};
+  data.train = TrainingData(std::move(train), file_weights(options));
 }
 
 /// The texts with their gold answers, for the language-model objective.
@@ -89,6 +119,7 @@ void load_task(const TrainOptions& options, const DecoderSpec& config, SessionDa
 }  // namespace
 
 std::string DevSet::summary() const {
+  if (!pairs.pairs.empty()) return pairs.report.summary();
   return items.empty() ? sequences.report.summary() : fmt::format("{} examples", items.size());
 }
 
@@ -100,7 +131,9 @@ std::string DevSet::digest() const {
     for (const auto& candidate : item.candidates)
       bytes.ids.insert(bytes.ids.end(), candidate.begin(), candidate.end());
   }
-  return items.empty() ? digest_of(sequences.examples) : digest_of(text);
+  for (const PreferencePair& pair : pairs.pairs)
+    text.insert(text.end(), pair.question.candidates.begin(), pair.question.candidates.end());
+  return text.empty() ? digest_of(sequences.examples) : digest_of(text);
 }
 
 SessionData load_session_data(const TrainOptions& options, const DecoderSpec& config, bool quiet) {

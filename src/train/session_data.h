@@ -16,8 +16,10 @@ namespace cola {
 
 /// What is evaluated while training: sequences for the language-model loss, and with a task its examples.
 struct DevSet {
-  Dataset sequences;            ///< empty with a task trained by its candidates
+  Dataset sequences;            ///< empty with a task trained by its candidates, and with pairs
   std::vector<TaskItem> items;  ///< of a task, scored
+  PreferenceSet pairs;
+  std::vector<AnswerLogProbabilities> references;  ///< by pair; see PreferenceTraining
 
   [[nodiscard]] std::string summary() const;  ///< one line
   [[nodiscard]] std::string digest() const;   ///< tells edited data; "" of none

@@ -23,7 +23,9 @@ StepPart part_of_step(const TrainingData& data, const BatchPlan& plan, std::int6
   std::int64_t sequences_before = 0;
   for (const auto& batch : plan.micro_batches(step)) {
     const Indices all(batch);
-    part.loss_terms += data.loss_terms(all);
+    const LossTerms terms = data.loss_terms(all);
+    part.loss_terms.items += terms.items;
+    part.loss_terms.own_tokens += terms.own_tokens;
     for (const Indices items : data.micro_batches(all, {.items = limit.items}))
       part.lengths.push_back(data.lengths(items));
     const auto [begin, end] = share_of(ranks, std::ssize(batch));

@@ -12,7 +12,7 @@ namespace cola {
 /// What one rank computes of an optimizer step, and what it has to know of the whole.
 struct StepPart {
   std::vector<TrainingBatch> batches;  ///< one after the other; none if the step has fewer items than ranks
-  std::int64_t loss_terms = 0;         ///< of the whole step: what the mean loss is over
+  LossTerms loss_terms;                ///< of the whole step: what the mean loss is over
   /// Lengths of the sequences of --micro-batch-size items: what hf_flos counts, whatever the ranks.
   std::vector<std::vector<std::int64_t>> lengths;
 };

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <iterator>
 
 #include "backend/backend.h"
 #include "core/error.h"
@@ -15,6 +16,7 @@
 #include "log/flops.h"
 #include "log/tensorboard.h"
 #include "train/op_profile.h"
+#include "train/preference_log.h"
 
 namespace cola {
 namespace {
@@ -92,14 +94,21 @@ Trainer::StepReport Trainer::do_step() {
     state_.hf_flos_saved += hf_flos(lengths, saved_parameters);
   }
   for (const auto& batch : part.batches) {
-    loss_sum +=
-        forward_backward(state_of(batch.ragged()), *session_.model, activations_, batch, part.loss_terms);
+    const PreferenceTraining* preference = session_.data.train.preference();
+    const BatchLoss loss =
+        forward_backward(state_of(batch.ragged()), *session_.model, activations_, batch, part.loss_terms,
+                         preference != nullptr ? &preference->objective : nullptr);
+    loss_sum += loss.sum;
+    report.preferences.add(loss.preferences);
     report.tokens += batch.ragged().tokens();
   }
-  std::array figures{loss_sum, static_cast<double>(report.tokens),
-                     static_cast<double>(context_.flops() - flops_before)};
+  std::vector<double> figures{loss_sum, static_cast<double>(report.tokens),
+                              static_cast<double>(context_.flops() - flops_before)};
+  const std::size_t others = figures.size();
+  std::ranges::copy(report.preferences.figures(), std::back_inserter(figures));
   sum_over_ranks(figures, true);
-  report.loss = figures[0] / static_cast<double>(part.loss_terms);
+  report.preferences = PreferenceSums::of_figures(std::span(figures).subspan(others));
+  report.loss = figures[0] / static_cast<double>(part.loss_terms.items);
   report.tokens = static_cast<std::int64_t>(figures[1]);
   report.gradient_norm = gradient_norm(context_, optimizer_->parameters());
   require_alive(report, part);
@@ -124,17 +133,19 @@ Trainer::StepReport Trainer::do_step() {
 void Trainer::log_step(const StepReport& report) {
   const double epoch =
       static_cast<double>(state_.steps_done) / static_cast<double>(session_.plan.steps_per_epoch);
-  log_->write({{"event", "step"},
-               {"step", state_.steps_done},
-               {"epoch", epoch},
-               {"loss", report.loss},
-               {"lr", report.learning_rate},
-               {"grad_norm", report.gradient_norm},
-               {"tokens", report.tokens},
-               {"seconds", report.seconds},
-               {"link", link_number()},
-               {"hf_flos", state_.hf_flos},
-               {"real_flops", state_.real_flops}});
+  Json event{{"event", "step"},
+             {"step", state_.steps_done},
+             {"epoch", epoch},
+             {"loss", report.loss},
+             {"lr", report.learning_rate},
+             {"grad_norm", report.gradient_norm},
+             {"tokens", report.tokens},
+             {"seconds", report.seconds},
+             {"link", link_number()},
+             {"hf_flos", state_.hf_flos},
+             {"real_flops", state_.real_flops}};
+  if (report.preferences.pairs > 0) event.update(preference_json(report.preferences));
+  log_->write(event);
   const std::string link = session_.chain ? fmt::format("  link {}", link_number()) : "";
   progress_.update(fmt::format("step {}/{}  epoch {:.2f}{}  loss {:.4f}  lr {:.2e}  {:.0f} tokens/s",
                                state_.steps_done, session_.plan.total_steps, epoch, link, report.loss,

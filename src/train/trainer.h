@@ -28,6 +28,7 @@ class Trainer {
   struct StepReport {
     double loss = 0.0, learning_rate = 0.0, gradient_norm = 0.0, seconds = 0.0;
     std::int64_t tokens = 0;
+    PreferenceSums preferences;  ///< of pairs
   };
 
   void require_same_session();
@@ -54,7 +55,10 @@ class Trainer {
   void evaluate();
   /// Sets the dev loss and score, and adds to the log's event.
   void evaluate_sequences(Json& event);
+  void evaluate_pairs(Json& event);
   void evaluate_task(Json& event);
+  /// Gives the pairs, of training and dev, their log-probabilities under the reference.
+  void compute_references();
   void keep_best();
   void watch_for_stall(double loss);  ///< --knots auto: whether the next step begins with a knot
   void save_checkpoint();

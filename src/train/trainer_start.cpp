@@ -40,6 +40,7 @@ Trainer::Trainer(TrainingSession session, const TrainMode& mode, Ranks& ranks)
   state_.processes = ranks_.size();
   if (!writes()) log_ = std::make_unique<RunLog>();
   require_same_session();  // before anything is written
+  compute_references();
   const auto saved = mode.resume ? open_folder_to_resume() : std::vector<std::int64_t>();
   if (saved.empty()) {
     start_fresh();

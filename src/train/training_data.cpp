@@ -10,24 +10,34 @@
 
 namespace cola {
 
+TrainingData::TrainingData(PreferenceSet pairs, const PreferenceObjective& objective, std::vector<double> weights,
+                           bool share_prefix)
+    : weights_(std::move(weights)),
+      pairs_(std::move(pairs)),
+      preference_({.objective = objective, .references = {}}),
+      share_prefix_(share_prefix) {
+  for (PreferencePair& pair : pairs_.pairs) pair = as_trained(std::move(pair), objective);
+  preference_->references.resize(pairs_.pairs.size());
+}
+
 std::int64_t TrainingData::size() const {
+  if (preference_) return std::ssize(pairs_.pairs);
   return questions_.empty() ? std::ssize(sequences_.examples) : std::ssize(questions_);
 }
 
 Mixture TrainingData::mixture() const {
   if (weights_.empty()) return size();
-  return {sequences_.files, weights_};
+  return {preference_ ? pairs_.files : sequences_.files, weights_};
 }
 
 std::pair<std::int64_t, std::int64_t> TrainingData::tokens_of(std::size_t index) const {
-  if (questions_.empty()) {
+  if (is_of_sequences()) {
     const Example& example = sequences_.examples[index];
     return {std::ssize(example.ids), example.loss_tokens()};
   }
-  const Question& question = questions_[index];
   std::int64_t loss_tokens = 0;
-  for (const auto& candidate : question.candidates) loss_tokens += candidate.loss_tokens();
-  return {question_tokens(question, share_prefix_), loss_tokens};
+  for (const auto& candidate : question(index).candidates) loss_tokens += candidate.loss_tokens();
+  return {question_tokens(question(index), share_prefix_), loss_tokens};
 }
 
 std::int64_t TrainingData::tokens() const {
@@ -39,7 +49,8 @@ std::int64_t TrainingData::tokens() const {
 std::string TrainingData::summary() const {
   if (questions_.empty()) {
     const std::string mixed = mixture().summary();
-    return sequences_.report.summary() + (mixed.empty() ? "" : fmt::format("; mixed by weight: {}", mixed));
+    const DataReport& report = preference_ ? pairs_.report : sequences_.report;
+    return report.summary() + (mixed.empty() ? "" : fmt::format("; mixed by weight: {}", mixed));
   }
   std::int64_t candidates = 0;
   std::int64_t whole = 0;
@@ -56,11 +67,12 @@ std::string TrainingData::summary() const {
 }
 
 std::string TrainingData::digest() const {
-  if (questions_.empty()) return digest_of(sequences_.examples);
+  if (is_of_sequences()) return digest_of(sequences_.examples);
   std::vector<Example> candidates;
-  for (const auto& question : questions_) {
-    candidates.insert(candidates.end(), question.candidates.begin(), question.candidates.end());
-    candidates.push_back({{question.gold}, {}});
+  for (std::int64_t i = 0; i < size(); ++i) {
+    const Question& one = question(static_cast<std::size_t>(i));
+    candidates.insert(candidates.end(), one.candidates.begin(), one.candidates.end());
+    candidates.push_back({{one.gold}, {}});
   }
   return digest_of(candidates);
 }
@@ -98,11 +110,13 @@ std::pair<std::int64_t, std::int64_t> TrainingData::largest_micro_batch(const Mi
   return {total.first, std::min(total.second, total.first)};
 }
 
-std::int64_t TrainingData::loss_terms(std::span<const std::int64_t> indices) const {
-  if (!questions_.empty()) return std::ssize(indices);
-  std::int64_t terms = 0;
-  for (const std::int64_t index : indices)
-    terms += sequences_.examples[static_cast<std::size_t>(index)].loss_tokens();
+LossTerms TrainingData::loss_terms(std::span<const std::int64_t> indices) const {
+  LossTerms terms;
+  for (const std::int64_t index : indices) {
+    const auto i = static_cast<std::size_t>(index);
+    terms.items += is_of_sequences() ? sequences_.examples[i].loss_tokens() : 1;
+    if (preference_) terms.own_tokens += question(i).candidates.front().loss_tokens();
+  }
   return terms;
 }
 
@@ -110,10 +124,10 @@ std::vector<std::int64_t> TrainingData::lengths(std::span<const std::int64_t> in
   std::vector<std::int64_t> lengths;
   for (const std::int64_t index : indices) {
     const auto i = static_cast<std::size_t>(index);
-    if (questions_.empty()) {
+    if (is_of_sequences()) {
       lengths.push_back(std::ssize(sequences_.examples[i].ids));
     } else {
-      for (const auto& candidate : questions_[i].candidates) lengths.push_back(std::ssize(candidate.ids));
+      for (const auto& candidate : question(i).candidates) lengths.push_back(std::ssize(candidate.ids));
     }
   }
   return lengths;
@@ -121,11 +135,17 @@ std::vector<std::int64_t> TrainingData::lengths(std::span<const std::int64_t> in
 
 TrainingBatch TrainingData::batch(std::span<const std::int64_t> indices, std::int64_t& first_sequence) const {
   TrainingBatch made;
-  if (!questions_.empty()) {
+  if (!is_of_sequences()) {
     std::vector<const Question*> chosen;
-    for (const std::int64_t index : indices) chosen.push_back(&questions_[static_cast<std::size_t>(index)]);
+    for (const std::int64_t index : indices) {
+      const auto i = static_cast<std::size_t>(index);
+      chosen.push_back(&question(i));
+      if (!preference_) continue;
+      made.prompt_tokens.push_back(pairs_.pairs[i].prompt_tokens);
+      made.references.push_back(preference_->references[i]);
+    }
     made.content = make_question_batch(chosen, share_prefix_, first_sequence);
-    made.of_questions = true;
+    made.item = preference_ ? TrainingItem::pair : TrainingItem::question;
     first_sequence += made.content.candidates();
     return made;
   }
@@ -140,27 +160,58 @@ TrainingBatch TrainingData::batch(std::span<const std::int64_t> indices, std::in
   return made;
 }
 
-double forward_backward(const StepState& step, const Decoder& model, DecoderActivations& activations,
-                        const TrainingBatch& batch, std::int64_t terms_of_step) {
+namespace {
+
+/// The weights of a step's gradient depend on all answers' scores: the head, on loss rows only, runs twice.
+double weigh_questions(const TrainingBatch& batch, std::span<const float> nll, const LossTerms& terms,
+                       std::span<float> weights) {
+  const auto scores = candidate_scores(batch.content, nll);
+  question_loss_weights(batch.content, scores, terms.items, weights);
+  return question_loss(batch.content, scores);
+}
+
+BatchLoss weigh_pairs(const TrainingBatch& batch, std::span<const float> nll, const LossTerms& terms,
+                      const PreferenceObjective& objective, std::span<float> weights) {
+  const auto scores = pair_scores(batch.content, batch.prompt_tokens, nll);
+  std::vector<PairLoss> losses;
+  BatchLoss result;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    losses.push_back(pair_loss(objective, scores[i], batch.references[i]));
+    result.preferences.add(scores[i], losses.back());
+  }
+  preference_weights(objective, batch.content, batch.prompt_tokens, losses, terms.items, terms.own_tokens, weights);
+  const double pairs_a_token = static_cast<double>(terms.items) / static_cast<double>(terms.own_tokens);
+  result.sum = result.preferences.loss + objective.own_loss_weight * pairs_a_token * result.preferences.own_nll;
+  return result;
+}
+
+}  // namespace
+
+BatchLoss forward_backward(const StepState& step, const Decoder& model, DecoderActivations& activations,
+                           const TrainingBatch& batch, const LossTerms& terms_of_step,
+                           const PreferenceObjective* objective) {
   const std::int64_t rows = step.context.backend().bucket_of(step.batch.tokens());
   if (rows > step.batch.tokens()) {
     const RaggedBatch padded = padded_to(step.batch, rows);
-    return forward_backward(step.of(padded), model, activations, batch, terms_of_step);
+    return forward_backward(step.of(padded), model, activations, batch, terms_of_step, objective);
   }
   std::vector<float> nll(batch.ragged().targets.size());
-  std::vector<float> weights(nll.size(), 1.0F / static_cast<float>(terms_of_step));
+  std::vector<float> weights(nll.size(), 1.0F / static_cast<float>(terms_of_step.items));
   model.forward(step, activations);
-  if (!batch.of_questions) {
+  if (batch.item == TrainingItem::sequence) {
     for (std::size_t i = 0; i < batch.loss_weights.size(); ++i) weights[i] *= batch.loss_weights[i];
     model.loss_and_backward(step, activations, weights, nll);
-    return weighted_sum(nll, batch.loss_weights);
+    return {.sum = weighted_sum(nll, batch.loss_weights), .preferences = {}};
   }
-  // The weights of the gradient depend on all candidates' scores, so the head, on loss rows only, runs twice.
   model.loss(step, activations, nll, {});
-  const auto scores = candidate_scores(batch.content, nll);
-  question_loss_weights(batch.content, scores, terms_of_step, weights);
+  BatchLoss result;
+  if (batch.item == TrainingItem::pair) {
+    result = weigh_pairs(batch, nll, terms_of_step, *objective, weights);
+  } else {
+    result.sum = weigh_questions(batch, nll, terms_of_step, weights);
+  }
   model.loss_and_backward(step, activations, weights, nll);
-  return question_loss(batch.content, scores);
+  return result;
 }
 
 }  // namespace cola
