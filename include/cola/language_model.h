@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cola/preference.h"
 #include "cola/record_fields.h"
 
 namespace cola {
@@ -78,6 +79,17 @@ struct EvaluateResult {
   std::string data_summary;  ///< one line: records, tokens, what was cut or skipped
 };
 
+/// What a model makes of preference pairs, beside its reference: means over the pairs.
+struct PreferenceResult {
+  double loss = 0.0;                                ///< of the objective
+  double reward_chosen = 0.0, reward_rejected = 0.0;
+  double accuracy = 0.0;  ///< pairs whose chosen answer has the larger reward
+  double log_probability_chosen = 0.0, log_probability_rejected = 0.0;  ///< of whole answers
+  std::int64_t pairs = 0;
+  std::int64_t links = 0;    ///< applied to the base model
+  std::string data_summary;  ///< one line
+};
+
 /// A task to score: the paper's 11, or one of the user's own. Which examples: MeZO's split under data_seed.
 struct TaskOptions {
   std::string task;                 ///< sst2 ... drop, or a TOML file (docs/add-a-task.md)
@@ -129,6 +141,11 @@ class LanguageModel {
   /// Loss on a data file (forms: docs/formats.md).
   [[nodiscard]] EvaluateResult evaluate(const std::filesystem::path& data,
                                         const EvaluateOptions& options = {});
+
+  /// The objective's loss on a file of preference pairs. The reference is the base model, without any link.
+  [[nodiscard]] PreferenceResult evaluate_preferences(const std::filesystem::path& data,
+                                                      const PreferenceOptions& preference,
+                                                      const EvaluateOptions& options = {});
 
   /// Scores a task's examples.
   [[nodiscard]] TaskResult evaluate_task(const TaskOptions& options);

@@ -25,6 +25,7 @@ namespace {
 struct EvalVerb {
   ModelOptions model;
   EvaluateOptions evaluate;
+  PreferenceOptions preference;
   TaskOptions task;
   std::string data, task_data, predictions;
   std::optional<std::uint64_t> data_seed;
@@ -36,6 +37,8 @@ void complete_task(EvalVerb& verb) {
   if (verb.task.task.empty() == verb.data.empty()) {
     throw UsageError("give one of --data FILE and --task NAME --task-data DIR");
   }
+  if (verb.data.empty() && !verb.preference.objective.empty())
+    throw UsageError("--objective belongs to --data");
   if (!verb.data.empty()) {
     if (!verb.task_data.empty() || !verb.predictions.empty()) {
       throw UsageError("--task-data and --predictions belong to --task");
@@ -114,6 +117,26 @@ void print_loss(const EvaluateResult& result, bool as_json) {
       result.loss, result.perplexity, 100.0 * result.token_accuracy, result.loss_tokens, result.sequences));
 }
 
+void print_preferences(const PreferenceResult& result, bool as_json) {
+  const double margin = result.reward_chosen - result.reward_rejected;
+  if (as_json) {
+    print_json({{"loss", result.loss},
+                {"rewards_chosen", result.reward_chosen},
+                {"rewards_rejected", result.reward_rejected},
+                {"rewards_margin", margin},
+                {"rewards_accuracy", result.accuracy},
+                {"logps_chosen", result.log_probability_chosen},
+                {"logps_rejected", result.log_probability_rejected},
+                {"pairs", result.pairs},
+                {"links", result.links}});
+    return;
+  }
+  print(fmt::format(
+      "loss:     {:.5f}\naccuracy: {:.2f} % of {} pairs have the larger reward for the chosen answer\n"
+      "rewards:  chosen {:.4f}, rejected {:.4f}, margin {:.4f}\n",
+      result.loss, 100.0 * result.accuracy, result.pairs, result.reward_chosen, result.reward_rejected, margin));
+}
+
 void run_eval(EvalVerb verb) {
   complete_task(verb);
   check_predictions_file(verb.predictions);
@@ -123,7 +146,7 @@ void run_eval(EvalVerb verb) {
   for (const std::string& line : describe_applied(source, model)) progress.note(line);
   if (const std::string remark = model.tokenizer_remark(); !remark.empty()) progress.note(remark);
   const auto report = [&progress, &verb](std::int64_t done, std::int64_t total) {
-    progress.update(fmt::format("{} of {} {}", done, total, verb.data.empty() ? "examples" : "sequences"),
+    progress.update(fmt::format("{} of {} {}", done, total, verb.data.empty() ? "examples" : verb.preference.objective.empty() ? "sequences" : "pairs"),
                     done, total);
   };
   if (verb.data.empty()) {
@@ -136,6 +159,12 @@ void run_eval(EvalVerb verb) {
   verb.evaluate.progress = report;
   Progress reading(false);
   verb.evaluate.reading = reading_progress(reading, verb.data);
+  if (!verb.preference.objective.empty()) {
+    const PreferenceResult result = model.evaluate_preferences(verb.data, verb.preference, verb.evaluate);
+    progress.note(fmt::format("data: {}", result.data_summary));
+    print_preferences(result, verb.json);
+    return;
+  }
   const EvaluateResult result = model.evaluate(verb.data, verb.evaluate);
   progress.note(fmt::format("data: {}", result.data_summary));
   print_loss(result, verb.json);
@@ -169,9 +198,11 @@ void add_eval(CLI::App& app) {
   add_model_options(verb, state->model);
   add_base_options(verb, state->model);
   add_data_options(verb, state->evaluate);
+  add_preference_options(verb, state->preference);
   verb.add_flag("--json", state->json, "print the result as JSON");
   verb.callback([state, &verb] {
     if (!state->data.empty()) take_data_options(verb, state->model.run, state->evaluate);
+    take_preference_options(state->model.run, state->preference);
     run_eval(*state);
   });
 }

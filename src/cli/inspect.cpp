@@ -16,6 +16,7 @@ namespace {
 struct InspectVerb {
   ModelOptions model;
   EvaluateOptions evaluate;
+  PreferenceOptions preference;
   std::string data;
   std::int64_t count = 3;
   bool json = false;
@@ -31,7 +32,7 @@ Inspection inspect(const InspectVerb& verb) {
     } else {
       source = model_source(model);
     }
-    return inspect_data(verb.data, source, verb.evaluate, verb.count, colour);
+    return inspect_data(verb.data, source, verb.evaluate, verb.preference, verb.count, colour);
   }
   if (!model.run.empty()) return inspect_run(model_source(model));
   if (!model.adapters.empty())
@@ -48,12 +49,15 @@ void add_inspect(CLI::App& app) {
   verb.add_option("--data", state->data,
                   "data, in any form of docs/formats.md: shows its sequences, trained tokens marked")
       ->type_name("FILE");
-  verb.add_option("--count", state->count, "sequences to show")
+  verb.add_option("--count", state->count, "sequences or pairs to show")
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   add_model_options(verb, state->model);
   add_data_options(verb, state->evaluate);
+  verb.add_option("--objective", state->preference.objective,
+                  "dpo, orpo or simpo: data are pairs of a chosen and a rejected answer")
+      ->type_name("NAME");
   verb.add_flag("--json", state->json, "print the result as JSON");
   verb.callback([state, &verb] {
     take_data_options(verb, state->model.run, state->evaluate);

@@ -9,6 +9,7 @@
 #include "data/reading_progress.h"
 #include "eval/data_options.h"
 #include "eval/loaded_model.h"
+#include "eval/preference_loss.h"
 #include "io/printable.h"
 #include "model/model_config.h"
 #include "text/tokenizer.h"
@@ -76,7 +77,7 @@ std::size_t second_stretch(const Example& example) {
   return at < shown_tokens ? example.ids.size() : std::max(shown_tokens, at - shown_before);
 }
 
-std::string sequence_text(const Reader& reader, const Example& example, std::int64_t number, bool colour) {
+std::string sequence_text(const Reader& reader, const Example& example, const std::string& name, bool colour) {
   const std::size_t length = example.ids.size();
   const auto stretch = [&](std::size_t begin) {
     const std::size_t end = std::min(length, begin + shown_tokens);
@@ -86,7 +87,7 @@ std::string sequence_text(const Reader& reader, const Example& example, std::int
                        end < length ? " ..." : "");
   };
   std::string text =
-      fmt::format("sequence {}: {} tokens, {} trained\n", number, length, example.loss_tokens()) + stretch(0);
+      fmt::format("{}: {} tokens, {} trained\n", name, length, example.loss_tokens()) + stretch(0);
   if (const std::size_t begin = second_stretch(example); begin < length) text += stretch(begin);
   return text;
 }
@@ -108,22 +109,67 @@ Json sequence_json(const Reader& reader, const Example& example) {
 Json report_json(const DataReport& report) {
   return {{"records", report.records},
           {"sequences", report.sequences},
+          {"without_answer", report.without_answer},
           {"windowed", report.windowed},
           {"truncated", report.truncated},
           {"skipped_long", report.skipped_long},
           {"skipped_empty", report.skipped_empty},
           {"merged_borders", report.merged_borders},
           {"own_special_tokens", report.own_special},
+          {"equal_answers", report.equal_answers},
+          {"shortened_prompts", report.shortened_prompts},
+          {"parsed_arguments", report.parsed_arguments},
           {"weighted", report.weighted},
           {"tokens", report.tokens},
           {"loss_tokens", report.loss_tokens}};
 }
 
+/// What is shown, with the file's summary first.
+Inspection begin_inspection(const std::filesystem::path& data, const DataReport& report, const char* items) {
+  Inspection inspection;
+  inspection.json = {{"data", data.string()}, {"report", report_json(report)}, {items, Json::array()}};
+  inspection.text = fmt::format("data: {}\n{}\nin [brackets]: trained tokens, those that loss falls on\n",
+                                data.string(), report.summary());
+  return inspection;
+}
+
+Inspection inspect_sequences(const std::filesystem::path& data, const Reader& reader, const Dataset& dataset,
+                             std::int64_t count, bool colour) {
+  Inspection inspection = begin_inspection(data, dataset.report, "sequences");
+  const auto shown = std::min(count, std::ssize(dataset.examples));
+  for (std::int64_t number = 1; number <= shown; ++number) {
+    const Example& example = dataset.examples[static_cast<std::size_t>(number - 1)];
+    inspection.json["sequences"].push_back(sequence_json(reader, example));
+    inspection.text += sequence_text(reader, example, fmt::format("sequence {}", number), colour);
+  }
+  return inspection;
+}
+
+Inspection inspect_pairs(const std::filesystem::path& data, const Reader& reader, const PreferenceSet& set,
+                         const PreferenceObjective& objective, std::int64_t count, bool colour) {
+  Inspection inspection = begin_inspection(data, set.report, "pairs");
+  const auto shown = std::min(count, std::ssize(set.pairs));
+  for (std::int64_t number = 1; number <= shown; ++number) {
+    const PreferencePair pair = as_trained(set.pairs[static_cast<std::size_t>(number - 1)], objective);
+    Json json{{"prompt_tokens", pair.prompt_tokens}};
+    const char* names[] = {"chosen", "rejected"};
+    for (std::size_t i = 0; i < 2; ++i) {
+      const Example& answer = pair.question.candidates[i];
+      json[names[i]] = sequence_json(reader, answer);
+      inspection.text += sequence_text(reader, answer, fmt::format("pair {}, {}", number, names[i]), colour);
+    }
+    inspection.json["pairs"].push_back(std::move(json));
+  }
+  return inspection;
+}
+
 }  // namespace
 
 Inspection inspect_data(const std::filesystem::path& data, const ModelSource& source,
-                        const EvaluateOptions& options, std::int64_t count, bool colour) {
+                        const EvaluateOptions& options, const PreferenceOptions& preference,
+                        std::int64_t count, bool colour) {
   const Reader reader = open_reader(source);
+  const auto objective = preference_objective(preference);
   DataOptions form = data_options(options, reader.config, reader.tokenizer_folder, reader.tokenizer.get());
   const bool shown_only = !form.chat_format && !options.chat_template.empty();
   if (shown_only) {
@@ -133,22 +179,20 @@ Inspection inspect_data(const std::filesystem::path& data, const ModelSource& so
   Progress progress(false);
   if (reader.tokenizer && !reader.tokenizer->special().remark.empty())
     progress.note(reader.tokenizer->special().remark);
-  const Dataset dataset = read_dataset(data, reader.tokenizer.get(), reader.config.vocab_size, form,
-                                       reading_progress(progress, data));
-  if (shown_only && dataset.report.chats > 0)
-    progress.note("note: train and eval refuse this: " + form.no_chat_template);
-  Inspection inspection;
-  inspection.json = {
-      {"data", data.string()}, {"report", report_json(dataset.report)}, {"sequences", Json::array()}};
-  inspection.text = fmt::format("data: {}\n{}\nin [brackets]: trained tokens, those that loss falls on\n",
-                                data.string(), dataset.report.summary());
-  const auto shown = std::min(count, static_cast<std::int64_t>(dataset.examples.size()));
-  for (std::int64_t number = 1; number <= shown; ++number) {
-    const Example& example = dataset.examples[static_cast<std::size_t>(number - 1)];
-    inspection.json["sequences"].push_back(sequence_json(reader, example));
-    inspection.text += sequence_text(reader, example, number, colour);
+  const auto each = reading_progress(progress, data);
+  const auto note_refusal = [&](const DataReport& report) {
+    if (shown_only && report.chats > 0)
+      progress.note("note: train and eval refuse this: " + form.no_chat_template);
+  };
+  if (objective) {
+    const PreferenceSet set =
+        read_preferences(data, reader.tokenizer.get(), reader.config.vocab_size, form, each);
+    note_refusal(set.report);
+    return inspect_pairs(data, reader, set, *objective, count, colour);
   }
-  return inspection;
+  const Dataset dataset = read_dataset(data, reader.tokenizer.get(), reader.config.vocab_size, form, each);
+  note_refusal(dataset.report);
+  return inspect_sequences(data, reader, dataset, count, colour);
 }
 
 }  // namespace cola

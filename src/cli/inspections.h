@@ -31,9 +31,10 @@ void add_gguf(const std::filesystem::path& file, Inspection& inspection);
 /// A run folder: chain, states, end of the log, and what `source` would apply.
 [[nodiscard]] Inspection inspect_run(const ModelSource& source);
 
-/// The first `count` sequences of a data file, as training would see them. `colour`: mark trained tokens with
-/// it too.
+/// The first `count` sequences of a data file, or pairs with an objective, as training would see them.
+/// `colour`: mark trained tokens with it too.
 [[nodiscard]] Inspection inspect_data(const std::filesystem::path& data, const ModelSource& source,
-                                      const EvaluateOptions& options, std::int64_t count, bool colour);
+                                      const EvaluateOptions& options, const PreferenceOptions& preference,
+                                      std::int64_t count, bool colour);
 
 }  // namespace cola

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <concepts>
+
 #include "backend/backend.h"
 #include "chain/run_folder.h"
 #include "core/error.h"
@@ -65,6 +67,33 @@ void add_chat_options(CLI::App& verb, std::string& chat_template, std::string& k
   verb.add_option("--chat-template-kwargs", kwargs,
                   R"(variables for the chat template, a JSON object: {"enable_thinking": false})")
       ->type_name("JSON");
+}
+
+void add_preference_options(CLI::App& verb, PreferenceOptions& options) {
+  for_each_preference_option(options, [&](const char* name, auto& option, const char* help) {
+    const bool is_number = std::same_as<std::remove_reference_t<decltype(option)>, std::optional<double>>;
+    verb.add_option(fmt::format("--{}", name), option, help)->type_name(is_number ? "X" : "NAME");
+  });
+}
+
+void take_preference_options(const std::string& run, PreferenceOptions& options) {
+  const auto config = RunFolder{run}.config();
+  if (options.objective.empty() || run.empty() || !std::filesystem::exists(config)) return;
+  TrainOptions trained;
+  read_toml(config, trained);
+  if (trained.preference.objective != options.objective) return;
+  if (!options.beta) options.beta = trained.preference.beta;
+  if (!options.sft_weight) options.sft_weight = trained.preference.sft_weight;
+  if (!options.simpo_gamma) options.simpo_gamma = trained.preference.simpo_gamma;
+  if (options.reference.empty()) options.reference = trained.preference.reference;
+  const bool starts_plain = trained.initial_link.empty() && trained.tied_link.empty() && trained.extend.empty();
+  if (options.reference == "start" && !starts_plain)
+    throw UsageError(fmt::format("--reference start: {} began with links of its own, and the reference here is the "
+                                 "base model: give --reference base",
+                                 run));
+  if (!options.dpo_loss.empty()) return;  // another loss has no smoothing of this one's
+  options.dpo_loss = trained.preference.dpo_loss;
+  if (!options.label_smoothing) options.label_smoothing = trained.preference.label_smoothing;
 }
 
 void take_data_options(const CLI::App& verb, const std::string& run, EvaluateOptions& options) {

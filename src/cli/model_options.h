@@ -30,6 +30,9 @@ struct ModelOptions {
 void add_model_options(CLI::App& verb, ModelOptions& options);
 
 /// Adds --chat-template and --chat-template-kwargs.
+void add_preference_options(CLI::App& verb, PreferenceOptions& options);
+/// Those that the command line leaves open become the run's, if that was trained by the same objective.
+void take_preference_options(const std::string& run, PreferenceOptions& options);
 void add_chat_options(CLI::App& verb, std::string& chat_template, std::string& kwargs);
 
 /// Adds --base-dtype, --quantize-base and --offload-base, to a verb that computes.

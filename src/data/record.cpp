@@ -40,7 +40,8 @@ struct OtherForm {
 };
 constexpr std::array other_forms{
     OtherForm{"chosen", "rejected",
-              "a preference pair (chosen, rejected): give the chosen answer as completion"},
+              "a preference pair (chosen, rejected): give --objective dpo, orpo or simpo"},
+    OtherForm{"chosen_ids", "rejected_ids", "a preference pair: give --objective dpo, orpo or simpo"},
     OtherForm{"instruction", "response",
               "an instruction and its response: name them by --prompt-field instruction --completion-field "
               "response, or write a --prompt-template"},

@@ -14,6 +14,7 @@
 #include "eval/generate.h"
 #include "eval/loaded_model.h"
 #include "eval/loss.h"
+#include "eval/preference_evaluation.h"
 #include "eval/stop_text.h"
 #include "eval/task_evaluation.h"
 #include "eval/text_stream.h"
@@ -79,6 +80,37 @@ EvaluateResult LanguageModel::evaluate(const std::filesystem::path& data, const 
   result.sequences = summary.sequences;
   result.links = self.loaded.resolved.links;
   result.data_summary = dataset.report.summary();
+  return result;
+}
+
+PreferenceResult LanguageModel::evaluate_preferences(const std::filesystem::path& data,
+                                                     const PreferenceOptions& preference,
+                                                     const EvaluateOptions& options) {
+  auto& self = *implementation_;
+  const auto objective = preference_objective(preference);
+  if (!objective) throw UsageError("--objective is needed: dpo, orpo or simpo");
+  const DecoderSpec& config = self.loaded.model->spec();
+  PreferenceSet set = read_preferences(
+      data, self.tokenizer.get(), config.vocab_size,
+      data_options(options, config, self.loaded.resolved.tokenizer, self.tokenizer.get()), options.reading);
+  for (PreferencePair& pair : set.pairs) pair = as_trained(std::move(pair), *objective);
+  const PreferenceSums sums =
+      evaluate_pairs(self.loaded, self.context, self.activations, set.pairs, *objective, options.progress);
+  PreferenceResult result;
+  result.loss = sums.mean_loss(*objective);
+  if (!std::isfinite(result.loss)) {
+    throw Error(fmt::format("{}: the loss is {}: a weight or an adapter is not finite, or too large for {}",
+                            data.string(), result.loss,
+                            name_of(self.loaded.model->weights().compute_dtype())));
+  }
+  result.reward_chosen = sums.mean_reward(0);
+  result.reward_rejected = sums.mean_reward(1);
+  result.accuracy = sums.accuracy();
+  result.log_probability_chosen = sums.log_probabilities[0] / static_cast<double>(sums.pairs);
+  result.log_probability_rejected = sums.log_probabilities[1] / static_cast<double>(sums.pairs);
+  result.pairs = sums.pairs;
+  result.links = self.loaded.resolved.links;
+  result.data_summary = set.report.summary();
   return result;
 }
 

@@ -158,6 +158,7 @@ std::vector<std::filesystem::path> trained_folders(const ResolvedSource& resolve
 
 LoadedModel load_model(const ModelSource& source) {
   LoadedModel loaded;
+  loaded.source = source;
   loaded.resolved = resolve(source);
   set_thread_count(source.threads);
   BaseModel base = open_base_model(loaded.resolved.model);

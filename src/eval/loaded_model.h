@@ -29,6 +29,7 @@ struct ResolvedSource {
 /// A model with adapters applied as tied links (merged where the compute dtype is f32, stacked otherwise).
 struct LoadedModel {
   std::shared_ptr<ops::Backend> backend;  ///< first: the rest lies in its memory
+  ModelSource source;
   ResolvedSource resolved;
   std::vector<std::string> notes;  ///< what a user should be told of the files, a line each
   std::unique_ptr<Decoder> model;

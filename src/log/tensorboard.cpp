@@ -86,6 +86,20 @@ double time_in_name(const fs::path& file) {
   return static_cast<double>(seconds);
 }
 
+/// Of preference pairs, by TRL's names.
+struct PreferenceScalar {
+  const char* key;
+  std::string_view train_tag, dev_tag;
+};
+constexpr std::array preference_scalars{
+    PreferenceScalar{"rewards_chosen", "train/rewards/chosen", "dev/rewards/chosen"},
+    PreferenceScalar{"rewards_rejected", "train/rewards/rejected", "dev/rewards/rejected"},
+    PreferenceScalar{"rewards_margin", "train/rewards/margins", "dev/rewards/margins"},
+    PreferenceScalar{"rewards_accuracy", "train/rewards/accuracies", "dev/rewards/accuracies"},
+    PreferenceScalar{"logps_chosen", "train/logps/chosen", "dev/logps/chosen"},
+    PreferenceScalar{"logps_rejected", "train/logps/rejected", "dev/logps/rejected"},
+};
+
 /// Everything that the log says, as the bytes of an event file.
 std::string events_of(const fs::path& log, double start) {
   std::string bytes = tfrecord(tensorboard_version_event(start));
@@ -108,6 +122,8 @@ std::string events_of(const fs::path& log, double start) {
       add("dev/loss", "dev_loss");
       add("dev/score", "dev_score");
     }
+    for (const PreferenceScalar& scalar : preference_scalars)
+      add(is_step ? scalar.train_tag : scalar.dev_tag, scalar.key);
     bytes += tfrecord(tensorboard_event(start + seconds, event.integer("step"), scalars));
   }
   return bytes;

@@ -18,6 +18,8 @@ struct RunReport {
   std::string method;  ///< as the log's start says
   std::string config;  ///< config.toml
   std::vector<CurvePoint> loss, dev_loss, dev_score;
+  std::vector<CurvePoint> margin, reward_accuracy, dev_margin, dev_reward_accuracy;  ///< of preference pairs
+  std::vector<CurvePoint> reward_chosen, reward_rejected;
   std::vector<std::int64_t> knots;  ///< steps after which a link was tied
   bool ended = false;
   std::int64_t steps = 0, links = 0, tokens = 0;

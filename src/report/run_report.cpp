@@ -27,6 +27,10 @@ void add_point(std::vector<CurvePoint>& curve, const JsonReader& event, const ch
 
 void read_step(const JsonReader& event, RunReport& run) {
   add_point(run.loss, event, "loss");
+  add_point(run.margin, event, "rewards_margin");
+  add_point(run.reward_accuracy, event, "rewards_accuracy");
+  add_point(run.reward_chosen, event, "rewards_chosen");
+  add_point(run.reward_rejected, event, "rewards_rejected");
   run.steps = event.integer("step");
   run.links = event.integer("link", 0);
   run.tokens += event.integer("tokens", 0);
@@ -44,6 +48,8 @@ void read_event(const JsonReader& event, RunReport& run) {
   } else if (kind == "eval") {
     add_point(run.dev_loss, event, "dev_loss");
     add_point(run.dev_score, event, "dev_score");
+    add_point(run.dev_margin, event, "rewards_margin");
+    add_point(run.dev_reward_accuracy, event, "rewards_accuracy");
     run.seconds += event.number("seconds", 0.0);
   } else if (kind == "knot") {
     if (run.knots.size() < most_knots) run.knots.push_back(event.integer("step"));

@@ -129,6 +129,9 @@ void make_memory_plan(TrainingSession& session, DType file_dtype, const BaseSize
                                   ? default_evaluation_tokens
                                   : std::min(default_evaluation_tokens, sequences.report.tokens);
   }
+  const PreferenceTraining* preference = session.data.train.preference();
+  if (preference != nullptr && preference->objective.has_reference())
+    input.evaluation_tokens = default_evaluation_tokens;
   input.activation_checkpointing = options.activation_checkpointing;
   input.hidden_dropout = session.hidden_dropout() > 0.0F;
   input.lora_dropout = options.lora_dropout > 0.0;
