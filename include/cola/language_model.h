@@ -81,7 +81,7 @@ struct EvaluateResult {
 
 /// What a model makes of preference pairs, beside its reference: means over the pairs.
 struct PreferenceResult {
-  double loss = 0.0;                                ///< of the objective
+  double loss = 0.0;  ///< of the objective
   double reward_chosen = 0.0, reward_rejected = 0.0;
   double accuracy = 0.0;  ///< pairs whose chosen answer has the larger reward
   double log_probability_chosen = 0.0, log_probability_rejected = 0.0;  ///< of whole answers

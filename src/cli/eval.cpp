@@ -134,7 +134,8 @@ void print_preferences(const PreferenceResult& result, bool as_json) {
   print(fmt::format(
       "loss:     {:.5f}\naccuracy: {:.2f} % of {} pairs have the larger reward for the chosen answer\n"
       "rewards:  chosen {:.4f}, rejected {:.4f}, margin {:.4f}\n",
-      result.loss, 100.0 * result.accuracy, result.pairs, result.reward_chosen, result.reward_rejected, margin));
+      result.loss, 100.0 * result.accuracy, result.pairs, result.reward_chosen, result.reward_rejected,
+      margin));
 }
 
 void run_eval(EvalVerb verb) {
@@ -146,7 +147,10 @@ void run_eval(EvalVerb verb) {
   for (const std::string& line : describe_applied(source, model)) progress.note(line);
   if (const std::string remark = model.tokenizer_remark(); !remark.empty()) progress.note(remark);
   const auto report = [&progress, &verb](std::int64_t done, std::int64_t total) {
-    progress.update(fmt::format("{} of {} {}", done, total, verb.data.empty() ? "examples" : verb.preference.objective.empty() ? "sequences" : "pairs"),
+    progress.update(fmt::format("{} of {} {}", done, total,
+                                verb.data.empty()                   ? "examples"
+                                : verb.preference.objective.empty() ? "sequences"
+                                                                    : "pairs"),
                     done, total);
   };
   if (verb.data.empty()) {

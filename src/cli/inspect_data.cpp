@@ -77,7 +77,8 @@ std::size_t second_stretch(const Example& example) {
   return at < shown_tokens ? example.ids.size() : std::max(shown_tokens, at - shown_before);
 }
 
-std::string sequence_text(const Reader& reader, const Example& example, const std::string& name, bool colour) {
+std::string sequence_text(const Reader& reader, const Example& example, const std::string& name,
+                          bool colour) {
   const std::size_t length = example.ids.size();
   const auto stretch = [&](std::size_t begin) {
     const std::size_t end = std::min(length, begin + shown_tokens);

@@ -86,11 +86,13 @@ void take_preference_options(const std::string& run, PreferenceOptions& options)
   if (!options.sft_weight) options.sft_weight = trained.preference.sft_weight;
   if (!options.simpo_gamma) options.simpo_gamma = trained.preference.simpo_gamma;
   if (options.reference.empty()) options.reference = trained.preference.reference;
-  const bool starts_plain = trained.initial_link.empty() && trained.tied_link.empty() && trained.extend.empty();
+  const bool starts_plain =
+      trained.initial_link.empty() && trained.tied_link.empty() && trained.extend.empty();
   if (options.reference == "start" && !starts_plain)
-    throw UsageError(fmt::format("--reference start: {} began with links of its own, and the reference here is the "
-                                 "base model: give --reference base",
-                                 run));
+    throw UsageError(
+        fmt::format("--reference start: {} began with links of its own, and the reference here is the "
+                    "base model: give --reference base",
+                    run));
   if (!options.dpo_loss.empty()) return;  // another loss has no smoothing of this one's
   options.dpo_loss = trained.preference.dpo_loss;
   if (!options.label_smoothing) options.label_smoothing = trained.preference.label_smoothing;

@@ -9,9 +9,9 @@ namespace cola {
 /// Throws UsageError beginning with `where` if there is no chat template.
 void require_chat_format(const DataOptions& options, const std::string& where);
 
-/// A record's chat as text, with what the template did to it counted in the report. Throws Error beginning with
-/// `where`: a role that neither is usual nor stands in the template, what the template refuses, a content that it
-/// prints as a list.
+/// A record's chat as text, with what the template did to it counted in the report. Throws Error beginning
+/// with `where`: a role that neither is usual nor stands in the template, what the template refuses, a
+/// content that it prints as a list.
 [[nodiscard]] TrainedChat render_chat(const ChatFormat& format, ChatInput chat, const std::string& where,
                                       DataReport& report);
 

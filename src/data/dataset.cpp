@@ -51,8 +51,8 @@ std::int64_t Example::loss_tokens() const {
 }
 
 std::string DataReport::summary() const {
-  std::string line =
-      fmt::format("{}{} {}, {} tokens, {} trained", read_as(*this), sequences, of_pairs ? "pairs" : "sequences", tokens, loss_tokens);
+  std::string line = fmt::format("{}{} {}, {} tokens, {} trained", read_as(*this), sequences,
+                                 of_pairs ? "pairs" : "sequences", tokens, loss_tokens);
   const std::pair<std::int64_t, const char*> remarks[] = {
       {windowed, "texts cut into windows"},
       {truncated, "prompts cut from the left"},
@@ -90,13 +90,13 @@ Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokeniz
 }
 
 void DataReport::add(const DataReport& other) {
-  static constexpr std::array counts{&DataReport::records,          &DataReport::chats,
-                                     &DataReport::without_answer,   &DataReport::sequences,
-                                     &DataReport::windowed,         &DataReport::truncated,
-                                     &DataReport::skipped_long,     &DataReport::skipped_empty,
-                                     &DataReport::merged_borders,   &DataReport::own_special,      &DataReport::equal_answers, &DataReport::shortened_prompts,
-                                     &DataReport::parsed_arguments, &DataReport::weighted,
-                                     &DataReport::tokens,           &DataReport::loss_tokens};
+  static constexpr std::array counts{
+      &DataReport::records,          &DataReport::chats,         &DataReport::without_answer,
+      &DataReport::sequences,        &DataReport::windowed,      &DataReport::truncated,
+      &DataReport::skipped_long,     &DataReport::skipped_empty, &DataReport::merged_borders,
+      &DataReport::own_special,      &DataReport::equal_answers, &DataReport::shortened_prompts,
+      &DataReport::parsed_arguments, &DataReport::weighted,      &DataReport::tokens,
+      &DataReport::loss_tokens};
   of_pairs = of_pairs || other.of_pairs;
   for (const auto count : counts) this->*count += other.*count;
   for (const auto& [form, count] : other.forms) forms[form] += count;

@@ -7,8 +7,8 @@
 
 namespace cola {
 
-/// Which of `count` items a random `fraction` is by `seed`: at least one, at most all but one. Throws UsageError
-/// for another fraction, Error for fewer than two.
+/// Which of `count` items a random `fraction` is by `seed`: at least one, at most all but one. Throws
+/// UsageError for another fraction, Error for fewer than two.
 [[nodiscard]] std::vector<bool> choose_dev(std::int64_t count, double fraction, std::uint64_t seed);
 
 /// Moves them out of `items`, of which `files` says how many are of each file.

@@ -59,18 +59,22 @@ class PairBuilder {
                                      DataReport& report) const {
     if (const auto* tokens = std::get_if<PreferredTokens>(&record)) return tokens_of_ids(*tokens, where);
     encoder_.require_tokenizer(where);
-    if (const auto* texts = std::get_if<PreferredTexts>(&record)) return tokens_of_texts(*texts, where, report);
+    if (const auto* texts = std::get_if<PreferredTexts>(&record))
+      return tokens_of_texts(*texts, where, report);
     return tokens_of_chats(std::get<PreferredChats>(record), where, report);
   }
 
   [[nodiscard]] PairTokens tokens_of_ids(const PreferredTokens& record, const std::string& where) const {
     PairTokens pair{.prompt = record.prompt.size(), .answers = {}, .begins_with_bos = false};
-    for (const std::int64_t id : record.prompt) pair.answers[0].push_back(encoder_.checked(id, "prompt id", where));
+    for (const std::int64_t id : record.prompt)
+      pair.answers[0].push_back(encoder_.checked(id, "prompt id", where));
     pair.answers[1] = pair.answers[0];
-    for (const std::int64_t id : record.chosen) pair.answers[0].push_back(encoder_.checked(id, "chosen id", where));
+    for (const std::int64_t id : record.chosen)
+      pair.answers[0].push_back(encoder_.checked(id, "chosen id", where));
     for (const std::int64_t id : record.rejected)
       pair.answers[1].push_back(encoder_.checked(id, "rejected id", where));
-    pair.begins_with_bos = encoder_.bos() && !record.prompt.empty() && record.prompt.front() == *encoder_.bos();
+    pair.begins_with_bos =
+        encoder_.bos() && !record.prompt.empty() && record.prompt.front() == *encoder_.bos();
     return pair;
   }
 
@@ -115,10 +119,10 @@ class PairBuilder {
       messages.items.insert(messages.items.end(), turns[i]->begin(), turns[i]->end());
       ChatInput chat = record.chat;
       chat.messages = std::move(messages);
-      pair.answers.at(i) = encoder_.encode(render_chat(*options_.chat_format, chat, where, report).text, where);
+      pair.answers.at(i) =
+          encoder_.encode(render_chat(*options_.chat_format, chat, where, report).text, where);
     }
-    const Ids prompt =
-        encoder_.encode(render_chat_prompt(*options_.chat_format, record.chat, where), where);
+    const Ids prompt = encoder_.encode(render_chat_prompt(*options_.chat_format, record.chat, where), where);
     find_prompt(prompt, pair, report);
     pair.begins_with_bos = encoder_.bos() && !prompt.empty() && prompt.front() == *encoder_.bos();
     return pair;
@@ -156,7 +160,8 @@ class PairBuilder {
     for (Ids& answer : pair.answers) {
       Example& example = added.question.candidates.emplace_back(example_of(std::move(answer), pair.prompt));
       if (example.loss_tokens() == 0)
-        throw Error(fmt::format("{}: an answer without a token: drop the line, or leave --no-eos out", where));
+        throw Error(
+            fmt::format("{}: an answer without a token: drop the line, or leave --no-eos out", where));
       report.tokens += std::ssize(example.ids);
       report.loss_tokens += example.loss_tokens();
     }
@@ -194,7 +199,8 @@ PreferenceSet read_preferences(const std::filesystem::path& file, const Tokenize
   });
   set.files = {std::ssize(set.pairs)};
   if (set.pairs.empty())
-    throw Error(fmt::format("{}: no pair to train on in the whole file ({})", file.string(), set.report.summary()));
+    throw Error(
+        fmt::format("{}: no pair to train on in the whole file ({})", file.string(), set.report.summary()));
   return set;
 }
 

@@ -9,8 +9,8 @@
 
 namespace cola {
 
-/// Two answers to one prompt: candidate 0 is the chosen one, which is gold, candidate 1 the rejected one. Both
-/// begin with the same `prompt_tokens` tokens; labels are on the others.
+/// Two answers to one prompt: candidate 0 is the chosen one, which is gold, candidate 1 the rejected one.
+/// Both begin with the same `prompt_tokens` tokens; labels are on the others.
 struct PreferencePair {
   Question question;
   std::int64_t prompt_tokens = 0;
@@ -22,14 +22,14 @@ struct PreferenceSet {
   std::vector<std::int64_t> files;  ///< how many pairs each file gave, in order
 };
 
-/// Reads a file of preference pairs (preference_record.h). Texts and chats are tokenised with prompt and answer
-/// in one; what a prompt alone has in common with both is the prompt, as in TRL 1.16: the shortest of three. EOS
-/// follows an answer that is text and does not end in it; a chat ends as its template says. A long prompt is cut
-/// from the left; pairs with an answer that does not fit, or with equal answers, are left out and counted.
-/// Throws Error as read_dataset does.
-[[nodiscard]] PreferenceSet read_preferences(const std::filesystem::path& file, const Tokenizer* tokenizer,
-                                             std::int64_t vocabulary_size, const DataOptions& options,
-                                             const std::function<void(std::int64_t, std::int64_t)>& each = {});
+/// Reads a file of preference pairs (preference_record.h). Texts and chats are tokenised with prompt and
+/// answer in one; what a prompt alone has in common with both is the prompt, as in TRL 1.16: the shortest of
+/// three. EOS follows an answer that is text and does not end in it; a chat ends as its template says. A long
+/// prompt is cut from the left; pairs with an answer that does not fit, or with equal answers, are left out
+/// and counted. Throws Error as read_dataset does.
+[[nodiscard]] PreferenceSet read_preferences(
+    const std::filesystem::path& file, const Tokenizer* tokenizer, std::int64_t vocabulary_size,
+    const DataOptions& options, const std::function<void(std::int64_t, std::int64_t)>& each = {});
 
 /// Adds the pairs of another file behind those of `all`.
 void append(PreferenceSet& all, PreferenceSet more);

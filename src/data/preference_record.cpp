@@ -63,18 +63,21 @@ void check_chats(const PreferredChats& pair, const std::string& where) {
   if (prompt.empty())
     throw Error(fmt::format("{}: no prompt: 'chosen' and 'rejected' begin with no message in common", where));
   if (is_assistant(prompt.back())) {
-    throw Error(fmt::format("{}: the prompt ends in an assistant's turn that the answers would go on with: put its "
-                            "text into both of them",
-                            where));
+    throw Error(
+        fmt::format("{}: the prompt ends in an assistant's turn that the answers would go on with: put its "
+                    "text into both of them",
+                    where));
   }
-  const std::pair<const char*, const Messages&> answers[] = {{"chosen", pair.chosen}, {"rejected", pair.rejected}};
+  const std::pair<const char*, const Messages&> answers[] = {{"chosen", pair.chosen},
+                                                             {"rejected", pair.rejected}};
   for (const auto& [key, messages] : answers) {
     if (messages.empty()) throw Error(fmt::format("{}: '{}' has no answer", where, key));
     for (const Value& message : messages) {
       if (is_assistant(message)) continue;
-      throw Error(fmt::format("{}: '{}' has a turn of role '{}' behind the prompt, which would be trained: cut it "
-                              "behind the first answer",
-                              where, key, printable(role_of(message))));
+      throw Error(
+          fmt::format("{}: '{}' has a turn of role '{}' behind the prompt, which would be trained: cut it "
+                      "behind the first answer",
+                      where, key, printable(role_of(message))));
     }
   }
 }
@@ -107,8 +110,8 @@ PreferredChats read_chats(const JsonReader& record, std::string_view line, const
     pair.chosen.erase(pair.chosen.begin(), pair.chosen.begin() + count);
     pair.rejected.erase(pair.rejected.begin(), pair.rejected.begin() + count);
     if (record.has(prompt_key) && !is_said(record.string(prompt_key), prompt)) {
-      throw Error(fmt::format("{}: '{}' is no user's turn that 'chosen' and 'rejected' begin with", record.where(),
-                              printable(prompt_key)));
+      throw Error(fmt::format("{}: '{}' is no user's turn that 'chosen' and 'rejected' begin with",
+                              record.where(), printable(prompt_key)));
     }
   }
   List messages;
@@ -118,7 +121,8 @@ PreferredChats read_chats(const JsonReader& record, std::string_view line, const
   return pair;
 }
 
-PreferredTexts read_texts(const JsonReader& record, const RecordFields& fields, const std::string& prompt_key) {
+PreferredTexts read_texts(const JsonReader& record, const RecordFields& fields,
+                          const std::string& prompt_key) {
   PreferredTexts pair;
   if (fields.prompt_template.empty()) {
     refuse_unread_keys(record, RecordForm::completion);
@@ -143,14 +147,16 @@ void refuse_weight(const JsonReader& record) {
 
 }  // namespace
 
-PreferenceRecord parse_preference(std::string_view line, const std::string& where, const RecordFields& fields) {
+PreferenceRecord parse_preference(std::string_view line, const std::string& where,
+                                  const RecordFields& fields) {
   const Json value = parse_json_with_unique_keys(line, where);
   if (!value.is_object()) throw Error(fmt::format("{}: not a JSON object: {}", where, forms));
   const JsonReader record(value, where);
   refuse_weight(record);
   const bool texts = record.has("chosen") || record.has("rejected");
   const bool ids = record.has("chosen_ids") || record.has("rejected_ids") || record.has("prompt_ids");
-  if (texts == ids) throw Error(fmt::format("{}: {}, and this has {}", where, forms, texts ? "both" : "neither"));
+  if (texts == ids)
+    throw Error(fmt::format("{}: {}, and this has {}", where, forms, texts ? "both" : "neither"));
   if (ids) return read_ids(record);
   const std::string prompt_key = fields.prompt.empty() ? "prompt" : fields.prompt;
   for (const char* key : {"chosen", "rejected"}) (void)record.at(key);

@@ -26,9 +26,9 @@ struct PreferredTokens {
 using PreferenceRecord = std::variant<PreferredTexts, PreferredChats, PreferredTokens>;
 
 /// Parses one JSON object. Answers may be whole chats, with the prompt as text, as a list or not beside them
-/// (UltraFeedback's form): what they begin with in common is the prompt. Throws Error beginning with `where`, as
-/// parse_record does; and for a prompt that ends in the assistant's turn, an answer with another's turn, and a
-/// prompt that is not what the answers begin with.
+/// (UltraFeedback's form): what they begin with in common is the prompt. Throws Error beginning with `where`,
+/// as parse_record does; and for a prompt that ends in the assistant's turn, an answer with another's turn,
+/// and a prompt that is not what the answers begin with.
 [[nodiscard]] PreferenceRecord parse_preference(std::string_view line, const std::string& where,
                                                 const RecordFields& fields = {});
 

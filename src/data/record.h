@@ -52,7 +52,8 @@ struct DataRecord {
 [[nodiscard]] DataRecord parse_record(std::string_view line, const std::string& where,
                                       const RecordFields& fields = {});
 
-/// The text of a prompt with the record's fields in it. Throws Error naming a field that is missing or no text.
+/// The text of a prompt with the record's fields in it. Throws Error naming a field that is missing or no
+/// text.
 [[nodiscard]] std::string fill_prompt(const std::string& prompt_template, const JsonReader& record);
 
 /// Throws UsageError for fields that exclude each other, or a template that is none.

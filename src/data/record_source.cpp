@@ -27,7 +27,8 @@ std::unique_ptr<RecordSource> open_records(const std::filesystem::path& file) {
   return std::make_unique<JsonlReader>(std::move(text));
 }
 
-void for_each_record(const std::filesystem::path& file, const std::function<void(std::int64_t, std::int64_t)>& each,
+void for_each_record(const std::filesystem::path& file,
+                     const std::function<void(std::int64_t, std::int64_t)>& each,
                      const std::function<void(const std::string& record, const std::string& where)>& use) {
   constexpr std::int64_t report_every = std::int64_t{1} << 18;  // bytes
   const auto records = open_records(file);

@@ -29,9 +29,10 @@ class RecordSource {
 /// in a gzip or zstd file. Throws Error naming the file and what it is, if it is of another kind.
 [[nodiscard]] std::unique_ptr<RecordSource> open_records(const std::filesystem::path& file);
 
-/// Calls `use` with each record of the file and its place, and `each(done, total)` now and then with bytes of the
-/// file. Throws Error as open_records and RecordSource do, and for a file without records.
-void for_each_record(const std::filesystem::path& file, const std::function<void(std::int64_t, std::int64_t)>& each,
+/// Calls `use` with each record of the file and its place, and `each(done, total)` now and then with bytes of
+/// the file. Throws Error as open_records and RecordSource do, and for a file without records.
+void for_each_record(const std::filesystem::path& file,
+                     const std::function<void(std::int64_t, std::int64_t)>& each,
                      const std::function<void(const std::string& record, const std::string& where)>& use);
 
 }  // namespace cola

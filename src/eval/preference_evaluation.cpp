@@ -42,8 +42,7 @@ PreferenceSums evaluate_pairs(LoadedModel& loaded, ops::Context& context, Decode
                               std::span<const PreferencePair> pairs, const PreferenceObjective& objective,
                               const std::function<void(std::int64_t, std::int64_t)>& each) {
   std::vector<PairScores> references(pairs.size());
-  if (objective.has_reference())
-    references = reference_scores(loaded, context, activations, pairs);
+  if (objective.has_reference()) references = reference_scores(loaded, context, activations, pairs);
   const auto scores =
       score_pairs(context, *loaded.model, activations, pairs, true, default_evaluation_tokens, each);
   PreferenceSums sums;

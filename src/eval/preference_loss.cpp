@@ -9,7 +9,9 @@ namespace cola {
 namespace {
 
 double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
-double logistic(double x) { return x >= 0.0 ? 1.0 / (1.0 + std::exp(-x)) : std::exp(x) / (1.0 + std::exp(x)); }
+double logistic(double x) {
+  return x >= 0.0 ? 1.0 / (1.0 + std::exp(-x)) : std::exp(x) / (1.0 + std::exp(x));
+}
 /// log(e^z / (1 - e^z)) of a mean log-probability z < 0.
 double log_odds(double z) { return z - std::log(-std::expm1(z)); }
 
@@ -45,8 +47,12 @@ PairLoss pair_loss(const PreferenceObjective& objective, const PairScores& score
   std::array<double, 2> per_sum{1.0, 1.0};  // d of each side of the margin / d of its sum
   MarginLoss margin{};
   switch (objective.loss) {
-    case sigmoid: margin = negative_log_sigmoid(beta * (gains[0] - gains[1])); break;
-    case robust: margin = cola::robust(beta * (gains[0] - gains[1]), objective.label_smoothing); break;
+    case sigmoid:
+      margin = negative_log_sigmoid(beta * (gains[0] - gains[1]));
+      break;
+    case robust:
+      margin = cola::robust(beta * (gains[0] - gains[1]), objective.label_smoothing);
+      break;
     case hinge: {
       const double open = 1.0 - beta * (gains[0] - gains[1]);
       margin = {std::max(open, 0.0), open > 0.0 ? -1.0 : 0.0};
@@ -163,21 +169,22 @@ void preference_weights(const PreferenceObjective& objective, const QuestionBatc
   }
 }
 
-std::vector<PairScores> score_pairs(ops::Context& context, const Decoder& model, DecoderActivations& activations,
-                                    std::span<const PreferencePair> pairs, bool share_prefix,
-                                    std::int64_t batch_tokens,
+std::vector<PairScores> score_pairs(ops::Context& context, const Decoder& model,
+                                    DecoderActivations& activations, std::span<const PreferencePair> pairs,
+                                    bool share_prefix, std::int64_t batch_tokens,
                                     const std::function<void(std::int64_t, std::int64_t)>& each) {
   std::vector<const Question*> questions;
   for (const PreferencePair& pair : pairs) questions.push_back(&pair.question);
   std::vector<PairScores> scores(pairs.size());
-  run_question_batches(context, model, activations, questions, share_prefix, batch_tokens,
-                       [&](const QuestionBatch& batch, std::span<const std::size_t> numbers, std::span<const float> nll) {
-                         std::vector<std::int64_t> prompt_tokens;
-                         for (const std::size_t number : numbers) prompt_tokens.push_back(pairs[number].prompt_tokens);
-                         const auto part = pair_scores(batch, prompt_tokens, nll);
-                         for (std::size_t i = 0; i < numbers.size(); ++i) scores[numbers[i]] = part[i];
-                       },
-                       each);
+  run_question_batches(
+      context, model, activations, questions, share_prefix, batch_tokens,
+      [&](const QuestionBatch& batch, std::span<const std::size_t> numbers, std::span<const float> nll) {
+        std::vector<std::int64_t> prompt_tokens;
+        for (const std::size_t number : numbers) prompt_tokens.push_back(pairs[number].prompt_tokens);
+        const auto part = pair_scores(batch, prompt_tokens, nll);
+        for (std::size_t i = 0; i < numbers.size(); ++i) scores[numbers[i]] = part[i];
+      },
+      each);
   return scores;
 }
 

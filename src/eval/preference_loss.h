@@ -42,14 +42,15 @@ using AnswerLogProbabilities = std::array<double, 2>;
 struct PairScores {
   AnswerLogProbabilities sums{};
   std::array<std::int64_t, 2> tokens{};  ///< of the answers
-  double own_nll = 0.0;  ///< negative log-probability of the chosen answer, and of its prompt where that is trained
+  double own_nll =
+      0.0;  ///< negative log-probability of the chosen answer, and of its prompt where that is trained
   std::int64_t own_tokens = 0;
 };
 
 /// The preference term alone; docs/preferences.md has the formulas, which are TRL 1.16's.
 struct PairLoss {
   double loss = 0.0;
-  std::array<double, 2> slopes{};   ///< d loss / d sums
+  std::array<double, 2> slopes{};  ///< d loss / d sums
   std::array<double, 2> rewards{};
 };
 [[nodiscard]] PairLoss pair_loss(const PreferenceObjective& objective, const PairScores& scores,
@@ -83,8 +84,8 @@ struct PreferenceSums {
                                                   std::span<const std::int64_t> prompt_tokens,
                                                   std::span<const float> nll);
 
-/// weights [L] (written): the gradient of the objective over a step of `pairs` pairs, whose chosen answers have
-/// `own_tokens` tokens, with respect to each nll, for Decoder::loss_and_backward.
+/// weights [L] (written): the gradient of the objective over a step of `pairs` pairs, whose chosen answers
+/// have `own_tokens` tokens, with respect to each nll, for Decoder::loss_and_backward.
 void preference_weights(const PreferenceObjective& objective, const QuestionBatch& batch,
                         std::span<const std::int64_t> prompt_tokens, std::span<const PairLoss> losses,
                         std::int64_t pairs, std::int64_t own_tokens, std::span<float> weights);

@@ -36,7 +36,8 @@ void require_number(const std::optional<double>& value, const char* name, double
 void require_no_options(const PreferenceOptions& options) {
   require(!options.beta && options.dpo_loss.empty() && !options.label_smoothing && !options.sft_weight &&
               !options.simpo_gamma && options.reference.empty(),
-          "--beta, --dpo-loss, --label-smoothing, --sft-weight, --simpo-gamma and --reference belong to --objective");
+          "--beta, --dpo-loss, --label-smoothing, --sft-weight, --simpo-gamma and --reference belong to "
+          "--objective");
 }
 
 }  // namespace

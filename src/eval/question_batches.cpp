@@ -23,11 +23,12 @@ bool can_share_prefix(const DecoderSpec& spec, const Question& question) {
 
 }  // namespace
 
-void run_question_batches(
-    ops::Context& context, const Decoder& model, DecoderActivations& activations,
-    std::span<const Question* const> questions, bool share_prefix, std::int64_t batch_tokens,
-    const std::function<void(const QuestionBatch&, std::span<const std::size_t>, std::span<const float>)>& use,
-    const std::function<void(std::int64_t, std::int64_t)>& each) {
+void run_question_batches(ops::Context& context, const Decoder& model, DecoderActivations& activations,
+                          std::span<const Question* const> questions, bool share_prefix,
+                          std::int64_t batch_tokens,
+                          const std::function<void(const QuestionBatch&, std::span<const std::size_t>,
+                                                   std::span<const float>)>& use,
+                          const std::function<void(std::int64_t, std::int64_t)>& each) {
   std::vector<bool> shares;
   std::vector<std::int64_t> tokens;
   for (const Question* question : questions) {

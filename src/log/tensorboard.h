@@ -26,10 +26,10 @@ struct TensorBoardScalar {
 [[nodiscard]] std::string tensorboard_version_event(double wall_time);
 
 /// Brings the event file of RUN/tensorboard up to date with RUN/log.jsonl: scalars train/loss, train/lr,
-/// train/grad_norm, dev/loss and dev/score, of preference pairs also train/rewards/... and dev/rewards/.... A file that is there is appended to where it is a beginning of
-/// what the log says, and otherwise (the run was resumed from an earlier step) replaced: no step is in it
-/// twice. Wall times are those of the file's name plus the seconds that the log counts. Throws Error if
-/// either cannot be read or written.
+/// train/grad_norm, dev/loss and dev/score, of preference pairs also train/rewards/... and dev/rewards/.... A
+/// file that is there is appended to where it is a beginning of what the log says, and otherwise (the run was
+/// resumed from an earlier step) replaced: no step is in it twice. Wall times are those of the file's name
+/// plus the seconds that the log counts. Throws Error if either cannot be read or written.
 void update_tensorboard(const std::filesystem::path& run);
 
 }  // namespace cola

@@ -204,9 +204,11 @@ std::vector<ReportPlot> curve_plots(const std::string& name, const std::string& 
       CurveKind{"dev-loss", "dev loss", "loss", true, &RunReport::dev_loss},
       CurveKind{"dev-score", "dev score", "score in %", true, &RunReport::dev_score, 100.0},
       CurveKind{"margin", "margin of rewards", "margin", false, &RunReport::margin},
-      CurveKind{"reward-accuracy", "accuracy of rewards", "pairs in %", false, &RunReport::reward_accuracy, 100.0},
+      CurveKind{"reward-accuracy", "accuracy of rewards", "pairs in %", false, &RunReport::reward_accuracy,
+                100.0},
       CurveKind{"reward-chosen", "reward of chosen answers", "reward", false, &RunReport::reward_chosen},
-      CurveKind{"reward-rejected", "reward of rejected answers", "reward", false, &RunReport::reward_rejected},
+      CurveKind{"reward-rejected", "reward of rejected answers", "reward", false,
+                &RunReport::reward_rejected},
       CurveKind{"dev-margin", "dev margin of rewards", "margin", true, &RunReport::dev_margin},
       CurveKind{"dev-reward-accuracy", "dev accuracy of rewards", "pairs in %", true,
                 &RunReport::dev_reward_accuracy, 100.0}};

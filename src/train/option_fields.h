@@ -17,11 +17,14 @@ void for_each_record_field(Fields& fields, const Visit& visit) {
 /// The same of PreferenceOptions.
 template <class Options, class Visit>
 void for_each_preference_option(Options& options, const Visit& visit) {
-  visit("objective", options.objective, "dpo, orpo or simpo: data are pairs of a chosen and a rejected answer");
+  visit("objective", options.objective,
+        "dpo, orpo or simpo: data are pairs of a chosen and a rejected answer");
   visit("beta", options.beta, "how far the answers are to come apart (default 0.1; simpo 2)");
   visit("dpo-loss", options.dpo_loss, "with dpo: sigmoid (default), hinge, ipo, robust or sigmoid_norm");
-  visit("label-smoothing", options.label_smoothing, "with --dpo-loss robust: part of the pairs that is the wrong way");
-  visit("sft-weight", options.sft_weight, "of the chosen answers' own loss, added to that of dpo or simpo (default 0)");
+  visit("label-smoothing", options.label_smoothing,
+        "with --dpo-loss robust: part of the pairs that is the wrong way");
+  visit("sft-weight", options.sft_weight,
+        "of the chosen answers' own loss, added to that of dpo or simpo (default 0)");
   visit("simpo-gamma", options.simpo_gamma, "margin that simpo asks for (default 0.5)");
   visit("reference", options.reference,
         "with dpo: base (default: the model without any link), or start: as the run began");

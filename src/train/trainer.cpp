@@ -133,17 +133,11 @@ Trainer::StepReport Trainer::do_step() {
 void Trainer::log_step(const StepReport& report) {
   const double epoch =
       static_cast<double>(state_.steps_done) / static_cast<double>(session_.plan.steps_per_epoch);
-  Json event{{"event", "step"},
-             {"step", state_.steps_done},
-             {"epoch", epoch},
-             {"loss", report.loss},
-             {"lr", report.learning_rate},
-             {"grad_norm", report.gradient_norm},
-             {"tokens", report.tokens},
-             {"seconds", report.seconds},
-             {"link", link_number()},
-             {"hf_flos", state_.hf_flos},
-             {"real_flops", state_.real_flops}};
+  Json event{
+      {"event", "step"},           {"step", state_.steps_done},      {"epoch", epoch},
+      {"loss", report.loss},       {"lr", report.learning_rate},     {"grad_norm", report.gradient_norm},
+      {"tokens", report.tokens},   {"seconds", report.seconds},      {"link", link_number()},
+      {"hf_flos", state_.hf_flos}, {"real_flops", state_.real_flops}};
   if (report.preferences.pairs > 0) event.update(preference_json(report.preferences));
   log_->write(event);
   const std::string link = session_.chain ? fmt::format("  link {}", link_number()) : "";

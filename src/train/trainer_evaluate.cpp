@@ -78,8 +78,9 @@ void Trainer::evaluate() {
     score = fmt::format("{} {:.2f} %", event.value("metric", ""), 100.0 * *state_.dev_score);
   } else if (session_.data.train.preference() != nullptr) {
     evaluate_pairs(event);
-    score = fmt::format("accuracy of rewards {:.2f} %, margin {:.4f}",
-                        100.0 * event["rewards_accuracy"].get<double>(), event["rewards_margin"].get<double>());
+    score =
+        fmt::format("accuracy of rewards {:.2f} %, margin {:.4f}",
+                    100.0 * event["rewards_accuracy"].get<double>(), event["rewards_margin"].get<double>());
   } else {
     evaluate_sequences(event);
     score = fmt::format("token accuracy {:.2f} %", 100.0 * event["token_accuracy"].get<double>());

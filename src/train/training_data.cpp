@@ -10,8 +10,8 @@
 
 namespace cola {
 
-TrainingData::TrainingData(PreferenceSet pairs, const PreferenceObjective& objective, std::vector<double> weights,
-                           bool share_prefix)
+TrainingData::TrainingData(PreferenceSet pairs, const PreferenceObjective& objective,
+                           std::vector<double> weights, bool share_prefix)
     : weights_(std::move(weights)),
       pairs_(std::move(pairs)),
       preference_({.objective = objective, .references = {}}),
@@ -179,9 +179,11 @@ BatchLoss weigh_pairs(const TrainingBatch& batch, std::span<const float> nll, co
     losses.push_back(pair_loss(objective, scores[i], batch.references[i]));
     result.preferences.add(scores[i], losses.back());
   }
-  preference_weights(objective, batch.content, batch.prompt_tokens, losses, terms.items, terms.own_tokens, weights);
+  preference_weights(objective, batch.content, batch.prompt_tokens, losses, terms.items, terms.own_tokens,
+                     weights);
   const double pairs_a_token = static_cast<double>(terms.items) / static_cast<double>(terms.own_tokens);
-  result.sum = result.preferences.loss + objective.own_loss_weight * pairs_a_token * result.preferences.own_nll;
+  result.sum =
+      result.preferences.loss + objective.own_loss_weight * pairs_a_token * result.preferences.own_nll;
   return result;
 }
 

@@ -48,8 +48,8 @@ struct MicroBatchLimit {
   std::int64_t tokens = std::numeric_limits<std::int64_t>::max();  ///< as they are run
 };
 
-/// What is trained on: sequences with the language-model loss on their labels, questions with the cross-entropy
-/// over their candidates' mean log-probabilities, or preference pairs.
+/// What is trained on: sequences with the language-model loss on their labels, questions with the
+/// cross-entropy over their candidates' mean log-probabilities, or preference pairs.
 class TrainingData {
  public:
   TrainingData() = default;

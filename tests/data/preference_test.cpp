@@ -22,7 +22,8 @@ class Preferences : public testing::Test {
       (void)read(content);
       ADD_FAILURE() << "accepted: " << content;
     } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find(message), std::string::npos) << content << "\n" << error.what();
+      EXPECT_NE(std::string(error.what()).find(message), std::string::npos) << content << "\n"
+                                                                            << error.what();
     }
   }
   void use_template(const std::string& name) {
@@ -81,7 +82,8 @@ TEST_F(Preferences, ChatsEndAsTheirTemplateSays) {
   const std::string shown = "<s> User :   a \n Assistant : |   c </s>";
   for (const std::string& pair :
        {R"({"prompt":[)" + user + R"(],"chosen":[)" + good + R"(],"rejected":[)" + bad + "]}",
-        R"({"prompt":[)" + user + R"(],"chosen":[)" + user + "," + good + R"(],"rejected":[)" + user + "," + bad + "]}",
+        R"({"prompt":[)" + user + R"(],"chosen":[)" + user + "," + good + R"(],"rejected":[)" + user + "," +
+            bad + "]}",
         R"({"prompt":"a","chosen":[)" + user + "," + good + R"(],"rejected":[)" + user + "," + bad + "]}",
         R"({"chosen":[)" + user + "," + good + R"(],"rejected":[)" + user + "," + bad + "]}"}) {
     const PreferenceSet set = read(pair);
@@ -92,8 +94,7 @@ TEST_F(Preferences, ChatsEndAsTheirTemplateSays) {
 }
 
 TEST_F(Preferences, IdsAreTakenAsTheyAre) {
-  const PreferenceSet set =
-      read(R"({"prompt_ids":[1,5],"chosen_ids":[6,2],"rejected_ids":[7]})");
+  const PreferenceSet set = read(R"({"prompt_ids":[1,5],"chosen_ids":[6,2],"rejected_ids":[7]})");
   EXPECT_EQ(set.pairs[0].prompt_tokens, 2);
   EXPECT_EQ(set.pairs[0].question.candidates[0].ids, (std::vector<std::int32_t>{1, 5, 6, 2}));
   EXPECT_EQ(set.pairs[0].question.candidates[1].labels, (std::vector<std::int32_t>{-100, -100, 7}));
@@ -129,8 +130,9 @@ TEST_F(Preferences, WhatWouldBeTrainedWronglyIsRefused) {
   expect_refusal(chats(user, good + "," + user, bad), "'chosen' has a turn of role 'user'");
   expect_refusal(chats(user + "," + good, good, bad), "the prompt ends in an assistant's turn");
   expect_refusal(chats(user, "", bad), "'chosen' has no answer");
-  expect_refusal(R"({"prompt":"b","chosen":[)" + user + "," + good + R"(],"rejected":[)" + user + "," + bad + "]}",
-                 "'prompt' is no user's turn");
+  expect_refusal(
+      R"({"prompt":"b","chosen":[)" + user + "," + good + R"(],"rejected":[)" + user + "," + bad + "]}",
+      "'prompt' is no user's turn");
   expect_refusal(R"({"chosen":[)" + good + R"(],"rejected":[)" + bad + "]}", "no prompt");
   expect_refusal(R"({"prompt":"a","chosen":"b","rejected":[)" + bad + "]}", "'rejected' must be a string");
   expect_refusal(R"({"prompt":"a","chosen":"b"})", "'rejected' is missing");
@@ -147,7 +149,10 @@ TEST_F(Preferences, WhatWouldBeTrainedWronglyIsRefused) {
 
 TEST_F(Preferences, ADevSetIsSplitOff) {
   std::string lines;
-  for (int i = 0; i < 10; ++i) lines += R"({"prompt":"p)" + std::to_string(i) + R"(","chosen":" a","rejected":" b"})" "\n";
+  for (int i = 0; i < 10; ++i)
+    lines += R"({"prompt":"p)" + std::to_string(i) +
+             R"(","chosen":" a","rejected":" b"})"
+             "\n";
   PreferenceSet train;
   append(train, read(lines));
   append(train, read(lines));

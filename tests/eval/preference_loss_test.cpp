@@ -9,8 +9,7 @@
 namespace cola {
 namespace {
 
-const PairScores scores{
-    .sums = {-9.5, -14.25}, .tokens = {4, 6}, .own_nll = 9.5, .own_tokens = 4};
+const PairScores scores{.sums = {-9.5, -14.25}, .tokens = {4, 6}, .own_nll = 9.5, .own_tokens = 4};
 constexpr AnswerLogProbabilities reference{-10.0, -12.0};
 
 PreferenceObjective objective(const std::string& name, const std::string& loss = "",
@@ -29,8 +28,8 @@ double log_odds(double z) { return z - std::log(1.0 - std::exp(z)); }
 
 /// The formulas as they are written down in docs/preferences.md.
 TEST(PreferenceLoss, FollowsItsFormulas) {
-  const double d = (-9.5 + 10.0) - (-14.25 + 12.0);                     // of sums
-  const double m = (-9.5 + 10.0) / 4.0 - (-14.25 + 12.0) / 6.0;         // of means
+  const double d = (-9.5 + 10.0) - (-14.25 + 12.0);              // of sums
+  const double m = (-9.5 + 10.0) / 4.0 - (-14.25 + 12.0) / 6.0;  // of means
   const auto loss = [](const PreferenceObjective& o) { return pair_loss(o, scores, reference).loss; };
   EXPECT_NEAR(loss(objective("dpo")), -log_sigmoid(0.1 * d), 1e-14);
   EXPECT_NEAR(loss(objective("dpo", "hinge", 0.2)), 1.0 - 0.2 * d, 1e-14);
@@ -40,7 +39,8 @@ TEST(PreferenceLoss, FollowsItsFormulas) {
   EXPECT_NEAR(loss(objective("dpo", "robust", 0.1, 0.1)),
               (-0.9 * log_sigmoid(0.1 * d) + 0.1 * log_sigmoid(-0.1 * d)) / 0.8, 1e-14);
   EXPECT_NEAR(loss(objective("simpo")), -log_sigmoid(2.0 * (-9.5 / 4.0 + 14.25 / 6.0) - 0.5), 1e-14);
-  EXPECT_NEAR(loss(objective("orpo")), -0.1 * log_sigmoid(log_odds(-9.5 / 4.0) - log_odds(-14.25 / 6.0)), 1e-14);
+  EXPECT_NEAR(loss(objective("orpo")), -0.1 * log_sigmoid(log_odds(-9.5 / 4.0) - log_odds(-14.25 / 6.0)),
+              1e-14);
 }
 
 TEST(PreferenceLoss, SlopesAreItsDerivatives) {
@@ -95,7 +95,8 @@ TEST(PreferenceLoss, TheOwnLossIsAMeanOverTokens) {
   longer.own_tokens = 16;
   sums.add(scores, pair_loss(with, scores, reference));
   sums.add(longer, pair_loss(with, longer, reference));
-  EXPECT_NEAR(sums.mean_loss(with), pair_loss(with, scores, reference).loss + 0.5 * (9.5 + 1.0) / 20.0, 1e-14);
+  EXPECT_NEAR(sums.mean_loss(with), pair_loss(with, scores, reference).loss + 0.5 * (9.5 + 1.0) / 20.0,
+              1e-14);
 }
 
 TEST(PreferenceObjective, OptionsThatAnObjectiveDoesNotHaveAreRefused) {
@@ -113,8 +114,18 @@ TEST(PreferenceObjective, OptionsThatAnObjectiveDoesNotHaveAreRefused) {
   refused([](auto& o) { o.objective = "kto"; }, "--objective 'kto'");
   refused([](auto& o) { o.dpo_loss = "apo"; }, "--dpo-loss 'apo'");
   refused([](auto& o) { o.label_smoothing = 0.1; }, "--label-smoothing");
-  refused([](auto& o) { o.dpo_loss = "hinge"; o.label_smoothing = 0.1; }, "--label-smoothing");
-  refused([](auto& o) { o.dpo_loss = "robust"; o.label_smoothing = 0.5; }, "--label-smoothing 0.5");
+  refused(
+      [](auto& o) {
+        o.dpo_loss = "hinge";
+        o.label_smoothing = 0.1;
+      },
+      "--label-smoothing");
+  refused(
+      [](auto& o) {
+        o.dpo_loss = "robust";
+        o.label_smoothing = 0.5;
+      },
+      "--label-smoothing 0.5");
   refused([](auto& o) { o.beta = 0.0; }, "--beta");
   refused([](auto& o) { o.beta = -1.0; }, "--beta");
   refused([](auto& o) { o.beta = NAN; }, "--beta");

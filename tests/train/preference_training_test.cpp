@@ -16,7 +16,8 @@
 namespace cola {
 namespace {
 
-constexpr const char* pairs = R"({"prompt_ids": [1, 198, 189], "chosen_ids": [134, 150, 11, 2], "rejected_ids": [390, 106, 2]}
+constexpr const char* pairs =
+    R"({"prompt_ids": [1, 198, 189], "chosen_ids": [134, 150, 11, 2], "rejected_ids": [390, 106, 2]}
 {"prompt_ids": [1, 306], "chosen_ids": [77, 446, 2], "rejected_ids": [77, 141, 26, 181, 86, 2]}
 {"prompt_ids": [1, 303, 480, 368, 61], "chosen_ids": [2], "rejected_ids": [352, 99, 2]}
 )";
@@ -102,7 +103,8 @@ class FirstStep {
 
   /// The step's loss; its gradient is in trainables().
   double run() {
-    const StepPart part = part_of_step(session_.data.train, *session_.batches, 0, session_.micro_batch, ranks_);
+    const StepPart part =
+        part_of_step(session_.data.train, *session_.batches, 0, session_.micro_batch, ranks_);
     for (const TrainableParameter& parameter : trainables()) std::ranges::fill(parameter.gradient, 0.0F);
     double sum = 0.0;
     for (const TrainingBatch& batch : part.batches) {
@@ -149,8 +151,8 @@ TEST_P(PreferenceTraining, GradientIsTheLossesDerivative) {
   EXPECT_NEAR(slope / std::sqrt(norm), 1.0, 2e-3);
 }
 
-/// What TRL makes of the same pairs, model and adapter. Its float32 numbers are within 1e-6 of float64's, ipo's
-/// losses (of some 27) within 7e-6.
+/// What TRL makes of the same pairs, model and adapter. Its float32 numbers are within 1e-6 of float64's,
+/// ipo's losses (of some 27) within 7e-6.
 class PublishedPreferences : public PreferenceTraining {
  protected:
   void SetUp() override {
@@ -196,7 +198,8 @@ TEST_P(PublishedPreferences, StepsAndKnots) {
   ASSERT_EQ(trained.size(), expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(trained[i], expected[i], 1e-5) << i;
   const auto check_link = [&](int number, const std::string& prefix) {
-    const auto link = open_safetensors(options.out / "links" / std::to_string(number) / "adapter_model.safetensors");
+    const auto link =
+        open_safetensors(options.out / "links" / std::to_string(number) / "adapter_model.safetensors");
     for (const auto& [name, tensor] : link->tensors()) {
       const auto values = test::floats_of(*link, name);
       const auto wanted = test::floats_of(*tensors_, prefix + name);

@@ -5,7 +5,7 @@
 
 Run with transformers 5.24.0. --data is a folder with chat_templates/ and tokenizers/. Each pair of a published tokenizer
 and a published template with {% generation %} renders the conversations of chat_templates/ that a data file may have,
-one of them in ShareGPT's form, some with tools; `cola inspect --data` has to show the same ids and the same marks.
+one of them in ShareGPT's form and one in Alpaca's, some with tools; `cola inspect --data` has to show the same ids and the same marks.
 Prints the number of compared sequences and tokens; exit status 1 where one differs.
 """
 import argparse
@@ -22,20 +22,36 @@ PAIRS = [("llama3_1", "trl-llama3-training"), ("qwen3", "trl-qwen3-training"), (
 
 
 def inspected(cola, folder, record):
-    """The sequence that a record becomes, or None where cola refuses it or has nothing to train."""
+    """The report and the sequence that a record becomes, or None where cola refuses it or has nothing to train."""
     file = folder / "data.jsonl"
     file.write_text(json.dumps(record) + "\n")
     command = [cola, "inspect", "--data", file, "--tokenizer", folder, "--max-length", "100000", "--json"]
     result = subprocess.run(command, capture_output=True, text=True)
-    return json.loads(result.stdout)["sequences"][0] if result.returncode == 0 else None
+    if result.returncode != 0:
+        return None
+    shown = json.loads(result.stdout)
+    return shown["report"], shown["sequences"][0]
+
+
+def with_objects(messages):
+    """Arguments of tool calls that are JSON text as objects: what servers give a template, and cola where it is needed."""
+    messages = json.loads(json.dumps(messages))
+    for message in messages:
+        for call in message.get("tool_calls") or []:
+            function = call.get("function", call)
+            if isinstance(function.get("arguments"), str):
+                function["arguments"] = json.loads(function["arguments"])
+    return messages
 
 
 def records_of(name, conversation):
-    """The conversation as a line of data, and one chat of users and assistants in ShareGPT's form, too."""
+    """The conversation as a line of data, and one in ShareGPT's and one in Alpaca's form, too."""
     yield {key: value for key, value in conversation.items() if value is not None}
     if name == "multi_turn":
         names = {"system": "system", "user": "human", "assistant": "gpt"}
         yield {"conversations": [{"from": names[m["role"]], "value": m["content"]} for m in conversation["messages"]]}
+    if name == "alpaca":
+        yield {"instruction": "Add the numbers.", "input": "1 2", "output": "3"}
 
 
 def main():
@@ -44,6 +60,8 @@ def main():
     parser.add_argument("--data", required=True, type=Path)
     args = parser.parse_args()
     conversations = json.loads((args.data / "chat_templates" / "conversations.json").read_text())["conversations"]
+    conversations["alpaca"] = {"messages": [{"role": "user", "content": "Add the numbers.\n1 2"},
+                                            {"role": "assistant", "content": "3"}]}
     sequences = tokens = different = 0
     for tokenizer, template in PAIRS:
         with tempfile.TemporaryDirectory() as temporary:
@@ -54,14 +72,16 @@ def main():
             reference = transformers.AutoTokenizer.from_pretrained(folder)
             for name, conversation in conversations.items():
                 for record in records_of(name, conversation):
+                    found = inspected(args.cola, folder, record)
+                    if found is None:
+                        continue
+                    report, shown = found
+                    messages = conversation["messages"]
                     try:
                         expected = reference.apply_chat_template(
-                            conversation["messages"], tools=conversation.get("tools"), documents=conversation.get("documents"),
+                            with_objects(messages) if report["parsed_arguments"] else messages, tools=conversation.get("tools"), documents=conversation.get("documents"),
                             return_dict=True, return_assistant_tokens_mask=True)
                     except Exception:  # the template refuses it
-                        continue
-                    shown = inspected(args.cola, folder, record)
-                    if shown is None:
                         continue
                     mask = [bool(mark) for mark in expected["assistant_masks"]]
                     mask[0] = False  # a first token is never predicted
