@@ -66,7 +66,8 @@ struct EvaluateOptions {
   std::string chat_template_date;    ///< that it may print, as 2026-03-09T14:05:06; empty: the present
   RecordFields fields;
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< sequences, after each batch
-  std::function<void(std::int64_t done, std::int64_t total)> reading;   ///< bytes of the data file, before
+  /// While the data file is read, before that: bytes of it, as stored, and records.
+  std::function<void(std::int64_t bytes, std::int64_t bytes_in_all, std::int64_t records)> reading;
 };
 
 struct EvaluateResult {

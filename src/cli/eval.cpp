@@ -162,7 +162,10 @@ void run_eval(EvalVerb verb) {
   }
   verb.evaluate.progress = report;
   Progress reading(false);
-  verb.evaluate.reading = reading_progress(reading, verb.data);
+  verb.evaluate.reading = [show = reading_progress(reading, verb.data)](
+                              std::int64_t bytes, std::int64_t in_all, std::int64_t records) {
+    show({bytes, in_all, records});
+  };
   if (!verb.preference.objective.empty()) {
     const PreferenceResult result = model.evaluate_preferences(verb.data, verb.preference, verb.evaluate);
     progress.note(fmt::format("data: {}", result.data_summary));

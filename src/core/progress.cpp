@@ -14,7 +14,7 @@ namespace cola {
 namespace {
 
 constexpr std::chrono::milliseconds terminal_interval{200};
-constexpr std::chrono::seconds pipe_interval{15};
+constexpr std::chrono::seconds pipe_interval{10};
 constexpr std::chrono::seconds silent_start{2};
 
 /// Characters that a line of the terminal takes without wrapping; no limit where it does not say.

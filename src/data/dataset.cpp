@@ -74,13 +74,17 @@ std::string DataReport::summary() const {
 }
 
 Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokenizer,
-                     std::int64_t vocabulary_size, const DataOptions& options,
-                     const std::function<void(std::int64_t, std::int64_t)>& each) {
+                     std::int64_t vocabulary_size, const DataOptions& options, const ReadingReport& each) {
   const SequenceBuilder builder(tokenizer, vocabulary_size, options);
-  Dataset dataset;
-  for_each_record(file, each, [&](const std::string& record, const std::string& where) {
-    builder.add(parse_record(record, where, options.fields), where, dataset);
-  });
+  Dataset dataset = read_in_chunks<Dataset>(
+      file, each,
+      [&](const PlacedRecord& record, Dataset& part) {
+        builder.add(parse_record(record.text, record.where, options.fields), record.where, part);
+      },
+      [](Dataset& all, Dataset part) {
+        std::ranges::move(part.examples, std::back_inserter(all.examples));
+        all.report.add(part.report);
+      });
   dataset.files = {std::ssize(dataset.examples)};
   if (dataset.examples.empty()) {
     throw Error(fmt::format("{}: no trainable token in the whole file ({})", file.string(),

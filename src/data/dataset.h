@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -12,6 +11,7 @@
 
 #include "backend/ragged_batch.h"
 #include "cola/record_fields.h"
+#include "data/record_chunks.h"
 #include "text/chat/format.h"
 #include "text/tokenizer.h"
 
@@ -76,11 +76,11 @@ struct Dataset {
 /// Reads a file (record_source.h) in the forms of docs/formats.md; each record may be of its own form.
 /// `tokenizer` may be null: then only input_ids are taken, and text asks for a tokenizer in the error.
 /// Throws Error naming file and line: malformed JSON, unknown form, labels longer or shorter than ids, ids
-/// outside [0, vocabulary_size), no records at all, no trainable token in the whole file. `each(done, total)`
-/// is called now and then with bytes of the file.
+/// outside [0, vocabulary_size), no records at all, no trainable token in the whole file. `each` is
+/// called now and then.
 [[nodiscard]] Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokenizer,
                                    std::int64_t vocabulary_size, const DataOptions& options,
-                                   const std::function<void(std::int64_t, std::int64_t)>& each = {});
+                                   const ReadingReport& each = {});
 
 /// Adds the examples of another file behind those of `all`.
 void append(Dataset& all, Dataset more);

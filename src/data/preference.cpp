@@ -190,13 +190,18 @@ void count_pairs(PreferenceSet& set) {
 
 PreferenceSet read_preferences(const std::filesystem::path& file, const Tokenizer* tokenizer,
                                std::int64_t vocabulary_size, const DataOptions& options,
-                               const std::function<void(std::int64_t, std::int64_t)>& each) {
+                               const ReadingReport& each) {
   const PairBuilder builder(tokenizer, vocabulary_size, options);
-  PreferenceSet set;
+  PreferenceSet set = read_in_chunks<PreferenceSet>(
+      file, each,
+      [&](const PlacedRecord& record, PreferenceSet& part) {
+        builder.add(parse_preference(record.text, record.where, options.fields), record.where, part);
+      },
+      [](PreferenceSet& all, PreferenceSet part) {
+        std::ranges::move(part.pairs, std::back_inserter(all.pairs));
+        all.report.add(part.report);
+      });
   set.report.of_pairs = true;
-  for_each_record(file, each, [&](const std::string& record, const std::string& where) {
-    builder.add(parse_preference(record, where, options.fields), where, set);
-  });
   set.files = {std::ssize(set.pairs)};
   if (set.pairs.empty())
     throw Error(

@@ -1,11 +1,11 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <vector>
 
 #include "data/dataset.h"
 #include "data/question.h"
+#include "data/record_chunks.h"
 
 namespace cola {
 
@@ -27,9 +27,9 @@ struct PreferenceSet {
 /// three. EOS follows an answer that is text and does not end in it; a chat ends as its template says. A long
 /// prompt is cut from the left; pairs with an answer that does not fit, or with equal answers, are left out
 /// and counted. Throws Error as read_dataset does.
-[[nodiscard]] PreferenceSet read_preferences(
-    const std::filesystem::path& file, const Tokenizer* tokenizer, std::int64_t vocabulary_size,
-    const DataOptions& options, const std::function<void(std::int64_t, std::int64_t)>& each = {});
+[[nodiscard]] PreferenceSet read_preferences(const std::filesystem::path& file, const Tokenizer* tokenizer,
+                                             std::int64_t vocabulary_size, const DataOptions& options,
+                                             const ReadingReport& each = {});
 
 /// Adds the pairs of another file behind those of `all`.
 void append(PreferenceSet& all, PreferenceSet more);

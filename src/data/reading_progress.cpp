@@ -6,17 +6,18 @@
 
 namespace cola {
 
-std::function<void(std::int64_t, std::int64_t)> reading_progress(Progress& progress,
-                                                                 const std::filesystem::path& file) {
+ReadingReport reading_progress(Progress& progress, const std::filesystem::path& file) {
   using Clock = std::chrono::steady_clock;
-  return [&progress, name = file.filename().string(), start = Clock::now()](std::int64_t done,
-                                                                            std::int64_t total) {
-    const double megabytes = static_cast<double>(done) / 1e6;
+  return [&progress, name = file.filename().string(), start = Clock::now()](const ReadingState& state) {
+    const double megabytes = static_cast<double>(state.bytes) / 1e6;
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    const std::string of = total > 0 ? fmt::format(" of {:.0f}", static_cast<double>(total) / 1e6) : "";
+    const std::string of = state.bytes_in_all > 0
+                               ? fmt::format(" of {:.0f}", static_cast<double>(state.bytes_in_all) / 1e6)
+                               : "";
     progress.update(
-        fmt::format("reading {}  {:.0f}{} MB  {:.1f} MB/s", name, megabytes, of, megabytes / seconds),
-        total > 0 ? done : 0, total);
+        fmt::format("reading {}  {:.0f}{} MB  {:.1f} MB/s  {} records  {:.0f} records/s", name, megabytes, of,
+                    megabytes / seconds, state.records, static_cast<double>(state.records) / seconds),
+        state.bytes_in_all > 0 ? state.bytes : 0, state.bytes_in_all);
   };
 }
 

@@ -1,15 +1,13 @@
 #pragma once
-#include <cstdint>
 #include <filesystem>
-#include <functional>
 
 #include "core/progress.h"
+#include "data/record_chunks.h"
 
 namespace cola {
 
-/// Shows how much of `file` is read and tokenised, and how fast: for read_dataset, which calls it with bytes.
+/// Shows how much of `file` is read and tokenised, and how fast: for read_dataset and read_preferences.
 /// `progress` outlives it.
-[[nodiscard]] std::function<void(std::int64_t, std::int64_t)> reading_progress(
-    Progress& progress, const std::filesystem::path& file);
+[[nodiscard]] ReadingReport reading_progress(Progress& progress, const std::filesystem::path& file);
 
 }  // namespace cola

@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -28,11 +27,5 @@ class RecordSource {
 /// Opens JSONL, a JSON array of objects, CSV or TSV, told apart by the first bytes (file_kind.h); each also
 /// in a gzip or zstd file. Throws Error naming the file and what it is, if it is of another kind.
 [[nodiscard]] std::unique_ptr<RecordSource> open_records(const std::filesystem::path& file);
-
-/// Calls `use` with each record of the file and its place, and `each(done, total)` now and then with bytes of
-/// the file. Throws Error as open_records and RecordSource do, and for a file without records.
-void for_each_record(const std::filesystem::path& file,
-                     const std::function<void(std::int64_t, std::int64_t)>& each,
-                     const std::function<void(const std::string& record, const std::string& where)>& use);
 
 }  // namespace cola

@@ -25,6 +25,15 @@
 
 namespace cola {
 
+namespace {
+
+ReadingReport report_of(const EvaluateOptions& options) {
+  if (!options.reading) return {};
+  return [&](const ReadingState& state) { options.reading(state.bytes, state.bytes_in_all, state.records); };
+}
+
+}  // namespace
+
 struct LanguageModel::Implementation {
   explicit Implementation(LoadedModel model) : loaded(std::move(model)), context(*loaded.backend) {}
 
@@ -62,9 +71,10 @@ LanguageModel& LanguageModel::operator=(LanguageModel&&) noexcept = default;
 EvaluateResult LanguageModel::evaluate(const std::filesystem::path& data, const EvaluateOptions& options) {
   auto& self = *implementation_;
   const DecoderSpec& config = self.loaded.model->spec();
-  const Dataset dataset = read_dataset(
-      data, self.tokenizer.get(), config.vocab_size,
-      data_options(options, config, self.loaded.resolved.tokenizer, self.tokenizer.get()), options.reading);
+  const Dataset dataset =
+      read_dataset(data, self.tokenizer.get(), config.vocab_size,
+                   data_options(options, config, self.loaded.resolved.tokenizer, self.tokenizer.get()),
+                   report_of(options));
   const LossSummary summary = evaluate_loss(self.context, *self.loaded.model, self.activations,
                                             dataset.examples, default_evaluation_tokens, options.progress);
   if (!std::isfinite(summary.loss())) {
@@ -90,9 +100,10 @@ PreferenceResult LanguageModel::evaluate_preferences(const std::filesystem::path
   const auto objective = preference_objective(preference);
   if (!objective) throw UsageError("--objective is needed: dpo, orpo or simpo");
   const DecoderSpec& config = self.loaded.model->spec();
-  PreferenceSet set = read_preferences(
-      data, self.tokenizer.get(), config.vocab_size,
-      data_options(options, config, self.loaded.resolved.tokenizer, self.tokenizer.get()), options.reading);
+  PreferenceSet set =
+      read_preferences(data, self.tokenizer.get(), config.vocab_size,
+                       data_options(options, config, self.loaded.resolved.tokenizer, self.tokenizer.get()),
+                       report_of(options));
   for (PreferencePair& pair : set.pairs) pair = as_trained(std::move(pair), *objective);
   const PreferenceSums sums =
       evaluate_pairs(self.loaded, self.context, self.activations, set.pairs, *objective, options.progress);

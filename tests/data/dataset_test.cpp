@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/parallel.h"
 #include "data/word_tokenizer.h"
 #include "support/files.h"
 
@@ -216,14 +217,40 @@ TEST_F(DatasetTest, SaysHowMuchOfTheFileIsRead) {
   for (int i = 0; i < 20000; ++i) content += "{\"input_ids\":[5,6,7,8]}\n";
   std::ofstream(folder_ / "long.jsonl", std::ios::binary) << content;
   std::vector<std::int64_t> seen;
-  (void)read_dataset(folder_ / "long.jsonl", nullptr, 10, options_,
-                     [&](std::int64_t done, std::int64_t total) {
-                       EXPECT_EQ(total, static_cast<std::int64_t>(content.size()));
-                       EXPECT_GT(done, seen.empty() ? 0 : seen.back());
-                       EXPECT_LE(done, total);
-                       seen.push_back(done);
-                     });
+  (void)read_dataset(folder_ / "long.jsonl", nullptr, 10, options_, [&](const ReadingState& state) {
+    EXPECT_EQ(state.bytes_in_all, static_cast<std::int64_t>(content.size()));
+    EXPECT_GT(state.bytes, seen.empty() ? 0 : seen.back());
+    EXPECT_LE(state.bytes, state.bytes_in_all);
+    EXPECT_GT(state.records, 0);
+    seen.push_back(state.bytes);
+  });
   EXPECT_FALSE(seen.empty());
+  EXPECT_EQ(seen.back(), static_cast<std::int64_t>(content.size()));
+}
+
+TEST_F(DatasetTest, ThreadsChangeNothing) {
+  std::string content;
+  for (int i = 0; i < 60'000; ++i)
+    content += R"({"prompt":"a)" + std::to_string(i % 7) + R"(","completion":" b c)" + std::to_string(i % 5) +
+               "\"}\n";
+  const Dataset one = [&] {
+    set_thread_count(1);
+    return read(content);
+  }();
+  set_thread_count(3);
+  const Dataset three = read(content);
+  ASSERT_EQ(one.examples.size(), three.examples.size());
+  for (std::size_t i = 0; i < one.examples.size(); ++i)
+    ASSERT_EQ(one.examples[i].ids, three.examples[i].ids) << i;
+  EXPECT_EQ(one.report.summary(), three.report.summary());
+  // Of several wrong records the first is named, whoever comes upon it.
+  std::string wrong = content;
+  wrong.replace(wrong.find('\n', wrong.size() / 2) + 1, 1, "!");
+  const auto line =
+      std::count(wrong.begin(), wrong.begin() + static_cast<std::ptrdiff_t>(wrong.find('!')), '\n') + 1;
+  wrong[wrong.size() - 2] = '!';
+  expect_refusal(wrong, "data.jsonl:" + std::to_string(line) + ": ");
+  set_thread_count(0);
 }
 
 TEST_F(DatasetTest, LongPromptsAreCutFromTheLeft) {
