@@ -11,6 +11,7 @@ void add_bench(CLI::App& app) {
   add_bench_ops(*bench);
   add_bench_generate(*bench);
   add_bench_eval(*bench);
+  add_bench_tokenize(*bench);
 }
 
 }  // namespace cola

@@ -11,7 +11,7 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "core/error.h"
-#include "data/jsonl_reader.h"
+#include "data/record_chunks.h"
 #include "io/json.h"
 #include "text/chat/format.h"
 #include "text/jinja/json_value.h"
@@ -133,9 +133,12 @@ std::string answer(const ChatFormat& format, const ChatInput& input) {
 
 void run_template(const TemplateVerb& verb) {
   const ChatFormat format = open_format(verb);
-  JsonlReader reader(verb.file == "-" ? "/dev/stdin" : verb.file);
-  reader.require_jsonl();
-  for (std::string line; reader.next(line);) print(answer(format, parse_input(line, reader.where())));
+  (void)read_in_chunks<std::string>(
+      verb.file == "-" ? "/dev/stdin" : verb.file, {},
+      [&](const PlacedRecord& record, std::string& answers) {
+        answers += answer(format, parse_input(record.text, record.where));
+      },
+      [](std::string&, const std::string& answers) { print(answers); });
 }
 
 }  // namespace

@@ -8,14 +8,13 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "core/error.h"
-#include "data/jsonl_reader.h"
+#include "data/record_chunks.h"
 #include "data/sequence_builder.h"
 #include "text/tokenizer.h"
 
 namespace cola {
 namespace {
 
-constexpr std::size_t chunk_bytes = std::size_t{1} << 16;  // of output, gathered before it is written
 constexpr const char* forms = R"(a line is {"text"} or {"ids"})";
 
 using Ids = std::vector<std::int32_t>;
@@ -92,22 +91,12 @@ void run_tokenize(const TokenizeVerb& verb) {
   const Converter converter(verb.tokenizer, !verb.no_special_tokens);
   if (const std::string& remark = converter.tokenizer().special().remark; !remark.empty())
     print_notes({&remark, 1});
-  JsonlReader reader(verb.file == "-" ? "/dev/stdin" : verb.file);
-  reader.require_jsonl();
-  std::string answers;
-  std::string line;
-  try {
-    while (reader.next(line)) {
-      answers += converter.answer(line, reader.where());
-      if (answers.size() < chunk_bytes) continue;
-      print(answers);
-      answers.clear();
-    }
-  } catch (const Error&) {
-    print(answers);
-    throw;
-  }
-  print(answers);
+  (void)read_in_chunks<std::string>(
+      verb.file == "-" ? "/dev/stdin" : verb.file, {},
+      [&](const PlacedRecord& record, std::string& answers) {
+        answers += converter.answer(record.text, record.where);
+      },
+      [](std::string&, const std::string& answers) { print(answers); });
 }
 
 }  // namespace

@@ -85,6 +85,7 @@ Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokeniz
         std::ranges::move(part.examples, std::back_inserter(all.examples));
         all.report.add(part.report);
       });
+  if (dataset.report.records == 0) throw Error(fmt::format("{}: no records in the file", file.string()));
   dataset.files = {std::ssize(dataset.examples)};
   if (dataset.examples.empty()) {
     throw Error(fmt::format("{}: no trainable token in the whole file ({})", file.string(),

@@ -202,6 +202,7 @@ PreferenceSet read_preferences(const std::filesystem::path& file, const Tokenize
         all.report.add(part.report);
       });
   set.report.of_pairs = true;
+  if (set.report.records == 0) throw Error(fmt::format("{}: no records in the file", file.string()));
   set.files = {std::ssize(set.pairs)};
   if (set.pairs.empty())
     throw Error(

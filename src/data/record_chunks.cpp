@@ -1,10 +1,6 @@
 #include "data/record_chunks.h"
 
-#include <fmt/format.h>
-
 #include <utility>
-
-#include "core/error.h"
 
 namespace cola {
 namespace {
@@ -15,8 +11,7 @@ constexpr std::size_t chunks_a_thread = 4;
 
 }  // namespace
 
-RecordChunks::RecordChunks(const std::filesystem::path& file)
-    : name_(file.string()), source_(open_records(file)) {
+RecordChunks::RecordChunks(const std::filesystem::path& file) : source_(open_records(file)) {
   state_.bytes_in_all = source_->bytes_in_all();
 }
 
@@ -44,7 +39,6 @@ bool RecordChunks::next(std::vector<RecordChunk>& chunks) {
   if (chunks.empty() && failure_) std::rethrow_exception(failure_);
   for (const RecordChunk& chunk : chunks) state_.records += std::ssize(chunk);
   state_.bytes = source_->bytes_read();
-  if (state_.records == 0) throw Error(fmt::format("{}: no records in the file", name_));
   return !chunks.empty();
 }
 

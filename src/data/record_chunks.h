@@ -32,7 +32,7 @@ class RecordChunks {
   explicit RecordChunks(const std::filesystem::path& file);
 
   /// The next chunks; false at the end. An Error of reading is thrown by the call after the one that gave the
-  /// records before it. Throws Error for a file without records.
+  /// records before it.
   [[nodiscard]] bool next(std::vector<RecordChunk>& chunks);
   [[nodiscard]] const ReadingState& state() const { return state_; }
 
@@ -40,7 +40,6 @@ class RecordChunks {
   /// False at the end of the records.
   [[nodiscard]] bool fill(RecordChunk& chunk);
 
-  std::string name_;
   std::unique_ptr<RecordSource> source_;
   std::exception_ptr failure_;
   ReadingState state_;
@@ -67,8 +66,8 @@ template <class Set, class Add, class Join>
       }
     });
     for (std::size_t i = 0; i < chunks.size(); ++i) {
+      join(all, std::move(sets[i]));  // with what came before a wrong record
       if (failures[i]) std::rethrow_exception(failures[i]);
-      join(all, std::move(sets[i]));
     }
     if (report) report(reader.state());
   }

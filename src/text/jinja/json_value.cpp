@@ -42,7 +42,9 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   }
   bool parse_error(std::size_t /*at*/, const std::string& /*token*/,
                    const nlohmann::detail::exception& error) override {
-    throw Error(Error::Kind::malformed, error.what());
+    const std::string_view text = error.what();  // "[json.exception.parse_error.101] parse error at ..."
+    const std::size_t prefix = text.starts_with('[') ? text.find("] ") + 2 : 0;
+    throw Error(Error::Kind::malformed, std::string(text.substr(prefix)));
   }
 
   [[nodiscard]] Value result() { return std::move(result_); }
