@@ -64,7 +64,7 @@ def peer_tokenizer(folder):
         return tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     if (folder / "vocab.json").exists():
         peer = tokenizers.ByteLevelBPETokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))._tokenizer
-        peer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>"])  # OPT's, which are found in texts
+        peer.add_special_tokens(["</s>", "<pad>"])  # those that OPT's configuration names
         return peer
     try:  # sentencepiece's file, converted
         import transformers
