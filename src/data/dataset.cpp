@@ -37,6 +37,7 @@ std::string read_as(const DataReport& report) {
     text += fmt::format("{} {}: {} {}", text.empty() ? "read as" : ", as", form, count,
                         is_chat ? "conversations" : "records");
   }
+  if (text.empty() && report.records == 0) return text;  // of a set that was split off another
   if (text.empty()) text = fmt::format("{} records", report.records);
   if (report.without_answer > 0) text += fmt::format(", {} without an answer skipped", report.without_answer);
   return text + "; ";

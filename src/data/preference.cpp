@@ -191,6 +191,14 @@ void count_pairs(PreferenceSet& set) {
 PreferenceSet read_preferences(const std::filesystem::path& file, const Tokenizer* tokenizer,
                                std::int64_t vocabulary_size, const DataOptions& options,
                                const ReadingReport& each) {
+  const RecordFields& fields = options.fields;
+  if (!fields.completion.empty() || !fields.text.empty() || !fields.messages.empty()) {
+    throw UsageError(
+        "--completion-field, --text-field and --messages-field do not go with --objective: the answers of a "
+        "pair "
+        "are called chosen and rejected");
+  }
+  if (options.train_on_prompt) throw UsageError("--train-on-prompt does not go with --objective");
   const PairBuilder builder(tokenizer, vocabulary_size, options);
   PreferenceSet set = read_in_chunks<PreferenceSet>(
       file, each,

@@ -161,7 +161,11 @@ PreferenceRecord parse_preference(std::string_view line, const std::string& wher
   const std::string prompt_key = fields.prompt.empty() ? "prompt" : fields.prompt;
   for (const char* key : {"chosen", "rejected"}) (void)record.at(key);
   const auto is_chat = [&](const char* key) { return record.at(key).is_array(); };
-  if (is_chat("chosen") && is_chat("rejected")) return read_chats(record, line, prompt_key);
+  if (is_chat("chosen") && is_chat("rejected")) {
+    if (!fields.prompt_template.empty())
+      throw Error(fmt::format("{}: --prompt-template is for texts, and these are chats", where));
+    return read_chats(record, line, prompt_key);
+  }
   return read_texts(record, fields, prompt_key);
 }
 

@@ -147,6 +147,24 @@ TEST_F(Preferences, WhatWouldBeTrainedWronglyIsRefused) {
   expect_refusal(chats(user, good, bad), "need a chat template: give one");
 }
 
+TEST_F(Preferences, OptionsThatPairsDoNotHaveAreRefused) {
+  const std::string texts = R"({"prompt":"a","chosen":" c","rejected":" d","q":"b"})";
+  options_.fields.prompt = "q";
+  EXPECT_EQ(show(read(texts).pairs[0], 0), "<s> b |   c </s>");
+  options_.fields.prompt.clear();
+  options_.fields.prompt_template = "{q} {prompt}";
+  EXPECT_EQ(show(read(texts).pairs[0], 0), "<s> b   a |   c </s>");
+  use_template("plain");
+  expect_refusal(R"({"prompt":[{"role":"user","content":"a"}],"chosen":[{"role":"assistant","content":"c"}],)"
+                 R"("rejected":[{"role":"assistant","content":"d"}]})",
+                 "--prompt-template is for texts");
+  options_.fields.text = "q";
+  EXPECT_THROW((void)read(texts), UsageError);
+  options_.fields = {};
+  options_.train_on_prompt = true;
+  EXPECT_THROW((void)read(texts), UsageError);
+}
+
 TEST_F(Preferences, ADevSetIsSplitOff) {
   std::string lines;
   for (int i = 0; i < 10; ++i)
@@ -161,7 +179,7 @@ TEST_F(Preferences, ADevSetIsSplitOff) {
   EXPECT_EQ(train.pairs.size(), 15U);
   EXPECT_EQ(train.files[0] + train.files[1], 15);
   EXPECT_EQ(train.report.sequences, 15);
-  EXPECT_TRUE(dev.report.of_pairs);
+  EXPECT_EQ(dev.report.summary().find("5 pairs, "), 0U) << dev.report.summary();
 }
 
 }  // namespace
