@@ -16,6 +16,8 @@ class Progress {
 
   /// `text` describes the state; `done` of `total` gives the ETA that is appended.
   void update(const std::string& text, std::int64_t done, std::int64_t total);
+  [[nodiscard]] bool is_quiet() const { return quiet_; }
+
   /// A line that stays.
   void note(const std::string& line);
 

@@ -86,7 +86,7 @@ std::pair<std::string_view, bool> first_line(std::string_view first_bytes) {
   return {first_bytes.substr(begin, end - begin), end < first_bytes.size()};
 }
 
-/// "data.csv" of "data.csv.gz", in lower case: what the name ends with, or nothing.
+/// Whether the name ends so, in letters of either case, what packed it (data.csv.gz) left aside.
 bool has_extension(std::string_view name, std::string_view extension) {
   for (const std::string_view packed : {".gz", ".zst", ".gzip", ".zstd"}) {
     if (name.ends_with(packed)) name.remove_suffix(packed.size());
@@ -120,6 +120,13 @@ DataFormat table_format(std::string_view line, const std::string& name) {
   if (has_extension(name, ".tsv") || has_extension(name, ".tab")) return DataFormat::tsv;
   const bool has_comma = line.find(',') != std::string_view::npos;
   const bool has_tab = line.find('\t') != std::string_view::npos;
+  const bool is_called_json = has_extension(name, ".jsonl") || has_extension(name, ".json");
+  if (is_called_json && (has_comma || has_tab)) {
+    refuse(
+        name,
+        has_comma ? "text, as CSV (comma-separated values)" : "text with tabs, as TSV (tab-separated values)",
+        "call it .csv or .tsv if it is a table");
+  }
   if (has_comma && has_tab)
     throw Error(fmt::format("{}: text with commas and tabs in its first line: call it .csv or .tsv", name));
   if (has_comma || has_tab) return has_comma ? DataFormat::csv : DataFormat::tsv;

@@ -173,6 +173,7 @@ std::string completion_key(const JsonReader& object, const RecordFields& fields)
   for (const char* key : {"completion", "output", "answer"}) {
     if (object.has(key)) return key;
   }
+  if (object.has("chosen") || object.has("rejected")) refuse_form(object);
   throw Error(
       fmt::format("{}: no 'completion': name the answer's field by --completion-field; the keys are: {}",
                   object.where(), keys_of(object)));

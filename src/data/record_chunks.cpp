@@ -15,8 +15,8 @@ RecordChunks::RecordChunks(const std::filesystem::path& file) : source_(open_rec
   state_.bytes_in_all = source_->bytes_in_all();
 }
 
-bool RecordChunks::fill(RecordChunk& chunk) {
-  for (std::size_t bytes = 0; bytes < chunk_bytes;) {
+bool RecordChunks::fill(RecordChunk& chunk, std::size_t& bytes) {
+  for (const std::size_t end = bytes + chunk_bytes; bytes < end;) {
     std::string record;
     if (!source_->next(record)) return false;
     bytes += record.size();
@@ -29,8 +29,9 @@ bool RecordChunks::next(std::vector<RecordChunk>& chunks) {
   chunks.clear();
   if (failure_) std::rethrow_exception(failure_);
   const std::size_t wanted = chunks_a_thread * static_cast<std::size_t>(thread_count());
+  std::size_t bytes = 0;  // few chunks of long records, so that they do not add up in memory
   try {
-    while (chunks.size() < wanted && fill(chunks.emplace_back())) {
+    while (chunks.size() < wanted && bytes < wanted * chunk_bytes && fill(chunks.emplace_back(), bytes)) {
     }
   } catch (...) {
     failure_ = std::current_exception();

@@ -37,8 +37,8 @@ class RecordChunks {
   [[nodiscard]] const ReadingState& state() const { return state_; }
 
  private:
-  /// False at the end of the records.
-  [[nodiscard]] bool fill(RecordChunk& chunk);
+  /// Adds what it reads to `bytes`. False at the end of the records.
+  [[nodiscard]] bool fill(RecordChunk& chunk, std::size_t& bytes);
 
   std::unique_ptr<RecordSource> source_;
   std::exception_ptr failure_;

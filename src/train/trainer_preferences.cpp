@@ -1,4 +1,6 @@
 // Preference pairs: the reference's log-probabilities, and evaluation on pairs.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/error.h"
@@ -9,17 +11,17 @@ namespace cola {
 namespace {
 
 /// Log-probabilities of the answers, each rank's share computed by it.
-std::vector<AnswerLogProbabilities> log_probabilities(ops::Context& context, const Decoder& model,
-                                                      DecoderActivations& activations,
-                                                      std::span<const PreferencePair> pairs,
-                                                      bool share_prefix, Ranks& ranks) {
+std::vector<AnswerLogProbabilities> log_probabilities(
+    ops::Context& context, const Decoder& model, DecoderActivations& activations,
+    std::span<const PreferencePair> pairs, bool share_prefix, Ranks& ranks,
+    const std::function<void(std::int64_t, std::int64_t)>& each) {
   const auto [begin, end] = share_of(ranks, std::ssize(pairs));
   const auto first = static_cast<std::size_t>(begin);
   const auto own = pairs.subspan(first, static_cast<std::size_t>(end - begin));
   std::vector<double> figures(2 * pairs.size(), 0.0);
   if (!own.empty()) {
     const auto scores =
-        score_pairs(context, model, activations, own, share_prefix, default_evaluation_tokens);
+        score_pairs(context, model, activations, own, share_prefix, default_evaluation_tokens, each);
     for (std::size_t i = 0; i < own.size(); ++i)
       std::ranges::copy(scores[i].sums, figures.begin() + static_cast<std::ptrdiff_t>(2 * (first + i)));
   }
@@ -39,8 +41,12 @@ void Trainer::compute_references() {
     session_.chain->begin_live(session_.new_link(0), false);
   }
   const auto compute = [&](std::span<const PreferencePair> pairs) {
-    return log_probabilities(context_, *session_.model, activations_, pairs,
-                             !session_.options.no_share_prefix, ranks_);
+    Progress progress(progress_.is_quiet());  // of its own, so that the steps' begins anew
+    return log_probabilities(
+        context_, *session_.model, activations_, pairs, !session_.options.no_share_prefix, ranks_,
+        [&](std::int64_t done, std::int64_t total) {
+          progress.update(fmt::format("reference: {} of {} pairs", done, total), done, total);
+        });
   };
   training->references = compute(session_.data.train.pairs());
   if (session_.data.dev) session_.data.dev->references = compute(session_.data.dev->pairs.pairs);

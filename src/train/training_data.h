@@ -63,7 +63,7 @@ class TrainingData {
 
   [[nodiscard]] std::int64_t size() const;    ///< sequences or questions
   [[nodiscard]] Mixture mixture() const;      ///< Throws UsageError, see Mixture
-  [[nodiscard]] std::int64_t tokens() const;  ///< of an epoch, as they are run
+  [[nodiscard]] std::int64_t tokens() const;  ///< of all items, each once, as they are run
   [[nodiscard]] std::string summary() const;  ///< one line
   [[nodiscard]] std::string digest() const;   ///< see digest_of()
   /// The items in their order, cut into consecutive micro-batches.

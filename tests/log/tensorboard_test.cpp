@@ -143,6 +143,27 @@ TEST(TensorBoard, EventsAreReadBack) {
   EXPECT_EQ(events[4].wall_time - events[0].wall_time, 3.0);
 }
 
+TEST(TensorBoard, PreferencePairsHaveTrlsTags) {
+  const test::TemporaryFolder run;
+  write_text_file(run / "log.jsonl",
+                  R"({"event":"step","step":1,"loss":0.5,"rewards_chosen":1.5,"rewards_rejected":-0.5,)"
+                  R"("rewards_margin":2.0,"rewards_accuracy":0.75,"logps_chosen":-8.0,"logps_rejected":-9.0}
+{"event":"eval","step":1,"dev_loss":0.25,"rewards_margin":3.0}
+)");
+  update_tensorboard(run.path());
+  const auto events = read_events(read_text_file(only_file(run / "tensorboard")));
+  ASSERT_EQ(events.size(), 3U);
+  EXPECT_EQ(events[1].scalars, (std::map<std::string, float>{{"train/loss", 0.5F},
+                                                             {"train/rewards/chosen", 1.5F},
+                                                             {"train/rewards/rejected", -0.5F},
+                                                             {"train/rewards/margins", 2.0F},
+                                                             {"train/rewards/accuracies", 0.75F},
+                                                             {"train/logps/chosen", -8.0F},
+                                                             {"train/logps/rejected", -9.0F}}));
+  EXPECT_EQ(events[2].scalars,
+            (std::map<std::string, float>{{"dev/loss", 0.25F}, {"dev/rewards/margins", 3.0F}}));
+}
+
 TEST(TensorBoard, GrowsInPlaceAndIsReplacedAfterAStepBack) {
   const test::TemporaryFolder run;
   const auto log = run / "log.jsonl";
