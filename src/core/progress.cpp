@@ -44,15 +44,18 @@ void Progress::clear_line() {
 
 void Progress::update(const std::string& text, std::int64_t done, std::int64_t total) {
   if (quiet_) return;
-  if (first_done_ < 0) first_done_ = done;
   const auto now = Clock::now();
+  if (first_done_ < 0) {
+    first_done_ = done;
+    first_at_ = now;
+  }
   if (now - start_ < silent_start) return;
   if (now - last_shown_ < (terminal_ ? Clock::duration(terminal_interval) : Clock::duration(pipe_interval)))
     return;
   last_shown_ = now;
   std::string eta = "?";
   if (done > first_done_) {
-    const double elapsed = std::chrono::duration<double>(now - start_).count();
+    const double elapsed = std::chrono::duration<double>(now - first_at_).count();
     eta = format_duration(elapsed * static_cast<double>(total - done) /
                           static_cast<double>(done - first_done_));
   }

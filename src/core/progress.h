@@ -28,7 +28,9 @@ class Progress {
   bool quiet_;
   bool terminal_;
   bool line_shown_ = false;
-  std::int64_t first_done_ = -1;
+  std::int64_t first_done_ =
+      -1;  ///< of the first update, at first_at_: what came before it is not the job's pace
+  Clock::time_point first_at_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point last_shown_ = Clock::now();
 };
