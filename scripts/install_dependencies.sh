@@ -17,6 +17,7 @@ build_packages=(
   libzip-dev               # PyTorch .bin files
   zlib1g-dev               # data in gzip files
   libzstd-dev              # data in zstd files
+  libxxhash-dev            # checksums and content hashes (its headers alone)
   libeigen3-dev            # dense linear algebra of `cola theory`
   libspectra-dev           # top singular pair in `cola theory`: Lanczos iterations on Eigen's matrices
   libopenmpi-dev           # training over several processes (MPI)

@@ -170,6 +170,19 @@ TEST(ChatSpans, WhatEndsATurn) {
   EXPECT_EQ(end_of_turn(ChatRenderer("{{ raise_exception('no') }}"), {}, {}), "");
 }
 
+/// As the last message, the text is taken for line ends behind the block and left out.
+TEST(ChatSpans, ATextThatIsNotPrintedWhereItIsLastEndsAsOthersDo) {
+  const std::string qwen3 =
+      "{%- for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}"
+      "{%- if m.role == 'assistant' and loop.last %}{{ '<think>\\n\\n</think>\\n\\n' + "
+      "m.content.lstrip('\\n') }}{% else %}{{ m.content }}{% endif %}{{ '<|im_end|>\\n' }}{% endfor %}"
+      "{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+  EXPECT_EQ(marked(render(qwen3, R"([{"role":"user","content":"a"},{"role":"assistant","content":"\n"},)"
+                                 R"({"role":"user","content":"c"}])")),
+            "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n{\n<|im_end|>}\n"
+            "<|im_start|>user\nc<|im_end|>\n");
+}
+
 /// The rendered prefixes do not grow with the number of turns: the steps of the interpreter are linear.
 TEST(ChatSpans, ManyTurnsNeedFewRenderings) {
   std::string messages = "[";

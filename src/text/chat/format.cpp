@@ -12,11 +12,13 @@
 #include <vector>
 
 #include "core/error.h"
+#include "io/content_hash.h"
 #include "io/files.h"
 #include "io/gguf/gguf_file.h"
 #include "text/chat/call_arguments.h"
 #include "text/chat/origins.h"
 #include "text/chat/turns.h"
+#include "text/jinja/json_text.h"
 #include "text/jinja/json_value.h"
 #include "text/special_tokens.h"
 #include "text/utf8.h"
@@ -186,7 +188,11 @@ ChatInput ChatFormat::completed(const ChatInput& chat) const {
 }
 
 TrainedChat ChatFormat::render(const ChatInput& chat) const {
-  return render_for_training(renderer_of(chat), completed(chat), options_);
+  const bool is_plain = chat.keyword_arguments.items.empty() && chat.tools.is_none() &&
+                        chat.documents.is_none() && !chat.add_generation_prompt &&
+                        chat.continued_field.empty();
+  return render_for_training(renderer_of(chat), completed(chat), options_,
+                             is_plain ? patterns_.get() : nullptr);
 }
 
 std::string ChatFormat::render_prompt(const ChatInput& chat) const {
@@ -214,6 +220,17 @@ std::string ChatFormat::date() const {
     return renderer && renderer->source().find("strftime_now") != std::string::npos;
   };
   return asks(renderer_) || asks(with_tools_) ? date_text(options_.now) : "";
+}
+
+std::string ChatFormat::identity() const {
+  ContentHash hash;
+  for (const std::string& part :
+       {jinja(), with_tools_ ? with_tools_->source() : "", jinja::json_text(special_tokens_, {}).bytes,
+        jinja::json_text(keyword_arguments_, {}).bytes, date()}) {
+    hash.add(fmt::format("{}\n", part.size()));
+    hash.add(part);
+  }
+  return hash.hexadecimal();
 }
 
 bool ChatFormat::knows_role(std::string_view role) const {

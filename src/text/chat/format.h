@@ -9,6 +9,7 @@
 #include "text/chat/built_in_templates.h"
 #include "text/chat/rendering.h"
 #include "text/chat/spans.h"
+#include "text/chat/turn_patterns.h"
 #include "text/chat_templates.h"
 #include "text/tokenizer.h"
 
@@ -53,6 +54,9 @@ class ChatFormat {
   [[nodiscard]] const std::string& origin() const { return origin_; }
   /// What strftime_now takes for the present, in the form of ChatOptions; empty for a template without it.
   [[nodiscard]] std::string date() const;
+  /// Tells formats apart that render a chat differently: a hash of all that is in one, but of the present
+  /// time only for a template that writes it.
+  [[nodiscard]] std::string identity() const;
   /// "the chat template of FILE, line 3, column 7: ..."; of a refusal the template's own words.
   [[nodiscard]] std::string describe(const jinja::Error& error) const;
 
@@ -66,6 +70,7 @@ class ChatFormat {
   jinja::Dict special_tokens_;
   jinja::Dict keyword_arguments_;
   jinja::RenderOptions options_;
+  std::shared_ptr<TurnPatterns> patterns_ = std::make_shared<TurnPatterns>();
 };
 
 /// The tokens that a template is given by name, as text: bos_token, eos_token, unk_token, pad_token.

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "text/chat/origins.h"
+#include "text/chat/turn_patterns.h"
 #include "text/chat/turns.h"
 
 namespace cola {
@@ -102,7 +103,7 @@ std::vector<ChatSpan> texts_of(const Origins& origins) {
 }  // namespace
 
 TrainedChat render_for_training(const ChatRenderer& renderer, const ChatInput& input,
-                                const jinja::RenderOptions& options) {
+                                const jinja::RenderOptions& options, TurnPatterns* patterns) {
   ChatInput known = input;
   known.messages = with_origins(input.messages);
   Rendered rendered = renderer.render(known, options);
@@ -111,6 +112,10 @@ TrainedChat render_for_training(const ChatRenderer& renderer, const ChatInput& i
   chat.remarks = remarks_on_missing_text(messages, rendered.text);
   if (renderer.has_generation_blocks()) {
     BlockReader(messages, rendered, chat).read();
+  } else if (auto turns = patterns != nullptr ? patterns->find(renderer, known, options, rendered.text)
+                                              : std::nullopt) {
+    std::ranges::copy_if(*turns, std::back_inserter(chat.spans),
+                         [](const ChatSpan& span) { return span.begin < span.end; });
   } else {
     find_turns(renderer, known, options, rendered, chat);
   }

@@ -8,6 +8,8 @@
 
 namespace cola {
 
+class TurnPatterns;
+
 /// Bytes [begin, end) of a rendered chat that carry loss: an assistant's turn.
 struct ChatSpan {
   std::size_t begin = 0;
@@ -26,8 +28,9 @@ struct TrainedChat {
 /// template has them. Else by origin (TurnFinder): from the end of the generation prompt, as the template
 /// writes it after the messages before, over the content, reasoning and calls, to what ends the turn. A turn
 /// that cannot be told from the text has no span, but a remark. Throws jinja::Error as ChatRenderer::render
-/// does.
+/// does. `patterns`: what was learnt of other chats with the same template and variables, if anything.
 [[nodiscard]] TrainedChat render_for_training(const ChatRenderer& renderer, const ChatInput& input,
-                                              const jinja::RenderOptions& options);
+                                              const jinja::RenderOptions& options,
+                                              TurnPatterns* patterns = nullptr);
 
 }  // namespace cola

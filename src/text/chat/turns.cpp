@@ -36,6 +36,12 @@ Value user_turn(std::size_t k) {
   return user;
 }
 
+/// What stands behind message k's text, which is the last; nothing where it is not printed.
+std::optional<std::string_view> tail_behind(const std::optional<Text>& text, std::size_t k) {
+  if (!text || text->origins.empty() || message_of(text->origins.back()) != k) return std::nullopt;
+  return tail_of(*text);
+}
+
 /// What the generation prompt adds to the text without it, where both end a chat.
 std::string_view cue_of(std::string_view prompt, const std::optional<Text>& unprompted) {
   if (!unprompted) return prompt;
@@ -193,14 +199,14 @@ std::optional<std::string> TurnFinder::text_before_user(std::size_t k) const {
   more.items.push_back(user_turn(k + 1));
   const std::optional<Text> text = render_others(std::move(more), false);
   if (!text) return std::nullopt;
-  std::size_t from = 0;
+  std::optional<std::size_t> from;
   std::size_t to = text->bytes.size();
   for (const Origin& origin : text->origins) {
     if (message_of(origin) == k) from = origin.end;
     if (message_of(origin) == k + 1) to = std::min(to, origin.begin);
   }
-  if (from > to) return std::nullopt;
-  return text->bytes.substr(from, to - from);
+  if (!from || *from > to) return std::nullopt;
+  return text->bytes.substr(*from, to - *from);
 }
 
 /// What ends message k, white space behind left out; nothing where that cannot be told. `alone`: the text
@@ -210,7 +216,7 @@ std::optional<std::string> TurnFinder::closing_of(std::size_t k, std::string_vie
   const std::string closing(without_space_behind(alone));
   if (followed.starts_with(closing)) return closing;
   const std::optional<Text> prompted = render_others(first(k + 1), true);
-  const std::string_view prompt = prompted ? tail_of(*prompted) : alone;
+  const std::string_view prompt = tail_behind(prompted, k).value_or(alone);
   always_prompts_ = prompt == alone;
   if (always_prompts_) return std::nullopt;  // a generation prompt is in it
   if (is_last) return closing;
@@ -235,11 +241,11 @@ std::size_t TurnFinder::end_of(std::size_t k, const Extent& own) {
   }
   if (known != closings_.end() && behind.starts_with(known->second)) return own.end + known->second.size();
   const std::optional<Text> last = is_last ? std::nullopt : render_others(first(k + 1), false);
+  const std::optional<std::string_view> alone = is_last ? behind : tail_behind(last, k);
   std::optional<std::string> closing;
-  if (is_last || last) {
-    const std::string_view alone = is_last ? behind : tail_of(*last);
+  if (alone) {
     const auto followed = is_last ? text_before_user(k) : std::string(behind);
-    closing = closing_of(k, alone, followed ? *followed : alone, is_last);
+    closing = closing_of(k, *alone, followed ? *followed : *alone, is_last);
   } else if (std::string usual = cola::end_of_turn(renderer_, input_, options_); !usual.empty()) {
     closing = std::move(usual);  // which the text behind has to be
   }
