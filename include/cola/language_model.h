@@ -66,8 +66,11 @@ struct EvaluateOptions {
   std::string chat_template_date;    ///< that it may print, as 2026-03-09T14:05:06; empty: the present
   RecordFields fields;
   std::function<void(std::int64_t done, std::int64_t total)> progress;  ///< sequences, after each batch
-  /// While the data file is read, before that: bytes of it, as stored, and records.
-  std::function<void(std::int64_t bytes, std::int64_t bytes_in_all, std::int64_t records)> reading;
+  /// While the data file is read, before that: in words, and bytes of it, as stored; `total` 0: not known.
+  std::function<void(const std::string& text, std::int64_t done, std::int64_t total)> reading;
+  /// A folder in which tokenised data files are kept, to be taken from there the next time; empty: none.
+  std::filesystem::path token_cache;
+  std::function<void(const std::string& line)> note;  ///< what the user should know of that
 };
 
 struct EvaluateResult {

@@ -132,6 +132,8 @@ struct TrainMode {
   bool resume = false;   ///< go on with the run in options.out
   bool quiet = false;    ///< no progress on standard error
   bool profile = false;  ///< fill TrainResult::profile
+  /// A folder in which tokenised data files are kept, to be taken from there the next time; empty: none.
+  std::filesystem::path token_cache{};  // NOLINT(readability-redundant-member-init): GCC warns without
 };
 
 /// Runs (or goes on with) the training that `options` describes and leaves a run folder. Throws cola::Error

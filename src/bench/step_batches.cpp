@@ -91,7 +91,7 @@ TrainingBatch padded_batch(TrainingBatch batch) {
 
 std::vector<StepPart> task_steps(const TrainOptions& options, const DecoderSpec& config,
                                  const MicroBatchLimit& limit, std::int64_t steps, bool pad) {
-  const SessionData data = load_session_data(options, config, /*quiet=*/false);
+  const SessionData data = load_session_data(options, config, {.quiet = false});
   const BatchPlan plan(data.train.mixture(), options.batch_size, 1, !options.no_shuffle, options.seed);
   if (steps > plan.steps_per_epoch()) {
     throw UsageError(fmt::format("--steps {}: an epoch of {} examples has {} batches of {}", steps,

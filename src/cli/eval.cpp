@@ -12,7 +12,6 @@
 #include "cli/whole_number.h"
 #include "core/error.h"
 #include "core/progress.h"
-#include "data/reading_progress.h"
 #include "eval/official_json.h"
 #include "eval/predictions.h"
 #include "io/durable_file.h"
@@ -162,10 +161,10 @@ void run_eval(EvalVerb verb) {
   }
   verb.evaluate.progress = report;
   Progress reading(false);
-  verb.evaluate.reading = [show = reading_progress(reading, verb.data)](
-                              std::int64_t bytes, std::int64_t in_all, std::int64_t records) {
-    show({bytes, in_all, records});
+  verb.evaluate.reading = [&reading](const std::string& text, std::int64_t done, std::int64_t total) {
+    reading.update(text, done, total);
   };
+  verb.evaluate.note = [&reading](const std::string& line) { reading.note(line); };
   if (!verb.preference.objective.empty()) {
     const PreferenceResult result = model.evaluate_preferences(verb.data, verb.preference, verb.evaluate);
     progress.note(fmt::format("data: {}", result.data_summary));

@@ -107,28 +107,10 @@ Json sequence_json(const Reader& reader, const Example& example) {
           {"trained", trained}};
 }
 
-Json report_json(const DataReport& report) {
-  return {{"records", report.records},
-          {"sequences", report.sequences},
-          {"without_answer", report.without_answer},
-          {"windowed", report.windowed},
-          {"truncated", report.truncated},
-          {"skipped_long", report.skipped_long},
-          {"skipped_empty", report.skipped_empty},
-          {"merged_borders", report.merged_borders},
-          {"own_special_tokens", report.own_special},
-          {"equal_answers", report.equal_answers},
-          {"shortened_prompts", report.shortened_prompts},
-          {"parsed_arguments", report.parsed_arguments},
-          {"weighted", report.weighted},
-          {"tokens", report.tokens},
-          {"loss_tokens", report.loss_tokens}};
-}
-
 /// What is shown, with the file's summary first.
 Inspection begin_inspection(const std::filesystem::path& data, const DataReport& report, const char* items) {
   Inspection inspection;
-  inspection.json = {{"data", data.string()}, {"report", report_json(report)}, {items, Json::array()}};
+  inspection.json = {{"data", data.string()}, {"report", json_of(report)}, {items, Json::array()}};
   inspection.text = fmt::format("data: {}\n{}\nin [brackets]: trained tokens, those that loss falls on\n",
                                 data.string(), report.summary());
   return inspection;
@@ -139,7 +121,7 @@ Inspection inspect_sequences(const std::filesystem::path& data, const Reader& re
   Inspection inspection = begin_inspection(data, dataset.report, "sequences");
   const auto shown = std::min(count, std::ssize(dataset.examples));
   for (std::int64_t number = 1; number <= shown; ++number) {
-    const Example& example = dataset.examples[static_cast<std::size_t>(number - 1)];
+    const Example example = dataset.examples[static_cast<std::size_t>(number - 1)];
     inspection.json["sequences"].push_back(sequence_json(reader, example));
     inspection.text += sequence_text(reader, example, fmt::format("sequence {}", number), colour);
   }
@@ -180,18 +162,23 @@ Inspection inspect_data(const std::filesystem::path& data, const ModelSource& so
   Progress progress(false);
   if (reader.tokenizer && !reader.tokenizer->special().remark.empty())
     progress.note(reader.tokenizer->special().remark);
-  const auto each = reading_progress(progress, data);
+  const auto each = reading_progress(data, [&](const std::string& text, std::int64_t done,
+                                               std::int64_t total) { progress.update(text, done, total); });
+  EvaluateOptions caching = options;
+  caching.note = [&](const std::string& line) { progress.note(line); };
+  const auto cache = token_cache(caching, reader.tokenizer_folder);
   const auto note_refusal = [&](const DataReport& report) {
     if (shown_only && report.chats > 0)
       progress.note("note: train and eval refuse this: " + form.no_chat_template);
   };
   if (objective) {
-    const PreferenceSet set =
-        read_preferences(data, reader.tokenizer.get(), reader.config.vocab_size, form, each);
+    const PreferenceSet set = read_preferences(data, reader.tokenizer.get(), reader.config.vocab_size, form,
+                                               each, cache ? &*cache : nullptr);
     note_refusal(set.report);
     return inspect_pairs(data, reader, set, *objective, count, colour);
   }
-  const Dataset dataset = read_dataset(data, reader.tokenizer.get(), reader.config.vocab_size, form, each);
+  const Dataset dataset = read_dataset(data, reader.tokenizer.get(), reader.config.vocab_size, form, each,
+                                       cache ? &*cache : nullptr);
   note_refusal(dataset.report);
   return inspect_sequences(data, reader, dataset, count, colour);
 }

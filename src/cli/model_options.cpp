@@ -7,6 +7,7 @@
 #include "backend/backend.h"
 #include "chain/run_folder.h"
 #include "core/error.h"
+#include "data/token_cache.h"
 #include "train/option_fields.h"
 #include "train/options_toml.h"
 
@@ -56,6 +57,14 @@ void add_data_options(CLI::App& verb, EvaluateOptions& options) {
   for_each_record_field(options.fields, [&](const char* name, std::string& field, const char* help) {
     verb.add_option(fmt::format("--{}", name), field, help)->type_name("NAME");
   });
+  add_token_cache_option(verb, options.token_cache);
+}
+
+void add_token_cache_option(CLI::App& verb, std::filesystem::path& folder) {
+  folder = user_token_cache();
+  verb.add_flag_callback(
+      "--no-token-cache", [&folder] { folder.clear(); },
+      "tokenise anew, and keep nothing (default: cola/tokens in $XDG_CACHE_HOME or ~/.cache)");
 }
 
 void add_chat_options(CLI::App& verb, std::string& chat_template, std::string& kwargs) {

@@ -40,6 +40,8 @@ void add_base_options(CLI::App& verb, ModelOptions& options);
 
 /// Adds --max-length, --train-on-prompt, --no-eos and --chat-template: how a data file becomes sequences.
 void add_data_options(CLI::App& verb, EvaluateOptions& options);
+/// Adds --no-token-cache; `folder` is the user's without it.
+void add_token_cache_option(CLI::App& verb, std::filesystem::path& folder);
 
 /// Data for a run is read as the run read its own: what the command line leaves out is the run's. Nothing is
 /// taken from a run that was trained on a task.

@@ -74,7 +74,7 @@ theory::LabelledInputs record_embedded_model() {
   options.append_eos = false;
   const Dataset text =
       read_dataset(demo.path() / "train.jsonl", tokenizer.get(), loaded.model->spec().vocab_size, options);
-  return theory::record_query_inputs(context, *loaded.model, text.examples, layer_rows, layer_classes);
+  return theory::record_query_inputs(context, *loaded.model, text.examples.all(), layer_rows, layer_classes);
 }
 
 }  // namespace

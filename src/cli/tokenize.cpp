@@ -59,7 +59,7 @@ class Converter {
     if (special_) {
       Dataset dataset;
       builder_.add({.form = TextRecord{text}, .form_name = "text"}, where, dataset);
-      if (!dataset.examples.empty()) return std::move(dataset.examples.front().ids);
+      if (!dataset.examples.empty()) return dataset.examples[0].ids;
       // Nothing to train in it: a single token at most, which is its own BOS where one is put first.
     }
     Ids ids = tokenizer_->encode(text);

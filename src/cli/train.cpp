@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "chain/run_folder.h"
+#include "cli/model_options.h"
 #include "cli/output.h"
 #include "cli/processes.h"
 #include "cli/profile_table.h"
@@ -37,7 +38,8 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 struct TrainVerb {
   std::map<std::string, CLI::Option*> options;  ///< by TrainOptions' names
   std::string config;
-  bool resume = false, quiet = false, profile = false, json = false;
+  TrainMode mode;
+  bool json = false;
 };
 
 /// The value that the command line gives, in the field's type.
@@ -127,7 +129,7 @@ TrainOptions resumed_options(const TrainVerb& verb) {
 }
 
 TrainOptions options_of(const TrainVerb& verb) {
-  if (verb.resume) return resumed_options(verb);
+  if (verb.mode.resume) return resumed_options(verb);
   TrainOptions options;
   if (!verb.config.empty()) read_toml(verb.config, options);
   apply_command_line(verb, options);
@@ -178,8 +180,7 @@ std::string summary_of(const TrainResult& result) {
 std::optional<TrainResult> trained(const TrainVerb& verb) {
   const std::unique_ptr<Ranks> ranks = join_ranks();
   try {
-    TrainResult result = train(options_of(verb),
-                               {.resume = verb.resume, .quiet = verb.quiet, .profile = verb.profile}, *ranks);
+    TrainResult result = train(options_of(verb), verb.mode, *ranks);
     if (ranks->rank() == 0) return result;
     return std::nullopt;
   } catch (const std::exception&) {
@@ -194,10 +195,10 @@ void run_train(const TrainVerb& verb) {
   const TrainResult& result = *found;
   if (verb.json) {
     Json json = json_of(result);
-    if (verb.profile) json["profile"] = profile_json(result.profile);
+    if (verb.mode.profile) json["profile"] = profile_json(result.profile);
     print_json(json);
   } else {
-    print(summary_of(result) + (verb.profile ? "\n" + profile_table(result.profile) : ""));
+    print(summary_of(result) + (verb.mode.profile ? "\n" + profile_table(result.profile) : ""));
   }
 }
 
@@ -212,10 +213,11 @@ void add_train(CLI::App& app) {
   });
   CLI::Option* config = verb.add_option("--config", state->config, "options as TOML; the command line wins");
   config->type_name("FILE");
-  verb.add_flag("--resume", state->resume, "go on with the run in --out, with its own options")
+  verb.add_flag("--resume", state->mode.resume, "go on with the run in --out, with its own options")
       ->excludes(config);
-  verb.add_flag("--quiet", state->quiet, "no progress on standard error");
-  verb.add_flag("--profile", state->profile, "print where the time goes, op by op");
+  verb.add_flag("--quiet", state->mode.quiet, "no progress on standard error");
+  verb.add_flag("--profile", state->mode.profile, "print where the time goes, op by op");
+  add_token_cache_option(verb, state->mode.token_cache);
   verb.add_flag("--json", state->json, "print the result as JSON");
   verb.callback([state] { run_train(*state); });
 }

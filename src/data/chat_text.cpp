@@ -59,7 +59,7 @@ TrainedChat render_chat(const ChatFormat& format, ChatInput chat, const std::str
   }
   for (const ChatRemark& remark : rendered.remarks) {
     if (remark.what == parts_are_printed) throw Error(fmt::format("{}: {}{}", where, describe(remark), hint));
-    auto& [count, first] = report.chat_remarks[remark.what];
+    auto& [count, first] = report.chat_remarks[std::string(remark.what)];
     if (count++ == 0) first = fmt::format("{}: {}", where, describe(remark));
   }
   return rendered;

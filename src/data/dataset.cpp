@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <iterator>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "core/error.h"
@@ -14,117 +13,68 @@
 #include "data/record.h"
 #include "data/record_source.h"
 #include "data/sequence_builder.h"
+#include "data/token_cache.h"
 
 namespace cola {
 namespace {
 
 /// Counts the sequences and tokens of `dataset` anew.
 void count_sequences(Dataset& dataset) {
-  DataReport& report = dataset.report;
-  report.sequences = static_cast<std::int64_t>(dataset.examples.size());
-  report.tokens = report.loss_tokens = 0;
-  for (const Example& example : dataset.examples) {
-    report.tokens += static_cast<std::int64_t>(example.ids.size());
-    report.loss_tokens += example.loss_tokens();
-  }
-}
-
-/// "read as ShareGPT: 1000 conversations, 12 without an answer skipped; ".
-std::string read_as(const DataReport& report) {
-  std::string text;
-  for (const auto& [form, count] : report.forms) {
-    const bool is_chat = form == "ShareGPT" || form == "messages";
-    text += fmt::format("{} {}: {} {}", text.empty() ? "read as" : ", as", form, count,
-                        is_chat ? "conversations" : "records");
-  }
-  if (text.empty() && report.records == 0) return text;  // of a set that was split off another
-  if (text.empty()) text = fmt::format("{} records", report.records);
-  if (report.without_answer > 0) text += fmt::format(", {} without an answer skipped", report.without_answer);
-  return text + "; ";
+  dataset.report.sequences = std::ssize(dataset.examples);
+  dataset.report.tokens = dataset.examples.total_tokens();
+  dataset.report.loss_tokens = dataset.examples.total_loss_tokens();
 }
 
 }  // namespace
 
-std::int64_t Example::loss_tokens() const {
-  if (labels.empty()) return 0;
-  return std::count_if(labels.begin() + 1, labels.end(),
-                       [](std::int32_t label) { return label != no_label; });
-}
-
-std::string DataReport::summary() const {
-  std::string line = fmt::format("{}{} {}, {} tokens, {} trained", read_as(*this), sequences,
-                                 of_pairs ? "pairs" : "sequences", tokens, loss_tokens);
-  const std::pair<std::int64_t, const char*> remarks[] = {
-      {windowed, "texts cut into windows"},
-      {truncated, "prompts cut from the left"},
-      {skipped_long, "skipped: completion longer than --max-length"},
-      {skipped_empty, "sequences skipped: no trained token"},
-      {merged_borders, "borders inside a token, which is trained whole"},
-      {equal_answers, "pairs skipped: equal answers"},
-      {shortened_prompts, "prompts end in a token that an answer changes, which is trained with it"},
-      {own_special, "with a BOS or EOS of their own: none added"},
-      {parsed_arguments, "with tool calls' arguments as JSON text, which the template is given as objects"},
-      {weighted, "sequences weighted: the loss is the sum of weight times loss over trained tokens"},
-  };
-  for (const auto& [count, what] : remarks) {
-    if (count > 0) line += fmt::format("; {} {}", count, what);
-  }
-  for (const auto& [what, found] : chat_remarks)
-    line += fmt::format("; {} times: {}", found.first, found.second);
-  return line;
-}
-
 Dataset read_dataset(const std::filesystem::path& file, const Tokenizer* tokenizer,
-                     std::int64_t vocabulary_size, const DataOptions& options, const ReadingReport& each) {
+                     std::int64_t vocabulary_size, const DataOptions& options, const ReadingReport& each,
+                     const TokenCache* cache) {
   const SequenceBuilder builder(tokenizer, vocabulary_size, options);
-  Dataset dataset = read_in_chunks<Dataset>(
-      file, each,
-      [&](const PlacedRecord& record, Dataset& part) {
-        builder.add(parse_record(record.text, record.where, options.fields), record.where, part);
-      },
-      [](Dataset& all, Dataset part) {
-        std::ranges::move(part.examples, std::back_inserter(all.examples));
-        all.report.add(part.report);
-      });
-  if (dataset.report.records == 0) throw Error(fmt::format("{}: no records in the file", file.string()));
+  const auto read = [&](const SequenceSink& keep) {
+    const DataReport report =
+        read_in_chunks<Dataset>(
+            file, each,
+            [&](const PlacedRecord& record, Dataset& part) {
+              builder.add(parse_record(record.text, record.where, options.fields), record.where, part);
+            },
+            [&](Dataset& all, const Dataset& part) {
+              keep(part.examples);
+              all.report.add(part.report);
+            })
+            .report;
+    if (report.records == 0) throw Error(fmt::format("{}: no records in the file", file.string()));
+    if (report.sequences == 0)
+      throw Error(
+          fmt::format("{}: no trainable token in the whole file ({})", file.string(), report.summary()));
+    return report;
+  };
+  Dataset dataset = read_through(cache, file, {"sequences", tokenizer, vocabulary_size, options}, each, read);
   dataset.files = {std::ssize(dataset.examples)};
-  if (dataset.examples.empty()) {
-    throw Error(fmt::format("{}: no trainable token in the whole file ({})", file.string(),
-                            dataset.report.summary()));
-  }
   return dataset;
 }
 
-void DataReport::add(const DataReport& other) {
-  static constexpr std::array counts{
-      &DataReport::records,          &DataReport::chats,         &DataReport::without_answer,
-      &DataReport::sequences,        &DataReport::windowed,      &DataReport::truncated,
-      &DataReport::skipped_long,     &DataReport::skipped_empty, &DataReport::merged_borders,
-      &DataReport::own_special,      &DataReport::equal_answers, &DataReport::shortened_prompts,
-      &DataReport::parsed_arguments, &DataReport::weighted,      &DataReport::tokens,
-      &DataReport::loss_tokens};
-  of_pairs = of_pairs || other.of_pairs;
-  for (const auto count : counts) this->*count += other.*count;
-  for (const auto& [form, count] : other.forms) forms[form] += count;
-  for (const auto& [what, found] : other.chat_remarks) {
-    auto& [count, first] = chat_remarks[what];
-    if (count == 0) first = found.second;
-    count += found.first;
-  }
-}
-
-void append(Dataset& all, Dataset more) {
+void append(Dataset& all, const Dataset& more) {
   all.files.push_back(std::ssize(more.examples));
-  std::ranges::move(more.examples, std::back_inserter(all.examples));
+  all.examples.append(more.examples);
   all.report.add(more.report);
 }
 
 Dataset split_dev(Dataset& train, double fraction, std::uint64_t seed) {
+  std::vector<std::int64_t> numbers(train.examples.size());
+  std::iota(numbers.begin(), numbers.end(), std::int64_t{0});
   Dataset dev;
-  dev.examples = take_dev(train.examples, train.files, fraction, seed);
+  dev.examples = train.examples.select(take_dev(numbers, train.files, fraction, seed));
+  train.examples = train.examples.select(std::move(numbers));
   count_sequences(train);
   count_sequences(dev);
   return dev;
+}
+
+std::vector<const Example*> pointers_to(std::span<const Example> examples) {
+  std::vector<const Example*> pointers;
+  for (const Example& example : examples) pointers.push_back(&example);
+  return pointers;
 }
 
 std::vector<float> loss_weights(std::span<const Example* const> examples) {

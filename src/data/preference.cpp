@@ -12,6 +12,7 @@
 #include "data/dev_split.h"
 #include "data/preference_record.h"
 #include "data/record_source.h"
+#include "data/token_cache.h"
 #include "data/token_encoder.h"
 
 namespace cola {
@@ -48,7 +49,7 @@ class PairBuilder {
       throw UsageError(fmt::format("--max-length {} is too short: at least 2 tokens", options.max_length));
   }
 
-  void add(const PreferenceRecord& record, const std::string& where, PreferenceSet& set) const {
+  void add(const PreferenceRecord& record, const std::string& where, Dataset& set) const {
     ++set.report.records;
     ++set.report.forms["preference pairs"];
     finish(tokens_of(record, where, set.report), where, set);
@@ -145,7 +146,7 @@ class PairBuilder {
     return true;
   }
 
-  void finish(PairTokens pair, const std::string& where, PreferenceSet& set) const {
+  void finish(PairTokens pair, const std::string& where, Dataset& set) const {
     DataReport& report = set.report;
     if (pair.answers[0] == pair.answers[1]) {
       ++report.equal_answers;
@@ -155,15 +156,14 @@ class PairBuilder {
       ++report.skipped_long;
       return;
     }
-    PreferencePair& added = set.pairs.emplace_back();
-    added.prompt_tokens = static_cast<std::int64_t>(pair.prompt);
     for (Ids& answer : pair.answers) {
-      Example& example = added.question.candidates.emplace_back(example_of(std::move(answer), pair.prompt));
+      const Example example = example_of(std::move(answer), pair.prompt);
       if (example.loss_tokens() == 0)
         throw Error(
             fmt::format("{}: an answer without a token: drop the line, or leave --no-eos out", where));
       report.tokens += std::ssize(example.ids);
       report.loss_tokens += example.loss_tokens();
+      set.examples.push_back(example);
     }
     ++report.sequences;
   }
@@ -186,11 +186,21 @@ void count_pairs(PreferenceSet& set) {
   }
 }
 
+/// From its answers, one after the other.
+PreferencePair pair_of(Example chosen, Example rejected) {
+  PreferencePair pair;
+  const auto first_label =
+      std::ranges::find_if(chosen.labels, [](std::int32_t id) { return id != no_label; });
+  pair.prompt_tokens = first_label - chosen.labels.begin();
+  pair.question.candidates = {std::move(chosen), std::move(rejected)};
+  return pair;
+}
+
 }  // namespace
 
 PreferenceSet read_preferences(const std::filesystem::path& file, const Tokenizer* tokenizer,
                                std::int64_t vocabulary_size, const DataOptions& options,
-                               const ReadingReport& each) {
+                               const ReadingReport& each, const TokenCache* cache) {
   const RecordFields& fields = options.fields;
   if (!fields.completion.empty() || !fields.text.empty() || !fields.messages.empty()) {
     throw UsageError(
@@ -200,21 +210,33 @@ PreferenceSet read_preferences(const std::filesystem::path& file, const Tokenize
   }
   if (options.train_on_prompt) throw UsageError("--train-on-prompt does not go with --objective");
   const PairBuilder builder(tokenizer, vocabulary_size, options);
-  PreferenceSet set = read_in_chunks<PreferenceSet>(
-      file, each,
-      [&](const PlacedRecord& record, PreferenceSet& part) {
-        builder.add(parse_preference(record.text, record.where, options.fields), record.where, part);
-      },
-      [](PreferenceSet& all, PreferenceSet part) {
-        std::ranges::move(part.pairs, std::back_inserter(all.pairs));
-        all.report.add(part.report);
-      });
+  const auto read = [&](const SequenceSink& keep) {
+    DataReport report =
+        read_in_chunks<Dataset>(
+            file, each,
+            [&](const PlacedRecord& record, Dataset& part) {
+              builder.add(parse_preference(record.text, record.where, options.fields), record.where, part);
+            },
+            [&](Dataset& all, const Dataset& part) {
+              keep(part.examples);
+              all.report.add(part.report);
+            })
+            .report;
+    report.of_pairs = true;
+    if (report.records == 0) throw Error(fmt::format("{}: no records in the file", file.string()));
+    if (report.sequences == 0)
+      throw Error(
+          fmt::format("{}: no pair to train on in the whole file ({})", file.string(), report.summary()));
+    return report;
+  };
+  const Dataset answers =
+      read_through(cache, file, {"pairs", tokenizer, vocabulary_size, options}, each, read);
+  PreferenceSet set;
+  set.report = answers.report;
   set.report.of_pairs = true;
-  if (set.report.records == 0) throw Error(fmt::format("{}: no records in the file", file.string()));
+  for (std::size_t i = 0; i + 1 < answers.examples.size(); i += 2)
+    set.pairs.push_back(pair_of(answers.examples[i], answers.examples[i + 1]));
   set.files = {std::ssize(set.pairs)};
-  if (set.pairs.empty())
-    throw Error(
-        fmt::format("{}: no pair to train on in the whole file ({})", file.string(), set.report.summary()));
   return set;
 }
 

@@ -10,7 +10,8 @@
 namespace cola {
 
 /// Two answers to one prompt: candidate 0 is the chosen one, which is gold, candidate 1 the rejected one.
-/// Both begin with the same `prompt_tokens` tokens; labels are on the others.
+/// Both begin with the same `prompt_tokens` tokens, or with one more where they begin with none; labels are
+/// on the others.
 struct PreferencePair {
   Question question;
   std::int64_t prompt_tokens = 0;
@@ -29,7 +30,8 @@ struct PreferenceSet {
 /// and counted. Throws Error as read_dataset does.
 [[nodiscard]] PreferenceSet read_preferences(const std::filesystem::path& file, const Tokenizer* tokenizer,
                                              std::int64_t vocabulary_size, const DataOptions& options,
-                                             const ReadingReport& each = {});
+                                             const ReadingReport& each = {},
+                                             const TokenCache* cache = nullptr);
 
 /// Adds the pairs of another file behind those of `all`.
 void append(PreferenceSet& all, PreferenceSet more);

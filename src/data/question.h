@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/dataset.h"
+#include "data/example.h"
 
 namespace cola {
 

@@ -1,13 +1,16 @@
 #pragma once
 #include <filesystem>
+#include <functional>
+#include <string>
 
-#include "core/progress.h"
 #include "data/record_chunks.h"
 
 namespace cola {
 
-/// Shows how much of `file` is read and tokenised, and how fast: for read_dataset and read_preferences.
-/// `progress` outlives it.
-[[nodiscard]] ReadingReport reading_progress(Progress& progress, const std::filesystem::path& file);
+/// Says how much of `file` is read and tokenised, and how fast, as Progress::update is told: for read_dataset
+/// and read_preferences.
+[[nodiscard]] ReadingReport reading_progress(
+    const std::filesystem::path& file,
+    std::function<void(const std::string& text, std::int64_t done, std::int64_t total)> show);
 
 }  // namespace cola

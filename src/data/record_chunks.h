@@ -22,6 +22,8 @@ using RecordChunk = std::vector<PlacedRecord>;  ///< records that follow each ot
 struct ReadingState {
   std::int64_t bytes = 0, bytes_in_all = 0;  ///< as they are stored; the latter 0 where the file has no size
   std::int64_t records = 0;
+  bool is_comparing = false;  ///< with what the token cache has: not yet read
+  bool is_waiting = false;    ///< for another process that reads it
 };
 using ReadingReport = std::function<void(const ReadingState&)>;
 

@@ -37,7 +37,7 @@ void add_example(Example example, Dataset& dataset) {
   report.tokens += static_cast<std::int64_t>(example.ids.size());
   report.loss_tokens += loss_tokens;
   if (!example.weights.empty()) ++report.weighted;
-  dataset.examples.push_back(std::move(example));
+  dataset.examples.push_back(example);
 }
 
 /// Tokens with their weights in the loss as an example.
@@ -71,7 +71,7 @@ SequenceBuilder::SequenceBuilder(const Tokenizer* tokenizer, std::int64_t vocabu
 
 void SequenceBuilder::add(const DataRecord& record, const std::string& where, Dataset& dataset) const {
   ++dataset.report.records;
-  ++dataset.report.forms[record.form_name];
+  ++dataset.report.forms[std::string(record.form_name)];
   if (const auto* tokens = std::get_if<TokenRecord>(&record.form))
     return add_tokens(*tokens, record.weight, where, dataset);
   encoder_.require_tokenizer(where);

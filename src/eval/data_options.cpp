@@ -72,4 +72,10 @@ DataOptions data_options(const EvaluateOptions& options, const DecoderSpec& conf
   return data;
 }
 
+std::optional<TokenCache> token_cache(const EvaluateOptions& options,
+                                      const std::filesystem::path& tokenizer_folder) {
+  if (options.token_cache.empty()) return std::nullopt;
+  return TokenCache(options.token_cache, tokenizer_folder, options.note);
+}
+
 }  // namespace cola

@@ -1,8 +1,10 @@
 #pragma once
 #include <filesystem>
+#include <optional>
 
 #include "cola/language_model.h"
 #include "data/dataset.h"
+#include "data/token_cache.h"
 #include "model/decoder_spec.h"
 
 namespace cola {
@@ -18,5 +20,9 @@ namespace cola {
 [[nodiscard]] DataOptions data_options(const EvaluateOptions& options, const DecoderSpec& config,
                                        const std::filesystem::path& tokenizer_folder,
                                        const Tokenizer* tokenizer);
+
+/// The one that the options name, if they do.
+[[nodiscard]] std::optional<TokenCache> token_cache(const EvaluateOptions& options,
+                                                    const std::filesystem::path& tokenizer_folder);
 
 }  // namespace cola

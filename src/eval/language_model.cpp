@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "data/reading_progress.h"
 #include "eval/chat_prompt.h"
 #include "eval/data_options.h"
 #include "eval/generate.h"
@@ -27,9 +28,8 @@ namespace cola {
 
 namespace {
 
-ReadingReport report_of(const EvaluateOptions& options) {
-  if (!options.reading) return {};
-  return [&](const ReadingState& state) { options.reading(state.bytes, state.bytes_in_all, state.records); };
+ReadingReport report_of(const EvaluateOptions& options, const std::filesystem::path& data) {
+  return options.reading ? reading_progress(data, options.reading) : ReadingReport();
 }
 
 }  // namespace
@@ -71,10 +71,11 @@ LanguageModel& LanguageModel::operator=(LanguageModel&&) noexcept = default;
 EvaluateResult LanguageModel::evaluate(const std::filesystem::path& data, const EvaluateOptions& options) {
   auto& self = *implementation_;
   const DecoderSpec& config = self.loaded.model->spec();
+  const auto cache = token_cache(options, self.loaded.resolved.tokenizer);
   const Dataset dataset =
       read_dataset(data, self.tokenizer.get(), config.vocab_size,
                    data_options(options, config, self.loaded.resolved.tokenizer, self.tokenizer.get()),
-                   report_of(options));
+                   report_of(options, data), cache ? &*cache : nullptr);
   const LossSummary summary = evaluate_loss(self.context, *self.loaded.model, self.activations,
                                             dataset.examples, default_evaluation_tokens, options.progress);
   if (!std::isfinite(summary.loss())) {
@@ -100,10 +101,11 @@ PreferenceResult LanguageModel::evaluate_preferences(const std::filesystem::path
   const auto objective = preference_objective(preference);
   if (!objective) throw UsageError("--objective is needed: dpo, orpo or simpo");
   const DecoderSpec& config = self.loaded.model->spec();
+  const auto cache = token_cache(options, self.loaded.resolved.tokenizer);
   PreferenceSet set =
       read_preferences(data, self.tokenizer.get(), config.vocab_size,
                        data_options(options, config, self.loaded.resolved.tokenizer, self.tokenizer.get()),
-                       report_of(options));
+                       report_of(options, data), cache ? &*cache : nullptr);
   for (PreferencePair& pair : set.pairs) pair = as_trained(std::move(pair), *objective);
   const PreferenceSums sums =
       evaluate_pairs(self.loaded, self.context, self.activations, set.pairs, *objective, options.progress);

@@ -12,11 +12,11 @@ double LossSummary::token_accuracy() const {
 }
 
 LossSummary evaluate_loss(ops::Context& context, const Decoder& model, DecoderActivations& activations,
-                          std::span<const Example> examples, std::int64_t batch_tokens,
+                          const Sequences& examples, std::int64_t batch_tokens,
                           const std::function<void(std::int64_t, std::int64_t)>& each) {
-  std::vector<const Example*> order(examples.size());
-  std::ranges::transform(examples, order.begin(), [](const Example& example) { return &example; });
-  std::ranges::stable_sort(order, {}, [](const Example* example) { return example->ids.size(); });
+  std::vector<std::size_t> order(examples.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return examples.tokens(i); });
 
   LossSummary summary;
   std::vector<float> nll;
@@ -24,11 +24,12 @@ LossSummary evaluate_loss(ops::Context& context, const Decoder& model, DecoderAc
   for (std::size_t begin = 0; begin < order.size();) {
     std::size_t end = begin;
     std::int64_t tokens = 0;
+    std::vector<Example> taken;
     do {
-      tokens += static_cast<std::int64_t>(order[end++]->ids.size());
-    } while (end < order.size() &&
-             tokens + static_cast<std::int64_t>(order[end]->ids.size()) <= batch_tokens);
-    const auto chosen = std::span(order).subspan(begin, end - begin);
+      tokens += examples.tokens(order[end]);
+      taken.push_back(examples[order[end++]]);
+    } while (end < order.size() && tokens + examples.tokens(order[end]) <= batch_tokens);
+    const std::vector<const Example*> chosen = pointers_to(taken);
     const RaggedBatch batch = make_batch(chosen);
     const StepState step{context, batch};
     nll.resize(static_cast<std::size_t>(batch.loss_tokens()));

@@ -27,7 +27,7 @@ inline constexpr std::int64_t default_evaluation_tokens = 2048;  ///< in a batch
 /// Evaluates sequences in ragged batches of at most `batch_tokens` tokens (at least one sequence), sorted by
 /// length. `each(done, total)` is called after every batch with sequence counts.
 [[nodiscard]] LossSummary evaluate_loss(ops::Context& context, const Decoder& model,
-                                        DecoderActivations& activations, std::span<const Example> examples,
+                                        DecoderActivations& activations, const Sequences& examples,
                                         std::int64_t batch_tokens = default_evaluation_tokens,
                                         const std::function<void(std::int64_t, std::int64_t)>& each = {});
 

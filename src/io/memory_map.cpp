@@ -45,6 +45,10 @@ MemoryMap& MemoryMap::operator=(MemoryMap&& other) noexcept {
   return *this;
 }
 
+void MemoryMap::drop() const {
+  if (data_ != nullptr) ::madvise(data_, size_, MADV_DONTNEED);
+}
+
 MemoryMap map_weights(const std::filesystem::path& file) {
   MemoryMap map(file);
   constexpr std::string_view pointer = "version https://git-lfs";

@@ -20,6 +20,8 @@ class MemoryMap {
   [[nodiscard]] std::span<const std::byte> bytes() const {
     return {static_cast<const std::byte*>(data_), size_};
   }
+  /// Gives back the memory of what has been read; it is read from the file again when it is needed.
+  void drop() const;
 
  private:
   void* data_ = nullptr;

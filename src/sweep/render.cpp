@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "io/file_lock.h"
 #include "io/files.h"
 #include "io/json.h"
-#include "sweep/file_lock.h"
 #include "sweep/result_tables.h"
 #include "sweep/results_csv.h"
 #include "sweep/results_json.h"

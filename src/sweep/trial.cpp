@@ -11,9 +11,9 @@
 #include "core/progress.h"
 #include "eval/official_json.h"
 #include "eval/predictions.h"
+#include "io/file_lock.h"
 #include "io/files.h"
 #include "io/json.h"
-#include "sweep/file_lock.h"
 #include "train/diverged_error.h"
 
 namespace cola {

@@ -59,21 +59,38 @@ void read_exactly(const TensorSource& source, const std::string& name, std::span
   write_from_host(memory, destination, [&](std::span<float> values) { read_as_f32(tensor->second, values); });
 }
 
-}  // namespace
-
-std::string digest_of(std::span<const Example> examples) {
-  constexpr std::uint64_t prime = 0x100000001b3;
-  std::uint64_t digest = 0xcbf29ce484222325;
-  const auto add = [&](std::uint32_t value) {
-    for (int byte = 0; byte < 4; ++byte) digest = (digest ^ (value >> (8 * byte) & 0xff)) * prime;
-  };
-  for (const auto& example : examples) {
+/// FNV-1a over lengths, ids, labels and weights.
+class ExampleDigest {
+ public:
+  void add(const Example& example) {
     add(static_cast<std::uint32_t>(example.ids.size()));
     for (const std::int32_t id : example.ids) add(static_cast<std::uint32_t>(id));
     for (const std::int32_t label : example.labels) add(static_cast<std::uint32_t>(label));
     for (const float weight : example.weights) add(std::bit_cast<std::uint32_t>(weight));
   }
-  return fmt::format("{:016x}", digest);
+  [[nodiscard]] std::string text() const { return fmt::format("{:016x}", digest_); }
+
+ private:
+  void add(std::uint32_t value) {
+    constexpr std::uint64_t prime = 0x100000001b3;
+    for (int byte = 0; byte < 4; ++byte) digest_ = (digest_ ^ (value >> (8 * byte) & 0xff)) * prime;
+  }
+
+  std::uint64_t digest_ = 0xcbf29ce484222325;
+};
+
+}  // namespace
+
+std::string digest_of(std::span<const Example> examples) {
+  ExampleDigest digest;
+  for (const auto& example : examples) digest.add(example);
+  return digest.text();
+}
+
+std::string former_digest_of(const Sequences& sequences) {
+  ExampleDigest digest;
+  for (std::size_t i = 0; i < sequences.size(); ++i) digest.add(sequences[i]);
+  return digest.text();
 }
 
 void write_checkpoint_folder(const std::filesystem::path& folder, const TrainingState& state,

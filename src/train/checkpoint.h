@@ -41,6 +41,8 @@ struct TrainingState {
 
 /// 64-bit FNV-1a of all ids and labels, as hexadecimal digits: tells an edited file, not an attacker's.
 [[nodiscard]] std::string digest_of(std::span<const Example> examples);
+/// The same, as checkpoints have it that were written before Sequences::digest was.
+[[nodiscard]] std::string former_digest_of(const Sequences& sequences);
 
 /// Writes a checkpoint folder as one step. Either `live` (with cola, lora) or `weights` (full) is given.
 void write_checkpoint_folder(const std::filesystem::path& folder, const TrainingState& state,

@@ -226,7 +226,7 @@ std::vector<TrainableParameter> TrainingSession::trainables() {
 }
 
 TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::Backend> backend, Ranks& ranks,
-                             bool quiet) {
+                             const ReadingMode& reading) {
   check_options(options);
   const Neighbours neighbours = find_neighbours(ranks);
   choose_threads(options, neighbours);
@@ -237,7 +237,7 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   BaseModel base = open_base_model(options.model);
   session.config = base.config;
   session.notes = std::move(base.notes);
-  session.data = load_session_data(options, session.config, quiet);
+  session.data = load_session_data(options, session.config, reading);
   const DType file_dtype = dominant_dtype(*base.tensors);
   session.compute_dtype = choose_compute_dtype(compute_dtype_option(options.dtype, options.base_dtype),
                                                file_dtype, *session.backend);

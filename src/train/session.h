@@ -46,9 +46,9 @@ struct TrainingSession {
 };
 
 /// Loads and checks everything, for a backend; throws before anything is written. Order: options, data, plan,
-/// memory, weights. Collective. Unless `quiet`, progress of reading long data is shown.
+/// memory, weights. Collective. `reading`: of the data.
 [[nodiscard]] TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::Backend> backend,
-                                           Ranks& ranks, bool quiet = true);
+                                           Ranks& ranks, const ReadingMode& reading = {});
 
 /// Target modules by the shortest names that select just them: "fc1" if every such layer is a target.
 [[nodiscard]] std::vector<std::string> short_target_names(const std::vector<Linear*>& linears,

@@ -35,7 +35,7 @@ std::pair<Set, std::optional<Set>> read_sets(const TrainOptions& options, const 
 }
 
 void load_files(const TrainOptions& options, const DecoderSpec& config,
-                const std::filesystem::path& tokenizer_folder, bool quiet, SessionData& data) {
+                const std::filesystem::path& tokenizer_folder, const ReadingMode& mode, SessionData& data) {
   EvaluateOptions reading;  // dev data is read as cola eval reads it
   reading.max_length = options.max_length.value_or(0);
   reading.train_on_prompt = options.train_on_prompt;
@@ -50,12 +50,21 @@ void load_files(const TrainOptions& options, const DecoderSpec& config,
     data.chat = chat_files(*form.chat_format, *data.tokenizer, options.model);
     data.chat_date = form.chat_format->date();
   };
+  reading.token_cache = mode.token_cache;
+  const auto read_by = [&](const auto& read_file) {
+    return [&](const std::filesystem::path& file) {
+      Progress progress(mode.quiet);
+      reading.note = [&](const std::string& line) { progress.note(line); };
+      const auto cache = token_cache(reading, tokenizer_folder);
+      const auto each =
+          reading_progress(file, [&](const std::string& text, std::int64_t done, std::int64_t total) {
+            progress.update(text, done, total);
+          });
+      return read_file(file, data.tokenizer.get(), config.vocab_size, form, each, cache ? &*cache : nullptr);
+    };
+  };
   if (const auto objective = preference_objective(options.preference)) {
-    auto [train, dev] = read_sets<PreferenceSet>(options, [&](const std::filesystem::path& file) {
-      Progress progress(quiet);
-      return read_preferences(file, data.tokenizer.get(), config.vocab_size, form,
-                              reading_progress(progress, file));
-    });
+    auto [train, dev] = read_sets<PreferenceSet>(options, read_by(read_preferences));
     note_chats(train.report);
     if (dev) {
       for (PreferencePair& pair : dev->pairs) pair = as_trained(std::move(pair), *objective);
@@ -66,11 +75,7 @@ void load_files(const TrainOptions& options, const DecoderSpec& config,
     data.train = TrainingData(std::move(train), *objective, file_weights(options), !options.no_share_prefix);
     return;
   }
-  auto [train, dev] = read_sets<Dataset>(options, [&](const std::filesystem::path& file) {
-    Progress progress(quiet);
-    return read_dataset(file, data.tokenizer.get(), config.vocab_size, form,
-                        reading_progress(progress, file));
-  });
+  auto [train, dev] = read_sets<Dataset>(options, read_by(read_dataset));
   note_chats(train.report);
   if (dev) data.dev = {.sequences = *std::move(dev), .items = {}, .pairs = {}, .references = {}};
   data.train = TrainingData(std::move(train), file_weights(options));
@@ -81,12 +86,13 @@ Dataset answered_sequences(const std::vector<TaskItem>& items, const TaskEncodin
                            std::int64_t vocabulary_size) {
   Dataset data;
   for (const auto& item : items) {
-    data.examples.push_back(encode_answered(item, encoding, &data.report.merged_borders));
-    require_vocabulary(data.examples.back().ids, vocabulary_size);
-    data.report.tokens += std::ssize(data.examples.back().ids);
-    data.report.loss_tokens += data.examples.back().loss_tokens();
+    const Example example = encode_answered(item, encoding, &data.report.merged_borders);
+    require_vocabulary(example.ids, vocabulary_size);
+    data.examples.push_back(example);
   }
   data.report.records = data.report.sequences = std::ssize(data.examples);
+  data.report.tokens = data.examples.total_tokens();
+  data.report.loss_tokens = data.examples.total_loss_tokens();
   return data;
 }
 
@@ -133,15 +139,20 @@ std::string DevSet::digest() const {
   }
   for (const PreferencePair& pair : pairs.pairs)
     text.insert(text.end(), pair.question.candidates.begin(), pair.question.candidates.end());
-  return text.empty() ? digest_of(sequences.examples) : digest_of(text);
+  return text.empty() ? sequences.examples.digest() : digest_of(text);
 }
 
-SessionData load_session_data(const TrainOptions& options, const DecoderSpec& config, bool quiet) {
+std::string DevSet::former_digest() const {
+  return items.empty() && pairs.pairs.empty() ? former_digest_of(sequences.examples) : digest();
+}
+
+SessionData load_session_data(const TrainOptions& options, const DecoderSpec& config,
+                              const ReadingMode& mode) {
   SessionData data;
   const auto folder = options.tokenizer.empty() ? options.model : options.tokenizer;
   if (!options.tokenizer.empty() || has_tokenizer(folder)) data.tokenizer = open_tokenizer(folder);
   if (options.task.empty()) {
-    load_files(options, config, folder, quiet, data);
+    load_files(options, config, folder, mode, data);
   } else {
     load_task(options, config, data);
   }

@@ -21,8 +21,9 @@ struct DevSet {
   PreferenceSet pairs;
   std::vector<AnswerLogProbabilities> references;  ///< by pair; see PreferenceTraining
 
-  [[nodiscard]] std::string summary() const;  ///< one line
-  [[nodiscard]] std::string digest() const;   ///< tells edited data; "" of none
+  [[nodiscard]] std::string summary() const;        ///< one line
+  [[nodiscard]] std::string digest() const;         ///< tells edited data; "" of none
+  [[nodiscard]] std::string former_digest() const;  ///< see former_digest_of()
 };
 
 /// All data of a run, tokenised.
@@ -36,9 +37,14 @@ struct SessionData {
   std::string chat_date;          ///< that their template may write; empty where it writes none
 };
 
+/// How data files are read.
+struct ReadingMode {
+  bool quiet = true;                    ///< no progress of long files
+  std::filesystem::path token_cache{};  // NOLINT(readability-redundant-member-init). Empty: none
+};
+
 /// Reads --train and --dev, or --task; see read_dataset, find_task and encode_question for what it throws.
-/// Unless `quiet`, progress of long files is shown.
 [[nodiscard]] SessionData load_session_data(const TrainOptions& options, const DecoderSpec& config,
-                                            bool quiet = true);
+                                            const ReadingMode& mode = {});
 
 }  // namespace cola

@@ -81,9 +81,8 @@ TrainResult train(const TrainOptions& options, const TrainMode& mode, Ranks& ran
   }
   const auto backend = ops::open_backend(device_of_rank(absolute.device, ranks));
   DeviceRanks device_ranks(ranks, *backend);
-  return Trainer(open_session(absolute, backend, device_ranks, mode.quiet || device_ranks.rank() > 0), mode,
-                 device_ranks)
-      .run();
+  const ReadingMode reading{mode.quiet || device_ranks.rank() > 0, mode.token_cache};
+  return Trainer(open_session(absolute, backend, device_ranks, reading), mode, device_ranks).run();
 }
 
 }  // namespace cola

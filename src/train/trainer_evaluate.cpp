@@ -3,6 +3,7 @@
 
 #include <array>
 #include <chrono>
+#include <numeric>
 
 #include "core/error.h"
 #include "eval/generate.h"
@@ -21,8 +22,11 @@ std::span<const T> own_share(const Ranks& ranks, const std::vector<T>& all) {
 }  // namespace
 
 void Trainer::evaluate_sequences(Json& event) {
-  auto summary = evaluate_loss(context_, *session_.model, activations_,
-                               own_share(ranks_, session_.data.dev->sequences.examples));
+  const Sequences& all = session_.data.dev->sequences.examples;
+  const auto [begin, end] = share_of(ranks_, std::ssize(all));
+  std::vector<std::int64_t> own(static_cast<std::size_t>(end - begin));
+  std::iota(own.begin(), own.end(), begin);
+  auto summary = evaluate_loss(context_, *session_.model, activations_, all.select(std::move(own)));
   std::array figures{summary.nll_sum, static_cast<double>(summary.correct),
                      static_cast<double>(summary.loss_tokens)};
   sum_over_ranks(figures, false);

@@ -200,9 +200,14 @@ void Trainer::restore(std::int64_t step) {
     return UsageError(fmt::format("--resume: {} has changed since the run began", file));
   };
   const TrainOptions& options = session_.options;
-  if (saved.train_digest != state_.train_digest)
+  // Digests of 16 digits are of a former kind, and of tasks and pairs.
+  const auto is_of = [](const std::string& digest, const auto& data, const std::string& now) {
+    return digest == now || (digest.size() == 16 && digest == data.former_digest());
+  };
+  if (!is_of(saved.train_digest, session_.data.train, state_.train_digest))
     throw changed(options.task.empty() ? training_files(options) : options.task_data.string());
-  if (saved.dev_digest != state_.dev_digest) {
+  if (session_.data.dev ? !is_of(saved.dev_digest, *session_.data.dev, state_.dev_digest)
+                        : !saved.dev_digest.empty()) {
     throw changed(!options.task.empty() ? options.task_data.string()
                   : options.dev.empty() ? training_files(options)
                                         : options.dev.string());

@@ -32,8 +32,7 @@ Mixture TrainingData::mixture() const {
 
 std::pair<std::int64_t, std::int64_t> TrainingData::tokens_of(std::size_t index) const {
   if (is_of_sequences()) {
-    const Example& example = sequences_.examples[index];
-    return {std::ssize(example.ids), example.loss_tokens()};
+    return {sequences_.examples.tokens(index), sequences_.examples.loss_tokens(index)};
   }
   std::int64_t loss_tokens = 0;
   for (const auto& candidate : question(index).candidates) loss_tokens += candidate.loss_tokens();
@@ -67,7 +66,7 @@ std::string TrainingData::summary() const {
 }
 
 std::string TrainingData::digest() const {
-  if (is_of_sequences()) return digest_of(sequences_.examples);
+  if (is_of_sequences()) return sequences_.examples.digest();
   std::vector<Example> candidates;
   for (std::int64_t i = 0; i < size(); ++i) {
     const Question& one = question(static_cast<std::size_t>(i));
@@ -75,6 +74,10 @@ std::string TrainingData::digest() const {
     candidates.push_back({{one.gold}, {}});
   }
   return digest_of(candidates);
+}
+
+std::string TrainingData::former_digest() const {
+  return is_of_sequences() ? former_digest_of(sequences_.examples) : digest();
 }
 
 std::vector<std::span<const std::int64_t>> TrainingData::micro_batches(std::span<const std::int64_t> indices,
@@ -97,16 +100,25 @@ std::vector<std::span<const std::int64_t>> TrainingData::micro_batches(std::span
 }
 
 std::pair<std::int64_t, std::int64_t> TrainingData::largest_micro_batch(const MicroBatchLimit& limit) const {
-  std::vector<std::pair<std::int64_t, std::int64_t>> sizes;
-  for (std::int64_t i = 0; i < size(); ++i) sizes.push_back(tokens_of(static_cast<std::size_t>(i)));
-  const auto chosen = std::min(std::ssize(sizes), limit.items);
-  std::ranges::partial_sort(sizes, sizes.begin() + chosen, std::greater<>());
-  std::pair<std::int64_t, std::int64_t> total;
-  for (std::int64_t i = 0; i < chosen; ++i) {
-    total.first += sizes[static_cast<std::size_t>(i)].first;
-    total.second += sizes[static_cast<std::size_t>(i)].second;
+  std::vector<std::pair<std::int64_t, std::int64_t>> largest;  // a heap, the smallest of them first
+  std::int64_t longest = 0;
+  for (std::int64_t i = 0; limit.items > 0 && i < size(); ++i) {
+    const auto one = tokens_of(static_cast<std::size_t>(i));
+    longest = std::max(longest, one.first);
+    if (std::ssize(largest) == limit.items) {
+      if (one <= largest.front()) continue;
+      std::ranges::pop_heap(largest, std::greater<>());
+      largest.pop_back();
+    }
+    largest.push_back(one);
+    std::ranges::push_heap(largest, std::greater<>());
   }
-  if (chosen > 0) total.first = std::min(total.first, std::max(limit.tokens, sizes.front().first));
+  std::pair<std::int64_t, std::int64_t> total;
+  for (const auto& [tokens, loss_tokens] : largest) {
+    total.first += tokens;
+    total.second += loss_tokens;
+  }
+  if (!largest.empty()) total.first = std::min(total.first, std::max(limit.tokens, longest));
   return {total.first, std::min(total.second, total.first)};
 }
 
@@ -114,7 +126,7 @@ LossTerms TrainingData::loss_terms(std::span<const std::int64_t> indices) const 
   LossTerms terms;
   for (const std::int64_t index : indices) {
     const auto i = static_cast<std::size_t>(index);
-    terms.items += is_of_sequences() ? sequences_.examples[i].loss_tokens() : 1;
+    terms.items += is_of_sequences() ? sequences_.examples.loss_tokens(i) : 1;
     if (preference_) terms.own_tokens += question(i).candidates.front().loss_tokens();
   }
   return terms;
@@ -125,7 +137,7 @@ std::vector<std::int64_t> TrainingData::lengths(std::span<const std::int64_t> in
   for (const std::int64_t index : indices) {
     const auto i = static_cast<std::size_t>(index);
     if (is_of_sequences()) {
-      lengths.push_back(std::ssize(sequences_.examples[i].ids));
+      lengths.push_back(sequences_.examples.tokens(i));
     } else {
       for (const auto& candidate : question(i).candidates) lengths.push_back(std::ssize(candidate.ids));
     }
@@ -149,11 +161,12 @@ TrainingBatch TrainingData::batch(std::span<const std::int64_t> indices, std::in
     first_sequence += made.content.candidates();
     return made;
   }
-  std::vector<const Example*> chosen;
+  std::vector<Example> taken;
   for (const std::int64_t index : indices) {
-    chosen.push_back(&sequences_.examples[static_cast<std::size_t>(index)]);
-    made.content.lengths.push_back(std::ssize(chosen.back()->ids));
+    taken.push_back(sequences_.examples[static_cast<std::size_t>(index)]);
+    made.content.lengths.push_back(std::ssize(taken.back().ids));
   }
+  const std::vector<const Example*> chosen = pointers_to(taken);
   made.content.batch = make_batch(chosen, first_sequence);
   made.loss_weights = loss_weights(chosen);
   first_sequence += std::ssize(chosen);

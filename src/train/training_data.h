@@ -61,11 +61,12 @@ class TrainingData {
   TrainingData(PreferenceSet pairs, const PreferenceObjective& objective, std::vector<double> weights,
                bool share_prefix);
 
-  [[nodiscard]] std::int64_t size() const;    ///< sequences or questions
-  [[nodiscard]] Mixture mixture() const;      ///< Throws UsageError, see Mixture
-  [[nodiscard]] std::int64_t tokens() const;  ///< of all items, each once, as they are run
-  [[nodiscard]] std::string summary() const;  ///< one line
-  [[nodiscard]] std::string digest() const;   ///< see digest_of()
+  [[nodiscard]] std::int64_t size() const;          ///< sequences or questions
+  [[nodiscard]] Mixture mixture() const;            ///< Throws UsageError, see Mixture
+  [[nodiscard]] std::int64_t tokens() const;        ///< of all items, each once, as they are run
+  [[nodiscard]] std::string summary() const;        ///< one line
+  [[nodiscard]] std::string digest() const;         ///< tells edited data
+  [[nodiscard]] std::string former_digest() const;  ///< see former_digest_of()
   /// The items in their order, cut into consecutive micro-batches.
   [[nodiscard]] std::vector<std::span<const std::int64_t>> micro_batches(
       std::span<const std::int64_t> indices, const MicroBatchLimit& limit) const;

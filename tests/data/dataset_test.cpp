@@ -47,7 +47,7 @@ class DatasetTest : public testing::Test {
   }
   std::vector<std::string> show(const Dataset& dataset) {
     std::vector<std::string> lines;
-    for (const Example& example : dataset.examples) lines.push_back(show(example));
+    for (const Example& example : dataset.examples.all()) lines.push_back(show(example));
     return lines;
   }
 
@@ -178,12 +178,12 @@ TEST_F(DatasetTest, OneEosAfterATurn) {
 }
 
 TEST_F(DatasetTest, WeightsScaleTheLossOfRecordsAndMessages) {
-  const auto weights = [&](const std::string& line) { return read(line).examples.at(0).weights; };
+  const auto weights = [&](const std::string& line) { return read(line).examples[0].weights; };
   using Weights = std::vector<float>;
   EXPECT_EQ(weights(R"({"text":"a.","weight":1})"), Weights());
-  EXPECT_EQ(weights(R"({"text":"a.","weight":0.5})"), Weights(4, 0.5F));
+  EXPECT_EQ(weights(R"({"text":"a.","weight":0.5})"), (Weights{0, 0.5F, 0.5F, 0.5F}));
   EXPECT_EQ(weights(R"({"prompt":"a.","completion":"b","weight":2})"), (Weights{0, 0, 0, 2, 2}));
-  EXPECT_EQ(weights(R"({"input_ids":[5,6],"weight":3})"), Weights(2, 3.0F));
+  EXPECT_EQ(weights(R"({"input_ids":[5,6],"weight":3})"), (Weights{0, 3}));
   EXPECT_EQ(read("{\"text\":\"a\"}\n{\"text\":\"a\",\"weight\":0}").report.skipped_empty, 1);
   EXPECT_EQ(read("{\"text\":\"a\"}\n{\"input_ids\":[5,6],\"weight\":0}").report.skipped_empty, 1);
   use_template("plain");
@@ -414,7 +414,7 @@ TEST_F(DatasetTest, SplitMovesARandomFraction) {
   for (int i = 0; i < 20; ++i) content += "{\"input_ids\":[0," + std::to_string(i) + "]}\n";
   const auto labels = [](const Dataset& dataset) {
     std::vector<std::int32_t> list;
-    for (const Example& example : dataset.examples) list.push_back(example.ids[1]);
+    for (const Example& example : dataset.examples.all()) list.push_back(example.ids[1]);
     return list;
   };
   Dataset train = read(content);

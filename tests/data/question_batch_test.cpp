@@ -1,5 +1,7 @@
 #include "data/question_batch.h"
 
+#include "data/dataset.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -5,7 +5,10 @@
 #include <random>
 #include <thread>
 
+#include "data/dataset.h"
+#include "io/json.h"
 #include "small_run.h"
+#include "train/checkpoint.h"
 #include "training_process.h"
 
 namespace cola {
@@ -164,6 +167,26 @@ TEST(ResumeFinished, RestoresAReplacedLink) {
   std::filesystem::rename(options.out / "links" / "1", options.out / "links" / "1.old-99999");
   (void)test::run(options, true);
   EXPECT_EQ(test::results_of(options.out), before);
+}
+
+// Checkpoints of before the token cache have FNV digests of the data.
+TEST(ResumeFinished, ADigestOfTheFormerKindIsOfTheSameData) {
+  const test::TemporaryFolder folder;
+  auto options = test::small_options(folder.path());
+  test::add_dev(options);
+  (void)test::run(options);
+  const auto digest = [&](const std::filesystem::path& file) {
+    return digest_of(read_dataset(file, nullptr, 512, {}).examples.all());
+  };
+  const auto state = options.out / "checkpoints" / "12" / "state.json";
+  Json json = read_json_file(state);
+  json["train_digest"] = digest(options.train.front());
+  json["dev_digest"] = digest(options.dev);
+  write_text_file(state, json.dump());
+  EXPECT_NO_THROW((void)test::run(options, true));
+  json["train_digest"] = digest(options.dev);
+  write_text_file(state, json.dump());
+  EXPECT_THROW((void)test::run(options, true), UsageError);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "io/file_descriptor.h"
@@ -14,9 +15,10 @@ namespace cola {
 /// killed process leaves the file, which hinders nobody and goes with the next holder.
 class FileLock {
  public:
-  /// Tries for `patience` seconds. Throws Error with `refusal` where another process has it, and Error naming
-  /// the file where it cannot be created or locked.
-  FileLock(std::filesystem::path file, const std::string& refusal, int patience);
+  /// Tries for `patience` seconds, and calls `waiting` after each try in vain. Throws Error with `refusal`
+  /// where another process has it, and Error naming the file where it cannot be created or locked.
+  FileLock(std::filesystem::path file, const std::string& refusal, int patience,
+           const std::function<void()>& waiting = {});
   ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;

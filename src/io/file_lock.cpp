@@ -1,4 +1,4 @@
-#include "sweep/file_lock.h"
+#include "io/file_lock.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -43,7 +43,8 @@ bool is_still(const std::filesystem::path& file, const FileDescriptor& descripto
          opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-FileDescriptor lock(const std::filesystem::path& file, const std::string& refusal, int patience) {
+FileDescriptor lock(const std::filesystem::path& file, const std::string& refusal, int patience,
+                    const std::function<void()>& waiting) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(patience);
   while (true) {
     FileDescriptor descriptor = open_lock(file);
@@ -54,14 +55,16 @@ FileDescriptor lock(const std::filesystem::path& file, const std::string& refusa
     if (errno != EWOULDBLOCK && errno != EINTR)
       throw Error(fmt::format("{}: cannot be locked: {}", file.string(), std::strerror(errno)));
     if (std::chrono::steady_clock::now() >= end) throw Error(refusal);
+    if (waiting) waiting();
     std::this_thread::sleep_for(poll_interval);
   }
 }
 
 }  // namespace
 
-FileLock::FileLock(std::filesystem::path file, const std::string& refusal, int patience)
-    : file_(std::move(file)), descriptor_(lock(file_, refusal, patience)) {}
+FileLock::FileLock(std::filesystem::path file, const std::string& refusal, int patience,
+                   const std::function<void()>& waiting)
+    : file_(std::move(file)), descriptor_(lock(file_, refusal, patience, waiting)) {}
 
 FileLock::~FileLock() {
   ::unlink(file_.c_str());
