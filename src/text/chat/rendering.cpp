@@ -19,11 +19,17 @@ constexpr std::string_view tag = "CONTINUE_FINAL_MESSAGE_TAG ";
 constexpr std::string_view trimmed_tag = tag.substr(0, tag.size() - 1);
 
 /// Without the members that are null, and with the aliases of the reasoning.
-Dict normalized(const Value& message) {
+Value normalized(const Value& message) {
   if (message.dict() == nullptr) fail("a message is no object");
-  Dict given;
+  bool is_plain = true;
   for (const auto& [key, value] : message.dict()->items) {
     if (key.text() == nullptr) fail("a message has a key that is no text");
+    is_plain = is_plain && !value.is_none() &&
+               std::ranges::find(reasoning_fields, key.text()->bytes) == reasoning_fields.end();
+  }
+  if (is_plain) return message;
+  Dict given;
+  for (const auto& [key, value] : message.dict()->items) {
     if (!value.is_none()) given.items.emplace_back(key, value);
   }
   for (const std::string_view field : reasoning_fields) {
@@ -119,16 +125,18 @@ ChatRenderer::ChatRenderer(std::string source) : source_(std::move(source)), tem
 jinja::Rendered ChatRenderer::render(const ChatInput& input, const jinja::RenderOptions& options) const {
   if (input.messages.list() == nullptr || input.messages.list()->items.empty())
     fail("a chat without messages");
-  std::vector<Dict> messages;
-  for (const Value& message : input.messages.list()->items) messages.push_back(normalized(message));
+  List messages;
+  for (const Value& message : input.messages.list()->items) messages.items.push_back(normalized(message));
   Text continued;
   const bool continues = !input.continued_field.empty();
   if (continues && input.add_generation_prompt) fail("a continued message and a generation prompt");
-  if (continues) continued = mark_continued(messages.back(), input.continued_field, source_);
-  List all;
-  for (Dict& message : messages) all.items.emplace_back(std::move(message));
+  if (continues) {
+    Dict last = *messages.items.back().dict();
+    continued = mark_continued(last, input.continued_field, source_);
+    messages.items.back() = std::move(last);
+  }
   Dict variables;
-  variables.set(Text("messages"), std::move(all));
+  variables.set(Text("messages"), std::move(messages));
   variables.set(Text("tools"), input.tools);
   variables.set(Text("documents"), input.documents);
   variables.set(Text("add_generation_prompt"), input.add_generation_prompt);

@@ -53,7 +53,7 @@ class Arguments {
   }
 
  private:
-  std::string callee_;
+  std::string_view callee_;  ///< a literal
   std::array<const Value*, N> values_ = {};
 };
 

@@ -27,7 +27,8 @@ Value changed(const Value& subject, const CallArguments& given) {
 
 Value trim(const Value& subject, const CallArguments& given) {
   const Arguments<1> arguments("trim", given, {"chars"});
-  const Text text = text_of(subject);
+  const Text made = subject.text() == nullptr ? text_of(subject) : Text();
+  const Text& text = subject.text() == nullptr ? made : *subject.text();
   const bool is_given = arguments[0] != nullptr && !arguments[0]->is_none();
   const auto [begin, end] = stripped(text.bytes, Side::both, is_given ? &arguments.text(0).bytes : nullptr);
   return text.slice(begin, end);
@@ -175,7 +176,7 @@ Value to_integer(const Value& subject, const CallArguments& given) {
   if (arguments.integer(1, 10) != 10)
     throw Error(Error::Kind::unknown, "int() of another base is not known here");
   if (subject.is<LargeInteger>()) return subject;
-  if (subject.is_undefined()) fail(subject.get<Undefined>()->what);
+  if (subject.is_undefined()) fail(subject.get<Undefined>()->what());
   const Value number = subject.text() != nullptr ? number_of(*subject.text()) : subject;
   std::int64_t integer = 0;
   if (as_integer(number, integer)) return integer;
@@ -189,7 +190,7 @@ Value to_integer(const Value& subject, const CallArguments& given) {
 
 Value to_real(const Value& subject, const CallArguments& given) {
   const Arguments<1> arguments("float", given, {"default"});
-  if (subject.is_undefined()) fail(subject.get<Undefined>()->what);
+  if (subject.is_undefined()) fail(subject.get<Undefined>()->what());
   if (subject.is<LargeInteger>())
     throw Error(Error::Kind::unknown, "float() of more than 64 bits is not known here");
   const Value number = subject.text() != nullptr ? number_of(*subject.text()) : subject;

@@ -1,5 +1,8 @@
 #include "text/jinja/functions.h"
 
+#include <algorithm>
+#include <array>
+
 #include <memory>
 #include <string>
 
@@ -62,14 +65,18 @@ Value raise_exception(const CallArguments& given) {
 
 }  // namespace
 
-std::vector<Callable> functions(const std::tm& now) {
-  std::vector<Callable> all;
-  all.push_back({"namespace", make_namespace});
-  all.push_back({"dict", make_dict});
-  all.push_back({"range", range});
-  all.push_back({"raise_exception", raise_exception});
-  all.push_back({"strftime_now", [now](const CallArguments& given) { return written_time(now, given); }});
-  return all;
+std::optional<Value> function_named(std::string_view name, const std::tm& now) {
+  // Made once: renderings share them.
+  static const std::array<std::pair<std::string_view, Value>, 4> shared = {{
+      {"namespace", Callable{"namespace", make_namespace}},
+      {"dict", Callable{"dict", make_dict}},
+      {"range", Callable{"range", range}},
+      {"raise_exception", Callable{"raise_exception", raise_exception}},
+  }};
+  const auto* found = std::ranges::find(shared, name, &std::pair<std::string_view, Value>::first);
+  if (found != shared.end()) return found->second;
+  if (name != "strftime_now") return std::nullopt;
+  return Callable{"strftime_now", [now](const CallArguments& given) { return written_time(now, given); }};
 }
 
 }  // namespace cola::jinja

@@ -11,11 +11,16 @@
 
 namespace cola::jinja {
 
+const Value* Scope::find_own(int id) const {
+  for (const auto& [name, value] : values) {
+    if (name == id) return &value;
+  }
+  return nullptr;
+}
+
 const Value* Scope::find(int id) const {
   for (const Scope* scope = this; scope != nullptr; scope = scope->parent.get()) {
-    for (const auto& [name, value] : scope->values) {
-      if (name == id) return &value;
-    }
+    if (const Value* value = scope->find_own(id)) return value;
   }
   return nullptr;
 }
@@ -51,24 +56,34 @@ std::shared_ptr<Scope> inside(const std::shared_ptr<Scope>& parent) {
   return scope;
 }
 
+/// A scope of its own for a turn of a loop: the last turn's, emptied, where nothing refers to that.
+void begin_turn(std::shared_ptr<Scope>& scope, const std::shared_ptr<Scope>& outer) {
+  if (scope == outer || scope.use_count() > 1 || scope->has_macros) {
+    scope = inside(outer);
+    return;
+  }
+  scope->values.clear();
+  scope->loop_value.reset();
+}
+
 }  // namespace
 
 Interpreter::Interpreter(const Syntax& syntax, const Dict& variables, const RenderOptions& options)
     : syntax_(syntax), options_(options) {
-  for (const Callable& function : functions(options.now)) define(function);
-  for (std::size_t id = 0; id < syntax.names.size(); ++id) {
-    if (syntax.names[id] == "loop") loop_id_ = static_cast<int>(id);
-    if (const Value* value = variables.find(syntax.names[id])) scope_->set(static_cast<int>(id), *value);
+  for (std::size_t i = 0; i < syntax.names.size(); ++i) {
+    const auto id = static_cast<int>(i);
+    const std::string& name = syntax.names[i];
+    if (name == "loop") loop_id_ = id;
+    if (const Value* value = variables.find(name)) {
+      scope_->values.emplace_back(id, *value);
+    } else if (auto function = function_named(name, options.now)) {
+      scope_->values.emplace_back(id, *std::move(function));
+    }
   }
 }
 
 Interpreter::~Interpreter() {
   for (const std::shared_ptr<Namespace>& space : changed_) space->members.items.clear();
-}
-
-void Interpreter::define(const Callable& function) {
-  const auto found = std::ranges::find(syntax_.names, function.name);
-  if (found != syntax_.names.end()) scope_->set(static_cast<int>(found - syntax_.names.begin()), function);
 }
 
 Rendered Interpreter::run() {
@@ -115,9 +130,12 @@ Interpreter::Flow Interpreter::run(const Statement& statement) {
       case Statement::Kind::text:
         write(*statement.value.text());
         break;
-      case Statement::Kind::output:
-        write(text_of(evaluate(statement.expression)));
+      case Statement::Kind::output: {
+        Value made;
+        const Value& value = look(statement.expression, made);
+        value.text() != nullptr ? write(*value.text()) : write(text_of(value));
         break;
+      }
       case Statement::Kind::branches:
         return run_branches(statement);
       case Statement::Kind::loop:
@@ -151,7 +169,7 @@ Interpreter::Flow Interpreter::run(const Statement& statement) {
 
 Interpreter::Flow Interpreter::run_branches(const Statement& statement) {
   for (const Branch& branch : statement.branches) {
-    if (is_true(evaluate(branch.condition))) return run(branch.body);
+    if (holds(branch.condition)) return run(branch.body);
   }
   return Flow::on;
 }
@@ -159,21 +177,22 @@ Interpreter::Flow Interpreter::run_branches(const Statement& statement) {
 void Interpreter::run_loop(const Statement& statement) {
   const std::shared_ptr<Scope> outer = scope_;
   const Replaced<std::shared_ptr<Scope>> scope(scope_, outer);
-  std::vector<Value> items = items_of(evaluate(statement.expression));
+  Value made;
+  std::vector<Value> items = items_of(look(statement.expression, made));
   if (statement.has_condition) {
     std::vector<Value> kept;
     for (Value& item : items) {
       step();
       scope_ = inside(outer);
       assign(statement.target, item);
-      if (is_true(evaluate(statement.condition))) kept.push_back(std::move(item));
+      if (holds(statement.condition)) kept.push_back(std::move(item));
     }
     items = std::move(kept);
   }
   for (std::size_t i = 0; i < items.size(); ++i) {
     step();
-    scope_ = inside(outer);
-    if (loop_id_ >= 0) scope_->set(loop_id_, loop_variable(items, i));
+    begin_turn(scope_, outer);
+    if (loop_id_ >= 0) scope_->loop = LoopPlace{&items, i};
     assign(statement.target, items[i]);
     if (run(statement.body) == Flow::leave) break;
   }
@@ -201,6 +220,7 @@ Text Interpreter::captured(const Body& body) {
 void Interpreter::define_macro(const Statement& statement) {
   // A macro lives no longer than the scopes that hold it: a reference back would keep them for ever.
   const std::weak_ptr<Scope> closure = scope_;
+  scope_->has_macros = true;
   scope_->set(statement.target.id,
               Callable{statement.name, [this, &statement, closure](const CallArguments& given) {
                          const std::shared_ptr<Scope> scope = closure.lock();

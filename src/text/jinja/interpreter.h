@@ -1,10 +1,12 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "text/jinja/loop_variable.h"
 #include "text/jinja/syntax.h"
 #include "text/jinja/template.h"
 
@@ -14,7 +16,11 @@ namespace cola::jinja {
 struct Scope {
   std::shared_ptr<Scope> parent;
   std::vector<std::pair<int, Value>> values;
+  std::optional<LoopPlace> loop;    ///< of a turn: what `loop` is unless it has a value here
+  std::optional<Value> loop_value;  ///< that, made when it is first asked for as a whole
+  bool has_macros = false;          ///< which refer to it
 
+  [[nodiscard]] const Value* find_own(int id) const;
   [[nodiscard]] const Value* find(int id) const;
   void set(int id, Value value);
 };
@@ -47,13 +53,17 @@ class Interpreter {
   void write(const Text& text);
 
   [[nodiscard]] Value evaluate(const Expression& expression);
+  /// The same without a copy where the value stands somewhere, else in `made`. Valid until a statement runs.
+  [[nodiscard]] const Value& look(const Expression& expression, Value& made);
+  [[nodiscard]] const Value& look_at_member(const Expression& expression, Value& made);
+  [[nodiscard]] bool holds(const Expression& condition);
+  [[nodiscard]] const Value* find_variable(int id);
   [[nodiscard]] Value evaluate_kind(const Expression& expression);
   [[nodiscard]] Value evaluate_call(const Expression& expression);
+  [[nodiscard]] Value call(const Value& callee, const Expression& expression);
   [[nodiscard]] bool evaluate_comparison(const Expression& expression);
-  [[nodiscard]] Value variable(int id) const;
   [[nodiscard]] Value filtered(const Expression& chain, const Value& subject);
   [[nodiscard]] CallArguments arguments_of(const Expression& expression);
-  void define(const Callable& function);
   void step();
   void charge(const Value& value);
 

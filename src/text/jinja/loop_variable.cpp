@@ -1,40 +1,54 @@
 #include "text/jinja/loop_variable.h"
 
+#include <array>
 #include <memory>
 
 #include "text/jinja/arguments.h"
 
 namespace cola::jinja {
+namespace {
 
-Value loop_variable(const std::vector<Value>& items, std::size_t index) {
+constexpr std::array<std::string_view, 13> members = {"index",    "index0",    "first",  "last",   "length",
+                                                      "revindex", "revindex0", "depth",  "depth0", "previtem",
+                                                      "nextitem", "cycle",     "changed"};
+
+}  // namespace
+
+std::optional<Value> loop_member(const LoopPlace& place, std::string_view name) {
+  const std::vector<Value>& items = *place.items;
+  const auto at = static_cast<std::int64_t>(place.index);
+  const auto count = std::int64_t{std::ssize(items)};
+  if (name == "index") return at + 1;
+  if (name == "index0") return at;
+  if (name == "first") return at == 0;
+  if (name == "last") return at + 1 == count;
+  if (name == "length") return count;
+  if (name == "revindex") return count - at;
+  if (name == "revindex0") return count - at - 1;
+  if (name == "depth") return std::int64_t{1};  // of loops that call themselves
+  if (name == "depth0") return std::int64_t{0};
+  if (name == "previtem")
+    return at > 0 ? items[place.index - 1] : Value(Undefined{"there is no previous item"});
+  if (name == "nextitem")
+    return at + 1 < count ? items[place.index + 1] : Value(Undefined{"there is no next item"});
+  if (name == "cycle") {
+    return Callable{"cycle", [index = place.index](const CallArguments& given) -> Value {
+                      if (given.positional.empty()) fail("no items for cycling given");
+                      return given.positional[index % given.positional.size()];
+                    }};
+  }
+  if (name == "changed") {
+    return Callable{"changed", [](const CallArguments&) -> Value {
+                      throw Error(Error::Kind::unknown, "loop.changed() is not known here");
+                    }};
+  }
+  return std::nullopt;
+}
+
+Value loop_variable(const LoopPlace& place) {
   auto loop = std::make_shared<Namespace>();
-  auto& members = loop->members.items;
-  members.reserve(13);
-  const auto at = static_cast<std::int64_t>(index);
-  const auto count = std::ssize(items);
-  members.emplace_back(Text("index"), at + 1);
-  members.emplace_back(Text("index0"), at);
-  members.emplace_back(Text("first"), at == 0);
-  members.emplace_back(Text("last"), at + 1 == count);
-  members.emplace_back(Text("length"), static_cast<std::int64_t>(count));
-  members.emplace_back(Text("revindex"), static_cast<std::int64_t>(count) - at);
-  members.emplace_back(Text("revindex0"), static_cast<std::int64_t>(count) - at - 1);
-  members.emplace_back(Text("depth"), std::int64_t{1});  // of loops that call themselves
-  members.emplace_back(Text("depth0"), std::int64_t{0});
-  members.emplace_back(Text("previtem"),
-                       index > 0 ? items[index - 1] : Value(Undefined{"there is no previous item"}));
-  members.emplace_back(Text("nextitem"), index + 1 < items.size()
-                                             ? items[index + 1]
-                                             : Value(Undefined{"there is no next item"}));
-  members.emplace_back(Text("cycle"), Callable{"cycle", [index](const CallArguments& given) -> Value {
-                                                 if (given.positional.empty())
-                                                   fail("no items for cycling given");
-                                                 return given.positional[index % given.positional.size()];
-                                               }});
-  members.emplace_back(Text("changed"), Callable{"changed", [](const CallArguments&) -> Value {
-                                                   throw Error(Error::Kind::unknown,
-                                                               "loop.changed() is not known here");
-                                                 }});
+  for (const std::string_view name : members)
+    loop->members.items.emplace_back(Text(std::string(name)), *loop_member(place, name));
   return loop;
 }
 

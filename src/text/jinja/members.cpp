@@ -42,6 +42,12 @@ Value list_of(const Dict& dict, const Make& make) {
   return list;
 }
 
+constexpr std::array<std::string_view, 5> methods_of_dict = {"items", "keys", "values", "get", "copy"};
+constexpr std::array<std::string_view, 5> unsafe_methods_of_dict = {"clear", "pop", "popitem", "setdefault",
+                                                                    "update"};
+
+bool is_special(std::string_view name) { return name.starts_with("__") && name.ends_with("__"); }
+
 /// Undefined where a dictionary has no such method.
 Value dict_method(const Value& value, std::string_view name) {
   const auto method = [&](auto body) {
@@ -80,8 +86,7 @@ Value dict_method(const Value& value, std::string_view name) {
       return dict;
     });
   }
-  if (is_one_of(name, {"clear", "pop", "popitem", "setdefault", "update"})) return unsafe(value, name);
-  return Value();
+  return is_method_of_dict(name) ? unsafe(value, name) : Value();
 }
 
 Value list_method(const Value& value, std::string_view name) {
@@ -107,7 +112,7 @@ Value list_method(const Value& value, std::string_view name) {
 
 /// Undefined (of nothing in particular) where the type has no such method.
 Value method_of(const Value& value, std::string_view name) {
-  if (name.starts_with("__") && name.ends_with("__")) return unsafe(value, name);
+  if (is_special(name)) return unsafe(value, name);
   if (value.text() != nullptr) return text_method(*value.text(), name);
   if (value.dict() != nullptr) return dict_method(value, name);
   if (value.list() != nullptr) return list_method(value, name);
@@ -115,7 +120,7 @@ Value method_of(const Value& value, std::string_view name) {
 }
 
 bool is_found(const Value& method) {
-  return !method.is_undefined() || !method.get<Undefined>()->what.empty();
+  return !method.is_undefined() || !method.get<Undefined>()->what().empty();
 }
 
 /// Where Python's slice of so many items begins or ends.
@@ -124,7 +129,7 @@ std::int64_t bound(const Value& given, std::int64_t size, bool is_backward, std:
   std::int64_t index = 0;
   if (!as_integer(given, index)) {
     if (given.is_undefined())
-      fail(fmt::format("slice indices must be integers: {}", given.get<Undefined>()->what));
+      fail(fmt::format("slice indices must be integers: {}", given.get<Undefined>()->what()));
     fail(fmt::format("slice indices must be integers, not {}", type_name(given)));
   }
   if (index < 0) index = index < -size ? -1 : index + size;
@@ -134,8 +139,17 @@ std::int64_t bound(const Value& given, std::int64_t size, bool is_backward, std:
 
 }  // namespace
 
+bool is_method_of_dict(std::string_view name) {
+  return is_special(name) || std::ranges::find(methods_of_dict, name) != methods_of_dict.end() ||
+         std::ranges::find(unsafe_methods_of_dict, name) != unsafe_methods_of_dict.end();
+}
+
+Value missing_from_dict(std::string_view name) {
+  return Undefined{fmt::format("'dict object' has no attribute '{}'", name)};
+}
+
 Value member_of(const Value& value, std::string_view name) {
-  if (value.is_undefined()) fail(value.get<Undefined>()->what);
+  if (value.is_undefined()) fail(value.get<Undefined>()->what());
   if (const Namespace* space = value.space()) {
     if (name.starts_with('_')) return unsafe(value, name);
     const Value* found = space->members.find(name);
@@ -149,7 +163,7 @@ Value member_of(const Value& value, std::string_view name) {
 }
 
 Value item_of(const Value& value, const Value& key) {
-  if (value.is_undefined()) fail(value.get<Undefined>()->what);
+  if (value.is_undefined()) fail(value.get<Undefined>()->what());
   if (const Text* name = key.text()) {
     if (const Dict* dict = value.dict()) {
       if (const Value* found = dict->find(name->bytes)) return *found;
@@ -183,7 +197,7 @@ Value item_of(const Value& value, const Value& key) {
 }
 
 Value slice_of(const Value& value, const Value& from, const Value& to, const Value& step_value) {
-  if (value.is_undefined()) fail(value.get<Undefined>()->what);
+  if (value.is_undefined()) fail(value.get<Undefined>()->what());
   const Text* text = value.text();
   const List* list = value.list();
   if (text == nullptr && (list == nullptr || !list->is_sequence()))

@@ -12,15 +12,15 @@ namespace {
 
 [[noreturn]] void fail_for(std::string_view operation, const Value& a, const Value& b) {
   for (const Value* value : {&a, &b}) {
-    if (value->is_undefined()) fail(value->get<Undefined>()->what);
+    if (value->is_undefined()) fail(value->get<Undefined>()->what());
   }
   fail(fmt::format("unsupported operand type(s) for {}: '{}' and '{}'", operation, type_name(a),
                    type_name(b)));
 }
 
-Value add_texts(const Text& a, const Text& b) {
+Value add_texts(Text a, const Text& b) {
   const bool is_markup = a.is_markup || b.is_markup;
-  Text sum = is_markup && !a.is_markup ? escaped_for_html(a) : a;
+  Text sum = is_markup && !a.is_markup ? escaped_for_html(a) : std::move(a);
   sum.append(is_markup && !b.is_markup ? escaped_for_html(b) : b);
   sum.is_markup = is_markup;
   return sum;
@@ -85,8 +85,10 @@ Value repeated(const Text& text, std::int64_t times) {
 
 }  // namespace
 
-Value arithmetic(std::string_view operation, const Value& a, const Value& b) {
+Value arithmetic(std::string_view operation, Value a, const Value& b) {
   const char first = operation.front();
+  if (first == '+' && a.text() != nullptr && b.text() != nullptr)
+    return add_texts(std::move(a).take_text(), *b.text());
   std::int64_t whole_a = 0, whole_b = 0;
   const bool is_whole_a = as_integer(a, whole_a), is_whole_b = as_integer(b, whole_b);
   if (is_whole_a && is_whole_b && operation != "/")
@@ -94,7 +96,6 @@ Value arithmetic(std::string_view operation, const Value& a, const Value& b) {
   double real_a = 0.0, real_b = 0.0;
   if (as_real(a, real_a) && as_real(b, real_b))
     return real_arithmetic(operation == "//" ? 'd' : first, real_a, real_b);
-  if (first == '+' && a.text() != nullptr && b.text() != nullptr) return add_texts(*a.text(), *b.text());
   if (first == '+' && a.list() != nullptr && b.list() != nullptr && a.list()->form == b.list()->form &&
       (a.list()->form == List::Form::list || a.list()->is_tuple())) {
     List sum = *a.list();
@@ -113,7 +114,7 @@ Value arithmetic(std::string_view operation, const Value& a, const Value& b) {
 bool contains(const Value& container, const Value& item) {
   if (const Text* text = container.text()) {
     if (item.text() == nullptr) {
-      if (item.is_undefined()) fail(item.get<Undefined>()->what);
+      if (item.is_undefined()) fail(item.get<Undefined>()->what());
       fail(fmt::format("'in <string>' requires string as left operand, not {}", type_name(item)));
     }
     return text->bytes.find(item.text()->bytes) != std::string::npos;

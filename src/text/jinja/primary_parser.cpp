@@ -68,6 +68,7 @@ Expression ExpressionParser::word() {
   } else {
     result.kind = Kind::variable;
     result.id = id_of(name);
+    result.value = Undefined{fmt::format("'{}' is undefined", name)};
   }
   return result;
 }
@@ -110,6 +111,9 @@ Expression ExpressionParser::postfix(Expression subject) {
       if (tokens_.peek().kind == Token::Kind::integer) tokens_.unknown("an index after a point");
       member.place = tokens_.peek().place;
       member.name = tokens_.expect(Token::Kind::name, "a name").value;
+      member.value = missing_from_dict(member.name);
+      member.text_method = find_text_method(member.name);
+      member.is_method_of_dict = is_method_of_dict(member.name);
       subject = with_children(std::move(member), std::move(subject));
     } else if (tokens_.is_symbol("[")) {
       subject = subscript(std::move(subject));

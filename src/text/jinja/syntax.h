@@ -41,12 +41,14 @@ struct Expression {
   Place place;
   std::string name;
   std::vector<std::string> names;
-  Value value;
+  Value value;                     ///< of a variable or a dictionary's member what it is if there is none
+  bool is_method_of_dict = false;  ///< of a member: its name is
   int id = -1;
   std::vector<Expression> children;
   std::vector<Argument> arguments;
   Filter filter = nullptr;
   Test test = nullptr;
+  TextMethod text_method = nullptr;  ///< of a member: what a call of it is of a text
 };
 
 struct Argument {

@@ -7,12 +7,11 @@
 #include <charconv>
 
 #include "text/jinja/arguments.h"
+#include "text/jinja/builtins.h"
 #include "text/jinja/text_operations.h"
 
 namespace cola::jinja {
 namespace {
-
-using Method = Value (*)(const Text& text, const CallArguments& given);
 
 template <Text (*change)(const Text&)>
 Value changed(const Text& text, const CallArguments& given) {
@@ -170,7 +169,7 @@ Value format(const Text& text, const CallArguments& given) {
   return result;
 }
 
-constexpr std::array<std::pair<std::string_view, Method>, 24> methods = {{
+constexpr std::array<std::pair<std::string_view, TextMethod>, 24> methods = {{
     {"strip", strip<Side::both>},
     {"lstrip", strip<Side::left>},
     {"rstrip", strip<Side::right>},
@@ -205,12 +204,15 @@ constexpr std::array<std::string_view, 24> absent = {
 
 }  // namespace
 
+TextMethod find_text_method(std::string_view name) {
+  const auto* found = std::ranges::find(methods, name, &std::pair<std::string_view, TextMethod>::first);
+  return found != methods.end() ? found->second : nullptr;
+}
+
 Value text_method(const Text& text, std::string_view name) {
-  const auto* found = std::ranges::find(methods, name, &std::pair<std::string_view, Method>::first);
-  if (found != methods.end()) {
-    return Callable{std::string(name), [text, method = found->second](const CallArguments& given) {
-                      return method(text, given);
-                    }};
+  if (const TextMethod method = find_text_method(name)) {
+    return Callable{std::string(name),
+                    [text, method](const CallArguments& given) { return method(text, given); }};
   }
   if (std::ranges::find(absent, name) != absent.end())
     throw Error(Error::Kind::unknown, fmt::format("the method '{}' of str is not known here", name));

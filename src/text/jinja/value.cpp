@@ -31,13 +31,23 @@ const Value* Dict::find(const Value& key) const {
 void Dict::set(Value key, Value value) {
   const bool is_hashed = key.dict() == nullptr && (key.list() == nullptr || key.list()->is_tuple());
   if (!is_hashed) throw Error(Error::Kind::failed, fmt::format("unhashable type: '{}'", type_name(key)));
-  const auto found =
-      std::ranges::find_if(items, [&](const auto& item) { return are_equal(item.first, key); });
+  const Text* text = key.text();
+  const auto found = std::ranges::find_if(items, [&](const auto& item) {
+    const Text* other = text != nullptr ? item.first.text() : nullptr;
+    return other != nullptr ? other->bytes == text->bytes : are_equal(item.first, key);
+  });
   if (found == items.end()) {
     items.emplace_back(std::move(key), std::move(value));
   } else {
     found->second = std::move(value);
   }
+}
+
+Text Value::take_text() && {
+  const auto* held = get<std::shared_ptr<const Text>>();
+  // Nobody else sees it change, and it is made as one that may (Value(Text)).
+  if (held->use_count() == 1) return std::move(const_cast<Text&>(**held));
+  return **held;
 }
 
 std::string type_name(const Value& value) {
@@ -177,7 +187,7 @@ bool is_less(const Value& a, const Value& b) {
   if (a.list() != nullptr && b.list() != nullptr && a.list()->form == b.list()->form &&
       (a.list()->form == List::Form::list || a.list()->is_tuple()))
     return std::ranges::lexicographical_compare(a.list()->items, b.list()->items, is_less);
-  if (a.is_undefined() || b.is_undefined()) fail((a.is_undefined() ? a : b).get<Undefined>()->what);
+  if (a.is_undefined() || b.is_undefined()) fail((a.is_undefined() ? a : b).get<Undefined>()->what());
   fail(fmt::format("'<' not supported between instances of '{}' and '{}'", type_name(a), type_name(b)));
 }
 

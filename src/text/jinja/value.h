@@ -15,9 +15,19 @@ namespace cola::jinja {
 class Value;
 struct CallArguments;
 
-/// Nothing is there. `what` says of what, for messages: "'x' is undefined".
-struct Undefined {
-  std::string what;
+/// Nothing is there.
+class Undefined {
+ public:
+  Undefined() = default;
+  explicit Undefined(std::string what) : what_(std::make_shared<const std::string>(std::move(what))) {}
+  /// Of what, for messages: "'x' is undefined"; may be empty.
+  [[nodiscard]] const std::string& what() const {
+    static const std::string nothing;
+    return what_ != nullptr ? *what_ : nothing;
+  }
+
+ private:
+  std::shared_ptr<const std::string> what_;
 };
 struct None {};
 /// An integer beyond 64 bits, as it is written.
@@ -77,7 +87,7 @@ class Value {
   Value(std::int64_t integer) : data_(integer) {}
   Value(LargeInteger integer) : data_(std::move(integer)) {}
   Value(double real) : data_(real) {}
-  Value(Text text) : data_(std::make_shared<const Text>(std::move(text))) {}
+  Value(Text text) : data_(std::make_shared<Text>(std::move(text))) {}
   Value(List list) : data_(std::make_shared<const List>(std::move(list))) {}
   Value(Dict dict) : data_(std::make_shared<const Dict>(std::move(dict))) {}
   Value(std::shared_ptr<Namespace> space) : data_(std::move(space)) {}
@@ -106,6 +116,8 @@ class Value {
   [[nodiscard]] auto visit(const Visitor& visitor) const {
     return std::visit(visitor, data_);
   }
+  /// The text that this is, without a copy where nobody shares it.
+  [[nodiscard]] Text take_text() &&;
   [[nodiscard]] bool is_undefined() const { return is<Undefined>(); }
   [[nodiscard]] bool is_none() const { return is<None>(); }
 
