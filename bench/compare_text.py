@@ -131,17 +131,22 @@ def compare_templates(args, temporary):
     for name in TEMPLATES:
         path = args.data / "chat_templates" / f"{name}.jinja"
         template = environment().from_string(path.read_text())
-        ours, theirs = [], []
+        ours, whole, theirs = [], [], []
+        options = ["--chat-template", path, "--special-tokens", json.dumps(tokens)]
         for _ in range(args.rounds):
+            ours.append(json.loads(run([os.environ["COLA"], "bench", "template", *options, "--data", file, "--rounds", "1",
+                                        "--threads", str(args.threads), "--json"]))["chats_per_second"])
             start = time.perf_counter()
-            run([os.environ["COLA"], "template", "--chat-template", path, "--special-tokens", json.dumps(tokens), file])
-            ours.append(len(chats) / (time.perf_counter() - start))
+            run([os.environ["COLA"], "template", *options, file])
+            whole.append(len(chats) / (time.perf_counter() - start))
             start = time.perf_counter()
             for chat in chats:
                 template.render(messages=chat, tools=None, documents=None, add_generation_prompt=False, **tokens)
             theirs.append(len(chats) / (time.perf_counter() - start))
         yield {"what": "render", "of": name, "conversations": len(chats), "unit": "conversations/s", "cola": spread(ours),
                "peer": spread(theirs), "ratio": spread([a / b for a, b in zip(ours, theirs)])}
+        yield {"what": "render, JSON in and out", "of": name, "conversations": len(chats), "unit": "conversations/s",
+               "cola": spread(whole), "peer": spread(theirs), "ratio": spread([a / b for a, b in zip(whole, theirs)])}
 
 
 def main():

@@ -12,6 +12,7 @@ void add_bench(CLI::App& app) {
   add_bench_generate(*bench);
   add_bench_eval(*bench);
   add_bench_tokenize(*bench);
+  add_bench_template(*bench);
 }
 
 }  // namespace cola

@@ -18,6 +18,7 @@ void add_bench_ops(CLI::App& bench);
 void add_bench_generate(CLI::App& bench);
 void add_bench_eval(CLI::App& bench);
 void add_bench_tokenize(CLI::App& bench);
+void add_bench_template(CLI::App& bench);
 
 /// What every verb of `cola bench` is told.
 struct BenchOptions {

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include <sstream>
 #include <string>
 
@@ -164,6 +166,28 @@ TEST(Bench, EvalPrintsStableKeys) {
          {"seconds", "tokens", "tokens_per_second", "questions_per_second", "fraction_of_peak", "loss"})
       EXPECT_GT(json.at(way).at(key), 0.0) << key;
   }
+}
+
+TEST(Bench, TemplatePrintsStableKeys) {
+  const test::TemporaryFolder folder;
+  std::ofstream(folder / "chats.jsonl")
+      << R"({"messages":[{"role":"user","content":"a"}]})" << "\n"
+      << R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]})" << "\n";
+  const std::string chats = " --data '" + (folder / "chats.jsonl").string() + "'";
+  const auto result =
+      run_program("bench template --chat-template chatml --rounds 2 --threads 2 --json" + chats);
+  ASSERT_EQ(result.status, 0) << result.error;
+  const Json json = parse_json(result.output, "output");
+  EXPECT_EQ(json.at("template"), "chatml");
+  EXPECT_EQ(json.at("chats"), 2);
+  EXPECT_EQ(json.at("bytes"), 92);
+  for (const char* key : {"chats_per_second", "chats_per_second_low", "bytes_per_second"})
+    EXPECT_GT(json.at(key), 0.0) << key;
+  std::ofstream(folder / "refused.jinja") << "{{ raise_exception('not so') if messages[1] else '' }}";
+  const auto refused =
+      run_program("bench template --chat-template '" + (folder / "refused.jinja").string() + "'" + chats);
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.error.find("not so"), std::string::npos) << refused.error;
 }
 
 TEST(Bench, RefusesWrongUsage) {

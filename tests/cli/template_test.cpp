@@ -96,5 +96,19 @@ TEST_F(TemplateVerb, WhatIsWrongIsRefused) {
   EXPECT_EQ(status("--chat-template " + at("bad.jinja"), chat), 1);
 }
 
+/// Quotes, controls, line separators, characters that begin as these do: the text on one line, as it is.
+TEST_F(TemplateVerb, AnyTextIsOneLineOfJson) {
+  const std::string content = R"(\"\\/\u0000\u001f\n\t\u007f)"
+                              "\u0080\u0085\u00a0\u00bf\u2027\u2028\u2029\u202a\u20ac\U0001f600e";
+  write("in.jsonl", R"({"messages":[{"role":"assistant","content":")" + content + "\"}]}\n");
+  const auto result = run_program("template --chat-template " + at("t.jinja") + " " + at("in.jsonl"));
+  ASSERT_EQ(result.status, 0) << result.error;
+  for (const char* separator : {"\u0085", "\u2028", "\u2029"})
+    EXPECT_EQ(result.output.find(separator), std::string::npos);
+  EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 1);
+  const std::string expected = parse_json("\"" + content + "\"", "expected").get<std::string>();
+  EXPECT_EQ(parse_json(result.output, "answer").at("output"), "<a>" + expected + "</a>");
+}
+
 }  // namespace
 }  // namespace cola

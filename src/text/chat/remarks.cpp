@@ -89,7 +89,7 @@ std::string_view missing_text(const Value& message, std::string_view printed) {
 /// Compares a text with what is printed of it.
 void compare(std::size_t k, std::string_view wanted, std::string_view printed,
              std::vector<ChatRemark>& remarks) {
-  if (wanted.empty()) return;
+  if (wanted.empty() || without_space(printed) == wanted) return;
   if (without_space(printed).empty()) return remarks.push_back(make_remark(left_out, k, wanted));
   if (bytes_but_space(printed) < bytes_but_space(wanted))
     return remarks.push_back(make_remark(partly_left_out, k, wanted));
