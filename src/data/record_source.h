@@ -25,7 +25,8 @@ class RecordSource {
 };
 
 /// Opens JSONL, a JSON array of objects, CSV or TSV, told apart by the first bytes (file_kind.h); each also
-/// in a gzip or zstd file. Throws Error naming the file and what it is, if it is of another kind.
+/// in a gzip or zstd file; or Parquet, where the build has Arrow. Throws Error naming the file and what it
+/// is, if it is of another kind.
 [[nodiscard]] std::unique_ptr<RecordSource> open_records(const std::filesystem::path& file);
 
 }  // namespace cola
