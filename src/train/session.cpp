@@ -21,6 +21,7 @@
 #include "model/base_model.h"
 #include "model/base_tensors.h"
 #include "model/linear_names.h"
+#include "text/chat/format.h"
 #include "train/step_part.h"
 
 namespace cola {
@@ -237,7 +238,9 @@ TrainingSession open_session(const TrainOptions& options, std::shared_ptr<ops::B
   BaseModel base = open_base_model(options.model);
   session.config = base.config;
   session.notes = std::move(base.notes);
-  session.data = load_session_data(options, session.config, reading);
+  const std::string date = ranks.gather(present_date()).front();  // one, whenever each rank began
+  if (options.task.empty() && options.chat_template_date.empty()) session.options.chat_template_date = date;
+  session.data = load_session_data(session.options, session.config, reading);
   const DType file_dtype = dominant_dtype(*base.tensors);
   session.compute_dtype = choose_compute_dtype(compute_dtype_option(options.dtype, options.base_dtype),
                                                file_dtype, *session.backend);

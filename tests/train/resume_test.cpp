@@ -178,7 +178,7 @@ TEST(ResumeFinished, ADigestOfTheFormerKindIsOfTheSameData) {
   const auto digest = [&](const std::filesystem::path& file) {
     return digest_of(read_dataset(file, nullptr, 512, {}).examples.all());
   };
-  const auto state = options.out / "checkpoints" / "12" / "state.json";
+  const auto state = RunFolder{options.out}.checkpoint(12) / "state.json";
   Json json = read_json_file(state);
   json["train_digest"] = digest(options.train.front());
   json["dev_digest"] = digest(options.dev);
